@@ -1,0 +1,27 @@
+"""Imaging operators whose parameters can be learned or calibrated."""
+
+from nufftlib.core.check import OperatorReport, check_operator
+from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.inner import inner
+from nufftlib.core.losses import HalfSquaredError, Huber, MeanAbsoluteError, MeanSquaredError
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.pointwise import Magnitude, MeanNormalize
+from nufftlib.mri.sense import Sense
+from nufftlib.nufft.operator import NUFFT
+
+__all__ = [
+    "NUFFT",
+    "Diagonal",
+    "HalfSquaredError",
+    "Huber",
+    "LinearOperator",
+    "Magnitude",
+    "Map",
+    "MeanAbsoluteError",
+    "MeanNormalize",
+    "MeanSquaredError",
+    "OperatorReport",
+    "Sense",
+    "check_operator",
+    "inner",
+]

@@ -1,0 +1,1 @@
+"""Inner product, operator protocol, composition, linearisation, losses."""

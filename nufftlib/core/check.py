@@ -1,0 +1,197 @@
+"""The laws of a linear operator and its derivatives, checked on anyone's operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from nufftlib.core.arrays import Array, common_namespace, is_complex, real_dtype
+from nufftlib.core.inner import inner
+from nufftlib.core.operator import LinearOperator
+
+DOT_TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+DIFFERENCE_TOLERANCE = {"float64": 1e-6, "float32": 2e-2}
+
+
+@dataclass(frozen=True)
+class OperatorReport:
+    """What `check_operator` found.
+
+    Parameters
+    ----------
+    operator : str
+        The operator's type.
+    errors : dict of str to float
+        Relative error of each law, by its name.
+    tolerances : dict of str to float
+        What each error may be.
+    """
+
+    operator: str
+    errors: dict[str, float]
+    tolerances: dict[str, float]
+
+    @property
+    def failures(self) -> list[str]:
+        """The laws whose error exceeds its tolerance (or is not a number)."""
+        return [law for law, error in self.errors.items() if not error <= self.tolerances[law]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every law holds."""
+        return not self.failures
+
+    def __str__(self) -> str:
+        width = max(map(len, self.errors))
+        lines = [
+            f"  {law:<{width}}  {error:8.1e}  (<= {self.tolerances[law]:.0e})  "
+            f"{'FAILS' if law in self.failures else 'ok'}"
+            for law, error in self.errors.items()
+        ]
+        return "\n".join([f"{self.operator}: relative errors", *lines])
+
+
+def check_operator(
+    operator: LinearOperator,
+    x: Array,
+    *,
+    parameters: Iterable[str] | None = None,
+    seed: int = 0,
+    dot_tolerance: float | None = None,
+    difference_tolerance: float | None = None,
+) -> OperatorReport:
+    """Check the adjoint and the derivatives of an operator at an input.
+
+    The laws, with random ``y``, ``z`` and random parameter directions ``t``:
+
+    - ``linearity``: ``A(x + 2 z) = A x + 2 A z``;
+    - ``dot test``: ``<y, A x> = <A^H y, x>``;
+    - ``jvp`` of each parameter against finite differences of fourth order;
+    - ``vjp`` of each parameter: ``<B(x, y), t> = <y, dA[t] x>``;
+    - ``derivative.H`` of each parameter: the dot test of ``dA[t]``.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        The operator, at the parameters where it is to be checked.
+    x : array
+        An input, floating point; double precision tells most.
+    parameters : iterable of str, optional
+        The parameters to check, by default all.
+    seed : int
+        Seed of the random directions.
+    dot_tolerance : float, optional
+        Relative error allowed to the exact laws; by default 1e-10 in double
+        precision and 1e-4 in single.
+    difference_tolerance : float, optional
+        Relative error allowed against finite differences; by default 1e-6 in double
+        precision and 2e-2 in single. An operator that is itself approximate (a
+        NUFFT of tolerance ``eps``) deserves a few ``eps``.
+
+    Returns
+    -------
+    OperatorReport
+        The errors; ``print`` shows them as a table and ``.ok`` sums them up.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> report = nl.check_operator(nl.Diagonal(np.asarray([1.0, 2.0])), np.asarray([3.0, 4.0]))
+    >>> report.ok
+    True
+    """
+    xp = common_namespace("check_operator(operator, x)", x=x)
+    precision = str(np.dtype("f4" if real_dtype(xp, x) == xp.float32 else "f8"))
+    dot = DOT_TOLERANCE[precision] if dot_tolerance is None else dot_tolerance
+    difference = (
+        DIFFERENCE_TOLERANCE[precision] if difference_tolerance is None else difference_tolerance
+    )
+    rng = np.random.default_rng(seed)
+    Ax = operator.apply(x)
+    y = random_like(rng, Ax)
+    z = random_like(rng, x)
+    errors: dict[str, float] = {}
+    tolerances: dict[str, float] = {}
+
+    def record(law: str, error: float, tolerance: float) -> None:
+        errors[law], tolerances[law] = error, tolerance
+
+    record("linearity", distance(operator.apply(x + 2.0 * z), Ax + 2.0 * operator.apply(z)), dot)
+    record("dot test", dot_error(operator, x, y), dot)
+    for name in operator.parameters if parameters is None else parameters:
+        theta = operator.parameters[name]
+        t = random_like(rng, theta)
+        dA = operator.derivative(name, t)
+        dAx = operator.jvp(name, x, t)
+
+        def value(s: float, name: str = name, theta: Array = theta, t: Array = t) -> Array:
+            return operator.replace(**{name: theta + s * t}).apply(x)
+
+        record(
+            f"jvp {name}: finite differences", difference_error(value, dAx, norm(Ax)), difference
+        )
+        B = operator.vjp(name, x, y)
+        if B.shape != theta.shape or B.dtype != theta.dtype:
+            msg = (
+                f"{type(operator).__name__}.vjp({name!r}, x, y) has the shape {B.shape} and "
+                f"dtype {B.dtype}; want the parameter's, {theta.shape} and {theta.dtype}"
+            )
+            raise ValueError(msg)
+        gap = abs(float(inner(B, t)) - float(inner(y, dAx)))
+        record(f"vjp {name}: dot test", relative(gap, norm(y) * norm(dAx)), dot)
+        record(f"derivative.H {name}: dot test", dot_error(dA, x, y), dot)
+    return OperatorReport(type(operator).__name__, errors, tolerances)
+
+
+def random_like(rng: np.random.Generator, array: Array) -> Array:
+    """Return standard normal numbers in the shape, dtype, namespace and device of `array`."""
+    xp = array_api_compat.array_namespace(array)
+    values: Any = rng.standard_normal(array.shape)
+    if is_complex(xp, array):
+        values = values + 1j * rng.standard_normal(array.shape)
+    return xp.asarray(values, dtype=array.dtype, device=array_api_compat.device(array))
+
+
+def norm(x: Array) -> float:
+    """Return the l2 norm."""
+    return float(inner(x, x)) ** 0.5
+
+
+def relative(gap: float, scale: float) -> float:
+    """Return `gap` in units of `scale`; as it is where the scale is zero."""
+    return gap / scale if scale else gap
+
+
+def distance(a: Array, b: Array) -> float:
+    """Return the relative l2 distance of `a` from `b`."""
+    return relative(norm(a - b), norm(b))
+
+
+def dot_error(operator: LinearOperator, x: Array, y: Array) -> float:
+    """Return the error of ``<y, A x> = <A^H y, x>``, relative to ``|y| |A x|``."""
+    Ax = operator.apply(x)
+    gap = abs(float(inner(y, Ax)) - float(inner(operator.adjoint(y), x)))
+    return relative(gap, norm(y) * norm(Ax))
+
+
+def difference_error(
+    value: Callable[[float], Array], derivative: Array, value_norm: float
+) -> float:
+    """Return the distance of `derivative` from central differences of fourth order.
+
+    A step is right for one curvature and one precision, so the best of several is
+    taken: a wrong derivative is wrong at all of them. A derivative below 1e-5 of
+    the value counts as zero, where differences are rounding errors.
+    """
+    scale = max(norm(derivative), 1e-5 * value_norm)
+
+    def error(h: float) -> float:
+        difference = (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h)
+        return relative(norm(derivative - difference), max(scale, norm(difference)))
+
+    return min(error(10.0**-power) for power in (1, 2, 3, 4, 5))

@@ -1,0 +1,102 @@
+"""Nonlinear maps: the magnitude of an image, and division by its mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nufftlib.core.arrays import Array, common_namespace, is_complex
+from nufftlib.core.inner import inner
+from nufftlib.core.operator import LinearOperator, Map
+
+
+@dataclass(frozen=True)
+class Magnitude(Map):
+    """The magnitude ``z = |x|``, entry by entry.
+
+    Its derivative is ``Re(conj(p) dx)`` with the phase ``p = x / |x|``; where ``x``
+    is zero the magnitude has no derivative, and zero, a subgradient, is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> z, J = nl.Magnitude().linearize(np.asarray([3 + 4j]))
+    >>> z, J(np.asarray([1 + 0j])), J.adjoint(np.asarray([5.0]))
+    (array([5.]), array([0.6]), array([3.+4.j]))
+    """
+
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
+        """Return ``|x|`` and its Jacobian."""
+        z, p = magnitude_and_phase("Magnitude(x)", x)
+        return z, PhaseProjection(p)
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseProjection(LinearOperator):
+    """The Jacobian ``dx -> Re(conj(p) dx)`` of the magnitude."""
+
+    phase: Array
+
+    # dz = Re(conj(p) dx)
+    def apply(self, x: Array) -> Array:
+        """``Re(conj(p) x)``, real."""
+        xp = common_namespace("PhaseProjection.apply(x)", x=x, phase=self.phase)
+        if not is_complex(xp, self.phase):
+            return self.phase * (xp.real(x) if is_complex(xp, x) else x)
+        return xp.real(xp.conj(self.phase) * x)
+
+    # <y, Re(conj(p) dx)> = Re sum conj(p y) dx for real y
+    def adjoint(self, y: Array) -> Array:
+        """``p y``."""
+        return self.phase * y
+
+
+def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:
+    """Return ``|x|`` and ``x / |x|``, the latter zero where ``x`` is zero."""
+    xp = common_namespace(caller, x=x)
+    z = xp.abs(x)
+    return z, x / xp.where(z > 0, z, xp.ones_like(z))
+
+
+@dataclass(frozen=True)
+class MeanNormalize(Map):
+    """Division of a real array by its mean, ``u = z / mean(z)``.
+
+    The derivative is ``du = dz / m - z mean(dz) / m^2`` with ``m = mean(z)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> nl.MeanNormalize()(np.asarray([1.0, 3.0]))
+    array([0.5, 1.5])
+    """
+
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
+        """Return ``z / mean(z)`` and its Jacobian."""
+        xp = common_namespace("MeanNormalize(z)", z=x)
+        if is_complex(xp, x):
+            msg = f"MeanNormalize(z): z has the dtype {x.dtype}; want a real array"
+            raise TypeError(msg)
+        mean = xp.mean(x)
+        u = x / mean
+        return u, MeanNormalizeJacobian(u, mean)
+
+
+@dataclass(frozen=True, eq=False)
+class MeanNormalizeJacobian(LinearOperator):
+    """The Jacobian of `MeanNormalize` where the value is ``u`` and the mean ``m``."""
+
+    value: Array
+    mean: Array
+
+    # du = (dz - u mean(dz)) / m
+    def apply(self, x: Array) -> Array:
+        """``(dz - u mean(dz)) / m``."""
+        xp = common_namespace("MeanNormalizeJacobian.apply(x)", x=x, value=self.value)
+        return (x - self.value * xp.mean(x)) / self.mean
+
+    # <y, du> = <(y - <u, y> / size) / m, dz>
+    def adjoint(self, y: Array) -> Array:
+        """``(y - <u, y> / size) / m``."""
+        return (y - inner(self.value, y) / self.value.size) / self.mean

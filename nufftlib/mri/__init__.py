@@ -1,0 +1,1 @@
+"""MRI: coil sensitivities, trajectories, density compensation."""

@@ -1,0 +1,243 @@
+r"""What an engine offers, and what follows from its two transforms.
+
+Throughout, images come as ``(B, *shape)`` and data as ``(B, M)``; ``points`` is
+whatever the engine's ``prepare`` made of a trajectory ``(M, d)``.
+
+The derivative of :math:`y_j = \sum_n x_n e^{-2\pi i k_j \cdot n}` by :math:`k_{ja}` is
+:math:`-i G_a` with :math:`G_a = F(2\pi n_a x)`, so that
+
+.. math::
+    \mathrm{d}F[\mathrm{d}k]\,x = -i \sum_a \mathrm{d}k_a G_a, \qquad
+    B(x, y)_a = \sum_b \operatorname{Im}(\bar y_b\, G_{ab}).
+
+Sample ``j`` depends on point ``j`` alone: everything by the trajectory is pointwise.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import array_api_compat
+
+from nufftlib.core.arrays import Array, Namespace, item_bytes
+from nufftlib.core.operator import LinearOperator
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """A trajectory as an engine wants it: a copy of its own, that nobody changes.
+
+    Parameters
+    ----------
+    axes : tuple of array, each of shape (M,)
+        One coordinate each, in the engine's unit and library.
+    """
+
+    axes: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return int(self.axes[0].shape[0])
+
+
+class Spectrum(Protocol):
+    """An image prepared for sampling at any trajectory, with derivatives.
+
+    This is where an engine keeps what does not depend on the trajectory. An engine
+    that samples one oversampled FFT shares it between value and derivatives.
+    """
+
+    def values(self, points: Points) -> Array:
+        """Return ``F x``, shape (B, M)."""
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """Return ``dF[dk] x``, shape (B, M), for ``dk`` of shape (M, d)."""
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """Return ``B(x, y)``, shape (M, d), summed over the batch."""
+
+    def linearize(self, points: Points) -> tuple[Array, LinearOperator]:
+        """Return ``F x`` and its Jacobian (M, d) -> (B, M) by the trajectory."""
+
+
+class Engine(ABC):
+    """Computes the sums for one image shape, at one accuracy, under one memory bound.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the arrays.
+    shape : tuple of int
+        Image shape.
+    dtype : dtype
+        Real dtype of the trajectory.
+    eps : float
+        Relative accuracy wanted.
+    memory_limit : int
+        Bytes that intermediate arrays may take.
+    """
+
+    def __init__(
+        self, xp: Namespace, shape: tuple[int, ...], dtype: Any, eps: float, memory_limit: int
+    ) -> None:
+        self.xp = xp
+        self.shape = shape
+        self.dtype = dtype
+        self.eps = eps
+        self.memory_limit = memory_limit
+
+    @abstractmethod
+    def prepare(self, trajectory: Array) -> Points:
+        """Copy a finite trajectory (M, d) in cycles per voxel into the engine's form."""
+
+    @abstractmethod
+    def forward(self, points: Points, x: Array) -> Array:
+        """Return ``F x``: (B, *shape) -> (B, M)."""
+
+    @abstractmethod
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """Return ``F^H y``: (B, M) -> (B, *shape)."""
+
+    @abstractmethod
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """Return ``C w``: spread real weights (M,) on the grid `shape`, and interpolate there.
+
+        The kernel is the engine's own, `width` cells wide.
+        """
+
+    def spectrum(self, x: Array) -> Spectrum:
+        """Prepare images (B, *shape) for sampling at any trajectory."""
+        return ImageStack(self, x)
+
+    # (dF[dk])^H y = i sum_a 2 pi n_a F^H(dk_a y)
+    def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
+        """Return ``(dF[dk])^H y``: (B, M) -> (B, *shape)."""
+        xp = self.xp
+        parts = []
+        for part in self.chunks(y.shape[0], y.shape[-1], y):
+            rows = y[part, :]
+            stack = xp.concat([dk[:, a] * rows for a in range(len(self.shape))], axis=0)
+            images = xp.reshape(
+                self.adjoint(points, stack), (len(self.shape), rows.shape[0], *self.shape)
+            )
+            ramps = self.ramps(y)
+            parts.append(1j * sum(ramps[a] * images[a, ...] for a in range(len(self.shape))))
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    def ramps(self, like: Array) -> list[Array]:
+        """Return ``2 pi n_a`` for each axis, broadcastable to the image."""
+        return [
+            2.0 * math.pi * voxel_index(self.xp, size, self.dtype, like, (a, len(self.shape)))
+            for a, size in enumerate(self.shape)
+        ]
+
+    def chunks(self, batch: int, samples: int, like: Array) -> Iterator[slice]:
+        """Split a batch so that its ``d`` ramped images and data fit `memory_limit`."""
+        each = len(self.shape) * (math.prod(self.shape) + samples) * item_bytes(self.xp, like)
+        step = max(1, self.memory_limit // each)
+        for start in range(0, batch, step):
+            yield slice(start, min(start + step, batch))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStack:
+    """The spectrum of an engine that only transforms: ramped images, in one stack."""
+
+    engine: Engine
+    x: Array
+
+    def values(self, points: Points) -> Array:
+        """``F x``."""
+        return self.engine.forward(points, self.x)
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """``-i sum_a dk_a G_a``."""
+        xp = self.engine.xp
+        parts = [
+            -1j * sum(dk[:, a] * G[a, ...] for a in range(dk.shape[-1]))
+            for _, G in self._derivatives(points, dk.shape[0])
+        ]
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """``sum_b Im(conj(y_b) G_ab)``."""
+        xp = self.engine.xp
+        terms = [contract(xp, G, y[part, :]) for part, G in self._derivatives(points, y.shape[-1])]
+        return sum(terms[1:], start=terms[0])
+
+    def linearize(self, points: Points) -> tuple[Array, LinearOperator]:
+        """Transform value and derivatives as one stack."""
+        xp, engine = self.engine.xp, self.engine
+        ramps = engine.ramps(self.x)
+        samples = points.size
+        values, derivatives = [], []
+        for part in engine.chunks(self.x.shape[0], samples, self.x):
+            x = self.x[part, ...]
+            stack = xp.concat([x, *(ramp * x for ramp in ramps)], axis=0)
+            y = xp.reshape(engine.forward(points, stack), (len(ramps) + 1, x.shape[0], samples))
+            values.append(y[0, ...])
+            derivatives.append(y[1:, ...])
+        return xp.concat(values, axis=0), TrajectoryJacobian(xp.concat(derivatives, axis=1))
+
+    def _derivatives(self, points: Points, samples: int) -> Iterator[tuple[slice, Array]]:
+        """Yield ``G`` of shape (d, b, M) for each chunk of the batch."""
+        xp, engine = self.engine.xp, self.engine
+        ramps = engine.ramps(self.x)
+        for part in engine.chunks(self.x.shape[0], samples, self.x):
+            x = self.x[part, ...]
+            stack = xp.concat([ramp * x for ramp in ramps], axis=0)
+            y = engine.forward(points, stack)
+            yield part, xp.reshape(y, (len(ramps), x.shape[0], samples))
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryJacobian(LinearOperator):
+    """The Jacobian of ``k -> F(k) x``: ``dk -> -i sum_a dk_a G_a``, block diagonal.
+
+    Parameters
+    ----------
+    G : array, shape (d, B, M)
+        ``F(2 pi n_a x_b)``.
+    """
+
+    G: Array
+
+    # dy = -i sum_a dk_a G_a
+    def apply(self, x: Array) -> Array:
+        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+        return -1j * sum(x[:, a] * self.G[a, ...] for a in range(self.G.shape[0]))
+
+    # B(x, y)_a = sum_b Im(conj(y_b) G_ab)
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+        return contract(array_api_compat.array_namespace(self.G, y), self.G, y)
+
+
+def contract(xp: Namespace, G: Array, y: Array) -> Array:
+    """Return ``sum_b Im(conj(y_b) G_ab)`` in the shape (M, d)."""
+    return xp.stack(
+        [
+            xp.sum(xp.imag(G[a, ...]) * xp.real(y) - xp.real(G[a, ...]) * xp.imag(y), axis=0)
+            for a in range(G.shape[0])
+        ],
+        axis=-1,
+    )
+
+
+def voxel_index(
+    xp: Namespace, size: int, dtype: Any, like: Array, axis: tuple[int, int] = (0, 1)
+) -> Array:
+    """Return ``-(N // 2) ... N - N // 2 - 1`` along axis ``axis[0]`` of ``axis[1]``."""
+    n = xp.arange(size, dtype=dtype, device=array_api_compat.device(like)) - float(size // 2)
+    a, ndim = axis
+    return xp.reshape(n, (*(1 for _ in range(a)), size, *(1 for _ in range(ndim - a - 1))))
+
+
+def fold(xp: Namespace, trajectory: Array) -> Array:
+    """Bring points into one period, ``[-1/2, 1/2]``; exact, and always a copy."""
+    return trajectory - xp.round(trajectory)

@@ -1,0 +1,58 @@
+"""Loading cufinufft, whose wheel is linked to CUDA 12 libraries it does not ask for."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import site
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Where NVIDIA's own wheels put them; the dependency comes first.
+LIBRARIES = (
+    ("libcudart.so.12", "nvidia/cuda_runtime/lib"),
+    ("libcufft.so.11", "nvidia/cufft/lib"),
+)
+
+
+@cache
+def import_cufinufft() -> Any:
+    """Return the cufinufft module, with the CUDA 12 libraries that it needs loaded.
+
+    A library loaded once serves by its name every later request, so those of the
+    wheels next to us are loaded first; one that is missing there may still be found
+    on the system.
+
+    Returns
+    -------
+    module
+        cufinufft.
+
+    Raises
+    ------
+    ImportError
+        If cufinufft or one of its libraries is missing; it names them.
+    """
+    missing = [name for name, folder in LIBRARIES if not _load(name, folder)]
+    try:
+        return importlib.import_module("cufinufft")
+    except (ImportError, OSError) as error:
+        what = f" (not found: {', '.join(missing)})" if missing else ""
+        msg = (
+            f"engine 'cufinufft' cannot load the cufinufft library{what}; install it with "
+            f'pip install "nufftlib[cuda12]" or, beside CUDA 13, "nufftlib[cuda13]"'
+        )
+        raise ImportError(msg) from error
+
+
+def _load(name: str, folder: str) -> bool:
+    roots = [*site.getsitepackages(), *sys.path]
+    for path in (*(Path(root) / folder / name for root in roots), Path(name)):
+        try:
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+        return True
+    return False

@@ -1,0 +1,120 @@
+"""cufinufft on CUDA, for CuPy arrays.
+
+It has no adjoint of a plan, so each setting has two: type 2 and type 1. A plan is
+tied to the device and to the stream that were current when it was made.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+from nufftlib.core.arrays import Array
+from nufftlib.nufft.engines.base import Engine, Points, fold
+from nufftlib.nufft.engines.cuda12 import import_cufinufft
+from nufftlib.nufft.engines.plans import PlanCache
+
+
+class SharedPlan:
+    """A cufinufft plan and the points that it holds, behind a lock.
+
+    Parameters
+    ----------
+    plan : cufinufft.Plan
+        A plan of either type.
+    """
+
+    def __init__(self, plan: Any) -> None:
+        self._plan = plan
+        self._points: Points | None = None
+        self._lock = threading.Lock()
+
+    def execute(self, points: Points, data: Any, out: Any) -> None:
+        """Transform `data` at `points` into `out`."""
+        with self._lock:
+            if self._points is not points:
+                # The plan reads the points again at every execution: they are kept alive here.
+                self._points = None
+                self._plan.setpts(*points.axes)
+                self._points = points
+            self._plan.execute(data, out=out)
+
+
+PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
+
+TYPE_1, TYPE_2 = 1, 2
+
+
+class CufinufftEngine(Engine):
+    """The cufinufft library."""
+
+    def prepare(self, trajectory: Array) -> Points:
+        """Copy into one contiguous array of radians for each axis."""
+        xp = self.xp
+        radians = 2.0 * xp.pi * fold(xp, trajectory)
+        return Points(
+            tuple(xp.asarray(radians[:, a], order="C", copy=True) for a in range(len(self.shape)))
+        )
+
+    def forward(self, points: Points, x: Array) -> Array:
+        """Type 2."""
+        return self._execute(TYPE_2, points, x, (points.size,))
+
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """Type 1 with the opposite sign."""
+        return self._execute(TYPE_1, points, y, self.shape)
+
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """``C w`` with cufinufft's kernel and no FFT."""
+        xp = self.xp
+        # Its rule for oversampling by 2 is width = ceil(-log10(eps / 10)).
+        options = {
+            "eps": 10.0 ** (1.5 - width),
+            "gpu_spreadinterponly": 1,
+            "upsampfac": 2.0,
+            "gpu_kerevalmeth": 0,
+        }
+        data = xp.astype(w, xp.result_type(w.dtype, xp.complex64))[None, :]
+        grid = self._execute(TYPE_1, points, data, self.shape, **options)
+        return xp.real(self._execute(TYPE_2, points, grid, (points.size,), **options))[0, :]
+
+    def _execute(
+        self,
+        kind: int,
+        points: Points,
+        data: Array,
+        out_shape: tuple[int, ...],
+        **options: float,
+    ) -> Array:
+        xp = self.xp
+        source = xp.asarray(data, order="C")
+        out = xp.empty((data.shape[0], *out_shape), dtype=source.dtype)
+        if data.shape[0]:
+            self._plan(kind, source, **options).execute(points, source, out)
+        return out
+
+    def _plan(self, kind: int, data: Array, **options: float) -> SharedPlan:
+        import cupy
+
+        settings: dict[str, Any] = {
+            "eps": self.eps,
+            "gpu_stream": cupy.cuda.get_current_stream().ptr,
+            "gpu_device_id": data.device.id,
+            **options,
+        }
+        n_trans = data.shape[0]
+        grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * data.itemsize
+        settings["gpu_maxbatchsize"] = max(1, min(n_trans, 8, self.memory_limit // grid_bytes))
+        key = (kind, self.shape, data.dtype.str, n_trans, tuple(settings.items()))
+        isign = -1 if kind == TYPE_2 else +1
+
+        def make() -> SharedPlan:
+            cufinufft = import_cufinufft()
+            return SharedPlan(
+                cufinufft.Plan(
+                    kind, self.shape, n_trans, isign=isign, dtype=data.dtype.name, **settings
+                )
+            )
+
+        return PLANS.get(key, make)

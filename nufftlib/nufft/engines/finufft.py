@@ -1,0 +1,138 @@
+"""finufft on the CPU, for NumPy and, through DLPack, for other libraries' CPU arrays.
+
+A plan belongs to an image shape, a precision, an accuracy and a number of
+transforms; points are set when they differ from those that it holds. One plan
+serves both directions. finufft keeps a pointer to the points and cannot survive
+a NaN among them, so it only ever sees the finite copies of `FinufftEngine.prepare`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import Any
+
+import finufft
+import numpy as np
+
+from nufftlib.core.arrays import Array
+from nufftlib.nufft.engines.base import Engine, Points, fold
+from nufftlib.nufft.engines.plans import PlanCache
+
+
+class SharedPlan:
+    """A finufft plan and the points that it holds, behind a lock.
+
+    Parameters
+    ----------
+    plan : finufft.Plan
+        A plan of type 2 with a negative exponent, or one that spreads.
+    """
+
+    def __init__(self, plan: finufft.Plan) -> None:
+        self._plan = plan
+        self._points: Points | None = None
+        self._lock = threading.Lock()
+
+    def execute(self, points: Points, data: Any, out: Any, *, adjoint: bool) -> None:
+        """Transform `data` at `points` into `out`."""
+        with self._lock:
+            if self._points is not points:
+                self._points = None  # a setpts that fails must not leave old points behind
+                self._plan.setpts(*points.axes)
+                self._points = points
+            (self._plan.execute_adjoint if adjoint else self._plan.execute)(data, out=out)
+
+
+PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
+
+
+class FinufftEngine(Engine):
+    """The finufft library."""
+
+    def prepare(self, trajectory: Array) -> Points:
+        """Copy into one contiguous array of radians for each axis."""
+        radians = 2.0 * np.pi * as_numpy(fold(self.xp, trajectory))
+        axes = tuple(np.ascontiguousarray(radians[:, a]) for a in range(len(self.shape)))
+        for axis in axes:
+            axis.flags.writeable = False
+        return Points(axes)
+
+    def forward(self, points: Points, x: Array) -> Array:
+        """Type 2."""
+        return self._execute(points, x, (points.size,), adjoint=False)
+
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """Type 1, as the adjoint of the plan of type 2."""
+        return self._execute(points, y, self.shape, adjoint=True)
+
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """``C w`` with finufft's kernel and no FFT."""
+        weights = as_numpy(w)
+        data = weights.astype(np.result_type(weights.dtype, np.complex64))
+        plan = shared_plan(
+            self.shape,
+            data.dtype,
+            eps_of_width(width, len(self.shape)),
+            1,
+            spreadinterponly=1,
+            upsampfac=2.0,
+        )
+        grid = np.empty(self.shape, dtype=data.dtype)
+        plan.execute(points, data, grid, adjoint=True)
+        plan.execute(points, grid, data, adjoint=False)
+        return from_numpy(self.xp, np.ascontiguousarray(data.real))
+
+    def _execute(
+        self, points: Points, data: Array, out_shape: tuple[int, ...], *, adjoint: bool
+    ) -> Array:
+        source = np.ascontiguousarray(as_numpy(data))
+        out = np.empty((data.shape[0], *out_shape), dtype=source.dtype)
+        n_trans = data.shape[0]
+        if n_trans:
+            self._plan(n_trans, source.dtype).execute(points, source, out, adjoint=adjoint)
+        return from_numpy(self.xp, out)
+
+    def _plan(self, n_trans: int, dtype: np.dtype[Any]) -> SharedPlan:
+        # finufft holds one oversampled grid a thread, of at most twice the size on each axis.
+        grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * dtype.itemsize
+        fit = max(1, self.memory_limit // grid_bytes)
+        bound = {"maxbatchsize": fit} if fit < min(n_trans, os.cpu_count() or 1) else {}
+        return shared_plan(self.shape, dtype, self.eps, n_trans, **bound)
+
+
+def shared_plan(
+    shape: tuple[int, ...], dtype: np.dtype[Any], eps: float, n_trans: int, **options: float
+) -> SharedPlan:
+    """Return the one plan of these settings."""
+    return PLANS.get(
+        (shape, dtype.str, eps, n_trans, tuple(options.items())),
+        lambda: SharedPlan(
+            finufft.Plan(2, shape, n_trans, eps, isign=-1, dtype=dtype.name, **options)
+        ),
+    )
+
+
+def eps_of_width(width: int, ndim: int) -> float:
+    """Return the accuracy for which finufft, oversampling by 2, takes this kernel width.
+
+    Its rule is ``width = ceil(log(0.18 * 1.4**(ndim - 1) / eps) / (pi sqrt(1/2)) + 1)``;
+    the middle of the interval is taken.
+    """
+    return float(0.18 * 1.4 ** (ndim - 1) * np.exp(-np.pi * np.sqrt(0.5) * (width - 1.5)))
+
+
+def as_numpy(x: Array) -> Any:
+    """View a CPU array as a NumPy array, without a copy."""
+    if isinstance(x, np.ndarray):
+        return x
+    # torch delays conjugation and negation; only then must the numbers be written out.
+    for resolve in ("resolve_conj", "resolve_neg"):
+        x = getattr(x, resolve, lambda x=x: x)()
+    return np.from_dlpack(x)
+
+
+def from_numpy(xp: Any, x: Any) -> Array:
+    """View a NumPy array as an array of `xp`, without a copy."""
+    return x if xp.__name__.endswith("numpy") else xp.from_dlpack(x)

@@ -1,0 +1,376 @@
+"""The non-uniform fast Fourier transform as an operator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import array_api_compat
+
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    common_namespace,
+    complex_dtype,
+    flatten_batch,
+    library,
+)
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.nufft.engines.base import Engine, Points, Spectrum
+
+DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
+
+
+@dataclass(frozen=True, eq=False)
+class NUFFT(LinearOperator):
+    r"""Non-uniform Fourier transform of images, at a trajectory that can be learned.
+
+    .. math:: (F(k)\,x)_j = \sum_n x_n \, e^{-2\pi i\, k_j \cdot n},
+
+    with the voxel index :math:`n_a = -\lfloor N_a/2 \rfloor \ldots
+    N_a - \lfloor N_a/2 \rfloor - 1` on each axis.
+
+    Parameters
+    ----------
+    trajectory : array, shape (..., d), real floating point
+        k-space points in cycles per voxel; one period is [-1/2, 1/2), and any finite
+        value is accepted. ``d`` is 1, 2 or 3. The points are copied: changing the
+        array later changes nothing here.
+    shape : tuple of int
+        Image shape, of length ``d``.
+    norm : {None, "ortho"}
+        ``"ortho"`` divides by ``sqrt(prod(shape))``.
+    eps : float
+        Relative accuracy of an engine that approximates.
+    engine : {"auto", "direct", "finufft", "cufinufft"}
+        Who computes the sums. ``"auto"`` takes finufft for CPU arrays and cufinufft
+        for CuPy arrays; ``"direct"`` computes the exact sums in any library, in
+        O(points * voxels).
+    memory_limit : int
+        Bytes that intermediate arrays may take; larger batches are worked off in
+        chunks.
+
+    Raises
+    ------
+    TypeError
+        If the trajectory is no real floating-point array.
+    ValueError
+        If it is not finite, its last axis is not ``len(shape)``, or a setting is
+        out of range.
+
+    Notes
+    -----
+    Images have the shape (\*batch, \*shape), data (\*batch, \*trajectory.shape[:-1]).
+    Images and data are complex, of the trajectory's precision.
+
+    Parameter ``trajectory``: ``B(x, y)[..., a] = 2 pi Im(conj(y) * F(n_a x))``, summed
+    over the batch, with ``n_a`` the voxel index along axis ``a``.
+
+    References
+    ----------
+    A. H. Barnett, J. Magland and L. af Klinteberg, "A parallel nonuniform fast Fourier
+    transform library based on an 'exponential of semicircle' kernel", SIAM J. Sci.
+    Comput. 41 (2019) C479-C504.
+
+    G. Wang and J. A. Fessler, "Efficient approximation of Jacobian matrices involving
+    a non-uniform fast Fourier transform", IEEE Trans. Comput. Imaging 9 (2023) 43-54.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> k = np.asarray([[0.0, 0.0], [0.25, 0.0]])
+    >>> F = nl.NUFFT(k, (4, 4))
+    >>> x = np.ones((4, 4), dtype=np.complex128)
+    >>> np.round(F(x).real, 4)
+    array([16.,  0.])
+    >>> F.vjp("trajectory", x, np.asarray([1j, 1j])).shape
+    (2, 2)
+    """
+
+    trajectory: Array
+    shape: tuple[int, ...]
+    norm: str | None = None
+    eps: float = 1e-6
+    engine: str = "auto"
+    memory_limit: int = 2**30
+    _engine: Engine = field(init=False, repr=False)
+    _points: Points = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        xp = check_trajectory(self.trajectory, self.shape)
+        check_settings(xp, self)
+        k = xp.reshape(self.trajectory, (-1, self.trajectory.shape[-1]))
+        make = choose_engine(xp, k, self.engine)
+        engine = make(
+            xp, tuple(map(int, self.shape)), self.trajectory.dtype, self.eps, self.memory_limit
+        )
+        object.__setattr__(self, "_engine", engine)
+        object.__setattr__(self, "_points", engine.prepare(k))
+
+    def __repr__(self) -> str:
+        return (
+            f"NUFFT(trajectory={tuple(self.trajectory.shape)} {self.trajectory.dtype}, "
+            f"shape={self.shape}, norm={self.norm!r}, eps={self.eps:g}, engine={self.engine!r})"
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """``trajectory``."""
+        return {"trajectory": self.trajectory}
+
+    # y_j = s sum_n x_n exp(-2 pi i k_j n)
+    def apply(self, x: Array) -> Array:
+        """Return the data ``F x``, shape (*batch, *trajectory.shape[:-1])."""
+        self._check_image("NUFFT.apply(x)", "x", x)
+        y = self._engine.forward(self._points, self._flat(x))
+        return self._data(x, self._scaled(y))
+
+    # x_n = s sum_j y_j exp(+2 pi i k_j n)
+    def adjoint(self, y: Array) -> Array:
+        """Return the images ``F^H y``, shape (*batch, *shape)."""
+        self._check_data("NUFFT.adjoint(y)", "y", y)
+        x = self._engine.adjoint(self._points, self._flat_data(y))
+        return self._image(y, self._scaled(x))
+
+    # dF[dk] x = -2 pi i sum_a dk_a F(n_a x)
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return the operator ``x -> dF[dk] x``."""
+        self._require(name)
+        self._check_direction(dtheta)
+        return NUFFTDerivative(self, dtheta)
+
+    # B(x, y)_a = 2 pi Im(conj(y) F(n_a x)), summed over the batch
+    def vjp(self, name: str, x: Array, y: Array) -> Array:
+        """Return the gradient by the trajectory of ``Re<y, F x>``."""
+        self._require(name)
+        self._check_image("NUFFT.vjp(name, x, y)", "x", x)
+        self._check_data("NUFFT.vjp(name, x, y)", "y", y, batch=x.shape[: -len(self.shape)])
+        spectrum = self._engine.spectrum(self._flat(x))
+        gradient = spectrum.vjp(self._points, self._flat_data(y))
+        return self._gradient(self._scaled(gradient))
+
+    def as_map(self, name: str, x: Array) -> Map:
+        """Return the map ``k -> F(k) x``; what depends on the image alone is kept."""
+        self._require(name)
+        self._check_image("NUFFT.as_map(name, x)", "x", x)
+        batch = x.shape[: -len(self.shape)]
+        return SampledSpectrum(self, self._engine.spectrum(self._flat(x)), batch)
+
+    # --- shapes and scale --------------------------------------------------------
+
+    @property
+    def _samples(self) -> tuple[int, ...]:
+        return tuple(self.trajectory.shape[:-1])
+
+    def _scaled(self, x: Array) -> Array:
+        return x if self.norm is None else x / math.sqrt(math.prod(self.shape))
+
+    def _flat(self, x: Array) -> Array:
+        return flatten_batch(self._engine.xp, x, len(self.shape))
+
+    def _flat_data(self, y: Array) -> Array:
+        split = y.ndim - len(self._samples)
+        return self._engine.xp.reshape(y, (math.prod(y.shape[:split]), math.prod(self._samples)))
+
+    def _data(self, x: Array, y: Array) -> Array:
+        batch = x.shape[: x.ndim - len(self.shape)]
+        return self._engine.xp.reshape(y, (*batch, *self._samples))
+
+    def _image(self, y: Array, x: Array) -> Array:
+        batch = y.shape[: y.ndim - len(self._samples)]
+        return self._engine.xp.reshape(x, (*batch, *self.shape))
+
+    def _gradient(self, g: Array) -> Array:
+        return self._engine.xp.reshape(g, self.trajectory.shape)
+
+    # --- checks --------------------------------------------------------------------
+
+    def _check_array(self, caller: str, label: str, x: Array, want: tuple[int, ...]) -> None:
+        xp = common_namespace(caller, **{label: x}, trajectory=self.trajectory)
+        dtype = complex_dtype(xp, self.trajectory)
+        if x.dtype != dtype:
+            msg = (
+                f"{caller}: {label} has the dtype {x.dtype}; want {dtype} for a trajectory of "
+                f"{self.trajectory.dtype} (nothing is cast silently)"
+            )
+            raise TypeError(msg)
+        if x.ndim < len(want) or tuple(x.shape[x.ndim - len(want) :]) != want:
+            wanted = ", ".join(map(str, ("...", *want)))
+            msg = f"{caller}: {label} has the shape {tuple(x.shape)}; want ({wanted})"
+            raise ValueError(msg)
+
+    def _check_image(self, caller: str, label: str, x: Array) -> None:
+        self._check_array(caller, label, x, tuple(self.shape))
+
+    def _check_data(
+        self, caller: str, label: str, y: Array, batch: tuple[int, ...] | None = None
+    ) -> None:
+        self._check_array(caller, label, y, self._samples)
+        have = tuple(y.shape[: y.ndim - len(self._samples)])
+        if batch is not None and have != tuple(batch):
+            msg = f"{caller}: {label} has the batch axes {have}; want those of x, {tuple(batch)}"
+            raise ValueError(msg)
+
+    def _check_direction(self, dk: Array) -> None:
+        caller = "NUFFT.derivative(name, dtheta)"
+        common_namespace(caller, dtheta=dk, trajectory=self.trajectory)
+        if dk.shape != self.trajectory.shape or dk.dtype != self.trajectory.dtype:
+            msg = (
+                f"{caller}: dtheta has the shape {tuple(dk.shape)} and dtype {dk.dtype}; want the "
+                f"trajectory's, {tuple(self.trajectory.shape)} and {self.trajectory.dtype}"
+            )
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, eq=False)
+class NUFFTDerivative(LinearOperator):
+    """The operator ``x -> dF[dk] x = -2 pi i sum_a dk_a F(n_a x)``."""
+
+    nufft: NUFFT
+    direction: Array
+
+    @property
+    def _dk(self) -> Array:
+        k = self.direction
+        return self.nufft._engine.xp.reshape(k, (-1, k.shape[-1]))
+
+    # -2 pi i sum_a dk_a F(n_a x)
+    def apply(self, x: Array) -> Array:
+        """Return ``dF[dk] x``."""
+        F = self.nufft
+        F._check_image("NUFFT.derivative(...).apply(x)", "x", x)
+        y = F._engine.spectrum(F._flat(x)).jvp(F._points, self._dk)
+        return F._data(x, F._scaled(y))
+
+    # 2 pi i sum_a n_a F^H(dk_a y)
+    def adjoint(self, y: Array) -> Array:
+        """Return ``(dF[dk])^H y``."""
+        F = self.nufft
+        F._check_data("NUFFT.derivative(...).adjoint(y)", "y", y)
+        x = F._engine.derivative_adjoint(F._points, self._dk, F._flat_data(y))
+        return F._image(y, F._scaled(x))
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSpectrum(Map):
+    """The map ``k -> F(k) x`` of images that stay fixed."""
+
+    nufft: NUFFT
+    spectrum: Spectrum
+    batch: tuple[int, ...]
+
+    def __call__(self, k: Array) -> Array:
+        F = self._at(k)
+        return self._shaped(F, F._scaled(self.spectrum.values(F._points)))
+
+    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+        """Return ``F(k) x`` and its Jacobian by ``k``, from shared work."""
+        F = self._at(k)
+        y, jacobian = self.spectrum.linearize(F._points)
+        return self._shaped(F, F._scaled(y)), SampledJacobian(F, jacobian, self.batch)
+
+    def _at(self, k: Array) -> NUFFT:
+        return self.nufft if k is self.nufft.trajectory else replace(self.nufft, trajectory=k)
+
+    def _shaped(self, F: NUFFT, y: Array) -> Array:
+        return F._engine.xp.reshape(y, (*self.batch, *F._samples))
+
+
+@dataclass(frozen=True, eq=False)
+class SampledJacobian(LinearOperator):
+    """The Jacobian of `SampledSpectrum`, in the shapes of the user."""
+
+    nufft: NUFFT
+    jacobian: LinearOperator
+    batch: tuple[int, ...]
+
+    def apply(self, x: Array) -> Array:
+        """Return ``dF[dk] x`` for the direction ``dk``."""
+        F = self.nufft
+        F._check_direction(x)
+        y = self.jacobian.apply(F._engine.xp.reshape(x, (-1, x.shape[-1])))
+        return F._engine.xp.reshape(F._scaled(y), (*self.batch, *F._samples))
+
+    def adjoint(self, y: Array) -> Array:
+        """Return ``B(x, y)``."""
+        F = self.nufft
+        F._check_data("NUFFT jacobian.adjoint(y)", "y", y, batch=self.batch)
+        return F._gradient(F._scaled(self.jacobian.adjoint(F._flat_data(y))))
+
+
+def check_trajectory(trajectory: Array, shape: tuple[int, ...]) -> Namespace:
+    """Refuse what is not a finite real trajectory for `shape`, and return its namespace."""
+    call = "NUFFT(trajectory)"
+    xp = common_namespace(call, trajectory=trajectory)
+    if trajectory.dtype not in (xp.float32, xp.float64):
+        msg = f"{call}: the dtype is {trajectory.dtype}; want float32 or float64, cycles per voxel"
+        raise TypeError(msg)
+    if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or any(n < 1 for n in shape):
+        msg = f"NUFFT(shape): shape is {shape!r}; want a tuple of one to three positive sizes"
+        raise ValueError(msg)
+    if trajectory.ndim < 1 or trajectory.shape[-1] != len(shape) or 0 in trajectory.shape:
+        msg = (
+            f"{call}: the shape is {tuple(trajectory.shape)}; want (..., {len(shape)}) with at "
+            f"least one point, the last axis matching the image shape {shape}"
+        )
+        raise ValueError(msg)
+    finite = xp.all(xp.isfinite(trajectory), axis=-1)
+    if not bool(xp.all(finite)):
+        bad = xp.reshape(~finite, (-1,))
+        first = int(xp.argmax(xp.astype(bad, xp.int8)))
+        index = []
+        for size in reversed(trajectory.shape[:-1]):
+            first, i = divmod(first, size)
+            index.insert(0, i)
+        msg = (
+            f"{call}: {int(xp.sum(xp.astype(bad, xp.int64)))} of {bad.shape[0]} points are not "
+            f"finite (first at index {tuple(index)}); a trajectory must be finite"
+        )
+        raise ValueError(msg)
+    return xp
+
+
+def check_settings(xp: Namespace, nufft: NUFFT) -> None:
+    """Refuse settings that no engine can serve."""
+    if nufft.norm not in (None, "ortho"):
+        msg = f"NUFFT(norm): norm is {nufft.norm!r}; want None or 'ortho'"
+        raise ValueError(msg)
+    finest = 1e-7 if nufft.trajectory.dtype == xp.float32 else 1e-14
+    if not finest <= nufft.eps < 1:
+        msg = (
+            f"NUFFT(eps): eps is {nufft.eps}; want {finest:g} <= eps < 1 for a trajectory of "
+            f"{nufft.trajectory.dtype}"
+        )
+        raise ValueError(msg)
+    if nufft.memory_limit < 1:
+        msg = f"NUFFT(memory_limit): memory_limit is {nufft.memory_limit}; want bytes, at least 1"
+        raise ValueError(msg)
+
+
+def choose_engine(xp: Namespace, k: Array, name: str) -> Callable[..., Engine]:
+    """Return the engine's class by its name, or by the array's device for ``"auto"``."""
+    device: Any = k.__dlpack_device__()[0]
+    if name == "direct":
+        from nufftlib.nufft.engines.direct import DirectEngine
+
+        return DirectEngine
+    if name in ("auto", "finufft") and device == DEVICE_CPU:
+        from nufftlib.nufft.engines.finufft import FinufftEngine
+
+        return FinufftEngine
+    if name in ("auto", "cufinufft") and device == DEVICE_CUDA and library(xp) == "cupy":
+        from nufftlib.nufft.engines.cufinufft import CufinufftEngine
+
+        return CufinufftEngine
+    if name in ("auto", "finufft", "cufinufft"):
+        where = f"{library(xp)} arrays on {array_api_compat.device(k)}"
+        msg = (
+            f"NUFFT(engine={name!r}): the trajectory is one of {where}; want CPU arrays for "
+            f"finufft or CuPy arrays for cufinufft (engine='direct' takes any)"
+        )
+        raise ValueError(msg)
+    msg = f"NUFFT(engine): engine is {name!r}; want 'auto', 'direct', 'finufft' or 'cufinufft'"
+    raise ValueError(msg)
