@@ -1,0 +1,261 @@
+"""Run the two published examples here and with their own libraries, on the same arrays.
+
+    bench/peers/.venv/bin/python bench/peers/compare.py [--quick] [--out FILE.json]
+
+Every run has a process of its own, so that no side meets the other's threads or
+warm caches; the sides take turns, so that both meet the same machine. A short run before
+the timed one loads libraries and compiles kernels. The time is that of the
+whole call, set-up included.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+SHOTS, SAMPLES, COILS, SHAPE = 32, 256, 6, (256, 256)
+PSF_SIZE, NOISE = 25, 0.02
+WARM_UP_STEPS = 2
+DISTRIBUTIONS = ("nufftlib", "mri-nufft", "deepinv", "finufft", "torch", "numpy", "scipy")
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run gave; `losses[i]` is the loss before step i."""
+
+    losses: list[float]
+    psf_error: float | None = None  # relative, l2
+    seconds: float | None = None
+
+
+def make_arrays(seed=0):
+    """Make the inputs of both examples: name to array."""
+    from nufftlib import data, mri, workflows
+
+    image = data.brain()
+    sharp = data.astronaut()
+    psf, blurred = workflows.simulate_blur(sharp, size=PSF_SIZE, noise=NOISE, seed=seed)
+    return {
+        "image": image / image.mean(),
+        "coil_maps": mri.birdcage_maps(COILS, SHAPE).astype(np.complex64),
+        "trajectory": mri.radial_trajectory(SHOTS, SAMPLES).astype(np.float32),
+        "sharp": sharp,
+        "blurred": blurred,
+        "psf": psf,
+    }
+
+
+def check_arrays(arrays):
+    """Compare our coil maps and trajectory with those that the published page takes."""
+    import torchvision_without_ops  # noqa: F401  (before mri-nufft, which imports deepinv)
+    from mrinufft.trajectories import initialize_2D_radial
+    from sigpy.mri import birdcage_maps
+
+    differences = {
+        "coil maps (sigpy)": arrays["coil_maps"] - birdcage_maps((COILS, *SHAPE)),
+        "trajectory (mri-nufft)": arrays["trajectory"] - initialize_2D_radial(SHOTS, SAMPLES),
+    }
+    return {name: float(np.abs(difference).max()) for name, difference in differences.items()}
+
+
+def our_trajectory(arrays, steps, maps):
+    from nufftlib import workflows
+
+    result = workflows.learn_trajectory(
+        arrays["image"], arrays["coil_maps"], maps=maps, steps=steps
+    )
+    np.testing.assert_allclose(result.trajectory_start, arrays["trajectory"], atol=1e-6)
+    return Run([float(loss) for loss in result.losses])
+
+
+def their_trajectory(arrays, steps, estimate_maps):
+    from mri_nufft_job import learn_trajectory
+
+    result = learn_trajectory(
+        arrays["image"],
+        arrays["coil_maps"],
+        arrays["trajectory"].reshape(-1, 2),
+        steps=steps,
+        estimate_maps=estimate_maps,
+    )
+    return Run(result.losses)
+
+
+def our_psf(arrays, steps, method):
+    from nufftlib import workflows
+
+    psf = arrays["psf"]
+    result = workflows.calibrate_psf(
+        arrays["sharp"], arrays["blurred"], size=PSF_SIZE, method=method, steps=steps
+    )
+    error = np.linalg.norm(result.psf - psf) / np.linalg.norm(psf)
+    return Run([float(loss) for loss in result.losses], float(error))
+
+
+def their_psf(arrays, steps, method):
+    from deepinv_job import calibrate_psf
+
+    result = calibrate_psf(
+        arrays["sharp"][None], arrays["blurred"][None], arrays["psf"], method=method, steps=steps
+    )
+    return Run(result.losses, result.psf_error)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a job: a function above, its option, the published number of steps."""
+
+    function: Callable[..., Run]
+    option: str | bool
+    steps: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table."""
+
+    name: str
+    ours: Side
+    theirs: Side
+
+
+OURS_MAPS_OF_ONES = Side(our_trajectory, "ones", 100)
+AS_PUBLISHED = Side(their_trajectory, True, 100)
+JOBS = (
+    Job(
+        "trajectory, as published (their map estimates go unused)", OURS_MAPS_OF_ONES, AS_PUBLISHED
+    ),
+    Job(
+        "trajectory, their map estimation left out",
+        OURS_MAPS_OF_ONES,
+        Side(their_trajectory, False, 100),
+    ),
+    Job(
+        "trajectory, maps estimated each step (ours are used)",
+        Side(our_trajectory, "estimated", 100),
+        AS_PUBLISHED,
+    ),
+    Job(
+        "PSF, projected gradient",
+        Side(our_psf, "pgd", 1000),
+        Side(their_psf, "projected_gradient", 1000),
+    ),
+    Job("PSF, Adam", Side(our_psf, "adam", 200), Side(their_psf, "adam", 200)),
+    Job(
+        "PSF, AdamW on the absolute error",
+        Side(our_psf, "adamw", 100),
+        Side(their_psf, "adamw", 100),
+    ),
+)
+
+
+def timed(side, arrays, steps):
+    """Warm up, run and time; called in a fresh process."""
+    # mri-nufft draws a progress bar per map estimate and warns of every rescaling.
+    with open(os.devnull, "w") as sink, contextlib.redirect_stderr(sink):
+        side.function(arrays, WARM_UP_STEPS, side.option)
+        start = perf_counter()
+        run = side.function(arrays, steps, side.option)
+        seconds = perf_counter() - start
+    return replace(run, seconds=seconds)
+
+
+def in_fresh_process(function, *args):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
+def run_all(arrays, steps, repeats):
+    """Run every side of every job in turn, `repeats` rounds: side to its runs."""
+    runs = {side: [] for job in JOBS for side in (job.ours, job.theirs)}
+    for _ in range(repeats):
+        for side, done in runs.items():
+            done.append(in_fresh_process(timed, side, arrays, steps or side.steps))
+            print(
+                f"{side.function.__name__}({side.option!r}): {done[-1].seconds:.2f} s",
+                file=sys.stderr,
+            )
+    return runs
+
+
+def speed(runs):
+    """Return the steps per second, the median of the runs."""
+    return median(len(run.losses) / run.seconds for run in runs)
+
+
+def table_row(job, runs):
+    """Format one job; a pair of numbers is ours and theirs."""
+    sides = runs[job.ours], runs[job.theirs]
+    ours, theirs = (side[-1] for side in sides)
+    our_speed, their_speed = map(speed, sides)
+    cells = (
+        job.name,
+        f"{len(ours.losses)}",
+        f"{ours.losses[0]:.4g}, {theirs.losses[0]:.4g}",
+        f"{ours.losses[-1]:.4g}, {theirs.losses[-1]:.4g}",
+        "" if ours.psf_error is None else f"{ours.psf_error:.3f}, {theirs.psf_error:.3f}",
+        f"{our_speed:.3g}, {their_speed:.3g}",
+        f"{our_speed / their_speed:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+TABLE_HEAD = """\
+| job (pairs: ours, theirs) | steps | first loss | last loss | PSF error | steps/s | ours / theirs |
+|---|---|---|---|---|---|---|"""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, help="for every job; default: each page's number")
+    parser.add_argument("--repeats", type=int, default=1, help="runs a side; the median counts")
+    parser.add_argument("--quick", action="store_true", help="5 steps of every job")
+    parser.add_argument("--out", type=Path, help="write every loss and time to this JSON file")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    steps = 5 if arguments.quick else arguments.steps
+    arrays = in_fresh_process(make_arrays)
+    differences = in_fresh_process(check_arrays, arrays)
+    for name, difference in differences.items():
+        print(f"largest difference from the published {name}: {difference:.1e}")
+    runs = run_all(arrays, steps, arguments.repeats)
+    print(f"\n{TABLE_HEAD}")
+    for job in JOBS:
+        print(table_row(job, runs))
+    if arguments.out:
+        report = {
+            "versions": {name: version(name) for name in DISTRIBUTIONS},
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "input_differences": differences,
+            "jobs": [
+                {
+                    "job": job.name,
+                    "ours": [asdict(run) for run in runs[job.ours]],
+                    "theirs": [asdict(run) for run in runs[job.theirs]],
+                }
+                for job in JOBS
+            ],
+        }
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
