@@ -1,0 +1,374 @@
+"""Optimisers: pairs of pure functions, in the symbols of the papers that they are from."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from optim._tree import (
+    Array,
+    Params,
+    Projection,
+    apply_projection,
+    check_gradient,
+    check_parameters,
+    check_projection,
+    tree_map,
+)
+from optim.schedules import Schedule, constant
+
+
+class Optimizer(NamedTuple):
+    """An optimiser: how its state begins, and what one step does.
+
+    Both are pure functions: no array is modified in place, and all that an optimiser
+    remembers is in the state, a named tuple. Parameters are one real or complex
+    floating-point array, or a mapping of name to array; gradients have the same names,
+    shapes, dtypes and device. The gradient of a real loss `L` by a complex array is
+    ``dL/dRe + i dL/dIm``.
+
+    `update` returns the new parameters, not an increment to add to the old ones: a
+    projected point plus a rounding error is no longer feasible, so that adding an
+    increment after a projection would lose exactly what the projection is for.
+
+    Attributes
+    ----------
+    init : callable
+        ``init(params) -> state``.
+    update : callable
+        ``update(gradient, state, params) -> (new_params, new_state)``.
+
+    Notes
+    -----
+    Steps are ordinary array arithmetic. Torch tensors that require a gradient are
+    therefore to be detached first, or every step is recorded.
+
+    Examples
+    --------
+    Any pair of such functions is an optimiser. This one moves each entry by a fixed amount:
+
+    >>> import numpy as np
+    >>> import optim
+    >>> sign_descent = optim.Optimizer(
+    ...     init=lambda params: (),
+    ...     update=lambda gradient, state, params: (params - 0.5 * np.sign(gradient), state),
+    ... )
+    >>> sign_descent.update(np.asarray([3.0, -0.1]), (), np.asarray([1.0, 1.0]))
+    (array([0.5, 1.5]), ())
+    """
+
+    init: Callable[[Params], Any]
+    update: Callable[[Params, Any, Params], tuple[Params, Any]]
+
+
+class AdamState(NamedTuple):
+    """State of `adam` and `adamw`: steps done, and the two moments of the gradient."""
+
+    step: int
+    m: Params
+    v: Params
+
+
+class SGDState(NamedTuple):
+    """State of `sgd`: steps done, and the decaying sum of the gradients."""
+
+    step: int
+    b: Params
+
+
+class ProjectedGradientState(NamedTuple):
+    """State of `projected_gradient`: steps done."""
+
+    step: int
+
+
+def adam(
+    learning_rate: float | Schedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> Optimizer:
+    """Adam: steps scaled by running moments of the gradient.
+
+    With the gradient `g` at the step ``t = 1, 2, ...`` and the learning rate `a`, ::
+
+        m = b1 m + (1 - b1) g
+        v = b2 v + (1 - b2) |g|^2
+        p = p - a (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The learning rate `a`, or a schedule of it by the step, counted from 0.
+    b1, b2 : float
+        Decay of the first and of the second moment, in [0, 1).
+    eps : float
+        Added to the root of the second moment, positive.
+
+    Returns
+    -------
+    Optimizer
+        The optimiser. Its state has the fields `step`, `m` and `v`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Notes
+    -----
+    For a complex parameter `v` is real, so that a step does not depend on where the phase
+    is counted from. ``torch.optim.Adam`` scales the real and the imaginary part apart; to
+    have that, pass the two as real parameters.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> opt = optim.adam(0.1)
+    >>> p = np.asarray([1.0, 1.0])
+    >>> p, state = opt.update(np.asarray([5.0, -0.01]), opt.init(p), p)
+    >>> p.round(6)
+    array([0.9, 1.1])
+    """
+    rate = _schedule("adam", "learning_rate", learning_rate)
+    b1, b2, eps = float(b1), float(b2), float(eps)  # a numpy.float64 would widen float32
+    for name, b in (("b1", b1), ("b2", b2)):
+        if not 0 <= b < 1:
+            msg = f"adam: {name} is {b}; wanted 0 <= {name} < 1"
+            raise ValueError(msg)
+    if not 0 < eps < math.inf:
+        msg = f"adam: eps is {eps}; wanted a positive number"  # with eps = 0, 0 / 0 where g = 0
+        raise ValueError(msg)
+
+    def init(params: Params) -> AdamState:
+        check_parameters(params)
+        return AdamState(0, tree_map(_zeros, params), tree_map(_real_zeros, params))
+
+    def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
+        check_gradient(gradient, params)
+        t = state.step + 1
+        m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
+        v = tree_map(lambda v, g: b2 * v + (1 - b2) * _abs2(g), state.v, gradient)
+        # The bias corrections are numbers: m's joins the rate, v's stands outside of the root.
+        step_size = rate(state.step) / (1 - b1**t)
+        root = math.sqrt(1 - b2**t)
+        new = tree_map(lambda p, m, v: p - step_size * m / (_sqrt(v) / root + eps), params, m, v)
+        return new, AdamState(t, m, v)
+
+    return Optimizer(init, update)
+
+
+def adamw(
+    learning_rate: float | Schedule,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+) -> Optimizer:
+    """AdamW: Adam after a decay of the parameters that its moments do not see.
+
+    With the learning rate `a` of the step, the parameters become ``(1 - a weight_decay) p``,
+    then Adam's step is taken from there.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The learning rate `a`, or a schedule of it by the step, counted from 0.
+    b1, b2, eps : float
+        As in `adam`.
+    weight_decay : float
+        How fast the parameters decay, not negative.
+
+    Returns
+    -------
+    Optimizer
+        The optimiser. Its state has the fields `step`, `m` and `v`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> opt = optim.adamw(0.1, weight_decay=0.5)
+    >>> p = np.asarray([1.0, 1.0])
+    >>> p, state = opt.update(np.asarray([5.0, 0.0]), opt.init(p), p)
+    >>> p.round(6)
+    array([0.85, 0.95])
+    """
+    rate = _schedule("adamw", "learning_rate", learning_rate)
+    weight_decay = _not_negative("adamw", "weight_decay", weight_decay)
+    after_decay = adam(rate, b1, b2, eps)
+
+    def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
+        keep = 1 - rate(state.step) * weight_decay
+        return after_decay.update(gradient, state, tree_map(lambda p: keep * p, params))
+
+    return Optimizer(after_decay.init, update)
+
+
+def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
+    """Gradient descent, with momentum if asked for.
+
+    With the gradient `g` and the learning rate `a` of the step, from ``b = 0``, ::
+
+        b = momentum b + g
+        p = p - a b
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        The learning rate `a`, or a schedule of it by the step, counted from 0.
+    momentum : float
+        How much of the last step's `b` is kept, in [0, 1).
+
+    Returns
+    -------
+    Optimizer
+        The optimiser. Its state has the fields `step` and `b`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods",
+    USSR Computational Mathematics and Mathematical Physics 4(5), 1964.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> opt = optim.sgd(0.5)
+    >>> p = np.asarray([1.0, 1.0])
+    >>> p, state = opt.update(np.asarray([1.0, 2.0]), opt.init(p), p)
+    >>> p
+    array([0.5, 0. ])
+    """
+    rate = _schedule("sgd", "learning_rate", learning_rate)
+    momentum = float(momentum)
+    if not 0 <= momentum < 1:
+        msg = f"sgd: momentum is {momentum}; wanted 0 <= momentum < 1"
+        raise ValueError(msg)
+
+    def init(params: Params) -> SGDState:
+        check_parameters(params)
+        return SGDState(0, tree_map(_zeros, params))
+
+    def update(gradient: Params, state: SGDState, params: Params) -> tuple[Params, SGDState]:
+        check_gradient(gradient, params)
+        a = rate(state.step)
+        b = tree_map(lambda b, g: momentum * b + g, state.b, gradient)
+        return tree_map(lambda p, b: p - a * b, params, b), SGDState(state.step + 1, b)
+
+    return Optimizer(init, update)
+
+
+def projected_gradient(step_size: float | Schedule, projection: Projection) -> Optimizer:
+    """Projected gradient descent: a step down the gradient, then back to the feasible set.
+
+    With the gradient `g`, the step size `a` and the projection `P`, ::
+
+        p = P(p - a g)
+
+    On a convex loss whose gradient has the Lipschitz constant `C`, any fixed ``a < 2 / C``
+    converges.
+
+    Parameters
+    ----------
+    step_size : float or callable
+        The step size `a`, or a schedule of it by the step, counted from 0.
+    projection : callable or mapping of str to callable
+        The projection `P` of the parameters; or, where these are a mapping, projections by
+        name (an array without one is left as the step makes it).
+
+    Returns
+    -------
+    Optimizer
+        The optimiser. Its state has the field `step`.
+
+    Raises
+    ------
+    ValueError
+        If `step_size` is negative or not finite.
+
+    References
+    ----------
+    E. S. Levitin and B. T. Polyak, "Constrained minimization methods", USSR Computational
+    Mathematics and Mathematical Physics 6(5), 1966.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> opt = optim.projected_gradient(1.0, optim.projections.nonnegative())
+    >>> p = np.asarray([1.0, 1.0])
+    >>> p, state = opt.update(np.asarray([0.5, 2.0]), opt.init(p), p)
+    >>> p
+    array([0.5, 0. ])
+    """
+    rate = _schedule("projected_gradient", "step_size", step_size)
+
+    def init(params: Params) -> ProjectedGradientState:
+        check_parameters(params)
+        check_projection(projection, params)
+        return ProjectedGradientState(0)
+
+    def update(
+        gradient: Params, state: ProjectedGradientState, params: Params
+    ) -> tuple[Params, ProjectedGradientState]:
+        check_gradient(gradient, params)
+        a = rate(state.step)
+        down = tree_map(lambda p, g: p - a * g, params, gradient)
+        return apply_projection(projection, down), ProjectedGradientState(state.step + 1)
+
+    return Optimizer(init, update)
+
+
+def _schedule(call: str, name: str, value: float | Schedule) -> Schedule:
+    if not callable(value):
+        return constant(_not_negative(call, name, value))
+    schedule = value
+    # float: a schedule made with numpy gives numpy.float64, which would widen float32.
+    return lambda step: float(schedule(step))
+
+
+def _not_negative(call: str, name: str, value: float) -> float:
+    value = float(value)
+    if not 0 <= value < math.inf:
+        msg = f"{call}: {name} is {value}; wanted a finite number, not negative"
+        raise ValueError(msg)
+    return value
+
+
+def _zeros(p: Array) -> Array:
+    return array_namespace(p).zeros_like(p)
+
+
+def _real_zeros(p: Array) -> Array:
+    return array_namespace(p).zeros_like(_abs2(p))
+
+
+def _sqrt(v: Array) -> Array:
+    return array_namespace(v).sqrt(v)
+
+
+def _abs2(g: Array) -> Array:
+    """Give ``|g|^2``, a real array."""
+    xp = array_namespace(g)
+    if xp.isdtype(g.dtype, "real floating"):
+        return g * g
+    re, im = xp.real(g), xp.imag(g)
+    return re * re + im * im

@@ -1,0 +1,86 @@
+"""Schedules: functions of the step, counted from 0, that give a learning rate or step size."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import TypeAlias
+
+Schedule: TypeAlias = Callable[[int], float]
+
+
+def constant(value: float) -> Schedule:
+    """Give the same value at every step.
+
+    Parameters
+    ----------
+    value : float
+        The value, finite.
+
+    Returns
+    -------
+    callable
+        The schedule, ``step -> value``.
+
+    Raises
+    ------
+    ValueError
+        If `value` is not finite.
+
+    Examples
+    --------
+    >>> import optim
+    >>> optim.constant(0.1)(1000)
+    0.1
+    """
+    value = float(value)
+    _check_finite("constant", value=value)
+    return lambda _: value
+
+
+def linear_schedule(start: float, end: float, steps: int) -> Schedule:
+    """Go from one value to another along a line, and stay there.
+
+    At step ``t = 0, 1, ...`` the value is ::
+
+        start + (end - start) * min(t, steps) / steps
+
+    which is what ``torch.optim.lr_scheduler.LinearLR`` gives with ``start_factor=1``,
+    ``end_factor=end / start`` and ``total_iters=steps``.
+
+    Parameters
+    ----------
+    start, end : float
+        The value at step 0, and that from step `steps` on.
+    steps : int
+        Number of steps from `start` to `end`, at least 1.
+
+    Returns
+    -------
+    callable
+        The schedule, ``step -> value``.
+
+    Raises
+    ------
+    ValueError
+        If `start` or `end` is not finite, or `steps` is less than 1.
+
+    Examples
+    --------
+    >>> import optim
+    >>> rate = optim.linear_schedule(1.0, 0.5, steps=2)
+    >>> [rate(t) for t in range(4)]
+    [1.0, 0.75, 0.5, 0.5]
+    """
+    start, end, steps = float(start), float(end), operator.index(steps)
+    _check_finite("linear_schedule", start=start, end=end)
+    if steps < 1:
+        msg = f"linear_schedule: steps is {steps}; wanted at least 1"
+        raise ValueError(msg)
+    return lambda t: start + (end - start) * min(t, steps) / steps
+
+
+def _check_finite(call: str, **values: float) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            msg = f"{call}: {name} is {value}; wanted a finite number"
+            raise ValueError(msg)

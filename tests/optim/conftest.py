@@ -1,0 +1,54 @@
+"""The rows of every test: one namespace each, as strict as it can be made."""
+
+import array_api_compat as compat
+import numpy as np
+import pytest
+
+
+class Row:
+    """Makes arrays of one namespace on one device, and brings them back."""
+
+    def __init__(self, xp, device):
+        self.xp = xp
+        self.device = device
+
+    def array(self, values, dtype="float64"):
+        values = np.asarray(values, dtype=dtype)
+        if compat.is_numpy_namespace(self.xp):
+            values = values.copy()
+            values.flags.writeable = False  # whoever modifies an input is found out
+            return values
+        return self.xp.asarray(values.tolist(), dtype=getattr(self.xp, dtype), device=self.device)
+
+    def numpy(self, x):
+        if compat.is_cupy_array(x):
+            return x.get()
+        if compat.is_numpy_array(x):
+            return np.asarray(x)
+        cpu = self.xp.Device("CPU_DEVICE") if self.xp.__name__ == "array_api_strict" else "cpu"
+        return np.asarray(compat.to_device(x, cpu))
+
+    def owns(self, x, dtype):
+        """Whether `x` is of this namespace, on this device and of this dtype."""
+        return (
+            compat.array_namespace(x) is compat.array_namespace(self.array(0.0))
+            and compat.device(x) == compat.device(self.array(0.0))
+            and x.dtype == getattr(self.xp, dtype)
+        )
+
+
+@pytest.fixture(params=["numpy", "strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
+def row(request):
+    if request.param == "numpy":
+        yield Row(compat.array_namespace(np.zeros(1)), "cpu")
+    elif request.param == "strict":
+        strict = pytest.importorskip("array_api_strict")
+        # A device that is not the default shows arrays made in the wrong place.
+        with strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
+            yield Row(strict, strict.Device("device1"))
+    elif request.param == "torch":
+        torch = pytest.importorskip("torch")
+        yield Row(compat.array_namespace(torch.zeros(1)), "cpu")
+    else:
+        cupy = pytest.importorskip("cupy")
+        yield Row(compat.array_namespace(cupy.zeros(1)), None)

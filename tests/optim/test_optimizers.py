@@ -1,0 +1,298 @@
+"""Laws of every optimiser, from one table; and what each is by its paper or by torch."""
+
+import cmath
+import math
+
+import numpy as np
+import pytest
+
+import optim
+
+OPTIMIZERS = {
+    "adam": optim.adam(optim.linear_schedule(0.1, 1e-4, 400)),
+    "adamw": optim.adamw(optim.linear_schedule(0.1, 1e-4, 400), weight_decay=0.0),
+    "sgd": optim.sgd(0.3),
+    "momentum": optim.sgd(0.1, momentum=0.8),
+    "projected_gradient": optim.projected_gradient(0.3, lambda p: p),
+}
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+@pytest.fixture(params=OPTIMIZERS)
+def opt(request):
+    return OPTIMIZERS[request.param]
+
+
+def random(shape, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=shape) + 1j * rng.normal(size=shape)
+    return (values if np.dtype(dtype).kind == "c" else values.real).astype(dtype)
+
+
+def run(opt, params, gradients):
+    state = opt.init(params)
+    for g in gradients:
+        params, state = opt.update(g, state, params)
+    return params, state
+
+
+# --- laws ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_converges_on_a_convex_quadratic(opt, row, dtype):
+    target = row.array(random((3, 2), dtype), dtype)
+    weight = row.array([[0.5, 1.0], [2.0, 0.7], [1.5, 3.0]], dtype)
+    p = row.array(random((3, 2), dtype, seed=1), dtype)
+    state = opt.init(p)
+    for _ in range(400):
+        p, state = opt.update(weight * (p - target), state, p)
+    assert np.max(np.abs(row.numpy(p) - row.numpy(target))) < 1e-3
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_keeps_namespace_device_and_dtype(opt, row, dtype):
+    p = row.array(random((3, 2), dtype), dtype)
+    new, state = run(opt, p, [p, p])
+    assert row.owns(new, dtype)
+    real = {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+    for name, field in state._asdict().items():
+        if name != "step":
+            assert row.owns(field, real if name == "v" else dtype), name
+
+
+def test_a_mapping_is_its_arrays_one_by_one(opt, row):
+    params = {
+        "psf": row.array(random((3, 3), "float32"), "float32"),
+        "maps": row.array(random((2,), "complex128"), "complex128"),
+    }
+    gradient = {
+        "maps": row.array(random((2,), "complex128", seed=1), "complex128"),
+        "psf": row.array(random((3, 3), "float32", seed=1), "float32"),
+    }
+    together, _ = run(opt, params, [gradient] * 3)
+    assert list(together) == ["psf", "maps"]
+    for name, p in params.items():
+        alone, _ = run(opt, p, [gradient[name]] * 3)
+        assert row.owns(together[name], str(row.numpy(p).dtype))
+        np.testing.assert_array_equal(row.numpy(together[name]), row.numpy(alone))
+
+
+def test_inputs_are_not_modified(opt, row):
+    p, g = (row.array(random((3, 2), "complex128", seed), "complex128") for seed in (0, 1))
+    before = row.numpy(p).copy(), row.numpy(g).copy()
+    _, first = opt.update(g, opt.init(p), p)
+    fields = [row.numpy(f).copy() for f in first[1:]]
+    opt.update(g, first, p)  # the state that goes in stays as it is, too
+    for now, was in zip((p, g, *first[1:]), (*before, *fields), strict=True):
+        np.testing.assert_array_equal(row.numpy(now), was)
+
+
+def test_the_state_is_a_plain_named_tuple_that_counts_steps(opt):
+    p = np.ones(3)
+    assert opt.init(p).step == 0
+    _, state = run(opt, p, [p, p, p])
+    assert isinstance(state, tuple)
+    assert state._fields[0] == "step"
+    assert type(state.step) is int
+    assert state.step == 3
+
+
+def test_a_number_from_numpy_does_not_widen_single_precision():
+    number = np.float64(0.1)
+    p = np.ones(3, dtype=np.float32)
+    for opt in (
+        optim.adam(number, np.float64(0.9), np.float64(0.99), np.float64(1e-8)),
+        optim.adamw(number, weight_decay=number),
+        optim.sgd(lambda _: number, momentum=number),
+        optim.projected_gradient(number, lambda p: p),
+    ):
+        new, _ = run(opt, p, [p, p])
+        assert new.dtype == np.float32
+
+
+# --- what they compute ----------------------------------------------------------------------
+
+TORCH = {
+    "adam": (
+        lambda rate: optim.adam(rate, 0.8, 0.95, 1e-6),
+        lambda torch, p: torch.optim.Adam(p, lr=0.1, betas=(0.8, 0.95), eps=1e-6),
+    ),
+    "adamw": (
+        lambda rate: optim.adamw(rate, weight_decay=0.2),
+        lambda torch, p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.2),
+    ),
+    "sgd": (
+        lambda rate: optim.sgd(rate),
+        lambda torch, p: torch.optim.SGD(p, lr=0.1),
+    ),
+    "momentum": (
+        lambda rate: optim.sgd(rate, momentum=0.7),
+        lambda torch, p: torch.optim.SGD(p, lr=0.1, momentum=0.7),
+    ),
+}
+
+
+def run_torch(make, start, gradients, *, schedule=False):
+    torch = pytest.importorskip("torch")
+    p = torch.nn.Parameter(torch.asarray(start.copy()))
+    opt = make(torch, [p])
+    linear = torch.optim.lr_scheduler.LinearLR(opt, 1.0, 0.25, total_iters=30)
+    for g in gradients:
+        p.grad = torch.asarray(g)
+        opt.step()
+        if schedule:
+            linear.step()
+    return p.detach().numpy()
+
+
+@pytest.mark.parametrize("schedule", [False, True])
+@pytest.mark.parametrize("name", TORCH)
+def test_is_torchs(name, schedule):
+    ours, theirs = TORCH[name]
+    start = random((4, 3), "float64")
+    gradients = [random((4, 3), "float64", seed) for seed in range(1, 51)]
+    rate = optim.linear_schedule(0.1, 0.025, 30) if schedule else 0.1
+    got, _ = run(ours(rate), start, gradients)
+    want = run_torch(theirs, start, gradients, schedule=schedule)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_is_torchs_for_complex_parameters(name):
+    ours, theirs = TORCH[name]
+    start = random((4, 3), "complex128")
+    gradients = [random((4, 3), "complex128", seed) for seed in range(1, 51)]
+    want = run_torch(theirs, start, gradients)
+    if "adam" in name:
+        # torch's Adam takes a complex array for two real ones, so ours is given those.
+        got, _ = run(ours(0.1), start.view(float), [g.view(float) for g in gradients])
+        got = got.view(complex)
+    else:
+        got, _ = run(ours(0.1), start, gradients)
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+
+
+def test_adam_of_a_complex_parameter_is_the_papers_with_the_modulus():
+    a, b1, b2, eps = 0.1, 0.8, 0.95, 1e-6
+    gradients = random(50, "complex128", seed=1).tolist()
+    p, m, v = 0.3 - 0.2j, 0.0, 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * abs(g) ** 2
+        p -= a * (m / (1 - b1**t)) / (math.sqrt(v / (1 - b2**t)) + eps)
+    got, _ = run(
+        optim.adam(a, b1, b2, eps), np.asarray([0.3 - 0.2j]), [np.asarray([g]) for g in gradients]
+    )
+    assert abs(got[0] - p) < 1e-14
+
+
+def test_a_step_turns_with_the_phase(opt):
+    turn = cmath.exp(0.7j)
+    p = random((4,), "complex128")
+    gradients = [random((4,), "complex128", seed) for seed in range(1, 6)]
+    straight, _ = run(opt, p, gradients)
+    turned, _ = run(opt, turn * p, [turn * g for g in gradients])
+    np.testing.assert_allclose(turned, turn * straight, rtol=1e-13)
+
+
+def test_projected_gradient_steps_then_projects():
+    rate = optim.linear_schedule(1.0, 0.0, 2)
+    opt = optim.projected_gradient(rate, optim.projections.box(-1.0, 1.0))
+    p, g = np.asarray([0.0, 0.5]), np.asarray([-3.0, 1.0])
+    p, state = opt.update(g, opt.init(p), p)
+    np.testing.assert_array_equal(p, [1.0, -0.5])
+    p, _ = opt.update(g, state, p)  # half the step size
+    np.testing.assert_array_equal(p, [1.0, -1.0])
+
+
+def test_projected_gradient_projects_by_name():
+    opt = optim.projected_gradient(1.0, {"a": optim.projections.nonnegative()})
+    p = {"a": np.zeros(2), "b": np.zeros(2)}
+    p, _ = run(opt, p, [{"a": np.ones(2), "b": np.ones(2)}])
+    np.testing.assert_array_equal(p["a"], [0.0, 0.0])
+    np.testing.assert_array_equal(p["b"], [-1.0, -1.0])
+
+
+# --- errors ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        (np.zeros(4), r"an array of numpy, shape \(4,\).*wanted .* shape \(3,\)"),
+        (np.zeros((1, 3)), r"shape \(1, 3\)"),
+        (np.zeros(3, np.float32), "dtype float32, on cpu; wanted .* dtype float64, on cpu"),
+        (np.zeros(3, complex), "dtype complex128, .* wanted .* dtype float64"),
+        ([0.0, 0.0, 0.0], "is a list; wanted an array of numpy"),
+        ({"p": np.zeros(3)}, r"is a mapping with the names \['p'\]; wanted an array of numpy"),
+    ],
+)
+def test_a_gradient_unlike_the_parameter_is_an_error(opt, gradient, message):
+    p = np.zeros(3)
+    with pytest.raises(ValueError, match=message):
+        opt.update(gradient, opt.init(p), p)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        ({"a": np.zeros(3)}, r"names \['a'\]; wanted a mapping with the names \['a', 'b'\]"),
+        (np.zeros(3), r"is an array of numpy.*; wanted a mapping with the names \['a', 'b'\]"),
+        ({"a": np.zeros(3), "b": np.zeros(2)}, r"the gradient of 'b' is .*shape \(2,\)"),
+    ],
+)
+def test_a_gradient_of_other_names_is_an_error(opt, gradient, message):
+    p = {"a": np.zeros(3), "b": np.zeros(3)}
+    with pytest.raises(ValueError, match=message):
+        opt.update(gradient, opt.init(p), p)
+
+
+def test_a_gradient_of_another_namespace_or_device_is_an_error(opt):
+    strict = pytest.importorskip("array_api_strict")
+    p = strict.zeros(3, device=strict.Device("device1"))
+    with pytest.raises(
+        ValueError, match=r"an array of numpy.*; wanted an array of array_api_strict"
+    ):
+        opt.update(np.zeros(3), opt.init(p), p)
+    with pytest.raises(ValueError, match=r"on .*CPU_DEVICE.*; wanted .* on .*device1"):
+        opt.update(strict.zeros(3), opt.init(p), p)
+
+
+def test_numpys_scalars_count_as_arrays_of_no_dimensions(opt):
+    p, _ = run(opt, np.asarray(1.0), [np.float64(1.0), np.asarray(1.0)])
+    assert p < 1
+
+
+@pytest.mark.parametrize("params", [[1.0], 1.0, np.zeros(2, int), {"a": 1.0}])
+def test_parameters_are_floating_point_arrays(opt, params):
+    with pytest.raises(TypeError, match=r"the parameter.* is .*; wanted a real or complex"):
+        opt.init(params)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optim.adam(-0.1), "adam: learning_rate is -0.1; wanted"),
+        (lambda: optim.adam(math.nan), "adam: learning_rate is nan; wanted"),
+        (lambda: optim.adam(0.1, b1=1.0), "adam: b1 is 1.0; wanted 0 <= b1 < 1"),
+        (lambda: optim.adam(0.1, b2=-0.1), "adam: b2 is -0.1; wanted 0 <= b2 < 1"),
+        (lambda: optim.adam(0.1, eps=0.0), "adam: eps is 0.0; wanted a positive"),
+        (lambda: optim.adamw(math.inf), "adamw: learning_rate is inf; wanted"),
+        (lambda: optim.adamw(0.1, weight_decay=-1), "adamw: weight_decay is -1.0; wanted"),
+        (lambda: optim.sgd(-1.0), "sgd: learning_rate is -1.0; wanted"),
+        (lambda: optim.sgd(0.1, momentum=1.0), "sgd: momentum is 1.0; wanted"),
+        (lambda: optim.projected_gradient(-1.0, abs), "projected_gradient: step_size is -1.0"),
+    ],
+)
+def test_numbers_out_of_range_are_errors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_projection_of_an_unknown_name_is_an_error():
+    opt = optim.projected_gradient(1.0, {"pfs": optim.projections.nonnegative()})
+    with pytest.raises(ValueError, match=r"\['pfs'\]; the parameters are .* \['psf'\]"):
+        opt.init({"psf": np.zeros(3)})
+    with pytest.raises(TypeError, match="the projection is a float; wanted a callable"):
+        optim.projected_gradient(1.0, 0.5).init(np.zeros(3))
