@@ -1,5 +1,6 @@
 """Imaging operators whose parameters can be learned or calibrated."""
 
+from nufftlib.blur.operator import Blur
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.inner import inner
@@ -11,6 +12,7 @@ from nufftlib.nufft.operator import NUFFT
 
 __all__ = [
     "NUFFT",
+    "Blur",
     "Diagonal",
     "HalfSquaredError",
     "Huber",

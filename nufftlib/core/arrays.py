@@ -78,7 +78,7 @@ def is_floating(xp: Namespace, x: Array) -> bool:
 
 def is_single(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` is of single precision."""
-    return x.dtype == xp.float32 or x.dtype == xp.complex64
+    return bool(x.dtype == xp.float32 or x.dtype == xp.complex64)
 
 
 def real_dtype(xp: Namespace, x: Array) -> Any:
@@ -96,6 +96,14 @@ def item_bytes(xp: Namespace, x: Array) -> int:
     return (4 if is_single(xp, x) else 8) * (2 if is_complex(xp, x) else 1)
 
 
+def sum_to(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `x` over the axes along which `shape` was broadcast to it."""
+    lead = x.ndim - len(shape)
+    stretched = [lead + a for a, n in enumerate(shape) if n == 1 and x.shape[lead + a] != 1]
+    axes = (*range(lead), *stretched)
+    return xp.reshape(xp.sum(x, axis=axes) if axes else x, shape)
+
+
 def project_like(xp: Namespace, gradient: Array, parameter: Array) -> Array:
     """Bring `gradient` to what a gradient by `parameter` must be.
 
@@ -105,18 +113,8 @@ def project_like(xp: Namespace, gradient: Array, parameter: Array) -> Array:
     """
     if is_complex(xp, gradient) and not is_complex(xp, parameter):
         gradient = xp.real(gradient)
-    lead = gradient.ndim - parameter.ndim
-    axes = (
-        *range(lead),
-        *(
-            lead + a
-            for a, size in enumerate(parameter.shape)
-            if size == 1 and gradient.shape[lead + a] != 1
-        ),
-    )
-    if axes:
-        gradient = xp.sum(gradient, axis=axes)
-    return xp.astype(xp.reshape(gradient, parameter.shape), parameter.dtype, copy=False)
+    summed = sum_to(xp, gradient, parameter.shape)
+    return xp.astype(summed, parameter.dtype, copy=False)
 
 
 def flatten_batch(xp: Namespace, x: Array, core_ndim: int) -> Array:

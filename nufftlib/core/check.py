@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -159,7 +160,7 @@ def random_like(rng: np.random.Generator, array: Array) -> Array:
 
 def norm(x: Array) -> float:
     """Return the l2 norm."""
-    return float(inner(x, x)) ** 0.5
+    return math.sqrt(float(inner(x, x)))
 
 
 def relative(gap: float, scale: float) -> float:

@@ -156,7 +156,5 @@ class Huber(Loss):
         t = xp.abs(r)
         inside = t <= self.delta
         value = xp.sum(xp.where(inside, 0.5 * t * t, self.delta * (t - 0.5 * self.delta)))
-        # The quotient is taken where it is needed alone: |r| may be zero inside.
-        return value, r * xp.where(
-            inside, xp.ones_like(t), self.delta / xp.where(inside, xp.ones_like(t), t)
-        )
+        # |r| may be zero inside, where it does not divide.
+        return value, r * (self.delta / xp.where(inside, self.delta * xp.ones_like(t), t))

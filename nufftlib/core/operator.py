@@ -53,6 +53,7 @@ class Map(ABC):
         """
 
     def __call__(self, x: Array) -> Array:
+        """Return ``f(x)``."""
         return self.linearize(x)[0]
 
     @final
@@ -213,6 +214,7 @@ class LinearOperator(Map):
 
     @final
     def __call__(self, x: Array) -> Array:
+        """Return ``A(theta) x``."""
         return self.apply(x)
 
     @final

@@ -1,0 +1,1 @@
+"""The NUFFT operator and its engines."""

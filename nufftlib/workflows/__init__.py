@@ -1,0 +1,1 @@
+"""The two headline jobs, end to end."""

@@ -24,14 +24,15 @@ class DirectEngine(Engine):
 
     def prepare(self, trajectory: Array) -> Points:
         """Fold into one period, which keeps the phases accurate."""
-        return Points(fold(self.xp, trajectory))
+        k = fold(self.xp, trajectory)
+        return Points(tuple(k[:, a] for a in range(k.shape[-1])))
 
     def forward(self, points: Points, x: Array) -> Array:
         """``y_j = sum_n x_n exp(-2 pi i k_j n)``."""
         xp = self.xp
         parts = []
         for part in self._point_chunks(points, x):
-            *outer, last = self._phases(points.k[part, :], x)
+            *outer, last = self._phases(points, part, x)
             t = xp.matmul(x, last.T)  # (B, N_1, ..., N_{d-1}, m)
             for E in reversed(outer):
                 t = xp.sum(t * E.T, axis=-2)
@@ -45,7 +46,7 @@ class DirectEngine(Engine):
             (y.shape[0], *self.shape), dtype=y.dtype, device=array_api_compat.device(y)
         )
         for part in self._point_chunks(points, y):
-            *outer, last = (xp.conj(E) for E in self._phases(points.k[part, :], y))
+            *outer, last = (xp.conj(E) for E in self._phases(points, part, y))
             t = y[:, part]
             for E in outer:
                 t = xp.expand_dims(t, axis=-2) * E.T  # (B, N_1, ..., N_a, m)
@@ -55,7 +56,7 @@ class DirectEngine(Engine):
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C_jl = sum_g phi(k_j - g) phi(k_l - g)`` with separable weights."""
         xp = self.xp
-        axes = [es_weights(xp, points.k[:, a], n, width) for a, n in enumerate(self.shape)]
+        axes = [es_weights(xp, points.axes[a], n, width) for a, n in enumerate(self.shape)]
         # In the letters of the other sums: matmul for the last axis, products for the rest.
         last = axes[-1]
         outer = xp.ones((1, points.size), dtype=w.dtype, device=array_api_compat.device(w))
@@ -64,15 +65,14 @@ class DirectEngine(Engine):
         grid = xp.matmul(outer * w, last)  # (N_1 ... N_{d-1}, N_d)
         return xp.sum(outer * xp.matmul(grid, last.T), axis=0)
 
-    def _phases(self, k: Array, like: Array) -> list[Array]:
+    def _phases(self, points: Points, part: slice, like: Array) -> list[Array]:
         """Return ``exp(-2 pi i k_a n)``, shape (m, N_a), for each axis."""
-        return [
-            exp_minus_i(
-                self.xp,
-                2.0 * math.pi * k[:, a, None] * voxel_index(self.xp, n, self.dtype, like)[None, :],
-            )
-            for a, n in enumerate(self.shape)
-        ]
+        xp = self.xp
+        phases = []
+        for k, size in zip(points.axes, self.shape, strict=True):
+            n = voxel_index(xp, size, self.dtype, like)
+            phases.append(exp_minus_i(xp, 2.0 * math.pi * k[part, None] * n[None, :]))
+        return phases
 
     def _point_chunks(self, points: Points, x: Array) -> Iterator[slice]:
         """Split the points so that the largest intermediate fits `memory_limit`."""

@@ -1,0 +1,1 @@
+"""Blur: convolution with a point-spread function, PSFs and noise."""
