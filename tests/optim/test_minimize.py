@@ -311,9 +311,13 @@ def test_a_loss_that_is_no_real_scalar_is_an_error(value, error, message):
         optim.minimize(lambda p: (value, p), np.zeros(3), optim.sgd(0.1), steps=1)
 
 
-def test_a_gradient_unlike_the_parameters_is_an_error():
-    with pytest.raises(ValueError, match=r"the gradient is .* shape \(2,\).*; wanted"):
-        optim.minimize(lambda _: (1.0, np.zeros(2)), np.zeros(3), optim.sgd(0.1), steps=1)
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [(np.zeros(2), r"an array .* shape \(2,\)"), ([0.0] * 3, "a list"), (None, "a NoneType")],
+)
+def test_a_gradient_unlike_the_parameters_is_an_error(gradient, message):
+    with pytest.raises(ValueError, match=f"the gradient is {message}.*; wanted an array of numpy"):
+        optim.minimize(lambda _: (1.0, gradient), np.zeros(3), optim.sgd(0.1), steps=1)
 
 
 def test_steps_are_counted_from_zero():
