@@ -92,7 +92,7 @@ def adamw(x, y, size, steps):
 
 # Method, and the number of steps on the page.
 METHODS = {
-    "projected_gradient": (projected_gradient, 1000),
+    "projected-gradient": (projected_gradient, 1000),
     "adam": (adam, 200),
     "adamw": (adamw, 100),
 }

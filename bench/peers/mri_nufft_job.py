@@ -78,7 +78,7 @@ def learn_trajectory(image, coil_maps, trajectory, *, steps=100, estimate_maps=T
     trajectory : (samples, 2) float32
         Where to start, cycles per voxel in [-1/2, 1/2].
     steps : int
-        Adam steps; the schedule of the rate is the example's, 100 steps long.
+        Adam steps, over which the rate falls from 1e-3 to 1e-4.
     estimate_maps : bool
         Estimate coil maps in every step as the example does, or leave it out.
     """
@@ -86,7 +86,7 @@ def learn_trajectory(image, coil_maps, trajectory, *, steps=100, estimate_maps=T
     coil_images = target.to(torch.complex64) * torch.from_numpy(coil_maps)
     model = Model(trajectory, len(coil_maps), image.shape, estimate_maps)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=100)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=steps)
 
     losses = []
     start = time.perf_counter()
