@@ -1,5 +1,6 @@
 """Imaging operators whose parameters can be learned or calibrated."""
 
+from nufftlib import blur, mri
 from nufftlib.blur.operator import Blur
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.diagonal import Diagonal
@@ -24,6 +25,8 @@ __all__ = [
     "MeanSquaredError",
     "OperatorReport",
     "Sense",
+    "blur",
     "check_operator",
     "inner",
+    "mri",
 ]

@@ -25,16 +25,18 @@ SLICE_MM = 18  # through the lateral ventricles, the caudate nuclei and the insu
 
 
 def make_brain(nifti: bytes) -> NDArray[np.uint8]:
-    """Cut one axial slice and place it in a frame of zeros, voxel for voxel."""
+    """Cut one axial slice and enlarge it until its longer side fills the frame."""
     volume = nibabel.as_closest_canonical(  # type: ignore[no-untyped-call] # nibabel's gap
         nibabel.Nifti1Image.from_bytes(nifti)
     )
     z = round(SLICE_MM - volume.affine[2, 3])
     x_to_right_y_to_front = np.asarray(volume.dataobj)[:, :, z]
     # Rows run from the front to the back of the head, columns from its right to its left.
-    picture = x_to_right_y_to_front[::-1, ::-1].T
-    # The centre voxel N // 2 of each axis stays the centre voxel.
-    before = [SIZE // 2 - n // 2 for n in picture.shape]
+    picture = np.ascontiguousarray(x_to_right_y_to_front[::-1, ::-1].T)
+    height, width = picture.shape
+    zoomed = (round(width * SIZE / max(picture.shape)), round(height * SIZE / max(picture.shape)))
+    picture = np.asarray(Image.fromarray(picture).resize(zoomed, Image.Resampling.BILINEAR))
+    before = [(SIZE - n) // 2 for n in picture.shape]
     after = [SIZE - n - b for n, b in zip(picture.shape, before, strict=True)]
     return np.pad(picture, list(zip(before, after, strict=True)))
 

@@ -1,1 +1,6 @@
-"""Blur: convolution with a point-spread function, PSFs and noise."""
+"""Blur: point-spread functions and noise."""
+
+from nufftlib.blur.noise import gaussian_noise
+from nufftlib.blur.psf import motion_psf
+
+__all__ = ["gaussian_noise", "motion_psf"]

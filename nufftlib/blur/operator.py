@@ -220,9 +220,7 @@ class FixedImage(LinearOperator):
         # Channels that share the PSF are added up before the inverse transform.
         product = sum_to(xp, product, (*self._psf.shape[:-NDIM], *product.shape[-NDIM:]))
         g = self._ifft(product)[..., :p0, :p1]
-        return project_like(
-            xp, xp.flip(g if self._real else xp.conj(g), axis=(-2, -1)), self._psf
-        )
+        return project_like(xp, xp.flip(g if self._real else xp.conj(g), axis=(-2, -1)), self._psf)
 
     def _fft(self, x: Array) -> Array:
         return fft(self._xp, x, self._sizes, real=self._real)

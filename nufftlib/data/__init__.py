@@ -15,9 +15,9 @@ def brain() -> NDArray[np.float32]:
     """Return an axial T1-weighted slice of the human brain.
 
     Slice z = +18 mm of the MNI ICBM 152 nonlinear symmetric template (2009a), the average of
-    152 healthy adults, without the skull. Voxels are 1 mm x 1 mm and the field of view is 256 mm.
-    The front of the head is up. Left and right are exact mirror images about column 128, and the
-    average has less fine detail than the scan of one person.
+    152 healthy adults, without the skull, enlarged so that the template's longer side, 233 mm, fills
+    the frame: pixels are 0.91 mm wide. The front of the head is up. Left and right are mirror
+    images, and the average has less fine detail than the scan of one person.
 
     Returns
     -------

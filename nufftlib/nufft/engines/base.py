@@ -91,6 +91,10 @@ class Engine(ABC):
         self.eps = eps
         self.memory_limit = memory_limit
 
+    def with_shape(self, shape: tuple[int, ...]) -> Engine:
+        """Return the same engine for another grid; prepared points serve both."""
+        return type(self)(self.xp, shape, self.dtype, self.eps, self.memory_limit)
+
     @abstractmethod
     def prepare(self, trajectory: Array) -> Points:
         """Copy a finite trajectory (M, d) in cycles per voxel into the engine's form."""

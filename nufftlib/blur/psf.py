@@ -1,0 +1,115 @@
+"""Point-spread functions, seeded, and equal in every array library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cholesky
+
+from nufftlib.core.arrays import Array, Namespace
+
+KNOTS = 512
+"""Points at which the random path of a motion is drawn."""
+
+
+def motion_psf(
+    size: int | tuple[int, int],
+    *,
+    seed: int,
+    length: float = 0.3,
+    std: float = 0.25,
+    xp: Namespace = np,
+    dtype: Any = None,
+    device: Any = None,
+) -> Array:
+    r"""Draw the PSF of a camera that moves along a random path during one time unit.
+
+    Each coordinate of the path is an independent Gaussian process with the Matern
+    covariance of smoothness 5/2,
+
+    .. math:: \kappa(t) = \sigma^2 \left(1 + a + \tfrac{a^2}{3}\right) e^{-a}, \qquad
+              a = \sqrt{5}\, |t| / \ell,
+
+    centred afterwards. The path is deposited with bilinear weights, so that it has no
+    holes, and the PSF sums to one.
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Height and width of the PSF in pixels.
+    seed : int
+        Seed of the path; one seed gives one path at every size, in every library.
+    length : float
+        Correlation length ``l``, in units of the exposure time.
+    std : float
+        Standard deviation ``sigma`` of either coordinate, in units where the PSF
+        spans [-1, 1]. What leaves the PSF is lost.
+    xp : module
+        Array-API namespace of the result.
+    dtype : dtype, optional
+        Real dtype, by default the namespace's float32.
+    device : device, optional
+        Device of the result.
+
+    Returns
+    -------
+    array, shape (height, width), real
+        Nonnegative, of sum one; the centre of the path is at ``size // 2``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning",
+    MIT Press (2006), eq. 4.17.
+
+    C. J. Schuler et al., "Learning to deblur", IEEE Trans. Pattern Anal. Mach. Intell.
+    38 (2016) 1439-1451.
+
+    Examples
+    --------
+    >>> h = motion_psf(25, seed=0)
+    >>> h.shape, round(float(h.sum()), 5)
+    ((25, 25), 1.0)
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1 or not length > 0 or not std >= 0:
+        msg = (
+            f"motion_psf(size, length, std): got {size}, {length}, {std}; "
+            f"want at least one pixel, a positive length and a std of 0 or more"
+        )
+        raise ValueError(msg)
+    path = matern_path(np.random.default_rng(seed), length, std)
+    # Steps well below a pixel at any size, so that bilinear weights leave no holes.
+    t = np.linspace(0, KNOTS - 1, KNOTS * (1 + max(height, width) // 64))
+    u0, u1 = (np.interp(t, np.arange(KNOTS), u) for u in path)
+    h = deposit(height // 2 + u0 * height / 2, width // 2 + u1 * width / 2, (height, width))
+    return xp.asarray(h / h.sum(), dtype=dtype or xp.float32, device=device)
+
+
+def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
+    """Draw two centred coordinates (2, KNOTS) of the process over one time unit."""
+    t = np.linspace(0, 1, KNOTS)
+    a = np.sqrt(5.0) * np.abs(t[:, None] - t[None, :]) / length
+    covariance = (1 + a + a * a / 3) * np.exp(-a)
+    # Smooth paths make the matrix singular to rounding; the jitter is far below a pixel.
+    factor = cholesky(covariance + 1e-9 * np.eye(KNOTS), lower=True)
+    path = std * (factor @ rng.standard_normal((KNOTS, 2))).T
+    return path - path.mean(axis=1, keepdims=True)
+
+
+def deposit(r0: Any, r1: Any, shape: tuple[int, int]) -> Any:
+    """Add up points at fractional pixels with bilinear weights; drop those outside."""
+    image = np.zeros(shape)
+    i0, i1 = np.floor(r0).astype(int), np.floor(r1).astype(int)
+    f0, f1 = r0 - i0, r1 - i1
+    for d0, w0 in ((0, 1 - f0), (1, f0)):
+        for d1, w1 in ((0, 1 - f1), (1, f1)):
+            j0, j1 = i0 + d0, i1 + d1
+            inside = (j0 >= 0) & (j0 < shape[0]) & (j1 >= 0) & (j1 < shape[1])
+            np.add.at(image, (j0[inside], j1[inside]), (w0 * w1)[inside])
+    return image

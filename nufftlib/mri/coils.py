@@ -1,0 +1,176 @@
+"""Coil sensitivity maps: simulated, and estimated from data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import device as device_of
+
+from nufftlib.core.arrays import Array, Namespace, common_namespace, real_dtype
+from nufftlib.nufft.operator import NUFFT
+
+
+def birdcage_maps(
+    coils: int,
+    shape: tuple[int, int],
+    *,
+    radius: float = 1.5,
+    xp: Namespace = np,
+    dtype: Any = None,
+    device: Any = None,
+) -> Array:
+    r"""Simulate the sensitivities of coils on a ring around the image.
+
+    Write the pixel at :math:`(p_0, p_1) \in [-1, 1)^2` as :math:`p = p_1 + i p_0`, and
+    put coil :math:`c` at :math:`r e^{i\varphi_c}`, :math:`\varphi_c = 2\pi c / C`. The
+    transverse field of a wire, in the frame that turns with the coil, is
+
+    .. math:: s_c(p) \propto i \,/\, \overline{w}, \qquad
+              w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}:
+
+    it falls off with the distance and all coils are in phase at the centre. The maps
+    are divided by their root sum of squares.
+
+    Parameters
+    ----------
+    coils : int
+        Number of coils, at least 1.
+    shape : tuple of int
+        Image shape, (height, width).
+    radius : float
+        Radius of the ring in units where the image spans [-1, 1); above sqrt(2) all
+        coils are outside of the image.
+    xp : module
+        Array-API namespace of the result.
+    dtype : dtype, optional
+        Complex dtype, by default the namespace's complex64.
+    device : device, optional
+        Device of the result.
+
+    Returns
+    -------
+    array, shape (coils, height, width), complex
+        Sensitivities, with ``sum_c |s_c|^2 = 1`` everywhere.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    C. E. Hayes et al., "An efficient, highly homogeneous radiofrequency coil for
+    whole-body NMR imaging at 1.5 T", J. Magn. Reson. 63 (1985) 622-628.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> s = birdcage_maps(6, (8, 8))
+    >>> s.shape, bool(np.allclose((abs(s) ** 2).sum(axis=0), 1))
+    ((6, 8, 8), True)
+    """
+    if coils < 1 or len(shape) != 2 or min(shape) < 1 or not radius > 0:
+        msg = (
+            f"birdcage_maps(coils, shape, radius): got {coils}, {shape}, {radius}; "
+            f"want at least one coil, (height, width) and a positive radius"
+        )
+        raise ValueError(msg)
+    turn = np.exp(2j * np.pi * np.arange(coils) / coils)[:, None, None]
+    p0, p1 = ((np.arange(n) - n // 2) / (n / 2) for n in shape)
+    w = (p1[None, None, :] + 1j * p0[None, :, None] - radius * turn) * np.conj(turn)
+    s = 1j / np.conj(w)
+    s = s / np.sqrt(np.sum(np.abs(s) ** 2, axis=0))
+    return xp.asarray(s, dtype=dtype or xp.complex64, device=device)
+
+
+def low_frequency_maps(
+    F: NUFFT, data: Array, weights: Array, *, radius: float = 0.1, smoothing: float = 20.0
+) -> Array:
+    r"""Estimate coil maps from the samples near the centre of k-space.
+
+    1. Image of each coil: :math:`s_c = F^H (w\, m\, y_c)`, ``m`` keeping ``|k| <= radius``.
+    2. Divide by the root sum of squares over the coils.
+    3. Smooth the magnitude by a Gaussian and keep the phase.
+    4. Divide by the root sum of squares again.
+
+    Parameters
+    ----------
+    F : NUFFT
+        Operator of the acquisition.
+    data : array, shape (coils, *trajectory.shape[:-1]), complex
+        k-space data of all coils.
+    weights : array, shape trajectory.shape[:-1], real
+        Density-compensation weights.
+    radius : float
+        Radius of the centre, in cycles per voxel.
+    smoothing : float
+        Standard deviation of the Gaussian, in voxels.
+
+    Returns
+    -------
+    array, shape (coils, *image shape), complex
+        Maps with ``sum_c |s_c|^2 = 1`` wherever there is signal.
+
+    Raises
+    ------
+    ValueError
+        If no sample is that near to the centre, or an argument is out of range.
+
+    References
+    ----------
+    C. A. McKenzie et al., "Self-calibrating parallel imaging with automatic coil
+    sensitivity extraction", Magn. Reson. Med. 47 (2002) 529-538.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> F = nl.NUFFT(nl.mri.radial_trajectory(16, 32), (32, 32))
+    >>> s = nl.mri.birdcage_maps(4, (32, 32))
+    >>> w = nl.mri.pipe_menon(F)
+    >>> nl.mri.low_frequency_maps(F, F(s), w, smoothing=4.0).shape
+    (4, 32, 32)
+    """
+    xp = common_namespace(
+        "low_frequency_maps(F, data, weights)",
+        data=data,
+        weights=weights,
+        trajectory=F.trajectory,
+    )
+    if not radius > 0 or not smoothing > 0:
+        msg = (
+            f"low_frequency_maps(radius, smoothing): got {radius} and {smoothing}; "
+            f"want positive numbers"
+        )
+        raise ValueError(msg)
+    centre = xp.astype(
+        xp.sum(F.trajectory * F.trajectory, axis=-1) <= radius * radius, weights.dtype
+    )
+    if not bool(xp.any(centre > 0)):
+        msg = (
+            f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
+            f"want a radius that holds some"
+        )
+        raise ValueError(msg)
+    s = normalize_coils(xp, F.adjoint(data * (weights * centre)))
+    magnitude = xp.abs(s)
+    tiny = xp.finfo(magnitude.dtype).smallest_normal
+    phase = s / (magnitude + tiny)
+    return normalize_coils(xp, gaussian_smooth(xp, magnitude, smoothing, len(F.shape)) * phase)
+
+
+def normalize_coils(xp: Namespace, s: Array) -> Array:
+    """Divide by the root sum of squares over the first axis; zero where that is zero."""
+    rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
+    return s / (rss + xp.finfo(rss.dtype).smallest_normal)
+
+
+def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:
+    """Smooth the last `ndim` axes by a Gaussian, renormalised where it leaves the image."""
+    for axis in range(x.ndim - ndim, x.ndim):
+        n = xp.arange(x.shape[axis], dtype=real_dtype(xp, x), device=device_of(x))
+        G = xp.exp(-0.5 * ((n[:, None] - n[None, :]) / sigma) ** 2)
+        G = G / xp.sum(G, axis=1, keepdims=True)
+        x = xp.moveaxis(xp.matmul(xp.moveaxis(x, axis, -1), G.T), -1, axis)
+    return x
