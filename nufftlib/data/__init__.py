@@ -15,8 +15,8 @@ def brain() -> NDArray[np.float32]:
     """Return an axial T1-weighted slice of the human brain.
 
     Slice z = +18 mm of the MNI ICBM 152 nonlinear symmetric template (2009a), the average of
-    152 healthy adults, without the skull, enlarged so that the template's longer side, 233 mm, fills
-    the frame: pixels are 0.91 mm wide. The front of the head is up. Left and right are mirror
+    152 healthy adults, without the skull, enlarged so that the template's longer side, 233 mm,
+    fills the frame: pixels are 0.91 mm wide. The front of the head is up. Left and right are mirror
     images, and the average has less fine detail than the scan of one person.
 
     Returns
