@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cholesky
 
 from nufftlib.core.arrays import Array, Namespace
 
@@ -97,7 +96,7 @@ def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
     a = np.sqrt(5.0) * np.abs(t[:, None] - t[None, :]) / length
     covariance = (1 + a + a * a / 3) * np.exp(-a)
     # Smooth paths make the matrix singular to rounding; the jitter is far below a pixel.
-    factor = cholesky(covariance + 1e-9 * np.eye(KNOTS), lower=True)
+    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(KNOTS))
     path = std * (factor @ rng.standard_normal((KNOTS, 2))).T
     return path - path.mean(axis=1, keepdims=True)
 
