@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.core.arrays import Array, Namespace, complex_dtype, library
 
 
 def fast_size(size: int, *, real: bool) -> int:
@@ -20,7 +20,10 @@ def fast_size(size: int, *, real: bool) -> int:
 
 def fft(xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool) -> Array:
     """Transform the last axes of `x`, padded with zeros to `sizes`; half of it if `real`."""
-    return _transform(xp, "rfftn" if real else "fftn", x, sizes)
+    if real:
+        return _transform(xp, "rfftn", x, sizes)
+    # The standard wants complex input here, though most libraries take real as well.
+    return _transform(xp, "fftn", xp.astype(x, complex_dtype(xp, x), copy=False), sizes)
 
 
 def ifft(xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool) -> Array:

@@ -10,6 +10,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
+from array_api_compat import size
+
 from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
@@ -104,7 +106,7 @@ class MeanSquaredError(Loss):
 
     def of_residual(self, xp: Namespace, r: Array) -> tuple[Array, Array]:  # noqa: ARG002  # one signature for all losses
         """``|r|^2 / size`` and ``2 r / size``."""
-        return inner(r, r) / r.size, (2.0 / r.size) * r
+        return inner(r, r) / size(r), (2.0 / size(r)) * r
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,7 @@ class MeanAbsoluteError(Loss):
     def of_residual(self, xp: Namespace, r: Array) -> tuple[Array, Array]:
         """``sum |r| / size`` and ``phase(r) / size``."""
         magnitude, phase = magnitude_and_phase("MeanAbsoluteError(z)", r)
-        return xp.mean(magnitude), phase / r.size
+        return xp.mean(magnitude), phase / size(r)
 
 
 @dataclass(frozen=True, eq=False)

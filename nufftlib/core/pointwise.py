@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from array_api_compat import size
+
 from nufftlib.core.arrays import Array, common_namespace, is_complex
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
@@ -99,4 +101,4 @@ class MeanNormalizeJacobian(LinearOperator):
     # <y, du> = <(y - <u, y> / size) / m, dz>
     def adjoint(self, y: Array) -> Array:
         """``(y - <u, y> / size) / m``."""
-        return (y - inner(self.value, y) / self.value.size) / self.mean
+        return (y - inner(self.value, y) / size(self.value)) / self.mean

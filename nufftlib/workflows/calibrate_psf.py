@@ -8,6 +8,7 @@ three ways. The blur is linear in the PSF, so the image is transformed once.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Recipe(NamedTuple):
 
 def half_squared_per_sample(y: Array) -> Map:
     """Return the half squared error divided by the number of samples."""
-    return (1.0 / int(y.size)) * HalfSquaredError(y)
+    return (1.0 / math.prod(y.shape)) * HalfSquaredError(y)
 
 
 RECIPES: dict[Method, Recipe] = {

@@ -1,4 +1,6 @@
-"""The rows of every test: one namespace each, as strict as it can be made."""
+"""The rows of every test: one array library each, as strict as it can be made."""
+
+from contextlib import contextmanager
 
 import array_api_compat as compat
 import numpy as np
@@ -8,15 +10,17 @@ import pytest
 class Row:
     """Makes arrays of one namespace on one device, and brings them back."""
 
-    def __init__(self, xp, device):
+    def __init__(self, name, xp, device, *, writeable=True):
+        self.name = name
         self.xp = xp
         self.device = device
+        self.writeable = writeable
 
     def array(self, values, dtype="float64"):
         values = np.asarray(values, dtype=dtype)
         if compat.is_numpy_namespace(self.xp):
             values = values.copy()
-            values.flags.writeable = False  # whoever modifies an input is found out
+            values.flags.writeable = self.writeable
             return values
         return self.xp.asarray(values.tolist(), dtype=getattr(self.xp, dtype), device=self.device)
 
@@ -37,18 +41,31 @@ class Row:
         )
 
 
-@pytest.fixture(params=["numpy", "strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
-def row(request):
-    if request.param == "numpy":
-        yield Row(compat.array_namespace(np.zeros(1)), "cpu")
-    elif request.param == "strict":
+ROWS = [
+    "numpy",
+    "numpy-readonly",  # whoever modifies an input is found out
+    "strict",
+    "torch",
+    pytest.param("cupy", marks=pytest.mark.gpu),
+]
+
+
+@contextmanager
+def open_row(name, *, host=False):
+    """Give the row of this name; `host` asks for memory that native CPU code can read."""
+    if name.startswith("numpy"):
+        yield Row(name, compat.array_namespace(np.zeros(1)), "cpu", writeable=name == "numpy")
+    elif name == "strict":
         strict = pytest.importorskip("array_api_strict")
         # A device that is not the default shows arrays made in the wrong place.
+        device = strict.Device("CPU_DEVICE" if host else "device1")
         with strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
-            yield Row(strict, strict.Device("device1"))
-    elif request.param == "torch":
+            yield Row(name, strict, device)
+    elif name == "torch":
         torch = pytest.importorskip("torch")
-        yield Row(compat.array_namespace(torch.zeros(1)), "cpu")
+        yield Row(name, compat.array_namespace(torch.zeros(1)), "cpu")
     else:
         cupy = pytest.importorskip("cupy")
-        yield Row(compat.array_namespace(cupy.zeros(1)), None)
+        if host:
+            pytest.skip("an engine of the CPU")
+        yield Row(name, compat.array_namespace(cupy.zeros(1)), None)

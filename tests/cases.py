@@ -1,0 +1,283 @@
+"""The registry: every operator, in the settings that have ever been wrong somewhere.
+
+A case makes an operator and an input in any array library and precision. The laws of
+``test_laws.py`` run on all of them. An operator of the library that no case contains
+fails ``test_registry.py``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import nufftlib as nl
+from nufftlib.core.losses import Functional
+from nufftlib.core.operator import ParameterJacobian
+from nufftlib.core.pointwise import PhaseProjection
+
+
+class Maker:
+    """Random arrays of one row and precision, reproducible by the case's name."""
+
+    def __init__(self, row, precision, seed):
+        self.row = row
+        self.single = precision == "single"
+        self.rng = np.random.default_rng(seed)
+
+    def real(self, *shape):
+        return self.row.array(self.rng.standard_normal(shape), self.real_dtype)
+
+    def complex(self, *shape):
+        values = self.rng.standard_normal(shape) + 1j * self.rng.standard_normal(shape)
+        return self.row.array(values, self.complex_dtype)
+
+    def trajectory(self, *shape):
+        """Points beyond one period, two of them equal, one on the edge of the period."""
+        k = self.rng.uniform(-0.8, 0.8, shape)
+        flat = k.reshape(-1, shape[-1])
+        flat[1] = flat[0]
+        flat[2] = -0.5
+        return self.row.array(k, self.real_dtype)
+
+    @property
+    def real_dtype(self):
+        return "float32" if self.single else "float64"
+
+    @property
+    def complex_dtype(self):
+        return "complex64" if self.single else "complex128"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    make: Callable
+    """``make(maker) -> (operator, input)``."""
+    oracle: Callable | None = None
+    """``oracle(parameters, input) -> output``, the definition written out, in NumPy."""
+    host: bool = False
+    """Whether the operator needs memory that native CPU code can read."""
+    eps: float = 0.0
+    """Relative accuracy of an operator that is approximate, in double precision."""
+    eps_single: float = 0.0
+
+    def build(self, row, precision):
+        return self.make(Maker(row, precision, sum(self.name.encode())))
+
+
+# --- the definitions, as slow and plain as can be -------------------------------------
+
+
+def dense_nufft(shape, norm):
+    axes = [np.arange(n) - n // 2 for n in shape]
+    n = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+
+    def oracle(parameters, x):
+        k = parameters["trajectory"]
+        E = np.exp(-2j * np.pi * k.reshape(-1, len(shape)) @ n.T)
+        batch = x.shape[: x.ndim - len(shape)]
+        y = x.reshape(-1, len(n)) @ E.T
+        return y.reshape(*batch, *k.shape[:-1]) / (np.sqrt(len(n)) if norm else 1.0)
+
+    return oracle
+
+
+def dense_blur(boundary):
+    def oracle(parameters, x):
+        h = parameters["psf"]
+        (P0, P1), (N0, N1) = h.shape[-2:], x.shape[-2:]
+        c0, c1 = P0 // 2, P1 // 2
+        y = 0
+        for q0 in range(P0):
+            for q1 in range(P1):
+                shifted = np.roll(x, (q0 - c0, q1 - c1), axis=(-2, -1))
+                y = y + h[..., q0 : q0 + 1, q1 : q1 + 1] * shifted
+        if boundary == "valid":
+            y = y[..., P0 - 1 - c0 : N0 - c0, P1 - 1 - c1 : N1 - c1]
+        return y
+
+    return oracle
+
+
+# --- makers ----------------------------------------------------------------------------
+
+
+def nufft(shape, samples, batch=(), norm=None, engine="direct", eps=1e-12, **settings):
+    def make(m):
+        F = nl.NUFFT(
+            m.trajectory(*samples, len(shape)),
+            shape,
+            norm=norm,
+            engine=engine,
+            eps=max(eps, 1e-6) if m.single else eps,
+            **settings,
+        )
+        return F, m.complex(*batch, *shape)
+
+    return make
+
+
+def blur(psf, image, boundary, *, complex_psf=False, complex_image=False):
+    def make(m):
+        h = (m.complex if complex_psf else m.real)(*psf)
+        return nl.Blur(h, boundary=boundary), (m.complex if complex_image else m.real)(*image)
+
+    return make
+
+
+def small_nufft(m, name="trajectory"):
+    F = nl.NUFFT(m.trajectory(3, 4, 2), (5, 6), engine="direct")
+    return F if name == "trajectory" else F.rename(trajectory=name)
+
+
+def weighted_gram(m):
+    F = small_nufft(m)
+    return F.H @ nl.Diagonal(m.real(3, 4)) @ F, m.complex(5, 6)
+
+
+def two_blurs(m):
+    first = nl.Blur(m.real(2, 3), boundary="circular")
+    second = nl.Blur(m.real(3, 3)).rename(psf="second")
+    return second @ first, m.real(2, 7, 6)
+
+
+def normalized(m):
+    _, J = nl.MeanNormalize().linearize(m.row.xp.abs(m.real(4, 3)) + 0.5)
+    return J, m.real(4, 3)
+
+
+def phase(m):
+    _, J = nl.Magnitude().linearize(m.complex(4, 3))
+    return J, m.complex(4, 3)
+
+
+def jacobian_of_nufft(m):
+    F = small_nufft(m)
+    _, J = F.linearize(m.complex(2, 5, 6), wrt="trajectory")
+    return J, m.real(3, 4, 2)
+
+
+CASES = [
+    Case(
+        "diagonal real",
+        lambda m: (nl.Diagonal(m.real(3, 4)), m.complex(2, 3, 4)),
+        lambda p, x: p["weights"] * x,
+    ),
+    Case(
+        "diagonal complex on real, broadcast",
+        lambda m: (nl.Diagonal(m.complex(3, 1)), m.real(2, 3, 4)),
+        lambda p, x: p["weights"] * x,
+    ),
+    Case(
+        "sense",
+        lambda m: (nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5)),
+        lambda p, x: p["maps"] * x,
+    ),
+    Case(
+        "sense batch, real image",
+        lambda m: (nl.Sense(m.complex(3, 4, 5)), m.real(2, 2, 4, 5)),
+        lambda p, x: p["maps"] * x[:, :, None],
+    ),
+    Case(
+        "sense real maps in 1D",
+        lambda m: (nl.Sense(m.real(3, 4)), m.complex(2, 4)),
+        lambda p, x: p["maps"] * x[:, None],
+    ),
+    *(
+        Case(
+            f"nufft {engine} {shape} batch {batch} {norm}",
+            nufft(shape, samples, batch, norm, engine),
+            dense_nufft(shape, norm),
+            host=engine == "finufft",
+            eps=0.0 if engine == "direct" else 1e-12,
+            eps_single=0.0 if engine == "direct" else 1e-6,
+        )
+        for engine in ("direct", "finufft")
+        for shape, samples, batch, norm in [
+            ((8,), (7,), (), None),
+            ((7,), (3, 2), (2,), "ortho"),
+            ((1,), (5,), (), None),
+            ((6, 5), (4, 3), (2, 3), None),
+            ((5, 8), (9,), (), "ortho"),
+            ((1, 6), (6,), (2,), None),
+            ((4, 5, 3), (4, 2), (2,), "ortho"),
+            ((3, 2, 1), (5,), (), None),
+        ]
+    ),
+    Case(
+        "nufft in chunks",
+        nufft((5, 4), (7,), (5,), None, "direct", memory_limit=1500),
+        dense_nufft((5, 4), None),
+    ),
+    *(
+        Case(
+            f"blur {boundary} psf {psf} image {image} {'c' if ch else 'r'}{'c' if cx else 'r'}",
+            blur(psf, image, boundary, complex_psf=ch, complex_image=cx),
+            dense_blur(boundary),
+        )
+        for boundary in ("valid", "circular")
+        for psf, image, ch, cx in [
+            ((3, 4), (7, 6), False, False),
+            ((1, 1), (2, 3, 4), False, True),
+            ((2, 2), (3, 16, 16), False, False),  # a spectrum that can vanish
+            ((1, 4), (2, 5, 11), True, False),
+            ((3, 3, 2), (2, 3, 7, 5), True, True),
+            ((2, 1, 3, 3), (2, 3, 5, 6), False, False),
+            ((5, 6), (5, 6), False, True),  # as large as the image
+            ((3, 3), (1, 13, 11), False, False),  # prime sizes
+        ]
+    ),
+    Case(
+        "blur circular, psf larger than the image",
+        blur((7, 5), (3, 2), "circular"),
+        dense_blur("circular"),
+    ),
+    Case(
+        "blur circular, image of one row",
+        blur((2, 3), (1, 6), "circular"),
+        dense_blur("circular"),
+    ),
+    Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
+    Case("weighted gram, one trajectory twice", weighted_gram),
+    Case("two blurs", two_blurs),
+    Case(
+        "sum with a shared parameter",
+        lambda m: (
+            (lambda W, F: F @ W - (2 - 1j) * F)(nl.Diagonal(m.complex(5, 6)), small_nufft(m)),
+            m.complex(5, 6),
+        ),
+    ),
+    Case(
+        "sum of two",
+        lambda m: (
+            nl.Diagonal(m.real(4)) + (-nl.Diagonal(m.complex(4))).rename(weights="other"),
+            m.complex(3, 4),
+        ),
+    ),
+    Case(
+        "derivative of a nufft",
+        lambda m: (small_nufft(m).derivative("trajectory", m.real(3, 4, 2)), m.complex(2, 5, 6)),
+    ),
+    Case("jacobian of a nufft", jacobian_of_nufft),
+    Case(
+        "jacobian of a diagonal",
+        lambda m: (
+            ParameterJacobian(nl.Diagonal(m.complex(3, 1)), "weights", m.complex(2, 3, 4)),
+            m.complex(3, 1),
+        ),
+    ),
+    Case(
+        "jacobian of a blur",
+        lambda m: (
+            nl.Blur(m.real(2, 3)).as_map("psf", m.real(2, 5, 6)),
+            m.real(2, 3),
+        ),
+    ),
+    Case("jacobian of the magnitude", phase),
+    Case(
+        "jacobian of the magnitude of real numbers",
+        lambda m: (PhaseProjection(m.row.xp.sign(m.real(5))), m.real(5)),
+    ),
+    Case("jacobian of the mean normalisation", normalized),
+    Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
+]

@@ -1,0 +1,132 @@
+"""The laws of linear operators and their derivatives, on every case, row and precision."""
+
+import numpy as np
+import pytest
+from cases import CASES
+from rows import ROWS, open_row
+
+import nufftlib as nl
+
+PRECISIONS = ["double", "single"]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request):
+    return request.param
+
+
+@pytest.fixture(params=ROWS)
+def built(request, case, precision):
+    with open_row(request.param, host=case.host) as row:
+        yield row, *case.build(row, precision)
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request):
+    return request.param
+
+
+def tolerances(case, precision):
+    """What the laws allow: rounding, and a few eps where the operator is approximate."""
+    if precision == "double":
+        return {"dot_tolerance": 1e-10, "difference_tolerance": 1e-6}
+    return {"dot_tolerance": 2e-5, "difference_tolerance": 1e-2}
+
+
+def close(a, b, tolerance):
+    return np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-3)
+
+
+def snapshot(row, operator, x):
+    return [np.copy(row.numpy(a)) for a in (x, *operator.parameters.values())]
+
+
+def test_operator(built, case, precision):
+    _, A, x = built
+    report = nl.check_operator(A, x, **tolerances(case, precision))
+    assert report.ok, str(report)
+
+
+def test_adjoint_is_an_operator_with_the_same_derivatives(built, case, precision):
+    row, A, x = built
+    y = A(x)
+    report = nl.check_operator(A.H, y + y, **tolerances(case, precision))
+    assert report.ok, str(report)
+    for name in A.parameters:  # reciprocity
+        B, swapped = row.numpy(A.vjp(name, x, y)), row.numpy(A.H.vjp(name, y, x))
+        assert close(swapped, B, 1e-12 if precision == "double" else 1e-5)
+    assert A.H.H is A
+
+
+def test_gram(built, case, precision):
+    row, A, x = built
+    if row.name != "numpy":
+        pytest.skip("composition is checked on every row by the cases that are compositions")
+    report = nl.check_operator(A.N, x, **tolerances(case, precision))
+    assert report.ok, str(report)
+    assert close(A.N(x), A.adjoint(A.apply(x)), 1e-12)
+    z = A.adjoint(A.apply(x)) + x
+    for name in A.parameters:
+        B = A.vjp(name, x, A(z)) + A.vjp(name, z, A(x))
+        assert close(A.N.vjp(name, x, z), B, 1e-12 if precision == "double" else 1e-5)
+
+
+def test_linearize_by_a_parameter_agrees_with_value_jvp_and_vjp(built, precision):
+    row, A, x = built
+    tolerance = 1e-11 if precision == "double" else 1e-4
+    for name, theta in A.parameters.items():
+        value, J = A.linearize(x, wrt=name)
+        direction = theta * theta + 0.5
+        assert close(row.numpy(value), row.numpy(A(x)), tolerance)
+        assert close(row.numpy(J(direction)), row.numpy(A.jvp(name, x, direction)), tolerance)
+        assert close(row.numpy(J.adjoint(value)), row.numpy(A.vjp(name, x, value)), tolerance)
+        moved = A.replace(**{name: direction})
+        fixed = A.as_map(name, x)
+        assert close(row.numpy(fixed(direction)), row.numpy(moved(x)), tolerance)
+        value, J = fixed.linearize(direction)
+        assert close(row.numpy(value), row.numpy(moved(x)), tolerance)
+        assert close(row.numpy(J.adjoint(value)), row.numpy(moved.vjp(name, x, value)), tolerance)
+
+
+def test_dense_oracle(built, case, precision):
+    row, A, x = built
+    if case.oracle is None:
+        pytest.skip("a composition; its factors have oracles")
+    parameters = {name: row.numpy(p).astype(complex) for name, p in A.parameters.items()}
+    if "trajectory" in parameters:
+        parameters["trajectory"] = parameters["trajectory"].real
+    want = case.oracle(parameters, row.numpy(x).astype(complex))
+    rounding, eps = (1e-12, case.eps) if precision == "double" else (5e-6, case.eps_single)
+    tolerance = rounding + 10 * eps
+    assert row.numpy(A(x)).shape == want.shape
+    assert close(row.numpy(A(x)), want, tolerance)
+
+
+def test_namespace_device_and_precision_are_kept_and_inputs_unchanged(built, precision):
+    row, A, x = built
+    before = snapshot(row, A, x)
+    y = A(x)
+    single = precision == "single"
+    kinds = ("float32", "complex64") if single else ("float64", "complex128")
+    results = [y, A.adjoint(y)]
+    for name, theta in A.parameters.items():
+        gradient = A.vjp(name, x, y)
+        assert gradient.dtype == theta.dtype
+        results += [gradient, A.jvp(name, x, theta), A.H.jvp(name, y, theta)]
+    for result in results:
+        assert any(row.owns(result, kind) for kind in kinds), (type(result), result.dtype)
+    after = snapshot(row, A, x)
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ROWS[1:])
+def test_rows_agree_with_numpy(case, name):
+    with open_row("numpy", host=case.host) as row:
+        A, x = case.build(row, "double")
+        y = A(x)
+        want = [y, A.adjoint(y), *(A.vjp(p, x, y) for p in A.parameters)]
+    with open_row(name, host=case.host) as row:
+        A, x = case.build(row, "double")
+        y = A(x)
+        got = [y, A.adjoint(y), *(A.vjp(p, x, y) for p in A.parameters)]
+        assert all(close(row.numpy(g), w, 1e-12) for g, w in zip(got, want, strict=True))

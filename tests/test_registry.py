@@ -1,0 +1,61 @@
+"""No operator without a case, an oracle and a derivation."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+from cases import CASES
+from rows import open_row
+
+import nufftlib as nl
+
+LEAVES = ["Blur", "Diagonal", "NUFFT", "Sense"]
+
+
+def subclasses(cls):
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from subclasses(sub)
+
+
+def parts(operator):
+    """The operator and all operators inside of it."""
+    yield operator
+    for value in vars(operator).values():
+        if isinstance(value, nl.LinearOperator):
+            yield from parts(value)
+
+
+def test_every_operator_of_the_library_is_in_a_case():
+    for module in pkgutil.walk_packages(nl.__path__, "nufftlib."):
+        if not module.name.startswith(("nufftlib.cli", "nufftlib.__main__")):
+            importlib.import_module(module.name)
+    library = {c for c in subclasses(nl.LinearOperator) if c.__module__.startswith("nufftlib.")}
+    covered = set()
+    with open_row("numpy") as row:
+        for case in CASES:
+            A, _ = case.build(row, "double")
+            covered.update(type(part) for part in parts(A))
+            covered.update(type(part) for part in parts(A.H))
+    assert library - covered == set()
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_public_leaf_has_an_oracle_and_a_derivation(name):
+    with open_row("numpy") as row:
+        types = {type(c.build(row, "double")[0]).__name__ for c in CASES if c.oracle}
+    assert name in types
+    docs = Path(__file__).parent.parent / "docs" / "derivations"
+    assert (docs / f"{name.lower()}.md").is_file()
+
+
+def test_the_leaves_are_all_the_public_operators_with_parameters():
+    public = {
+        name
+        for name in nl.__all__
+        if isinstance(getattr(nl, name), type)
+        and issubclass(getattr(nl, name), nl.LinearOperator)
+        and getattr(nl, name) is not nl.LinearOperator
+    }
+    assert public == set(LEAVES)
