@@ -76,6 +76,7 @@ class FinufftEngine(Engine):
             data.dtype,
             eps_of_width(width, len(self.shape)),
             1,
+            nthreads=threads(max(w.shape[0], math.prod(self.shape))),
             spreadinterponly=1,
             upsampfac=2.0,
         )
@@ -91,15 +92,17 @@ class FinufftEngine(Engine):
         out = np.empty((data.shape[0], *out_shape), dtype=source.dtype)
         n_trans = data.shape[0]
         if n_trans:
-            self._plan(n_trans, source.dtype).execute(points, source, out, adjoint=adjoint)
+            work = n_trans * max(points.size, math.prod(self.shape))
+            plan = self._plan(n_trans, source.dtype, threads(work))
+            plan.execute(points, source, out, adjoint=adjoint)
         return from_numpy(self.xp, out)
 
-    def _plan(self, n_trans: int, dtype: np.dtype[Any]) -> SharedPlan:
+    def _plan(self, n_trans: int, dtype: np.dtype[Any], nthreads: int) -> SharedPlan:
         # finufft holds one oversampled grid a thread, of at most twice the size on each axis.
         grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * dtype.itemsize
         fit = max(1, self.memory_limit // grid_bytes)
         bound = {"maxbatchsize": fit} if fit < min(n_trans, os.cpu_count() or 1) else {}
-        return shared_plan(self.shape, dtype, self.eps, n_trans, **bound)
+        return shared_plan(self.shape, dtype, self.eps, n_trans, nthreads=nthreads, **bound)
 
 
 def shared_plan(
@@ -112,6 +115,15 @@ def shared_plan(
             finufft.Plan(2, shape, n_trans, eps, isign=-1, dtype=dtype.name, **options)
         ),
     )
+
+
+def threads(work: int) -> int:
+    """Return how many threads finufft may use: one for little work, else as it likes.
+
+    Below about a tenth of a million numbers a second thread costs more than it brings;
+    on a machine that is busy with other things, many times more.
+    """
+    return 1 if work < 2**17 else 0
 
 
 def eps_of_width(width: int, ndim: int) -> float:
