@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,13 +93,18 @@ def motion_psf(
 
 def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
     """Draw two centred coordinates (2, KNOTS) of the process over one time unit."""
+    path = std * (matern_factor(length) @ rng.standard_normal((KNOTS, 2))).T
+    return path - path.mean(axis=1, keepdims=True)
+
+
+@lru_cache(maxsize=4)
+def matern_factor(length: float) -> Any:
+    """Return the Cholesky factor of the process's correlation matrix."""
     t = np.linspace(0, 1, KNOTS)
     a = np.sqrt(5.0) * np.abs(t[:, None] - t[None, :]) / length
-    covariance = (1 + a + a * a / 3) * np.exp(-a)
+    correlation = (1 + a + a * a / 3) * np.exp(-a)
     # Smooth paths make the matrix singular to rounding; the jitter is far below a pixel.
-    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(KNOTS))
-    path = std * (factor @ rng.standard_normal((KNOTS, 2))).T
-    return path - path.mean(axis=1, keepdims=True)
+    return np.linalg.cholesky(correlation + 1e-9 * np.eye(KNOTS))
 
 
 def deposit(r0: Any, r1: Any, shape: tuple[int, int]) -> Any:

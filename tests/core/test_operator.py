@@ -1,0 +1,152 @@
+"""What composing, adding, scaling, renaming and replacing mean."""
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+from nufftlib.core.operator import Compose
+
+rng = np.random.default_rng(1)
+u, v = rng.standard_normal((2, 4)) + 1j * rng.standard_normal((2, 4))
+x = rng.standard_normal(4) + 1j * rng.standard_normal(4)
+k = rng.uniform(-0.5, 0.5, (5, 1))
+
+
+def test_the_algebra():
+    A, B = nl.Diagonal(u), nl.Diagonal(v).rename(weights="other")
+    np.testing.assert_allclose((A @ B)(x), u * v * x)
+    np.testing.assert_allclose((A + B)(x), (u + v) * x)
+    np.testing.assert_allclose((A - B)(x), (u - v) * x)
+    np.testing.assert_allclose((-A)(x), -u * x)
+    np.testing.assert_allclose(((2 - 1j) * A)(x), (2 - 1j) * u * x)
+    np.testing.assert_allclose(((2 - 1j) * A).H(x), (2 + 1j) * np.conj(u) * x)
+    np.testing.assert_allclose(A.N(x), np.abs(u) ** 2 * x)
+    assert A.H.H is A
+
+
+def test_parameters_keep_their_names_through_composition():
+    A = nl.NUFFT(k, (4,)) @ nl.Sense(np.stack([u, v]))
+    assert set(A.parameters) == {"trajectory", "maps"}
+    assert set((3.0 * A.H).parameters) == {"trajectory", "maps"}
+    replaced = A.replace(maps=np.stack([v, u]))
+    np.testing.assert_allclose(replaced(x)[::-1], A(x))
+    assert A.parameters["maps"][0, 0] == u[0]
+
+
+@pytest.mark.parametrize("combine", [lambda a, b: a @ b, lambda a, b: a + b, lambda a, b: a - b])
+def test_two_parameters_of_one_name_are_refused(combine):
+    with pytest.raises(ValueError, match=r"'weights'.*rename.*weights='other_weights'"):
+        combine(nl.Diagonal(u), nl.Diagonal(v))
+
+
+def test_one_parameter_in_two_places_obeys_the_product_rule():
+    W = nl.Diagonal(u)
+    A = W @ W
+    assert list(A.parameters) == ["weights"]
+    np.testing.assert_allclose(A.jvp("weights", x, v), 2 * u * v * x)
+    np.testing.assert_allclose(A.replace(weights=v)(x), v * v * x)
+
+
+def test_a_weighted_gram_has_one_trajectory_and_can_be_moved():
+    F = nl.NUFFT(k, (4,), engine="direct")
+    A = F.H @ nl.Diagonal(np.arange(5.0)) @ F
+    assert set(A.parameters) == {"trajectory", "weights"}
+    moved = A.replace(trajectory=k + 0.1)
+    G = nl.NUFFT(k + 0.1, (4,), engine="direct")
+    np.testing.assert_allclose(moved(x), G.H(np.arange(5.0) * G(x)))
+    assert set(moved.parameters) == {"trajectory", "weights"}
+
+
+def test_unknown_names_say_what_there_is():
+    A = nl.Diagonal(u)
+    for call in (
+        lambda: A.vjp("density", x, x),
+        lambda: A.derivative("density", u),
+        lambda: A.replace(density=u),
+        lambda: A.rename(density="d"),
+        lambda: A.as_map("density", x),
+        lambda: A.linearize(x, wrt="density"),
+        lambda: (A @ A).replace(density=u),
+    ):
+        with pytest.raises(ValueError, match="has no parameter 'density'; it has 'weights'"):
+            call()
+
+
+def test_a_scalar_must_be_a_number():
+    with pytest.raises(TypeError, match=r"want a Python number .* Diagonal"):
+        nl.core.operator.Scale(np.asarray(2.0))
+
+
+def test_operators_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        nl.Diagonal(u).weights = v
+
+
+def test_maps_compose_add_and_scale():
+    z = np.abs(x) + 0.5
+    f = nl.MeanSquaredError(np.ones(4)) @ nl.MeanNormalize()
+    g = 3.0 * nl.HalfSquaredError(np.zeros(4))
+    value, gradient = (f - g).value_and_grad(z)
+    fv, fg = f.value_and_grad(z)
+    gv, gg = g.value_and_grad(z)
+    assert float(value) == pytest.approx(float(fv) - float(gv))
+    np.testing.assert_allclose(gradient, fg - gg)
+    np.testing.assert_allclose((-f)(z), -f(z))
+    objective = nl.HalfSquaredError(x) @ nl.Diagonal(u).as_map("weights", v)
+    np.testing.assert_allclose(objective.value_and_grad(u)[1], np.conj(v) * (u * v - x))
+
+
+def test_maps_through_linear_operators_of_equal_parameter_names():
+    """Jacobians carry no parameters, so that names need not differ along a chain of maps."""
+    f = nl.Diagonal(u) @ (nl.MeanNormalize() @ nl.Magnitude() @ nl.Diagonal(v))
+    value, J = f.linearize(x)
+    assert isinstance(J, Compose)
+    np.testing.assert_allclose(value, u * np.abs(v * x) / np.abs(v * x).mean())
+
+
+def test_the_fixed_input_goes_through_a_composition_once():
+    calls = []
+
+    class Counting(nl.Diagonal):
+        def apply(self, x):
+            calls.append(1)
+            return super().apply(x)
+
+    F = nl.NUFFT(k, (4,), engine="direct")
+    fixed = (F @ Counting(u)).as_map("trajectory", x)
+    for shift in (0.0, 0.1, 0.2):
+        np.testing.assert_allclose(fixed(k + shift), F.replace(trajectory=k + shift)(u * x))
+    assert len(calls) == 1
+
+
+def test_mixed_libraries_are_named():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="x is a torch array and weights a numpy array"):
+        nl.Diagonal(u)(torch.ones(4))
+    with pytest.raises(TypeError, match="x is a list; want an array"):
+        nl.Diagonal(u)([1, 2])
+
+
+def test_mixed_devices_are_named():
+    strict = pytest.importorskip("array_api_strict")
+    here = strict.ones(4, device=strict.Device("CPU_DEVICE"))
+    there = strict.ones(4, device=strict.Device("device1"))
+    with pytest.raises(ValueError, match=r"x is on .*device1.* weights on .*CPU_DEVICE"):
+        nl.Diagonal(here)(there)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nl.Diagonal(np.arange(3)), TypeError, "int64; want real or complex"),
+        (lambda: nl.Diagonal(np.ones(3))(np.ones(4)), ValueError, r"\(4,\); want last axes"),
+        (lambda: nl.Diagonal(np.ones((2, 1)))(np.ones(2)), ValueError, "want last axes"),
+        (lambda: nl.Sense(np.ones(3)), ValueError, r"want \(coils, \*image shape\)"),
+        (lambda: nl.Sense(np.ones((3, 4)))(np.ones(3)), ValueError, r"\(3,\); want \(..., 4\)"),
+        (lambda: nl.Sense(np.ones((3, 4))).H(np.ones((2, 4))), ValueError, "want .* 3, 4"),
+        (lambda: nl.inner(np.ones(3), np.ones(4)), ValueError, "want one shape"),
+    ],
+)
+def test_wrong_arguments_say_what_came_and_what_is_wanted(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,226 @@
+"""Trajectories, density weights and coil maps, by their defining properties."""
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+from nufftlib import mri
+
+rng = np.random.default_rng(6)
+
+
+def test_radial_trajectory_on_every_row(row):
+    k = mri.radial_trajectory(32, 256, xp=row.xp, dtype=row.xp.float64, device=row.device)
+    assert row.owns(k, "float64")
+    k = row.numpy(k)
+    radius = np.linalg.norm(k, axis=-1)
+    np.testing.assert_allclose(radius, np.tile(0.5 * np.linspace(0, 1, 256), (32, 1)), atol=1e-15)
+    np.testing.assert_array_equal(k[0, :, 1], 0)  # spoke 0 lies along axis 0
+    turn = np.exp(2j * np.pi / 32)
+    spokes = k[..., 0] + 1j * k[..., 1]
+    np.testing.assert_allclose(spokes[1:], spokes[:-1] * turn, atol=1e-14)
+    assert mri.radial_trajectory(2, 2).dtype == np.float32
+
+
+def test_unit_converters(row):
+    k = row.array([[np.pi, -np.pi / 2]])
+    np.testing.assert_allclose(row.numpy(mri.from_radians(k)), [[0.5, -0.25]])
+    k = row.array([[64.0, 32.0]])
+    converted = mri.from_cycles_per_fov(k, (256, 128))
+    assert row.owns(converted, "float64")
+    np.testing.assert_allclose(row.numpy(converted), [[0.25, 0.25]])
+
+
+def test_birdcage_maps(row):
+    s = mri.birdcage_maps(6, (32, 48), xp=row.xp, dtype=row.xp.complex128, device=row.device)
+    assert row.owns(s, "complex128")
+    s = row.numpy(s)
+    np.testing.assert_allclose(np.sum(np.abs(s) ** 2, axis=0), 1, atol=1e-14)
+    centre = s[:, 16, 24]
+    np.testing.assert_allclose(np.abs(centre), 1 / np.sqrt(6), atol=1e-14)
+    np.testing.assert_allclose(centre, centre[0], atol=1e-14)  # in phase at the centre
+    brightest = [np.unravel_index(np.argmax(abs(c)), c.shape) for c in s]
+    assert brightest[0][1] == 47  # coil 0 sits at the end of axis 1
+    assert brightest[3][1] == 0
+
+
+def test_birdcage_maps_written_out():
+    """The field of a wire with magnitude and angle, as it is usually programmed."""
+    coils, (height, width), r = 5, (6, 8), 1.5
+    s = mri.birdcage_maps(coils, (height, width), radius=r, dtype=np.complex128)
+    want = np.empty((coils, height, width), complex)
+    for c in range(coils):
+        phi = 2 * np.pi * c / coils
+        for i in range(height):
+            for j in range(width):
+                dy = (i - height / 2) / (height / 2) - r * np.sin(phi)
+                dx = (j - width / 2) / (width / 2) - r * np.cos(phi)
+                want[c, i, j] = np.exp(1j * (np.arctan2(dx, -dy) - phi)) / np.hypot(dx, dy)
+    want /= np.linalg.norm(want, axis=0)
+    np.testing.assert_allclose(s, want, atol=1e-14)
+
+
+# --- density ------------------------------------------------------------------------------
+
+
+def radial_operator(engine="auto", norm=None, shots=48, samples=33, shape=(32, 32)):
+    k = mri.radial_trajectory(shots, samples, dtype=np.float64)
+    return nl.NUFFT(k, shape, engine=engine, norm=norm, eps=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("norm", [None, "ortho"])
+def test_weights_give_the_normal_operator_the_scale_of_the_image(engine, norm):
+    F = radial_operator(engine, norm)
+    w = mri.pipe_menon(F)
+    assert w.shape == (48, 33)
+    assert w.min() > 0
+    ones = np.ones(F.shape, complex)
+    assert np.mean(np.abs(F.H(w * F(ones)))) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def test_weights_are_a_fixed_point(engine):
+    """w = w / |C w| where |C w| = 1, up to one common scale."""
+    F = radial_operator(engine)
+    w = mri.pipe_menon(F, iterations=300)
+    Cw = F._engine.spread_interpolate(F._points, w.reshape(-1), 7)
+    C1 = F._engine.spread_interpolate(F._points, np.ones(48 * 33), 7)
+    assert np.std(Cw) / np.mean(Cw) < 0.02 < 0.5 < np.std(C1) / np.mean(C1)
+
+
+def test_weights_follow_the_radius_of_a_radial_trajectory():
+    w = mri.pipe_menon(radial_operator(shots=200, samples=65, shape=(64, 64)), width=3)
+    inner, outer = w[:, 20].mean(), w[:, 40].mean()
+    assert outer / inner == pytest.approx(2.0, rel=0.15)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_spread_and_interpolate_agree_between_engines(dimensions):
+    k = rng.uniform(-0.5, 0.5, (40, dimensions))
+    shape = (16, 15, 14)[:dimensions]
+    w = rng.uniform(0.5, 1.5, 40)
+    results = []
+    for engine in ("direct", "finufft"):
+        F = nl.NUFFT(k, shape, engine=engine)
+        Cw = F._engine.spread_interpolate(F._points, w, 7)
+        results.append(Cw / np.linalg.norm(Cw))
+    np.testing.assert_allclose(results[0], results[1], atol=0.02 * results[0].max())
+
+
+@pytest.mark.parametrize("width", [2, 5, 7, 9])
+def test_the_kernel_has_the_width_it_should(width):
+    """A point reaches another one exactly if they share a cell of the grid."""
+    for engine in ("direct", "finufft"):
+        for gap, reached in ((width - 1.2, True), (width + 1.2, False)):
+            F = nl.NUFFT(np.asarray([[0.01], [0.01 + gap / 64]]), (64,), engine=engine)
+            Cw = F._engine.spread_interpolate(F._points, np.asarray([1.0, 0.0]), width)
+            assert (Cw[1] / Cw[0] > 1e-14) == reached, (engine, gap)
+
+
+def test_another_grid_is_the_same_as_another_resolution():
+    k = mri.radial_trajectory(16, 20, dtype=np.float64)
+    a = mri.pipe_menon(nl.NUFFT(k, (32, 32)), grid=(64, 64))
+    b = mri.pipe_menon(nl.NUFFT(k, (64, 64)))
+    np.testing.assert_allclose(a / a.sum(), b / b.sum(), rtol=1e-6)
+
+
+def test_density_on_every_row(host_row):
+    k = mri.radial_trajectory(8, 9, dtype=np.float64)
+    for engine in ("direct", "auto"):
+        F = nl.NUFFT(host_row.array(k), (16, 16), engine=engine, eps=1e-9)
+        w = mri.pipe_menon(F)
+        assert host_row.owns(w, "float64")
+        want = mri.pipe_menon(nl.NUFFT(k, (16, 16), engine=engine, eps=1e-9))
+        np.testing.assert_allclose(host_row.numpy(w), want, rtol=1e-9)
+
+
+def test_direct_density_and_maps_on_every_row(row):
+    k = mri.radial_trajectory(8, 9, dtype=np.float64)
+    s = mri.birdcage_maps(3, (16, 16), dtype=np.complex128)
+
+    def maps(make):
+        F = nl.NUFFT(make(k, "float64"), (16, 16), engine="direct")
+        w = mri.pipe_menon(F)
+        return mri.low_frequency_maps(F, F(make(s, "complex128")), w, smoothing=3.0)
+
+    got = maps(row.array)
+    assert row.owns(got, "complex128")
+    np.testing.assert_allclose(row.numpy(got), maps(np.asarray), rtol=1e-8, atol=1e-10)
+
+
+# --- coil maps from data ------------------------------------------------------------------
+
+
+def test_low_frequency_maps_find_smooth_maps():
+    shape = (48, 48)
+    image = np.hypot(*np.meshgrid(*[np.arange(48) - 24] * 2, indexing="ij")) < 20
+    s = mri.birdcage_maps(4, shape, radius=2.5, dtype=np.complex128)
+    F = radial_operator(shots=80, samples=49, shape=shape)
+    w = mri.pipe_menon(F)
+    found = mri.low_frequency_maps(F, F(s * image), w, radius=0.15, smoothing=3.0)
+    np.testing.assert_allclose(np.sum(np.abs(found) ** 2, axis=0)[image], 1, rtol=1e-9)
+    inside = np.hypot(*np.meshgrid(*[np.arange(48) - 24] * 2, indexing="ij")) < 14
+    # A common phase per voxel belongs to the image, not to the maps.
+    overlap = np.abs(np.sum(np.conj(s) * found, axis=0))[inside]
+    assert overlap.min() > 0.98
+
+
+def test_samples_outside_of_the_centre_do_not_matter():
+    F = radial_operator()
+    w = mri.pipe_menon(F)
+    y = F(mri.birdcage_maps(3, (32, 32), dtype=np.complex128))
+    far = np.linalg.norm(F.trajectory, axis=-1) > 0.1
+    a = mri.low_frequency_maps(F, y, w)
+    b = mri.low_frequency_maps(F, np.where(far, 99.0, y), w)
+    np.testing.assert_allclose(a, b)
+    assert not np.allclose(a, mri.low_frequency_maps(F, np.where(far, y, 1.0), w))
+
+
+def test_smoothing_is_a_gaussian_of_the_given_width():
+    from nufftlib.mri.coils import gaussian_smooth
+
+    spot = np.zeros((1, 101, 101))
+    spot[0, 50, 50] = 1
+    smooth = gaussian_smooth(np, spot, 5.0, 2)[0]
+    n = np.arange(101) - 50
+    assert np.sqrt(np.sum(smooth * n[:, None] ** 2)) == pytest.approx(5.0, rel=1e-3)
+    np.testing.assert_allclose(gaussian_smooth(np, np.ones((1, 9, 9)), 20.0, 2), 1)
+
+
+def test_no_signal_gives_no_nan():
+    F = radial_operator()
+    w = mri.pipe_menon(F)
+    assert np.all(mri.low_frequency_maps(F, np.zeros((3, 48, 33), complex), w) == 0)
+
+
+F = radial_operator()
+w = np.ones((48, 33))
+y = np.ones((3, 48, 33), complex)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mri.radial_trajectory(0, 5), "want at least 1 of 2"),
+        (lambda: mri.radial_trajectory(3, 1), "want at least 1 of 2"),
+        (lambda: mri.from_cycles_per_fov(np.ones((3, 3)), (4, 4)), r"want \(..., 2\)"),
+        (lambda: mri.birdcage_maps(0, (4, 4)), "at least one coil"),
+        (lambda: mri.birdcage_maps(3, (4, 4, 4)), "height, width"),
+        (lambda: mri.birdcage_maps(3, (4, 4), radius=-1.0), "a positive radius"),
+        (lambda: mri.pipe_menon(F, width=1), "want 2 <= width <= 16"),
+        (lambda: mri.pipe_menon(F, iterations=-1), "iterations >= 0"),
+        (lambda: mri.pipe_menon(F, grid=(4, 4)), "2 sizes of at least 14"),
+        (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 14"),
+        (lambda: mri.low_frequency_maps(F, y, w, radius=0.0), "want positive numbers"),
+        (
+            lambda: mri.low_frequency_maps(
+                nl.NUFFT(np.full((2, 2), 0.4), (32, 32)), np.ones((3, 2), complex), np.ones(2)
+            ),
+            r"no sample has \|k\| <= 0.1",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

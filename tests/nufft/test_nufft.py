@@ -1,0 +1,317 @@
+"""What the laws do not say of the NUFFT: refusals, plans, memory, threads, engines."""
+
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+from nufftlib.nufft.engines import finufft as finufft_engine
+from nufftlib.nufft.engines.base import ImageStack
+from nufftlib.nufft.engines.plans import PlanCache
+
+rng = np.random.default_rng(3)
+k = rng.uniform(-0.5, 0.5, (4, 5, 2))
+x = rng.standard_normal((3, 8, 7)) + 1j * rng.standard_normal((3, 8, 7))
+y = rng.standard_normal((3, 4, 5)) + 1j * rng.standard_normal((3, 4, 5))
+
+
+def with_entry(value, index):
+    broken = k.copy()
+    broken[index] = value
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: nl.NUFFT(with_entry(np.nan, (2, 3, 1)), (8, 7)),
+            ValueError,
+            r"1 of 20 points are not finite \(first at index \(2, 3\)\); .* must be finite",
+        ),
+        (
+            lambda: nl.NUFFT(with_entry(np.inf, (slice(1, 3), 0, 0)), (8, 7)),
+            ValueError,
+            r"2 of 20 points are not finite \(first at index \(1, 0\)\)",
+        ),
+        (lambda: nl.NUFFT(k, (8, 7, 3)), ValueError, r"\(4, 5, 2\); want \(..., 3\)"),
+        (lambda: nl.NUFFT(k[:0], (8, 7)), ValueError, "at least one point"),
+        (lambda: nl.NUFFT(np.zeros((3, 2), int), (8, 7)), TypeError, "int64; want float32 or"),
+        (lambda: nl.NUFFT(k + 0j, (8, 7)), TypeError, "complex128; want float32 or"),
+        (lambda: nl.NUFFT(k.tolist(), (8, 7)), TypeError, "a list; want an array"),
+        (lambda: nl.NUFFT(k, [8, 7]), ValueError, "want a tuple"),
+        (lambda: nl.NUFFT(k, (8, 0)), ValueError, "want a tuple of one to three positive sizes"),
+        (lambda: nl.NUFFT(k, (8, 7), norm="unit"), ValueError, "'unit'; want None or 'ortho'"),
+        (lambda: nl.NUFFT(k, (8, 7), eps=0.0), ValueError, "eps is 0.0; want 1e-14 <= eps"),
+        (
+            lambda: nl.NUFFT(k.astype("f4"), (8, 7), eps=1e-9),
+            ValueError,
+            "want 1e-07 <= eps < 1 for a trajectory of float32",
+        ),
+        (lambda: nl.NUFFT(k, (8, 7), engine="fft"), ValueError, "'fft'; want 'auto', 'direct'"),
+        (lambda: nl.NUFFT(k, (8, 7), engine="cufinufft"), ValueError, "numpy arrays on cpu"),
+        (lambda: nl.NUFFT(k, (8, 7), memory_limit=0), ValueError, "want bytes"),
+        (lambda: nl.NUFFT(k, (8, 7))(x.real), TypeError, "float64; want .*complex128"),
+        (lambda: nl.NUFFT(k, (8, 7))(x.astype("c8")), TypeError, "complex64; want .*complex128"),
+        (lambda: nl.NUFFT(k, (8, 7))(x[:, :7]), ValueError, r"\(3, 7, 7\); want \(..., 8, 7\)"),
+        (lambda: nl.NUFFT(k, (8, 7))(x[0, 0]), ValueError, r"\(7,\); want \(..., 8, 7\)"),
+        (lambda: nl.NUFFT(k, (8, 7)).H(y[0, 0]), ValueError, r"\(5,\); want \(..., 4, 5\)"),
+        (lambda: nl.NUFFT(k, (8, 7)).H(y.real), TypeError, "float64; want .*complex128"),
+        (
+            lambda: nl.NUFFT(k, (8, 7)).vjp("trajectory", x, y[:2]),
+            ValueError,
+            r"batch axes \(2,\); want those of x, \(3,\)",
+        ),
+        (
+            lambda: nl.NUFFT(k, (8, 7)).jvp("trajectory", x, k[0]),
+            ValueError,
+            r"\(5, 2\) .* want the trajectory's, \(4, 5, 2\)",
+        ),
+        (
+            lambda: nl.NUFFT(k, (8, 7)).replace(trajectory=with_entry(np.nan, (0, 0, 0))),
+            ValueError,
+            "1 of 20 points are not finite",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_what_came_and_what_is_wanted(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("value", ["np.nan", "np.inf", "-np.inf"])
+def test_a_point_that_is_not_finite_cannot_crash_the_process(value):
+    """finufft itself dies of it; through every door of ours an exception comes out."""
+    script = f"""
+        import numpy as np
+        import nufftlib as nl
+        k = np.zeros((50, 2)); x = np.ones((8, 8), complex)
+        F = nl.NUFFT(k, (8, 8))
+        fixed = F.as_map("trajectory", x)
+        bad = k.copy(); bad[7, 1] = {value}
+        doors = [lambda: nl.NUFFT(bad, (8, 8)), lambda: F.replace(trajectory=bad),
+                 lambda: fixed(bad), lambda: fixed.linearize(bad),
+                 lambda: F.H.replace(trajectory=bad), lambda: F.N.replace(trajectory=bad)]
+        for door in doors:
+            try:
+                door()
+            except ValueError as error:
+                assert "not finite" in str(error)
+            else:
+                raise SystemExit("a door is open")
+        k[7, 1] = {value}  # in place, behind the operator's back
+        F(x); F.H(F(x)); F.vjp("trajectory", x, F(x)); nl.mri.pipe_menon
+        print("alive")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def test_a_trajectory_changed_in_place_changes_nothing(engine):
+    mine = k.copy()
+    F = nl.NUFFT(mine, (8, 7), engine=engine)
+    before = F(x), F.H(y), F.vjp("trajectory", x, y), F.linearize(x, wrt="trajectory")[0]
+    mine[...] = 0.123
+    after = F(x), F.H(y), F.vjp("trajectory", x, y), F.linearize(x, wrt="trajectory")[0]
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_transform_is_periodic_to_rounding():
+    F, G = (
+        nl.NUFFT(k, (8, 7), eps=1e-12),
+        nl.NUFFT(k + np.asarray([3.0, -100.0]), (8, 7), eps=1e-12),
+    )
+    np.testing.assert_allclose(G(x), F(x), rtol=1e-9, atol=1e-9)
+
+
+def test_single_precision_is_folded_before_it_is_multiplied():
+    """Without the fold a float32 point far out would lose its fraction to 2 pi."""
+    near = np.float32(rng.integers(-512, 512, (40, 1)) / 1024)
+    far = near + np.float32(512)  # exact in float32
+    image = np.ones((1, 64), np.complex64)
+    a, b = (nl.NUFFT(p, (64,))(image) for p in (near, far))
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_finufft_agrees_with_the_exact_sums_to_eps():
+    for eps in (1e-2, 1e-5, 1e-9):
+        F, D = nl.NUFFT(k, (8, 7), eps=eps), nl.NUFFT(k, (8, 7), engine="direct")
+        assert np.linalg.norm(F(x) - D(x)) < 10 * eps * np.linalg.norm(D(x))
+        gradient = D.vjp("trajectory", x, y)
+        error = np.linalg.norm(F.vjp("trajectory", x, y) - gradient)
+        assert error < 20 * eps * np.linalg.norm(gradient)
+
+
+class Recorder:
+    """Stands in for a plan, and counts."""
+
+    def __init__(self, monkeypatch):
+        self.made = []
+        self.executed = []
+        self.points_set = 0
+        recorder = self
+        true_plan = finufft_engine.finufft.Plan
+
+        class Plan:
+            def __init__(self, kind, shape, n_trans, *args, **kwargs):
+                recorder.made.append(n_trans)
+                self.plan = true_plan(kind, shape, n_trans, *args, **kwargs)
+                self.n_trans = n_trans
+
+            def setpts(self, *axes):
+                recorder.points_set += 1
+                self.plan.setpts(*axes)
+
+            def execute(self, *args, **kwargs):
+                recorder.executed.append(self.n_trans)
+                self.plan.execute(*args, **kwargs)
+
+            def execute_adjoint(self, *args, **kwargs):
+                recorder.executed.append(-self.n_trans)
+                self.plan.execute_adjoint(*args, **kwargs)
+
+        monkeypatch.setattr(finufft_engine.finufft, "Plan", Plan)
+        monkeypatch.setattr(finufft_engine, "PLANS", PlanCache(size=16))
+
+
+def test_plans_are_made_once_and_shared_between_trajectories(monkeypatch):
+    recorder = Recorder(monkeypatch)
+    F = nl.NUFFT(k, (8, 7))
+    for shift in (0.0, 0.01, 0.02):
+        G = F.replace(trajectory=k + shift)
+        G.H(G(x))
+    assert recorder.made == [3]  # both directions, three trajectories
+    assert recorder.executed == [3, -3] * 3
+    assert recorder.points_set == 3
+
+
+def test_derivatives_run_as_one_stack(monkeypatch):
+    recorder = Recorder(monkeypatch)
+    F = nl.NUFFT(k, (8, 7))
+    F.vjp("trajectory", x, y)
+    F.jvp("trajectory", x, k)
+    F.H.jvp("trajectory", y, k)
+    assert recorder.executed == [6, 6, -6]
+    _, J = F.linearize(x, wrt="trajectory")
+    J.adjoint(y)
+    J(k)
+    assert recorder.executed[3:] == [9]  # value and both derivatives; nothing afterwards
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch, engine):
+    recorder = Recorder(monkeypatch)
+    F = nl.NUFFT(k, (8, 7), eps=1e-12, engine=engine)
+    G = nl.NUFFT(k, (8, 7), eps=1e-12, engine=engine, memory_limit=2500)
+    np.testing.assert_allclose(G(x), F(x), rtol=1e-9)
+    np.testing.assert_allclose(G.H(y), F.H(y), rtol=1e-9)
+    recorder.executed.clear()
+    calls = [
+        lambda A: A.vjp("trajectory", x, y),
+        lambda A: A.jvp("trajectory", x, k),
+        lambda A: A.H.jvp("trajectory", y, k),
+        lambda A: A.linearize(x, wrt="trajectory")[0],
+        lambda A: A.linearize(x, wrt="trajectory")[1].adjoint(y),
+    ]
+    for call in calls:
+        np.testing.assert_allclose(call(G), call(F), rtol=1e-8, atol=1e-8)
+    if engine == "finufft":
+        assert 2 in recorder.executed  # one image at a time
+        assert 6 in recorder.executed  # all three
+
+
+def test_finufft_gets_a_bound_on_its_grids(monkeypatch):
+    seen = []
+    true_plan = finufft_engine.finufft.Plan
+
+    def plan(*args, **kwargs):
+        seen.append(kwargs.get("maxbatchsize"))
+        return true_plan(*args, **kwargs)
+
+    monkeypatch.setattr(finufft_engine.finufft, "Plan", plan)
+    monkeypatch.setattr(finufft_engine, "PLANS", PlanCache(size=16))
+    monkeypatch.setattr(finufft_engine.os, "cpu_count", lambda: 8)
+    grid = 4 * 8 * 7 * 16
+    nl.NUFFT(k, (8, 7), memory_limit=2 * grid)(x)
+    nl.NUFFT(k, (8, 7))(x)
+    assert seen == [2, None]
+
+
+def test_the_plan_cache_is_bounded_and_forgets_the_oldest():
+    cache = PlanCache(size=2)
+    made = []
+    for key in "abacab":
+        cache.get(key, lambda key=key: made.append(key) or key)
+    assert made == ["a", "b", "c", "b"]
+    assert len(cache) == 2
+
+
+def test_threads_with_different_trajectories_do_not_disturb_each_other():
+    operators = [nl.NUFFT(k + 0.01 * i, (8, 7)) for i in range(8)]
+    want = [F(x) for F in operators]
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [(i, pool.submit(operators[i], x)) for _ in range(40) for i in range(8)]
+        for i, job in jobs:
+            np.testing.assert_array_equal(job.result(), want[i])
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def test_an_empty_batch_and_a_strided_image(engine):
+    F = nl.NUFFT(k, (8, 7), engine=engine, eps=1e-12)
+    assert F(x[:0]).shape == (0, 4, 5)
+    assert F.H(y[:0]).shape == (0, 8, 7)
+    turned = np.asfortranarray(x)[::-1]
+    np.testing.assert_allclose(F(turned), F(x.copy())[::-1], rtol=1e-10)
+
+
+def test_torch_memory_is_used_as_it_is(monkeypatch):
+    torch = pytest.importorskip("torch")
+    seen = []
+    true_execute = finufft_engine.SharedPlan.execute
+
+    def execute(self, points, data, out, *, adjoint):
+        seen.append((data.ctypes.data, out.ctypes.data))
+        return true_execute(self, points, data, out, adjoint=adjoint)
+
+    monkeypatch.setattr(finufft_engine.SharedPlan, "execute", execute)
+    F = nl.NUFFT(torch.asarray(k), (8, 7))
+    image = torch.asarray(x)
+    data = F(image)
+    assert seen == [(image.data_ptr(), data.data_ptr())]
+    np.testing.assert_allclose(F.H(data.conj()).numpy(), F.H(data.conj().resolve_conj()).numpy())
+
+
+def test_any_spectrum_serves_the_operator(monkeypatch):
+    """The seam: an engine may keep what does not depend on the trajectory, once."""
+    from nufftlib.nufft.engines.direct import DirectEngine
+
+    prepared = []
+
+    class OneSpectrum(ImageStack):
+        def __init__(self, engine, images):
+            prepared.append(images.shape)
+            super().__init__(engine, images)
+
+    monkeypatch.setattr(DirectEngine, "spectrum", lambda self, images: OneSpectrum(self, images))
+    F = nl.NUFFT(k, (8, 7), engine="direct")
+    fixed = F.as_map("trajectory", x)
+    for shift in (0.0, 0.1):
+        value, J = fixed.linearize(k + shift)
+        G = F.replace(trajectory=k + shift)
+        np.testing.assert_allclose(value, G(x))
+        np.testing.assert_allclose(J.adjoint(y), G.vjp("trajectory", x, y))
+    assert prepared == [(3, 8, 7)] * 3  # once for the map, once for each plain vjp
+
+
+def test_repr_is_short():
+    assert repr(nl.NUFFT(k, (8, 7))) == (
+        "NUFFT(trajectory=(4, 5, 2) float64, shape=(8, 7), norm=None, eps=1e-06, engine='auto')"
+    )
