@@ -1,0 +1,36 @@
+"""The command line, ``nufftlib``; its packages come with the extra ``app``."""
+
+__all__ = ["main"]
+
+PACKAGES = {
+    "PIL": "pillow",
+    "click": "click",
+    "matplotlib": "matplotlib",
+    "nibabel": "nibabel",
+    "tqdm": "tqdm",
+}
+
+
+def main() -> None:
+    """Run the command that the arguments of the process ask for, and exit.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the exit code; if a package of the extra is missing, with a message
+        that says how to install it.
+    """
+    try:
+        from nufftlib.cli.app import cli
+
+        cli()
+    except ImportError as error:
+        # The script is installed without the extra too.
+        package = PACKAGES.get((error.name or "").partition(".")[0])
+        if package is None:
+            raise
+        msg = (
+            f"nufftlib: the command line needs {package}, which cannot be imported; "
+            'install it with\n\npip install "nufftlib[app]"\n'
+        )
+        raise SystemExit(msg) from error

@@ -1,0 +1,16 @@
+"""The command line itself."""
+
+import click
+
+from nufftlib.cli.calibrate_psf import calibrate_psf_command
+from nufftlib.cli.learn_trajectory import learn_trajectory_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="nufftlib")
+def cli() -> None:
+    """Learn and calibrate the parameters of imaging operators."""
+
+
+cli.add_command(learn_trajectory_command)
+cli.add_command(calibrate_psf_command)

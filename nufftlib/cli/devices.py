@@ -1,0 +1,83 @@
+"""Arrays to and from the device of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from nufftlib.core.arrays import Array, Namespace
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a job computes.
+
+    Parameters
+    ----------
+    name : {"cpu", "cuda"}
+        What the user calls it.
+    xp : module
+        Array library: NumPy or CuPy.
+    to_host : callable
+        From an array of it to a NumPy array.
+    """
+
+    name: str
+    xp: Namespace
+    to_host: Callable[[Array], Any]
+
+    def fetch(self, result: Result) -> Result:
+        """Return a dataclass with the arrays among its fields as NumPy arrays."""
+        assert is_dataclass(result)
+        assert not isinstance(result, type)
+        arrays = {
+            field.name: self.to_host(value)
+            for field in fields(result)
+            if isinstance(value := getattr(result, field.name), self.xp.ndarray)
+        }
+        return replace(result, **arrays)
+
+
+def open_device(name: str) -> Device:
+    """Find the device.
+
+    Parameters
+    ----------
+    name : {"cpu", "cuda"}
+        Which.
+
+    Returns
+    -------
+    Device
+        The CPU, or CUDA's current device.
+
+    Raises
+    ------
+    click.ClickException
+        If CuPy or a CUDA device is missing.
+    """
+    if name == "cpu":
+        return Device(name, np, np.asarray)
+    try:
+        import cupy
+    except ImportError as error:
+        msg = (
+            f"--device cuda needs CuPy, which cannot be imported ({error}); install it with\n\n"
+            'pip install "nufftlib[cuda12]"\n\nor, for CUDA 13,\n\npip install "nufftlib[cuda13]"'
+        )
+        raise click.ClickException(msg) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        msg = f"--device cuda: CUDA cannot be used here: {error}"
+        raise click.ClickException(msg) from error
+    if not count:
+        msg = "--device cuda: there is no CUDA device here"
+        raise click.ClickException(msg)
+    return Device(name, cupy, cupy.asnumpy)

@@ -1,0 +1,287 @@
+"""Figures of the two jobs, drawn from NumPy arrays without any global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize, PowerNorm, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+from PIL import Image
+
+from nufftlib.workflows import CalibratedPSF, LearnedTrajectory
+
+Real = NDArray[np.floating[Any]]
+
+DPI = 130
+BLUE, ORANGE = "#0b5fa5", "#d95f02"
+METHODS: dict[str, tuple[str, str]] = {
+    "projected-gradient": ("Projected gradient", "half squared error per sample"),
+    "adam": ("Adam", "half squared error per sample"),
+    "adamw": ("AdamW", "mean absolute error"),
+}
+"""Name and loss of each method, for people."""
+
+
+class Frame(NamedTuple):
+    """A moment of the learning.
+
+    Attributes
+    ----------
+    step : int
+        Steps done so far.
+    trajectory : ndarray, shape (shots, samples, 2)
+        Trajectory then.
+    reconstruction : ndarray, shape (height, width)
+        Reconstruction with it.
+    """
+
+    step: int
+    trajectory: Real
+    reconstruction: Real
+
+
+class Fit(NamedTuple):
+    """A calibration, and what to compare it with.
+
+    Attributes
+    ----------
+    method : str
+        Name of the method.
+    result : CalibratedPSF
+        What it found.
+    error : float
+        Relative l2 error of the PSF.
+    floor : float
+        The method's loss at the true PSF.
+    """
+
+    method: str
+    result: CalibratedPSF
+    error: float
+    floor: float
+
+
+def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> None:
+    """Draw a learned trajectory: before, after, and the loss.
+
+    Parameters
+    ----------
+    image : ndarray, shape (height, width)
+        The image that was sampled.
+    learned : LearnedTrajectory
+        The result.
+    file : binary file
+        Where to write the PNG.
+    """
+    figure = new_figure(16.0, 7.6)
+    top, bottom = figure.subplots(2, 4)
+    white = float(image.max())
+    start, end = "at the start", f"after {count(learned.steps)}"
+    before, after = learned.reconstruction_start, learned.reconstruction
+    picture(top[0], image, "Image", Normalize(0, white))
+    picture(top[1], before, f"Reconstruction {start}", Normalize(0, white))
+    shown = picture(top[2], after, f"Reconstruction {end}", Normalize(0, white))
+    scale_beside(top[2], shown, extend="max")
+    error = after - image
+    # The few largest errors would hide all others.
+    limit = float(np.quantile(np.abs(error), 0.999)) or 1.0
+    shown = picture(top[3], error, f"Error {end}", Normalize(-limit, limit), "RdBu_r")
+    scale_beside(top[3], shown, extend="both")
+    draw_losses(bottom[0], learned.losses, "mean squared error")
+    bottom[0].set_box_aspect(1)
+    draw_trajectory(bottom[1], learned.trajectory_start, f"Trajectory {start}")
+    draw_trajectory(bottom[2], learned.trajectory, f"Trajectory {end}")
+    draw_trajectory(bottom[3], learned.trajectory, "Its centre", 0.1)
+    save(figure, file)
+
+
+def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: BinaryIO) -> None:
+    """Animate the trajectory, the reconstruction and the loss.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        The moments to show, in order.
+    losses : sequence of float
+        All losses.
+    file : binary file
+        Where to write the GIF.
+    """
+    figure = new_figure(11.5, 4.2, dpi=90)
+    left, middle, right = figure.subplots(1, 3)
+    points = draw_trajectory(left, frames[0].trajectory, "Trajectory")
+    # One grey scale for all frames, that of the last: it is the closest to the image.
+    white = float(frames[-1].reconstruction.max())
+    shown = picture(middle, frames[0].reconstruction, "Reconstruction", Normalize(0, white))
+    draw_losses(right, losses, "mean squared error", color="0.8")
+    right.set_box_aspect(1)
+    (past,) = right.plot([], [], color=BLUE)
+    (now,) = right.plot([], [], "o", color=ORANGE)
+    caption = figure.suptitle(step_caption(frames[-1].step, losses))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib's gap
+    figure.set_layout_engine("none")  # nothing moves between the frames
+    palette = gif_palette()
+    images = []
+    for frame in frames:
+        caption.set_text(step_caption(frame.step, losses))
+        points.set_data(frame.trajectory[..., 1].ravel(), frame.trajectory[..., 0].ravel())
+        shown.set_data(frame.reconstruction)
+        past.set_data(range(frame.step + 1), losses[: frame.step + 1])
+        now.set_data([frame.step], [losses[frame.step]])
+        canvas.draw()  # type: ignore[no-untyped-call] # matplotlib's gap
+        pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call] # same gap
+        image = Image.fromarray(pixels).convert("RGB")
+        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
+    images[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=[800, *(120 for _ in images[1:-1]), 2500][-len(images) :],
+        loop=0,
+    )
+
+
+def draw_calibration(
+    sharp: Real, blurred: Real, truth: Real, fits: Sequence[Fit], file: BinaryIO
+) -> None:
+    """Draw calibrated PSFs: the pictures, and a row for each method.
+
+    Parameters
+    ----------
+    sharp, blurred : ndarray, shape (channels, height, width)
+        The two pictures.
+    truth : ndarray, shape (height, width)
+        The true PSF.
+    fits : sequence of Fit
+        The methods' results.
+    file : binary file
+        Where to write the PNG.
+    """
+    rows = 1 + len(fits)
+    figure = new_figure(14.0, 3.4 * rows)
+    grid = figure.add_gridspec(rows, 4)
+    axes = [figure.add_subplot(grid[0, column]) for column in range(4)]
+    picture(axes[0], colours(sharp), "Sharp", Normalize(0, 1))
+    picture(axes[1], colours(blurred), "Blurred, with noise", Normalize(0, 1))
+    # The square root shows the faint box of the start beside the peaks of the truth.
+    values = PowerNorm(0.5, 0, float(truth.max()))
+    picture(axes[2], truth, "True PSF", values, "magma")
+    shown = picture(axes[3], fits[0].result.psf_start, "PSF at the start", values, "magma")
+    scale_beside(axes[3], shown, extend="max")
+    limit = max(float(np.abs(fit.result.psf - truth).max()) for fit in fits) or 1.0
+    for row, fit in enumerate(fits, start=1):
+        name, loss = METHODS[fit.method]
+        left, middle = (figure.add_subplot(grid[row, column]) for column in range(2))
+        title = f"{name}\nPSF after {count(fit.result.steps)}"
+        picture(left, fit.result.psf, title, values, "magma")
+        shown = picture(
+            middle,
+            fit.result.psf - truth,
+            f"Minus the true PSF\nrelative error {fit.error:.1%}",
+            Normalize(-limit, limit),
+            "RdBu_r",
+        )
+        scale_beside(middle, shown)
+        right = figure.add_subplot(grid[row, 2:])
+        draw_losses(right, fit.result.losses, loss)
+        right.set_title(f"{name}: loss")
+        right.axhline(fit.floor, color=ORANGE, linestyle="--", label="noise: loss of the true PSF")
+        right.legend(loc="upper right")
+    save(figure, file)
+
+
+def new_figure(width: float, height: float, dpi: int = DPI) -> Figure:
+    """Return a figure of so many inches that lays itself out."""
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    return Figure(figsize=(width, height), dpi=dpi, layout=layout)
+
+
+def save(figure: Figure, file: BinaryIO) -> None:
+    """Write a PNG."""
+    FigureCanvasAgg(figure)
+    figure.savefig(file, format="png", dpi="figure")
+
+
+def picture(axes: Axes, values: Real, title: str, norm: Normalize, cmap: str = "gray") -> AxesImage:
+    """Show an image without ticks."""
+    shown = axes.imshow(values, cmap=cmap, norm=norm, interpolation="nearest")
+    axes.set_title(title)
+    axes.set_axis_off()
+    return shown
+
+
+def scale_beside(axes: Axes, shown: AxesImage, *, extend: str = "neither") -> None:
+    """Put the colour bar of an image beside it, as high as the image."""
+    assert axes.figure is not None
+    axes.figure.colorbar(shown, cax=axes.inset_axes((1.03, 0.0, 0.05, 1.0)), extend=extend)
+
+
+def colours(image: Real) -> Real:
+    """Bring (channels, height, width) to what imshow wants."""
+    shown = np.clip(image, 0, 1)
+    return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
+
+
+def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line2D:
+    """Show k-space points, axis 0 downwards as in the images."""
+    (points,) = axes.plot(k[..., 1].ravel(), k[..., 0].ravel(), ".", color=BLUE)
+    points.set(markersize=1.1 / math.sqrt(limit), markeredgewidth=0)
+    edge, ticks = 1.05 * limit, [-limit, -limit / 2, 0, limit / 2, limit]
+    axes.set(
+        title=title,
+        xlabel="$k_x$, axis 1 (columns) [cycles/voxel]",
+        ylabel="$k_y$, axis 0 (rows) [cycles/voxel]",
+        xlim=(-edge, edge),
+        ylim=(edge, -edge),
+        xticks=ticks,
+        yticks=ticks,
+        aspect="equal",
+    )
+    return points
+
+
+def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BLUE) -> None:
+    """Show losses by step on a logarithmic scale."""
+    axes.semilogy(losses, color=color, marker="." if len(losses) < 20 else "")
+    axes.set(title="Loss", xlabel="step", ylabel=label)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(which="both", alpha=0.25)
+
+
+def step_caption(step: int, losses: Sequence[float]) -> str:
+    """Say where the learning is."""
+    return f"Step {step} of {len(losses) - 1}: loss {losses[step]:.3g}"
+
+
+def gif_palette() -> Image.Image:
+    """Return one palette for all frames, so that no colour flickers: greys and both inks."""
+    # Pillow looks colours up to 4 levels of 256: other tints so near to white would replace it.
+    near = 0.04
+    tints = [np.ones((1, 3))]
+    for ink, number in (("black", 159), (BLUE, 48), (ORANGE, 48)):
+        strength = np.linspace(near, 1, number)[:, None]
+        tints.append(1 - strength * (1 - np.asarray(to_rgb(ink))))
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.round(255 * np.concatenate(tints)).astype(np.uint8).tobytes())
+    return palette
+
+
+def count(steps: int) -> str:
+    """Say a number of steps."""
+    return f"{steps} step{'' if steps == 1 else 's'}"

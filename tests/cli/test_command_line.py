@@ -1,0 +1,258 @@
+"""What both commands share: the folder, bad input, what is not installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import nufftlib.cli
+from nufftlib import workflows
+from nufftlib.cli import files
+
+INSTALL = 'pip install "nufftlib[app]"'
+
+
+@pytest.fixture(params=["learn", "calibrate"])
+def job(request):
+    """Return what runs either command, fast."""
+    run = request.getfixturevalue(request.param)
+
+    def quickly(*more, code=0):
+        return run("--steps", "1", "--out", "result", "--no-figures", *more, code=code)
+
+    return quickly
+
+
+# The folder
+
+
+def test_result_is_overwritten_by_force_alone_and_refused_before_computing(job, monkeypatch):
+    job("--seed", "1")
+    first = Path("result/result.json").read_bytes()
+    with monkeypatch.context() as patch:
+        for name in ("learn_trajectory", "calibrate_psf", "simulate_blur"):
+            patch.setattr(workflows, name, None)  # calling it would fail
+        message = job(code=1).output
+    assert "--out result: this folder already holds a result (result.npz, result.json)" in message
+    assert "--force" in message
+    assert Path("result/result.json").read_bytes() == first
+    job("--force", "--seed", "2")
+    assert json.loads(Path("result/result.json").read_text())["settings"]["seed"] == 2
+
+
+def test_part_of_a_result_is_not_overwritten_either(job):
+    Path("result").mkdir()
+    Path("result/figure.png").write_text("a picture")
+    assert "(figure.png)" in job(code=1).output
+    assert Path("result/figure.png").read_text() == "a picture"
+
+
+def test_other_files_in_the_folder_are_left_alone(job):
+    Path("result").mkdir()
+    Path("result/notes.txt").write_text("mine")
+    job()
+    assert Path("result/notes.txt").read_text() == "mine"
+
+
+def test_folder_that_is_a_file_is_refused(job):
+    Path("result").write_text("a file")
+    assert "--out result: this folder cannot be created" in job(code=1).output
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """Return an empty folder."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(empty):
+    path = empty / "file"
+    path.write_text("old")
+
+    def write_half():
+        with files.atomic(path) as file:
+            file.write(b"ne")
+            file.flush()
+            assert path.read_text() == "old"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(empty.iterdir()) == [path]
+    with path.open() as reader:
+        with files.atomic(path) as file:
+            file.write(b"new")
+        assert reader.read() == "old"  # another file has taken its place
+    assert path.read_text() == "new"
+    assert list(empty.iterdir()) == [path]
+
+
+def test_json_is_there_only_if_all_else_is(job, monkeypatch):
+    job()
+    old = Path("result/result.npz").read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half of")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    assert "cannot be written: [Errno 28] No space left" in job("--force", code=1).output
+    assert [path.name for path in Path("result").iterdir()] == ["result.npz"]
+    assert Path("result/result.npz").read_bytes() == old
+
+
+def test_json_is_written_last(empty):
+    folder = files.ResultFolder(empty, ("a", "result.json", "z"))
+    (empty / "z").write_text("old")
+
+    def last(file):
+        assert [path.name for path in empty.iterdir() if path.name[0] != "."] == ["a"]
+        file.write(b"{}")
+
+    written = folder.write({"result.json": last, "a": lambda file: file.write(b"a")})
+    assert [path.name for path in written] == ["a", "result.json"]
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.png", None, "none.png: there is no such file"),
+        ("image.txt", b"text", "the suffix is '.txt'"),
+        ("image.png", b"no png", "image.png: cannot be read"),
+        ("image.npy", b"no npy", "image.npy: cannot be read"),
+    ],
+)
+def test_bad_image_is_a_usage_error_and_leaves_no_folder(job, name, content, message):
+    if content is not None:
+        Path(name).write_bytes(content)
+    output = job("--image", name, code=2).output
+    assert "Invalid value for '--image'" in output
+    assert message in output
+    assert "Traceback" not in output
+    assert not Path("result").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--steps", "0"], ["--seed", "-1"], ["--device", "tpu"], ["--maps", "x", "--method", "x"]],
+)
+def test_bad_option_is_a_usage_error(job, arguments):
+    job(*arguments, code=2)
+    assert not Path("result").exists()
+
+
+# What is not installed
+
+
+def test_cuda_without_cupy_says_how_to_install_it(job, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    output = job("--device", "cuda", code=1).output
+    assert 'pip install "nufftlib[cuda12]"\n' in output
+    assert 'pip install "nufftlib[cuda13]"\n' in output
+    assert not Path("result").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "message"), [(0, "there is no CUDA device"), (None, "cannot be used here: driver")]
+)
+def test_cuda_without_a_device_says_so(job, monkeypatch, count, message):
+    class CUDARuntimeError(RuntimeError):
+        pass
+
+    def count_devices():
+        if count is None:
+            msg = "driver"
+            raise CUDARuntimeError(msg)
+        return count
+
+    runtime = SimpleNamespace(getDeviceCount=count_devices, CUDARuntimeError=CUDARuntimeError)
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert message in job("--device", "cuda", code=1).output
+
+
+def test_computed_arrays_are_brought_back_from_the_device(job, monkeypatch):
+    back = []
+
+    def asnumpy(array):
+        back.append(array)
+        return np.asarray(array)
+
+    cupy = SimpleNamespace(
+        cuda=SimpleNamespace(
+            runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+        ),
+        asarray=np.asarray,
+        asnumpy=asnumpy,
+        ndarray=np.ndarray,
+        __version__="14.0",
+    )
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    job("--device", "cuda")
+    record = json.loads(Path("result/result.json").read_text())
+    assert record["settings"]["device"] == "cuda"
+    assert record["versions"]["cupy"] == "14.0"
+    with np.load("result/result.npz") as arrays:
+        computed = {
+            name: arrays[name]
+            for name in arrays
+            # Of the user's picture the host has its own.
+            if name not in {"image", "sharp"} and not name.startswith("losses")
+        }
+    for name, array in computed.items():
+        assert any(np.array_equal(array, x) for x in back), name
+    assert len(computed) >= 4
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("package", ["click", "tqdm"])
+def test_without_the_extra_the_script_says_how_to_install_it(package):
+    done = run(
+        f"import sys; sys.modules['{package}'] = None\n"
+        "from nufftlib.cli import main\n"
+        "sys.argv = ['nufftlib', 'learn-trajectory', '--help']\n"
+        "main()"
+    )
+    assert done.returncode == 1
+    assert INSTALL in done.stderr.splitlines()
+    assert package in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "PIL"])
+def test_without_matplotlib_nothing_is_computed(package):
+    done = run(
+        f"import sys; sys.modules['{package}'] = None\n"
+        "from nufftlib.cli import main\n"
+        "sys.argv = ['nufftlib', 'calibrate-psf', '--steps', '1']\n"
+        "main()"
+    )
+    assert done.returncode == 1
+    assert INSTALL in done.stderr.splitlines()
+    assert not Path("out").exists()
+
+
+def test_error_of_another_import_is_not_taken_for_a_missing_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nufftlib.cli.app", None)
+    with pytest.raises(ImportError):
+        nufftlib.cli.main()
+
+
+def test_module_is_the_command_line_too():
+    done = subprocess.run(
+        [sys.executable, "-m", "nufftlib", "--version"], capture_output=True, text=True, check=True
+    )
+    assert "version" in done.stdout

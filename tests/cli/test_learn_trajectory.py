@@ -1,0 +1,186 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nufftlib import mri, workflows
+from nufftlib.cli import app, figures, learn_trajectory
+from nufftlib.data import brain
+
+OUT = Path("out/learn-trajectory")
+ARRAYS = {
+    "trajectory",
+    "trajectory_start",
+    "losses",
+    "reconstruction",
+    "reconstruction_start",
+    "image",
+}
+
+
+def result(folder=OUT):
+    with np.load(folder / "result.npz") as arrays:
+        return json.loads((folder / "result.json").read_text()), dict(arrays)
+
+
+def interrupt(monkeypatch, step):
+    """Press Ctrl-C during a step, counted from 0."""
+    value_and_grad = workflows.TrajectoryObjective.value_and_grad
+    calls = []
+
+    def pressed(self, k):
+        calls.append(None)
+        if len(calls) == step + 1:
+            raise KeyboardInterrupt
+        return value_and_grad(self, k)
+
+    monkeypatch.setattr(workflows.TrajectoryObjective, "value_and_grad", pressed)
+
+
+def test_files_say_the_same_as_each_other_and_as_the_table(learn):
+    output = learn().output
+    names = {"result.npz", "figure.png", "learning.gif", "result.json"}
+    assert {path.name for path in OUT.iterdir()} == names
+    assert all(str(OUT / name) in output for name in names)
+    record, arrays = result()
+    assert set(arrays) == ARRAYS
+    losses = arrays["losses"]
+    assert (record["loss_start"], record["loss_final"]) == (losses[0], losses[-1])
+    assert record["steps"] == len(losses) - 1 == 3
+    assert losses[-1] < losses[0]
+    assert record["seconds"] > 0
+    assert record["interrupted"] is False
+    assert f"{losses[0]:.4g}" in output
+    assert f"{losses[-1]:.4g}" in output
+    assert set(record["versions"]) == {"nufftlib", "numpy", "scipy", "finufft", "python"}
+    assert record["versions"]["numpy"] == np.__version__
+    assert str(Path.cwd()) not in (OUT / "result.json").read_text()
+
+
+def test_arrays_are_those_of_the_workflow(learn):
+    learn("--no-figures", "--maps", "true")
+    record, arrays = result()
+    image = np.load("brain.npy")
+    np.testing.assert_array_equal(arrays["image"], image / image.max())
+    expected = workflows.learn_trajectory(
+        arrays["image"],
+        mri.birdcage_maps(3, (48, 48)),
+        mri.radial_trajectory(8, 24),
+        maps="true",
+        steps=3,
+    )
+    assert record["settings"]["maps"] == "true"
+    assert record["settings"]["image"] == "brain.npy"
+    np.testing.assert_array_equal(arrays["trajectory_start"], expected.trajectory_start)
+    np.testing.assert_allclose(arrays["trajectory"], expected.trajectory, atol=1e-4)
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+    np.testing.assert_allclose(arrays["reconstruction"], expected.reconstruction, atol=1e-2)
+
+
+def test_the_default_image_is_the_brain(monkeypatch):
+    monkeypatch.setattr(learn_trajectory.data, "brain", lambda: brain()[::4, ::4])
+    app.cli(["learn-trajectory", "--steps", "1", "--no-figures"], standalone_mode=False)
+    record, arrays = result()
+    assert record["settings"]["image"] == "brain"
+    np.testing.assert_array_equal(arrays["image"], brain()[::4, ::4])
+
+
+def test_seed_turns_all_spokes_by_one_angle(learn):
+    learn("--no-figures", "--steps", "1", "--seed", "5", "--out", "turned")
+    learn("--no-figures", "--steps", "1", "--seed", "5", "--out", "again")
+    learn("--no-figures", "--steps", "1")
+    (record, turned), (_, again), (straight, plain) = (
+        result(Path(folder)) for folder in ("turned", "again", OUT)
+    )
+    k, k0 = turned["trajectory_start"], plain["trajectory_start"]
+    np.testing.assert_array_equal(again["trajectory_start"], k)
+    assert k.dtype == k0.dtype == np.float32
+    turn = np.exp(1j * record["settings"]["turn_radians"])
+    np.testing.assert_allclose(k @ [1, 1j], turn * (k0 @ [1, 1j]), atol=1e-6)
+    assert abs(turn - 1) > 0.1
+    assert straight["settings"]["turn_radians"] is straight["settings"]["seed"] is None
+    np.testing.assert_array_equal(k0[0, :, 1], 0)
+
+
+def test_no_figures_writes_no_pictures_and_leaves_no_old_ones(learn):
+    learn()
+    learn("--no-figures", "--force")
+    assert {path.name for path in OUT.iterdir()} == {"result.npz", "result.json"}
+
+
+def test_animation_shows_the_start_and_the_end(learn, monkeypatch):
+    monkeypatch.setattr(learn_trajectory, "FRAMES", 3)
+    learn("--steps", "8")
+    with Image.open(OUT / "learning.gif") as gif:
+        assert gif.n_frames == 3
+        frames = []
+        for i in range(3):
+            gif.seek(i)
+            frames.append(np.asarray(gif.convert("RGB")))
+    white = np.asarray(frames[0][0, 0])
+    np.testing.assert_array_equal(white, 255)
+    # The caption, and below it trajectory, reconstruction and loss.
+    caption, below = slice(30), slice(30, None)
+    for before, after in pairwise(frames):
+        assert (before[caption] != after[caption]).any()
+        for third in np.array_split((before != after)[below], 3, axis=1):
+            assert third[:, 80:-80].any()
+    with Image.open(OUT / "figure.png") as figure:
+        assert figure.size == (2080, 988)
+
+
+def test_frames_are_reconstructions_of_the_steps_they_name(learn, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "animate_learning", lambda frames, *_: shown.extend(frames))
+    learn("--steps", "2")
+    _, arrays = result()
+    assert [frame.step for frame in shown] == [0, 1, 2]
+    for frame, end in ((shown[0], "_start"), (shown[-1], "")):
+        np.testing.assert_array_equal(frame.trajectory, arrays[f"trajectory{end}"])
+        np.testing.assert_allclose(frame.reconstruction, arrays[f"reconstruction{end}"], atol=1e-3)
+
+
+def test_interrupted_run_writes_what_it_has(learn, monkeypatch):
+    interrupt(monkeypatch, step=2)
+    output = learn("--steps", "6", code=130).output
+    assert "Interrupted after 2 of 6 steps" in output
+    record, arrays = result()
+    assert set(arrays) == ARRAYS
+    assert record["interrupted"] is True
+    assert record["steps"] == len(arrays["losses"]) - 1 == 2
+    assert (OUT / "figure.png").exists()
+    assert (OUT / "learning.gif").exists()
+
+
+def test_interrupt_before_the_first_step_is_drawn_too(learn, monkeypatch):
+    interrupt(monkeypatch, step=0)
+    learn(code=130)
+    record, _ = result()
+    assert record["steps"] == 0
+    assert record["loss_start"] == record["loss_final"]
+    assert (OUT / "learning.gif").exists()
+
+
+def test_interrupt_outside_of_the_loop_has_the_same_exit_code(learn, monkeypatch):
+    def pressed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflows, "learn_trajectory", pressed)
+    assert "not complete" in learn(code=130).output
+    assert not (OUT / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.linspace(-2, -1, 64).reshape(8, 8), "the largest value is -1"),
+        (np.linspace(-2, 1, 64).reshape(8, 8), "the mean -0.5"),
+    ],
+)
+def test_image_without_signal_is_refused(learn, values, message):
+    np.save("dark.npy", values)
+    assert message in learn("--image", "dark.npy", code=2).output
+    assert not Path("out").exists()
