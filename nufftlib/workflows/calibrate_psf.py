@@ -66,9 +66,10 @@ class CalibratedPSF:
     Parameters
     ----------
     psf, psf_start : array, shape (height, width)
-        The PSF after the last step, and the one before the first.
+        The best PSF seen, and the one before the first step. A constant rate keeps Adam
+        restless near the minimum: its last PSF need not be its best.
     losses : list of float
-        The loss before each step, and after the last.
+        The loss before each step, and after the last; the lowest is that of `psf`.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool
@@ -85,6 +86,11 @@ class CalibratedPSF:
     def steps(self) -> int:
         """Number of completed steps."""
         return len(self.losses) - 1
+
+    @property
+    def loss_final(self) -> float:
+        """The lowest loss, that of what is returned."""
+        return min(self.losses)
 
 
 def calibrate_psf(
@@ -170,10 +176,11 @@ def calibrate_psf(
         progress=progress,
     )
     seconds = time.perf_counter() - clock
+    last = float(objective(result.params))
     return CalibratedPSF(
-        psf=result.params,
+        psf=result.params if last <= result.best_value else result.best_params,
         psf_start=start,
-        losses=[*result.history, float(objective(result.params))],
+        losses=[*result.history, last],
         seconds=seconds,
         interrupted=result.interrupted,
     )

@@ -200,9 +200,9 @@ class LearnedTrajectory:
     Parameters
     ----------
     trajectory, trajectory_start : array
-        The trajectory after the last step, and the one before the first.
+        The best trajectory seen (most often the last), and the one before the first step.
     losses : list of float
-        The loss before each step, and after the last.
+        The loss before each step, and after the last; the lowest is that of `trajectory`.
     reconstruction, reconstruction_start : array, shape (height, width)
         Reconstructions with the two trajectories, scaled to the image's mean.
     seconds : float
@@ -223,6 +223,11 @@ class LearnedTrajectory:
     def steps(self) -> int:
         """Number of completed steps."""
         return len(self.losses) - 1
+
+    @property
+    def loss_final(self) -> float:
+        """The lowest loss, that of what is returned."""
+        return min(self.losses)
 
 
 def learn_trajectory(
@@ -309,12 +314,13 @@ def learn_trajectory(
         progress=progress,
     )
     seconds = time.perf_counter() - start
-    last, _ = objective.value_and_grad(result.params)
+    last = float(objective.value_and_grad(result.params)[0])
+    best = result.params if last <= result.best_value else result.best_params
     return LearnedTrajectory(
-        trajectory=result.params,
+        trajectory=best,
         trajectory_start=trajectory,
-        losses=[*result.history, float(last)],
-        reconstruction=objective.reconstruct(result.params),
+        losses=[*result.history, last],
+        reconstruction=objective.reconstruct(best),
         reconstruction_start=objective.reconstruct(trajectory),
         seconds=seconds,
         interrupted=result.interrupted,

@@ -1,0 +1,254 @@
+"""The two headline jobs: exact gradients of the whole loss, and that they learn."""
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+import optim
+from nufftlib import data, workflows
+from nufftlib.core.operator import LinearOperator
+from nufftlib.workflows.calibrate_psf import RECIPES
+
+rng = np.random.default_rng(8)
+IMAGE = rng.random((17, 16)) + 0.2
+MAPS = nl.mri.birdcage_maps(3, IMAGE.shape, dtype=np.complex128)
+K = nl.mri.radial_trajectory(6, 9, dtype=np.float64) + 0.01 * rng.standard_normal((6, 9, 2))
+
+
+def objective(row=None, maps="ones", engine="direct", eps=1e-12):
+    make = row.array if row else lambda values, dtype: np.asarray(values, dtype)
+    return workflows.TrajectoryObjective(
+        make(IMAGE, "float64"),
+        make(MAPS, "complex128"),
+        nl.NUFFT(make(K, "float64"), IMAGE.shape, engine=engine, eps=eps),
+        maps,
+    )
+
+
+def slope(f, t, h=1e-5):
+    return (8 * (f(h * t) - f(-h * t)) - (f(2 * h * t) - f(-2 * h * t))) / (12 * h)
+
+
+def gradient_error(job, density, maps):
+    _, gradient = job.value_and_grad_at(K, density, maps)
+    assert gradient.shape == K.shape
+    t = rng.standard_normal(K.shape)
+    want = slope(lambda dk: float(job.value_and_grad_at(K + dk, density, maps)[0]), t)
+    return abs(float(np.sum(gradient * t)) - want) / abs(want)
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("maps", ["ones", "true", "estimated"])
+def test_the_whole_loss_of_job_1_against_finite_differences(maps, engine):
+    job = objective(maps=maps, engine=engine)
+    assert gradient_error(job, *job.constants(K)) < 1e-6
+
+
+class DensityDropped(workflows.TrajectoryObjective):
+    """The density in the data, but not in the Jacobian-transpose: a peer's error."""
+
+    def _value_and_grad(self, F, y, J, d, S):
+        value, a_bar = self._loss.value_and_grad(S.adjoint(F.adjoint(d * y)))
+        Fv, K_ = F.linearize(S.apply(a_bar), wrt="trajectory")
+        return value, K_.adjoint(y) + J.adjoint(Fv)
+
+
+class TwoPi(workflows.TrajectoryObjective):
+    """One of the two paths by radians: another."""
+
+    def _value_and_grad(self, F, y, J, d, S):
+        value, a_bar = self._loss.value_and_grad(S.adjoint(F.adjoint(d * y)))
+        Fv, K_ = F.linearize(S.apply(a_bar), wrt="trajectory")
+        return value, K_.adjoint(d * y) / (2 * np.pi) + J.adjoint(d * Fv)
+
+
+@pytest.mark.parametrize("cls", [DensityDropped, TwoPi])
+def test_the_errors_of_peers_are_found(cls):
+    right = objective()
+    wrong = cls(right.image, right.coil_maps, right.nufft, "ones")
+    assert gradient_error(wrong, *right.constants(K)) > 1e-3
+
+
+def test_job_1_is_the_same_on_every_row(row):
+    want_value, want_gradient = objective(maps="estimated").value_and_grad(K)
+    value, gradient = objective(row, "estimated").value_and_grad(row.array(K))
+    assert row.owns(value, "float64")
+    assert row.owns(gradient, "float64")
+    assert float(value) == pytest.approx(float(want_value), rel=1e-9)
+    np.testing.assert_allclose(row.numpy(gradient), want_gradient, rtol=1e-6, atol=1e-9)
+
+
+def test_the_loss_is_the_published_one():
+    job = objective(maps="true")
+    d, S = job.constants(K)
+    F = nl.NUFFT(K, IMAGE.shape, engine="direct")
+    coils = [F.H(d * F(s * IMAGE)) for s in MAPS]
+    z = np.abs(sum(np.conj(s) * c for s, c in zip(MAPS, coils, strict=True)))
+    want = np.mean((z / z.mean() - IMAGE / IMAGE.mean()) ** 2)
+    assert float(job.value_and_grad(K)[0]) == pytest.approx(want, rel=1e-10)
+    np.testing.assert_allclose(job.reconstruct(K), z / z.mean() * IMAGE.mean(), rtol=1e-9)
+    assert isinstance(S, LinearOperator)
+
+
+def small_job(**settings):
+    image = np.ascontiguousarray(data.brain()[::4, ::4])
+    coils = nl.mri.birdcage_maps(4, image.shape)
+    k = nl.mri.radial_trajectory(8, 64)
+    return workflows.learn_trajectory(image, coils, k, **settings), k
+
+
+@pytest.mark.parametrize("maps", ["ones", "estimated", "true"])
+def test_learning_improves_the_reconstruction(maps):
+    result, k = small_job(maps=maps, steps=40)
+    assert result.losses[-1] < 0.5 * result.losses[0]
+    assert result.steps == 40
+    assert len(result.losses) == 41
+    assert result.trajectory.shape == k.shape
+    assert np.abs(result.trajectory).max() <= 0.5
+    assert result.trajectory.dtype == np.float32
+    assert result.trajectory_start is k
+    image = data.brain()[::4, ::4]
+
+    def error(reconstruction):
+        return np.linalg.norm(reconstruction - image)
+
+    assert error(result.reconstruction) < 0.8 * error(result.reconstruction_start)
+
+
+def test_the_rate_falls_as_it_should():
+    result, k = small_job(maps="ones", steps=1)
+    step = np.abs(result.trajectory - k)
+    assert step.max() == pytest.approx(1e-3, rel=1e-3)  # Adam's first step is the rate
+
+
+def test_ctrl_c_returns_what_there_is():
+    def stop(step, loss, k):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    result, _ = small_job(maps="ones", steps=40, callback=stop)
+    assert result.interrupted
+    assert result.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"maps": "none"}, "maps is 'none'; want one of"),
+        ({"image": IMAGE + 0j}, "want real"),
+        ({"image": IMAGE[1:]}, r"\(16, 16\); want real, \(17, 16\)"),
+        ({"image": -IMAGE}, "want it positive"),
+        ({"coil_maps": MAPS[:, 1:]}, r"want \(coils, 17, 16\)"),
+    ],
+)
+def test_job_1_refuses_what_does_not_fit(change, message):
+    arguments = {"image": IMAGE, "coil_maps": MAPS, "nufft": nl.NUFFT(K, IMAGE.shape)} | change
+    with pytest.raises(ValueError, match=message):
+        workflows.TrajectoryObjective(**arguments)
+
+
+# --- job 2 --------------------------------------------------------------------------------
+
+SHARP = rng.random((3, 14, 15))
+PSF = nl.blur.motion_psf(5, seed=0, dtype=np.float64)
+
+
+@pytest.mark.parametrize("method", workflows.METHODS)
+def test_the_whole_loss_of_job_2_against_finite_differences(row, method):
+    blurred = nl.blur.gaussian_noise(nl.Blur(PSF)(SHARP), 0.02, seed=0)
+    h = rng.random((5, 5))
+    t = rng.standard_normal((5, 5))
+
+    def job(make):
+        start = make(h)
+        blur = nl.Blur(start).as_map("psf", make(SHARP))
+        return RECIPES[method].loss(make(blurred)) @ blur
+
+    value, gradient = job(row.array).value_and_grad(row.array(h))
+    assert row.owns(value, "float64")
+    assert row.owns(gradient, "float64")
+    plain = job(np.asarray)
+    want = slope(lambda dh: float(plain(h + dh)), t, h=1e-6)
+    assert float(np.sum(row.numpy(gradient) * t)) == pytest.approx(want, rel=1e-6)
+
+
+def test_the_losses_of_job_2_are_the_published_ones():
+    y = rng.standard_normal((3, 4, 4))
+    z = rng.standard_normal((3, 4, 4))
+    half = 0.5 * np.sum((z - y) ** 2) / y.size
+    assert float(RECIPES["adam"].loss(y)(z)) == pytest.approx(half)
+    assert float(RECIPES["projected-gradient"].loss(y)(z)) == pytest.approx(half)
+    assert float(RECIPES["adamw"].loss(y)(z)) == pytest.approx(np.mean(np.abs(z - y)))
+    assert {name: recipe.steps for name, recipe in RECIPES.items()} == {
+        "projected-gradient": 1000,
+        "adam": 200,
+        "adamw": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "floor", "within", "error"),
+    [
+        ("projected-gradient", 0.5 * 0.02**2, 0.06, 0.25),
+        ("adam", 0.5 * 0.02**2, 0.02, 0.05),
+        ("adamw", 0.02 * np.sqrt(2 / np.pi), 0.02, 0.05),
+    ],
+)
+def test_the_published_calibration_reaches_the_noise_floor(method, floor, within, error):
+    sharp = data.astronaut()
+    psf, blurred = workflows.simulate_blur(sharp)
+    assert blurred.shape == (3, 232, 232)
+    result = workflows.calibrate_psf(sharp, blurred, method=method)
+    assert result.loss_final == pytest.approx(floor, rel=within)
+    assert result.psf.min() >= 0
+    assert result.psf.sum() == pytest.approx(1.0, abs=1e-6)
+    assert workflows.psf_error(result.psf, psf) < error
+
+
+def test_the_best_psf_is_returned_not_the_last():
+    """At a constant rate Adam can be far off at the last step; what it found is kept."""
+    sharp = data.astronaut()
+    psf, blurred = workflows.simulate_blur(sharp, seed=3)
+    result = workflows.calibrate_psf(sharp, blurred, method="adam")
+    assert result.losses[-1] > 2 * min(result.losses)
+    loss = RECIPES["adam"].loss(blurred) @ nl.Blur(result.psf).as_map("psf", sharp)
+    assert float(loss(result.psf)) == pytest.approx(result.loss_final, rel=1e-6)
+    assert workflows.psf_error(result.psf, psf) < 0.05
+
+
+def test_scipy_takes_the_same_objective():
+    import scipy.optimize
+
+    sharp = data.astronaut()[0, ::4, ::4].astype(float)
+    psf, blurred = workflows.simulate_blur(sharp, size=5, noise=0.0, seed=1)
+    blur = nl.Blur(np.full((5, 5), 0.04)).as_map("psf", sharp)
+    loss = nl.HalfSquaredError(blurred) @ blur
+
+    def flat(h):
+        value, gradient = loss.value_and_grad(h.reshape(5, 5))
+        return float(value), gradient.ravel()
+
+    found = scipy.optimize.minimize(
+        flat,
+        np.full(25, 0.04),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, 1)] * 25,
+        options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10},
+    )
+    assert workflows.psf_error(found.x.reshape(5, 5), psf) < 1e-3
+
+
+def test_job_2_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="method is 'newton'; want one of projected-gradient"):
+        workflows.calibrate_psf(SHARP, SHARP, method="newton")
+    with pytest.raises(ValueError, match="want the target's"):
+        workflows.calibrate_psf(SHARP, SHARP, size=5)
+
+
+def test_projection_is_that_of_the_simplex():
+    result = workflows.calibrate_psf(
+        SHARP, nl.Blur(PSF)(SHARP), size=5, method="projected-gradient", steps=1
+    )
+    again = optim.projections.simplex()(result.psf)
+    np.testing.assert_allclose(again, result.psf, atol=1e-15)
