@@ -98,7 +98,7 @@ def calibrate_psf_command(
         results[name] = device.fetch(result)
         rows[name] = {
             "loss_start": result.losses[0],
-            "loss_final": result.losses[-1],
+            "loss_final": result.loss_final,
             "loss_of_true_psf": float(floor),
             "steps": result.steps,
             "seconds": result.seconds,

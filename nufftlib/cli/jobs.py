@@ -119,7 +119,7 @@ def speed(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tupl
 
 def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str]:
     """Format the first and the last loss."""
-    return f"{result.losses[0]:.4g}", f"{result.losses[-1]:.4g}"
+    return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}"
 
 
 def report(

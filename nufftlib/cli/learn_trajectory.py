@@ -162,7 +162,7 @@ def learn_trajectory_command(
             },
             "versions": versions(device),
             "loss_start": learned.losses[0],
-            "loss_final": learned.losses[-1],
+            "loss_final": learned.loss_final,
             "steps": learned.steps,
             "seconds": learned.seconds,
             "interrupted": learned.interrupted,

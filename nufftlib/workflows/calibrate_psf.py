@@ -49,7 +49,8 @@ class Recipe(NamedTuple):
 
 def half_squared_per_sample(y: Array) -> Map:
     """Return the half squared error divided by the number of samples."""
-    return (1.0 / math.prod(y.shape)) * HalfSquaredError(y)
+    samples: int = math.prod(y.shape)
+    return (1.0 / samples) * HalfSquaredError(y)
 
 
 RECIPES: dict[Method, Recipe] = {
