@@ -19,7 +19,7 @@ def xp(request):
 
 
 @pytest.fixture
-def timed(benchmark, xp):
+def timed(xp, benchmark):
     """Time a call until its result is there, not until it is queued."""
 
     def run(f, *args):

@@ -9,7 +9,7 @@ from nufftlib.workflows.calibrate_psf import RECIPES
 
 
 @pytest.mark.parametrize("maps", ["ones", "estimated", "true"])
-def test_step_of_learn_trajectory(timed, xp, maps):
+def test_step_of_learn_trajectory(xp, timed, maps):
     image = xp.asarray(data.brain())
     k = nl.mri.radial_trajectory(32, 256, xp=xp)
     objective = workflows.TrajectoryObjective(
@@ -19,7 +19,7 @@ def test_step_of_learn_trajectory(timed, xp, maps):
 
 
 @pytest.mark.parametrize("method", workflows.METHODS)
-def test_step_of_calibrate_psf(timed, xp, method):
+def test_step_of_calibrate_psf(xp, timed, method):
     sharp = xp.asarray(data.astronaut())
     psf, blurred = workflows.simulate_blur(sharp)
     recipe = RECIPES[method]
@@ -34,6 +34,6 @@ def test_step_of_calibrate_psf(timed, xp, method):
     timed(step)
 
 
-def test_density_weights(timed, xp):
+def test_density_weights(xp, timed):
     F = nl.NUFFT(nl.mri.radial_trajectory(32, 256, xp=xp), (256, 256), eps=1e-4)
     timed(nl.mri.pipe_menon, F)

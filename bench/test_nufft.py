@@ -50,25 +50,25 @@ def record(benchmark, F, x, transforms):
     benchmark.extra_info.update(flops=flops, bytes=moved)
 
 
-def test_value(benchmark, timed, problem):
+def test_value(problem, timed, benchmark):
     F, x, _ = problem
     record(benchmark, F, x, x.shape[0])
     timed(F, x)
 
 
-def test_adjoint(benchmark, timed, problem):
+def test_adjoint(problem, timed, benchmark):
     F, x, y = problem
     record(benchmark, F, x, x.shape[0])
     timed(F.adjoint, y)
 
 
-def test_gradient(benchmark, timed, problem):
+def test_gradient(problem, timed, benchmark):
     F, x, y = problem
     record(benchmark, F, x, 2 * x.shape[0])
     timed(F.vjp, "trajectory", x, y)
 
 
-def test_value_and_gradient_of_a_fixed_image(benchmark, timed, problem):
+def test_value_and_gradient_of_a_fixed_image(problem, timed, benchmark):
     """As learning does it: a new trajectory each time, one image."""
     F, x, y = problem
     record(benchmark, F, x, 3 * x.shape[0])

@@ -1,5 +1,7 @@
 """The command line, ``nufftlib``; its packages come with the extra ``app``."""
 
+import os
+
 __all__ = ["main"]
 
 PACKAGES = {
@@ -20,6 +22,8 @@ def main() -> None:
         Always, with the exit code; if a package of the extra is missing, with a message
         that says how to install it.
     """
+    # finufft's threads wait actively for each other, which costs dearly where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from nufftlib.cli.app import cli
 
