@@ -239,6 +239,14 @@ CASES = [
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
+    Case(
+        "sense @ blur, real image and PSF behind complex maps",
+        lambda m: (nl.Sense(m.complex(3, 4, 5)) @ nl.Blur(m.real(2, 3)), m.real(2, 5, 7)),
+    ),
+    Case(
+        "derivative of a gram",
+        lambda m: (nl.Diagonal(m.complex(4)).N.derivative("weights", m.complex(4)), m.complex(4)),
+    ),
     Case("two blurs", two_blurs),
     Case(
         "sum with a shared parameter",

@@ -9,15 +9,16 @@ from nufftlib.blur.boundaries import BOUNDARIES, Boundary
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_alike,
+    check_precision,
     common_namespace,
     is_complex,
     is_floating,
-    is_single,
     project_like,
     sum_to,
 )
 from nufftlib.core.fourier import fast_size, fft, ifft
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.operator import Constant, LinearOperator
 
 NDIM = 2
 """How many of the last axes are blurred."""
@@ -27,7 +28,7 @@ NDIM = 2
 class Blur(LinearOperator):
     r"""True convolution of images with a point-spread function (PSF).
 
-    .. math:: (B(h)\,x)[p] = \sum_q h[q]\, x[p - (q - c)], \qquad c = \lfloor P / 2 \rfloor,
+    .. math:: (A(h)\,x)[p] = \sum_q h[q]\, x[p - (q - c)], \qquad c = \lfloor P / 2 \rfloor,
 
     on the last two axes: the PSF is flipped against the image, and its centre is the
     index ``size // 2`` on each axis, for odd and even sizes.
@@ -100,7 +101,7 @@ class Blur(LinearOperator):
 
     # x[n] = sum_p conj(h[p - n + c]) y[p]: convolution with the flipped conjugate PSF
     def adjoint(self, y: Array) -> Array:
-        """Return the image ``B^H y``."""
+        """Return the image ``A^H y``."""
         xp = self._check("Blur.adjoint(y)", "y", y)
         P = self.psf.shape[-NDIM:]
         extended = tuple(n + p - 1 for n, p in zip(y.shape[-NDIM:], P, strict=True))
@@ -113,27 +114,22 @@ class Blur(LinearOperator):
             e = self._boundary.fold(xp, e, axis, before, after)
         return e
 
-    # dB[dh] x = B(dh) x
+    # dA[dh] x = A(dh) x
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the blur with ``dh``."""
         self._require(name)
-        if dtheta.shape != self.psf.shape:
-            msg = (
-                f"Blur.derivative(name, dtheta): dtheta has the shape {tuple(dtheta.shape)}; "
-                f"want the PSF's, {tuple(self.psf.shape)}"
-            )
-            raise ValueError(msg)
-        return replace(self, psf=dtheta)
+        check_alike("Blur.derivative", "dtheta", dtheta, "psf", self.psf)
+        return Constant(replace(self, psf=dtheta))
 
     # B(x, y)[q] = sum_p conj(x[p - (q - c)]) y[p], summed over shared axes
     def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return the gradient by the PSF of ``Re<y, B x>``."""
+        """Return the gradient by the PSF of ``Re<y, A x>``."""
         self._require(name)
         self._check_image("Blur.vjp(name, x, y)", x)
         return FixedImage(self, x).adjoint(y)
 
     def as_map(self, name: str, x: Array) -> FixedImage:
-        """Return the linear map ``h -> B(h) x``; the image is transformed once."""
+        """Return the linear map ``h -> A(h) x``; the image is transformed once."""
         self._require(name)
         self._check_image("Blur.as_map(name, x)", x)
         return FixedImage(self, x)
@@ -151,12 +147,7 @@ class Blur(LinearOperator):
 
     def _check(self, caller: str, label: str, x: Array) -> Namespace:
         xp = common_namespace(caller, **{label: x}, psf=self.psf)
-        if not is_floating(xp, x) or is_single(xp, x) != is_single(xp, self.psf):
-            msg = (
-                f"{caller}: {label} has the dtype {x.dtype} and the PSF {self.psf.dtype}; want "
-                f"floating point of one precision (nothing is cast silently)"
-            )
-            raise TypeError(msg)
+        check_precision(xp, caller, **{label: x}, psf=self.psf)
         lead, have = self.psf.shape[:-NDIM], x.shape[:-NDIM]
         fits = len(lead) <= len(have) and all(
             n in (1, m) for n, m in zip(lead, have[len(have) - len(lead) :], strict=True)
@@ -181,7 +172,7 @@ class Blur(LinearOperator):
 
 
 class FixedImage(LinearOperator):
-    """The linear map ``h -> B(h) x`` of an image that stays fixed, transformed once.
+    """The linear map ``h -> A(h) x`` of an image that stays fixed, transformed once.
 
     Parameters
     ----------
@@ -205,8 +196,11 @@ class FixedImage(LinearOperator):
 
     # y[p] = sum_q h[q] e[p + P - 1 - q] of the extended image e
     def apply(self, x: Array) -> Array:
-        """Return ``B(h) x`` for the PSF ``h``."""
-        self._check("h -> B(h) x: h", x, self._psf.shape)
+        """Return ``A(h) x`` for the PSF ``h``."""
+        self._check("h -> A(h) x: h", x, self._psf.shape)
+        if self._real and is_complex(self._xp, x):
+            msg = f"h -> A(h) x: h has the dtype {x.dtype}; want real, as image and PSF are"
+            raise TypeError(msg)
         (n0, n1), (p0, p1) = self._extended[-NDIM:], self._psf.shape[-NDIM:]
         product = self._fft(x) * self._spectrum
         return self._ifft(product)[..., p0 - 1 : n0, p1 - 1 : n1]
@@ -216,6 +210,8 @@ class FixedImage(LinearOperator):
         """Return the gradient by the PSF at the cotangent ``y``."""
         xp, (n0, n1), (p0, p1) = self._xp, self._extended[-NDIM:], self._psf.shape[-NDIM:]
         self._check("Blur.vjp: y", y, (*self._extended[:-NDIM], n0 - p0 + 1, n1 - p1 + 1))
+        if self._real and is_complex(xp, y):
+            y = xp.real(y)  # <y, A x> of a real A x
         product = self._spectrum * xp.conj(self._fft(y))
         # Channels that share the PSF are added up before the inverse transform.
         product = sum_to(xp, product, (*self._psf.shape[:-NDIM], *product.shape[-NDIM:]))
@@ -233,7 +229,4 @@ class FixedImage(LinearOperator):
         if tuple(x.shape) != tuple(want):
             msg = f"{caller} has the shape {tuple(x.shape)}; want {tuple(want)}"
             raise ValueError(msg)
-        if is_single(xp, x) != is_single(xp, self._psf) or (self._real and is_complex(xp, x)):
-            kind = "real" if self._real else "floating point"
-            msg = f"{caller} has the dtype {x.dtype}; want {kind} in the PSF's precision"
-            raise TypeError(msg)
+        check_precision(xp, caller, array=x, psf=self._psf)

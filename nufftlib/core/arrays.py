@@ -91,6 +91,28 @@ def complex_dtype(xp: Namespace, x: Array) -> Any:
     return xp.complex64 if is_single(xp, x) else xp.complex128
 
 
+def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:
+    """Refuse arrays that are not floating point of one precision."""
+    (_, first), *_ = arrays.items()
+    if not all(
+        is_floating(xp, a) and is_single(xp, a) == is_single(xp, first) for a in arrays.values()
+    ):
+        have = " and ".join(f"{name} is {a.dtype}" for name, a in arrays.items())
+        msg = f"{caller}: {have}; want floating point of one precision (nothing is cast silently)"
+        raise TypeError(msg)
+
+
+def check_alike(caller: str, label: str, x: Array, what: str, parameter: Array) -> None:
+    """Refuse an `x` that has not the namespace, device, shape and dtype of `parameter`."""
+    common_namespace(caller, **{label: x, what: parameter})
+    if x.shape != parameter.shape or x.dtype != parameter.dtype:
+        msg = (
+            f"{caller}: {label} has the shape {tuple(x.shape)} and dtype {x.dtype}; want those "
+            f"of {what}, {tuple(parameter.shape)} and {parameter.dtype}"
+        )
+        raise ValueError(msg)
+
+
 def item_bytes(xp: Namespace, x: Array) -> int:
     """Return the bytes of one entry of `x`."""
     return (4 if is_single(xp, x) else 8) * (2 if is_complex(xp, x) else 1)

@@ -125,7 +125,8 @@ def check_operator(
         errors[law], tolerances[law] = error, tolerance
 
     record("linearity", distance(operator.apply(x + 2.0 * z), Ax + 2.0 * operator.apply(z)), dot)
-    record("dot test", dot_error(operator, x, y), dot)
+    negligible = NEGLIGIBLE[precision] * norm(Ax)
+    record("dot test", dot_error(operator, x, y, negligible), dot)
     for name in operator.parameters if parameters is None else parameters:
         theta = operator.parameters[name]
         t = random_like(rng, theta)
@@ -135,7 +136,7 @@ def check_operator(
         def value(s: float, name: str = name, theta: Array = theta, t: Array = t) -> Array:
             return operator.replace(**{name: theta + s * t}).apply(x)
 
-        error = difference_error(value, dAx, NEGLIGIBLE[precision] * norm(Ax))
+        error = difference_error(value, dAx, negligible)
         record(f"jvp {name}: finite differences", error, difference)
         B = operator.vjp(name, x, y)
         if B.shape != theta.shape or B.dtype != theta.dtype:
@@ -145,8 +146,8 @@ def check_operator(
             )
             raise ValueError(msg)
         gap = abs(float(inner(B, t)) - float(inner(y, dAx)))
-        record(f"vjp {name}: dot test", relative(gap, norm(y) * norm(dAx)), dot)
-        record(f"derivative.H {name}: dot test", dot_error(dA, x, y), dot)
+        record(f"vjp {name}: dot test", relative(gap, norm(y) * max(norm(dAx), negligible)), dot)
+        record(f"derivative.H {name}: dot test", dot_error(dA, x, y, negligible), dot)
     return OperatorReport(type(operator).__name__, errors, tolerances)
 
 
@@ -174,11 +175,16 @@ def distance(a: Array, b: Array) -> float:
     return relative(norm(a - b), norm(b))
 
 
-def dot_error(operator: LinearOperator, x: Array, y: Array) -> float:
-    """Return the error of ``<y, A x> = <A^H y, x>``, relative to ``|y| |A x|``."""
-    Ax = operator.apply(x)
-    gap = abs(float(inner(y, Ax)) - float(inner(operator.adjoint(y), x)))
-    return relative(gap, norm(y) * norm(Ax))
+def dot_error(operator: LinearOperator, x: Array, y: Array, negligible: float) -> float:
+    """Return the error of ``<y, A x> = <A^H y, x>``.
+
+    It is relative to the larger of ``|y| |A x|`` and ``|A^H y| |x|``: the input may
+    be one that the operator annihilates. An ``A x`` below `negligible` counts as
+    that: terms that cancel leave rounding errors.
+    """
+    Ax, AHy = operator.apply(x), operator.adjoint(y)
+    gap = abs(float(inner(y, Ax)) - float(inner(AHy, x)))
+    return relative(gap, max(norm(y) * max(norm(Ax), negligible), norm(AHy) * norm(x)))
 
 
 def difference_error(

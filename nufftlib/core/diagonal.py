@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_alike,
+    check_precision,
     common_namespace,
     is_complex,
     is_floating,
     project_like,
 )
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.operator import Constant, LinearOperator
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,17 +76,24 @@ class Diagonal(LinearOperator):
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the multiplication by ``dw``."""
         self._require(name)
-        return replace(self, weights=dtheta)
+        check_alike("Diagonal.derivative", "dtheta", dtheta, "weights", self.weights)
+        return Constant(replace(self, weights=dtheta))
 
     # B(x, y) = sum over shared axes of conj(x) y
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """Return ``conj(x) y``, summed to the shape of the weights."""
         self._require(name)
-        xp = self._check("Diagonal.vjp(name, x, y)", "x", x)
+        caller = "Diagonal.vjp(name, x, y)"
+        xp = self._check(caller, "x", x)
+        self._check(caller, "y", y)
+        if x.shape != y.shape:
+            msg = f"{caller}: y has the shape {tuple(y.shape)}; want that of x, {tuple(x.shape)}"
+            raise ValueError(msg)
         return project_like(xp, (xp.conj(x) if is_complex(xp, x) else x) * y, self.weights)
 
     def _check(self, caller: str, label: str, x: Array) -> Namespace:
         xp = common_namespace(caller, **{label: x}, weights=self.weights)
+        check_precision(xp, caller, **{label: x}, weights=self.weights)
         want = self.weights.shape
         lead = x.ndim - len(want)
         if lead < 0 or any(w not in (1, n) for w, n in zip(want, x.shape[lead:], strict=True)):

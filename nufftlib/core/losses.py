@@ -12,7 +12,14 @@ from typing import final
 
 from array_api_compat import size
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    check_precision,
+    common_namespace,
+    is_complex,
+    is_floating,
+)
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import magnitude_and_phase
@@ -60,6 +67,7 @@ class Loss(Map):
         if x.shape != self.target.shape:
             msg = f"{call}: z has the shape {x.shape}; want the target's, {self.target.shape}"
             raise ValueError(msg)
+        check_precision(xp, call, z=x, target=self.target)
         if is_complex(xp, self.target) and not is_complex(xp, x):
             msg = f"{call}: z is real ({x.dtype}) and the target complex ({self.target.dtype})"
             raise TypeError(msg)

@@ -20,11 +20,12 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Number, Real
 from typing import Any, final, overload
 
-from array_api_compat import is_array_api_obj
+from array_api_compat import array_namespace
 
-from nufftlib.core.arrays import Array
+from nufftlib.core.arrays import Array, project_like
 
 
 class Map(ABC):
@@ -33,6 +34,8 @@ class Map(ABC):
     The author writes ``linearize``; values, compositions ``f @ g``, sums
     ``f + g`` and multiples ``c * f`` come with it.
     """
+
+    __array_ufunc__ = None  # so that NumPy leaves `array * map` to us, who refuse it
 
     @abstractmethod
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
@@ -73,7 +76,7 @@ class Map(ABC):
             ``dL/dRe + i dL/dIm``, of the shape and dtype of `x`.
         """
         value, jacobian = self.linearize(x)
-        return value, jacobian.adjoint(1.0)
+        return value, project_like(array_namespace(x), jacobian.adjoint(1.0), x)
 
     def __matmul__(self, other: Map) -> Map:
         return Chain(self, other) if isinstance(other, Map) else NotImplemented
@@ -102,7 +105,7 @@ class Chain(Map):
         """Chain rule: ``D(f o g)(x) = Df(g(x)) Dg(x)``."""
         u, inner = self.inner.linearize(x)
         value, outer = self.outer.linearize(u)
-        return value, Compose(outer, inner)
+        return value, Constant(Compose(outer, inner))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,7 @@ class MapSum(Map):
         """Add values and Jacobians."""
         u, first = self.first.linearize(x)
         v, second = self.second.linearize(x)
-        return u + v, Sum(first, second)
+        return u + v, Constant(Sum(first, second))
 
 
 class LinearOperator(Map):
@@ -156,7 +159,8 @@ class LinearOperator(Map):
         Returns
         -------
         LinearOperator
-            Linear in its input like ``A``; its adjoint is the derivative of ``A.H``.
+            Linear in its input like ``A``, and without parameters (see `Constant`);
+            its adjoint is the derivative of ``A.H``.
 
         Raises
         ------
@@ -273,6 +277,7 @@ class LinearOperator(Map):
         self._require(name)
         return f"{type(self).__name__} has no derivative by {name!r}"
 
+    @final
     def replace(self, **parameters: Array) -> LinearOperator:
         """Return a copy with other values of the named parameters.
 
@@ -293,7 +298,22 @@ class LinearOperator(Map):
         """
         for name in parameters:
             self._require(name)
-        return dataclasses.replace(self, **parameters)  # type: ignore[type-var]  # subclasses are dataclasses
+        return self._replaced(parameters, {})
+
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        """Replace those of `parameters` that are its own.
+
+        An operator that stands in several places of a composition is remade once, and
+        found in `made` by the others, so that its parameters stay shared.
+        """
+        own = {name: value for name, value in parameters.items() if name in self.parameters}
+        if not own:
+            return self
+        key = (id(self), *((name, id(value)) for name, value in own.items()))
+        if key not in made:
+            made[key] = dataclasses.replace(self, **own)  # type: ignore[type-var]  # a dataclass
+        remade: LinearOperator = made[key]
+        return remade
 
     @final
     def rename(self, **names: str) -> LinearOperator:
@@ -321,6 +341,10 @@ class LinearOperator(Map):
         """
         for name in names:
             self._require(name)
+        new = [names.get(name, name) for name in self.parameters]
+        if len(set(new)) < len(new):
+            msg = f"rename: the parameters would be named {new}; want a name for each"
+            raise ValueError(msg)
         return Renamed(self, tuple(names.items()))
 
     @property
@@ -412,12 +436,16 @@ class Scale(LinearOperator):
     scalar: complex
 
     def __post_init__(self) -> None:
-        if is_array_api_obj(self.scalar) or not isinstance(self.scalar, int | float | complex):
+        c: object = self.scalar
+        if not isinstance(c, Number):
             msg = (
-                f"c * operator: c is a {type(self.scalar).__name__}; want a Python number "
+                f"c * operator: c is a {type(c).__name__}; want a number "
                 f"(an array of weights is a Diagonal)"
             )
             raise TypeError(msg)
+        # A Python number takes the precision of the array that it meets; NumPy's has its own.
+        number = float(self.scalar) if isinstance(c, Real) else complex(self.scalar)  # type: ignore[arg-type]  # just seen
+        object.__setattr__(self, "scalar", number)
 
     def apply(self, x: Array) -> Array:
         """``c x``."""
@@ -426,6 +454,25 @@ class Scale(LinearOperator):
     def adjoint(self, y: Array) -> Array:
         """``conj(c) y``."""
         return self.scalar.conjugate() * y
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(LinearOperator):
+    """An operator whose parameters are held constant: it has none.
+
+    Derivatives are of this kind. They are made of factors whose parameters are
+    directions or points of linearisation, and no longer what their names say.
+    """
+
+    operator: LinearOperator
+
+    def apply(self, x: Array) -> Array:
+        """``A x``."""
+        return self.operator.apply(x)
+
+    def adjoint(self, y: Array) -> Array:
+        """``A^H y``."""
+        return self.operator.adjoint(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -448,9 +495,8 @@ class Adjoint(LinearOperator):
         """Those of ``A``."""
         return self.operator.parameters
 
-    def replace(self, **parameters: Array) -> LinearOperator:
-        """Replace in ``A``."""
-        return self.operator.replace(**parameters).H
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        return self.operator._replaced(parameters, made).H
 
     def apply(self, x: Array) -> Array:
         """``A^H x``."""
@@ -486,11 +532,10 @@ class Compose(LinearOperator):
         """Those of both factors."""
         return merge_parameters("A @ C", self.left, self.right)
 
-    def replace(self, **parameters: Array) -> LinearOperator:
-        """Replace in the factors that have the parameter."""
-        for name in parameters:
-            self._require(name)
-        return Compose(route(self.left, parameters), route(self.right, parameters))
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        return Compose(
+            self.left._replaced(parameters, made), self.right._replaced(parameters, made)
+        )
 
     def apply(self, x: Array) -> Array:
         """``A (C x)``."""
@@ -508,7 +553,7 @@ class Compose(LinearOperator):
             terms.append(Compose(self.left.derivative(name, dtheta), self.right))
         if name in self.right.parameters:
             terms.append(Compose(self.left, self.right.derivative(name, dtheta)))
-        return terms[0] if len(terms) == 1 else Sum(*terms)
+        return Constant(terms[0] if len(terms) == 1 else Sum(*terms))
 
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """``B(x, y) = B_A(C x, y) + B_C(x, A^H y)``."""
@@ -542,11 +587,8 @@ class Sum(LinearOperator):
         """Those of both terms."""
         return merge_parameters("A + C", self.left, self.right)
 
-    def replace(self, **parameters: Array) -> LinearOperator:
-        """Replace in the terms that have the parameter."""
-        for name in parameters:
-            self._require(name)
-        return Sum(route(self.left, parameters), route(self.right, parameters))
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        return Sum(self.left._replaced(parameters, made), self.right._replaced(parameters, made))
 
     def apply(self, x: Array) -> Array:
         """``A x + C x``."""
@@ -559,7 +601,7 @@ class Sum(LinearOperator):
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """``d(A + C) = dA + dC``."""
         terms = [t.derivative(name, dtheta) for t in self._terms(name)]
-        return terms[0] if len(terms) == 1 else Sum(*terms)
+        return Constant(terms[0] if len(terms) == 1 else Sum(*terms))
 
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """``B(x, y) = B_A(x, y) + B_C(x, y)``."""
@@ -588,10 +630,9 @@ class Renamed(LinearOperator):
         self._require(name)
         return {new: old for old, new in self.names}.get(name, name)
 
-    def replace(self, **parameters: Array) -> LinearOperator:
-        """Replace under the old names."""
-        old = {self._old(name): value for name, value in parameters.items()}
-        return Renamed(self.operator.replace(**old), self.names)
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        old = {self._old(n): value for n, value in parameters.items() if n in self.parameters}
+        return Renamed(self.operator._replaced(old, made), self.names)
 
     def apply(self, x: Array) -> Array:
         """``A x``."""
@@ -629,9 +670,3 @@ def merge_parameters(
             raise ValueError(msg)
         merged[name] = value
     return merged
-
-
-def route(operator: LinearOperator, parameters: Mapping[str, Array]) -> LinearOperator:
-    """Replace those of `parameters` that `operator` has."""
-    own = {name: value for name, value in parameters.items() if name in operator.parameters}
-    return operator.replace(**own) if own else operator

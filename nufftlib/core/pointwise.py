@@ -47,10 +47,11 @@ class PhaseProjection(LinearOperator):
             return self.phase * (xp.real(x) if is_complex(xp, x) else x)
         return xp.real(xp.conj(self.phase) * x)
 
-    # <y, Re(conj(p) dx)> = Re sum conj(p y) dx for real y
+    # <y, Re(conj(p) dx)> = Re sum conj(p Re(y)) dx
     def adjoint(self, y: Array) -> Array:
-        """``p y``."""
-        return self.phase * y
+        """``p Re(y)``."""
+        xp = common_namespace("PhaseProjection.adjoint(y)", y=y, phase=self.phase)
+        return self.phase * (xp.real(y) if is_complex(xp, y) else y)
 
 
 def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:

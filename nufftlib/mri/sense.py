@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_alike,
+    check_precision,
     common_namespace,
     is_complex,
     is_floating,
     project_like,
 )
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.operator import Constant, LinearOperator
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +50,14 @@ class Sense(LinearOperator):
 
     def __post_init__(self) -> None:
         xp = common_namespace("Sense(maps)", maps=self.maps)
-        if self.maps.ndim < 2 or not is_floating(xp, self.maps):
+        if not is_floating(xp, self.maps):
             msg = (
-                f"Sense(maps): maps have the shape {self.maps.shape} and dtype {self.maps.dtype}; "
-                f"want (coils, *image shape) in real or complex floating point"
+                f"Sense(maps): maps have the dtype {self.maps.dtype}; "
+                f"want real or complex floating point"
             )
+            raise TypeError(msg)
+        if self.maps.ndim < 2:
+            msg = f"Sense(maps): the shape is {self.maps.shape}; want (coils, *image shape)"
             raise ValueError(msg)
 
     @property
@@ -77,19 +82,29 @@ class Sense(LinearOperator):
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the multiplication by ``ds``."""
         self._require(name)
-        return replace(self, maps=dtheta)
+        check_alike("Sense.derivative", "dtheta", dtheta, "maps", self.maps)
+        return Constant(replace(self, maps=dtheta))
 
     # B(x, y)_c = conj(x) y_c, summed over leading axes
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """Return ``conj(x) y_c``, summed over leading axes."""
         self._require(name)
-        xp = self._check("Sense.vjp(name, x, y)", "x", x, self.maps.shape[1:])
-        self._check("Sense.vjp(name, x, y)", "y", y, self.maps.shape)
+        caller = "Sense.vjp(name, x, y)"
+        xp = self._check(caller, "x", x, self.maps.shape[1:])
+        self._check(caller, "y", y, self.maps.shape)
+        lead = x.shape[: x.ndim - self.maps.ndim + 1]
+        if y.shape != (*lead, *self.maps.shape):
+            msg = (
+                f"{caller}: x has the shape {tuple(x.shape)} and y {tuple(y.shape)}; "
+                f"want {(*lead, *self.maps.shape)} for y"
+            )
+            raise ValueError(msg)
         conj = xp.expand_dims(xp.conj(x) if is_complex(xp, x) else x, axis=-self.maps.ndim)
         return project_like(xp, conj * y, self.maps)
 
     def _check(self, caller: str, label: str, x: Array, want: tuple[int, ...]) -> Namespace:
         xp = common_namespace(caller, **{label: x}, maps=self.maps)
+        check_precision(xp, caller, **{label: x}, maps=self.maps)
         if x.shape[max(0, x.ndim - len(want)) :] != want:
             msg = (
                 f"{caller}: {label} has the shape {x.shape}; want (..., "

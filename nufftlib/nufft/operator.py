@@ -12,9 +12,11 @@ import array_api_compat
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_alike,
     common_namespace,
     complex_dtype,
     flatten_batch,
+    is_single,
     library,
 )
 from nufftlib.core.operator import LinearOperator, Map
@@ -102,6 +104,7 @@ class NUFFT(LinearOperator):
     def __post_init__(self) -> None:
         xp = check_trajectory(self.trajectory, self.shape)
         check_settings(xp, self)
+        object.__setattr__(self, "trajectory", xp.asarray(self.trajectory, copy=True))
         k = xp.reshape(self.trajectory, (-1, self.trajectory.shape[-1]))
         make = choose_engine(xp, k, self.engine)
         engine = make(
@@ -190,11 +193,11 @@ class NUFFT(LinearOperator):
 
     def _check_array(self, caller: str, label: str, x: Array, want: tuple[int, ...]) -> None:
         xp = common_namespace(caller, **{label: x}, trajectory=self.trajectory)
-        dtype = complex_dtype(xp, self.trajectory)
-        if x.dtype != dtype:
+        if x.dtype != complex_dtype(xp, self.trajectory):
+            want_dtype = "complex64" if is_single(xp, self.trajectory) else "complex128"
             msg = (
-                f"{caller}: {label} has the dtype {x.dtype}; want {dtype} for a trajectory of "
-                f"{self.trajectory.dtype} (nothing is cast silently)"
+                f"{caller}: {label} has the dtype {x.dtype}; want {want_dtype} for a trajectory "
+                f"of {self.trajectory.dtype} (nothing is cast silently)"
             )
             raise TypeError(msg)
         if x.ndim < len(want) or tuple(x.shape[x.ndim - len(want) :]) != want:
@@ -215,14 +218,7 @@ class NUFFT(LinearOperator):
             raise ValueError(msg)
 
     def _check_direction(self, dk: Array) -> None:
-        caller = "NUFFT.derivative(name, dtheta)"
-        common_namespace(caller, dtheta=dk, trajectory=self.trajectory)
-        if dk.shape != self.trajectory.shape or dk.dtype != self.trajectory.dtype:
-            msg = (
-                f"{caller}: dtheta has the shape {tuple(dk.shape)} and dtype {dk.dtype}; want the "
-                f"trajectory's, {tuple(self.trajectory.shape)} and {self.trajectory.dtype}"
-            )
-            raise ValueError(msg)
+        check_alike("NUFFT.derivative", "dtheta", dk, "trajectory", self.trajectory)
 
 
 @dataclass(frozen=True, eq=False)

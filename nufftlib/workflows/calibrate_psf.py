@@ -1,6 +1,6 @@
 r"""Headline job 2: calibrate the PSF of a blur from a sharp and a blurred image.
 
-.. math:: \min_{h \in \Delta} \; \ell(B(h)\,x - y), \qquad
+.. math:: \min_{h \in \Delta} \; \ell(A(h)\,x - y), \qquad
           \Delta = \{h \ge 0,\ \textstyle\sum h = 1\},
 
 three ways. The blur is linear in the PSF, so the image is transformed once.

@@ -55,12 +55,12 @@ def with_entry(value, index):
         (lambda: nl.NUFFT(k, (8, 7), engine="fft"), ValueError, "'fft'; want 'auto', 'direct'"),
         (lambda: nl.NUFFT(k, (8, 7), engine="cufinufft"), ValueError, "numpy arrays on cpu"),
         (lambda: nl.NUFFT(k, (8, 7), memory_limit=0), ValueError, "want bytes"),
-        (lambda: nl.NUFFT(k, (8, 7))(x.real), TypeError, "float64; want .*complex128"),
-        (lambda: nl.NUFFT(k, (8, 7))(x.astype("c8")), TypeError, "complex64; want .*complex128"),
+        (lambda: nl.NUFFT(k, (8, 7))(x.real), TypeError, "float64; want complex128"),
+        (lambda: nl.NUFFT(k, (8, 7))(x.astype("c8")), TypeError, "complex64; want complex128"),
         (lambda: nl.NUFFT(k, (8, 7))(x[:, :7]), ValueError, r"\(3, 7, 7\); want \(..., 8, 7\)"),
         (lambda: nl.NUFFT(k, (8, 7))(x[0, 0]), ValueError, r"\(7,\); want \(..., 8, 7\)"),
         (lambda: nl.NUFFT(k, (8, 7)).H(y[0, 0]), ValueError, r"\(5,\); want \(..., 4, 5\)"),
-        (lambda: nl.NUFFT(k, (8, 7)).H(y.real), TypeError, "float64; want .*complex128"),
+        (lambda: nl.NUFFT(k, (8, 7)).H(y.real), TypeError, "float64; want complex128"),
         (
             lambda: nl.NUFFT(k, (8, 7)).vjp("trajectory", x, y[:2]),
             ValueError,
@@ -69,7 +69,7 @@ def with_entry(value, index):
         (
             lambda: nl.NUFFT(k, (8, 7)).jvp("trajectory", x, k[0]),
             ValueError,
-            r"\(5, 2\) .* want the trajectory's, \(4, 5, 2\)",
+            r"\(5, 2\) .* want those of trajectory, \(4, 5, 2\)",
         ),
         (
             lambda: nl.NUFFT(k, (8, 7)).replace(trajectory=with_entry(np.nan, (0, 0, 0))),
