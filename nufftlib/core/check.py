@@ -32,6 +32,15 @@ class OperatorReport:
         Relative error of each law, by its name.
     tolerances : dict of str to float
         What each error may be.
+
+    Examples
+    --------
+    >>> report = OperatorReport("A", {"dot test": 3e-3}, {"dot test": 1e-10})
+    >>> report.ok, report.failures
+    (False, ['dot test'])
+    >>> print(report)
+    A: relative errors
+      dot test   3.0e-03  (<= 1e-10)  FAILS
     """
 
     operator: str

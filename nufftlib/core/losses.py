@@ -110,6 +110,14 @@ class MeanSquaredError(Loss):
     ----------
     target : array
         The data to be matched.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> value, gradient = nl.MeanSquaredError(np.zeros(2)).value_and_grad(np.asarray([3.0, 4.0]))
+    >>> float(value), gradient
+    (12.5, array([3., 4.]))
     """
 
     def of_residual(self, xp: Namespace, r: Array) -> tuple[Array, Array]:  # noqa: ARG002  # one signature for all losses
@@ -125,6 +133,14 @@ class MeanAbsoluteError(Loss):
     ----------
     target : array
         The data to be matched.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> value, gradient = nl.MeanAbsoluteError(np.zeros(2)).value_and_grad(np.asarray([3.0, -4.0]))
+    >>> float(value), gradient
+    (3.5, array([ 0.5, -0.5]))
     """
 
     def of_residual(self, xp: Namespace, r: Array) -> tuple[Array, Array]:
@@ -151,6 +167,15 @@ class Huber(Loss):
     ----------
     P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Statist.
     35 (1964) 73-101.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> loss = nl.Huber(np.zeros(2), delta=1.0)
+    >>> value, gradient = loss.value_and_grad(np.asarray([0.5, -4.0]))
+    >>> float(value), gradient
+    (3.625, array([ 0.5, -1. ]))
     """
 
     delta: float

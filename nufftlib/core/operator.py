@@ -33,6 +33,15 @@ class Map(ABC):
 
     The author writes ``linearize``; values, compositions ``f @ g``, sums
     ``f + g`` and multiples ``c * f`` come with it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> f = nl.MeanSquaredError(np.ones(2)) @ nl.MeanNormalize() @ nl.Magnitude()
+    >>> value, gradient = f.value_and_grad(np.asarray([1 + 0j, 3j]))
+    >>> float(value), gradient
+    (0.25, array([-0.375+0.j   ,  0.   +0.125j]))
     """
 
     __array_ufunc__ = None  # so that NumPy leaves `array * map` to us, who refuse it
@@ -129,6 +138,14 @@ class LinearOperator(Map):
     stale. They write ``apply``, ``adjoint`` and, where they have parameters,
     ``parameters``, ``derivative`` and ``vjp``. ``as_map`` may be written when part
     of the work depends on the input alone. The rest is derived and final.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> A = nl.Sense(np.ones((3, 4))) @ nl.Diagonal(np.arange(4.0))
+    >>> A(np.ones(4)).shape, A.N(np.ones(4)), sorted(A.parameters)
+    ((3, 4), array([ 0.,  3., 12., 27.]), ['maps', 'weights'])
     """
 
     # --- what an author writes -------------------------------------------------

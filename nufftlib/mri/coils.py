@@ -99,7 +99,7 @@ def low_frequency_maps(
     F : NUFFT
         Operator of the acquisition.
     data : array, shape (coils, *trajectory.shape[:-1]), complex
-        k-space data of all coils.
+        Data of all coils in k-space.
     weights : array, shape trajectory.shape[:-1], real
         Density-compensation weights.
     radius : float

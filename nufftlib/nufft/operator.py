@@ -37,7 +37,7 @@ class NUFFT(LinearOperator):
     Parameters
     ----------
     trajectory : array, shape (..., d), real floating point
-        k-space points in cycles per voxel; one period is [-1/2, 1/2), and any finite
+        Points of k-space in cycles per voxel; one period is [-1/2, 1/2), and any finite
         value is accepted. ``d`` is 1, 2 or 3. The points are copied: changing the
         array later changes nothing here.
     shape : tuple of int

@@ -27,6 +27,7 @@ from nufftlib.core.operator import Map
 
 Method = Literal["projected-gradient", "adam", "adamw"]
 METHODS: tuple[Method, ...] = get_args(Method)
+"""The names of the methods, in the order of the published page."""
 
 
 class Recipe(NamedTuple):
@@ -209,6 +210,13 @@ def simulate_blur(
         The PSF, see `nufftlib.blur.motion_psf`.
     blurred : array
         The blurred image with noise, boundary ``"valid"``.
+
+    Examples
+    --------
+    >>> from nufftlib import data, workflows
+    >>> psf, blurred = workflows.simulate_blur(data.astronaut(), size=25)
+    >>> psf.shape, blurred.shape
+    ((25, 25), (3, 232, 232))
     """
     xp = array_namespace(sharp)
     psf = motion_psf(size, seed=seed, xp=xp, dtype=sharp.dtype, device=device(sharp))
@@ -227,6 +235,12 @@ def psf_error(psf: Array, truth: Array) -> float:
     -------
     float
         ``|psf - truth| / |truth|``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> psf_error(np.asarray([[1.1]]), np.asarray([[1.0]]))
+    0.1000...
     """
     xp = common_namespace("psf_error(psf, truth)", psf=psf, truth=truth)
     return float(xp.sqrt(xp.sum((psf - truth) ** 2) / xp.sum(truth**2)))

@@ -53,6 +53,19 @@ class TrajectoryObjective:
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: from the low-frequency samples, all ones (a
         plain sum over the coils), or `coil_maps`.
+
+    Examples
+    --------
+    >>> import nufftlib as nl
+    >>> from nufftlib import data, workflows
+    >>> image = data.brain()[::4, ::4]
+    >>> k = nl.mri.radial_trajectory(8, 64)
+    >>> objective = workflows.TrajectoryObjective(
+    ...     image, nl.mri.birdcage_maps(4, image.shape), nl.NUFFT(k, image.shape)
+    ... )
+    >>> value, gradient = objective.value_and_grad(k)
+    >>> gradient.shape == k.shape
+    True
     """
 
     image: Array

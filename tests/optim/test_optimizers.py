@@ -18,6 +18,16 @@ OPTIMIZERS = {
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
+def test_every_optimizer_is_in_the_table():
+    made_by = {opt.update.__qualname__.partition(".")[0] for opt in OPTIMIZERS.values()}
+    public = {
+        name
+        for name in optim.__all__
+        if getattr(getattr(optim, name), "__annotations__", {}).get("return") is optim.Optimizer
+    }
+    assert public == made_by
+
+
 @pytest.fixture(params=OPTIMIZERS)
 def opt(request):
     return OPTIMIZERS[request.param]

@@ -1,0 +1,44 @@
+"""Every public name has a whole docstring, by numpydoc's own rules."""
+
+import types
+
+import pytest
+
+import nufftlib
+import nufftlib.data
+import nufftlib.workflows
+import optim
+
+validate = pytest.importorskip("numpydoc.validate", reason="comes with the extra dev").validate
+
+PACKAGES = [
+    nufftlib,
+    nufftlib.mri,
+    nufftlib.blur,
+    nufftlib.workflows,
+    nufftlib.data,
+    optim,
+    optim.projections,
+]
+NAMES = [
+    f"{package.__name__}.{name}"
+    for package in PACKAGES
+    for name in package.__all__
+    if not isinstance(getattr(package, name), types.ModuleType | tuple)
+]
+# One-line summaries suffice, and formulas may begin them.
+FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
+# What a workflow or a loop returns is shown by the example of the function that returns it.
+WITHOUT_EXAMPLE = {"CalibratedPSF", "LearnedTrajectory", "NonFiniteError", "Result"}
+# NamedTuples describe their fields as attributes.
+FIELDS = {"Optimizer", "Result"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring_is_whole(name):
+    free = set(FREE)
+    if name.rpartition(".")[2] in WITHOUT_EXAMPLE:
+        free.add("EX01")
+    if name.rpartition(".")[2] in FIELDS:
+        free.add("PR01")
+    assert [error for error in validate(name)["errors"] if error[0] not in free] == []
