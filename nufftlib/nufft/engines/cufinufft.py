@@ -51,11 +51,12 @@ class CufinufftEngine(Engine):
 
     def prepare(self, trajectory: Array) -> Points:
         """Copy into one contiguous array of radians for each axis."""
-        xp = self.xp
-        radians = 2.0 * xp.pi * fold(xp, trajectory)
-        return Points(
-            tuple(xp.asarray(radians[:, a], order="C", copy=True) for a in range(len(self.shape)))
-        )
+        import cupy
+
+        with trajectory.device:
+            radians = 2.0 * cupy.pi * fold(self.xp, trajectory)
+            axes = cupy.ascontiguousarray(radians.T)
+            return Points(tuple(axes))
 
     def forward(self, points: Points, x: Array) -> Array:
         """Type 2."""
@@ -87,12 +88,14 @@ class CufinufftEngine(Engine):
         out_shape: tuple[int, ...],
         **options: float,
     ) -> Array:
-        xp = self.xp
-        source = xp.asarray(data, order="C")
-        out = xp.empty((data.shape[0], *out_shape), dtype=source.dtype)
-        if data.shape[0]:
-            self._plan(kind, source, **options).execute(points, source, out)
-        return out
+        import cupy
+
+        with data.device:
+            source = cupy.ascontiguousarray(data)
+            out = cupy.empty((source.shape[0], *out_shape), dtype=source.dtype)
+            if source.shape[0]:
+                self._plan(kind, source, **options).execute(points, source, out)
+            return out
 
     def _plan(self, kind: int, data: Array, **options: float) -> SharedPlan:
         import cupy
