@@ -94,6 +94,11 @@ class CalibratedPSF:
         """The lowest loss, that of what is returned."""
         return min(self.losses)
 
+    @property
+    def step_best(self) -> int:
+        """After how many steps the lowest loss was found."""
+        return self.losses.index(self.loss_final)
+
 
 def calibrate_psf(
     sharp: Array,

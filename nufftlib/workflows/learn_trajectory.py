@@ -242,6 +242,11 @@ class LearnedTrajectory:
         """The lowest loss, that of what is returned."""
         return min(self.losses)
 
+    @property
+    def step_best(self) -> int:
+        """After how many steps the lowest loss was found."""
+        return self.losses.index(self.loss_final)
+
 
 def learn_trajectory(
     image: Array,
