@@ -161,6 +161,12 @@ def minimize(
     ... ).x
     array([1. , 0.3])
     """
+    if not isinstance(optimizer, Optimizer):
+        msg = (
+            f"minimize: optimizer is {describe(optimizer)}; "
+            f"wanted an Optimizer, as optim.adam(1e-3) returns"
+        )
+        raise TypeError(msg)
     steps = operator.index(steps)
     if steps < 0:
         msg = f"minimize: steps is {steps}; wanted 0 or more"
@@ -176,7 +182,7 @@ def minimize(
         try:
             for step in range(steps):
                 p = result.params
-                value, gradient = value_and_grad(p)
+                value, gradient = _pair(value_and_grad(p))
                 loss = _loss(value)
                 check_gradient(gradient, p)
                 fault = _non_finite(loss, gradient)
@@ -186,6 +192,7 @@ def minimize(
                 new, state = optimizer.update(gradient, result.state, p)
                 if project is not None:
                     new = apply_projection(project, new)
+                    check_gradient(new, p, "what the projection returned")
                 best_params = p if loss < result.best_value else result.best_params
                 best_value = min(loss, result.best_value)
                 history.append(loss)
@@ -198,6 +205,17 @@ def minimize(
             # The interrupt may have come after the append and before the assignment.
             result = result._replace(history=history[: result.steps], interrupted=True)
     return result
+
+
+def _pair(returned: Any) -> tuple[float | Array, Params]:
+    """Return what `value_and_grad` returned, if it is a pair."""
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        msg = (
+            f"minimize: value_and_grad returned {describe(returned)}; wanted the pair "
+            f"(value, gradient)"
+        )
+        raise TypeError(msg)
+    return returned[0], returned[1]
 
 
 def _loss(value: float | Array) -> float:

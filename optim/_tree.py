@@ -53,21 +53,19 @@ def check_parameters(params: Params) -> None:
             raise TypeError(msg)
 
 
-def check_gradient(gradient: Params, params: Params) -> None:
+def check_gradient(gradient: Params, params: Params, what: str = "the gradient") -> None:
     """Raise unless `gradient` has the names, shapes, dtypes, namespace and device of `params`."""
     if not isinstance(params, Mapping):
-        _check_alike("", gradient, params)
+        _check_alike(what, gradient, params)
         return
     if not isinstance(gradient, Mapping) or gradient.keys() != params.keys():
-        msg = (
-            f"the gradient is {describe(gradient)}; wanted {describe(params)}, like the parameters"
-        )
+        msg = f"{what} is {describe(gradient)}; wanted {describe(params)}, like the parameters"
         raise ValueError(msg)
     for name, p in params.items():
-        _check_alike(f" of {name!r}", gradient[name], p)
+        _check_alike(f"{what} of {name!r}", gradient[name], p)
 
 
-def _check_alike(of: str, g: Any, p: Array) -> None:
+def _check_alike(what: str, g: Any, p: Array) -> None:
     # Types differ within one namespace: numpy's scalar and array of no dimensions, torch's
     # Parameter and Tensor. Comparing the types first spares the slower question.
     alike = (
@@ -78,7 +76,7 @@ def _check_alike(of: str, g: Any, p: Array) -> None:
         and device(g) == device(p)
     )
     if not alike:
-        msg = f"the gradient{of} is {describe(g)}; wanted {describe(p)}, like the parameter"
+        msg = f"{what} is {describe(g)}; wanted {describe(p)}, like the parameter"
         raise ValueError(msg)
 
 

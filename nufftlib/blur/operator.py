@@ -24,7 +24,7 @@ NDIM = 2
 """How many of the last axes are blurred."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Blur(LinearOperator):
     r"""True convolution of images with a point-spread function (PSF).
 

@@ -66,6 +66,14 @@ def library(xp: Namespace) -> str:
     return str(xp.__name__).removeprefix("array_api_compat.").split(".")[0]
 
 
+def summary(x: object) -> str:
+    """Return how to show a field: an array by shape and dtype, others as they are."""
+    if not is_array_api_obj(x):
+        return repr(x)
+    array: Array = x
+    return f"<{tuple(array.shape)} {array.dtype}>"
+
+
 def is_complex(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` holds complex numbers."""
     return bool(xp.isdtype(x.dtype, "complex floating"))

@@ -117,6 +117,12 @@ def check_operator(
     >>> report.ok
     True
     """
+    if not isinstance(operator, LinearOperator):
+        msg = (
+            f"check_operator(operator, x): operator is a {type(operator).__name__}; "
+            f"want a LinearOperator"
+        )
+        raise TypeError(msg)
     xp = common_namespace("check_operator(operator, x)", x=x)
     precision = str(np.dtype("f4" if real_dtype(xp, x) == xp.float32 else "f8"))
     dot = DOT_TOLERANCE[precision] if dot_tolerance is None else dot_tolerance

@@ -18,7 +18,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.operator import Constant, LinearOperator
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagonal(LinearOperator):
     """Multiplication by weights, ``(W x)[n] = w[n] x[n]``.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
-
-from nufftlib.core.arrays import Array, is_complex
+from nufftlib.core.arrays import Array, common_namespace, is_complex
 
 
 def inner(a: Array, b: Array) -> Array:
@@ -25,8 +23,10 @@ def inner(a: Array, b: Array) -> Array:
 
     Raises
     ------
+    TypeError
+        If one is no array, or they are of different libraries.
     ValueError
-        If the shapes differ.
+        If the shapes or devices differ.
 
     Examples
     --------
@@ -34,9 +34,9 @@ def inner(a: Array, b: Array) -> Array:
     >>> float(inner(np.asarray([1 + 1j]), np.asarray([2 - 3j])))
     -1.0
     """
+    xp = common_namespace("inner(a, b)", a=a, b=b)
     if a.shape != b.shape:
         msg = f"inner(a, b): a has the shape {a.shape} and b {b.shape}; want one shape"
         raise ValueError(msg)
-    xp = array_namespace(a, b)
     product = xp.vecdot(xp.reshape(a, (-1,)), xp.reshape(b, (-1,)))
     return xp.real(product) if is_complex(xp, product) else product

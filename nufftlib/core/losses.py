@@ -25,7 +25,7 @@ from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import magnitude_and_phase
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Functional(LinearOperator):
     """The linear functional ``dz -> <g, dz>``: the Jacobian of a loss of gradient ``g``."""
 
@@ -40,7 +40,7 @@ class Functional(LinearOperator):
         return y * self.gradient
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Loss(Map):
     """A real function of the residual ``r = z - target``.
 
@@ -79,7 +79,7 @@ class Loss(Map):
         """Return the loss and its gradient at the residual ``r``."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HalfSquaredError(Loss):
     """``1/2 sum |z - target|^2``; its gradient is the residual.
 
@@ -102,7 +102,7 @@ class HalfSquaredError(Loss):
         return 0.5 * inner(r, r), r
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanSquaredError(Loss):
     """``mean |z - target|^2``; its gradient is ``2 r / size``.
 
@@ -125,7 +125,7 @@ class MeanSquaredError(Loss):
         return inner(r, r) / size(r), (2.0 / size(r)) * r
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanAbsoluteError(Loss):
     """``mean |z - target|``; its gradient is ``(r / |r|) / size``, zero where ``r`` is.
 
@@ -149,7 +149,7 @@ class MeanAbsoluteError(Loss):
         return xp.mean(magnitude), phase / size(r)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Huber(Loss):
     """``sum h(|z - target|)``, quadratic up to ``delta`` and linear beyond.
 

@@ -25,7 +25,7 @@ from typing import Any, final, overload
 
 from array_api_compat import array_namespace
 
-from nufftlib.core.arrays import Array, project_like
+from nufftlib.core.arrays import Array, project_like, summary
 
 
 class Map(ABC):
@@ -45,6 +45,15 @@ class Map(ABC):
     """
 
     __array_ufunc__ = None  # so that NumPy leaves `array * map` to us, who refuse it
+
+    def __repr__(self) -> str:
+        """Return the type and its fields, arrays by their shape and dtype."""
+        shown = (
+            f"{f.name}={summary(getattr(self, f.name))}"
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]  # ours are dataclasses
+            if not f.name.startswith("_")
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @abstractmethod
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
@@ -85,16 +94,28 @@ class Map(ABC):
             ``dL/dRe + i dL/dIm``, of the shape and dtype of `x`.
         """
         value, jacobian = self.linearize(x)
+        if getattr(value, "ndim", 0) != 0:
+            msg = (
+                f"value_and_grad: the value has the shape {tuple(value.shape)}; want one number, "
+                f"as of loss @ map"
+            )
+            raise ValueError(msg)
         return value, project_like(array_namespace(x), jacobian.adjoint(1.0), x)
 
     def __matmul__(self, other: Map) -> Map:
-        return Chain(self, other) if isinstance(other, Map) else NotImplemented
+        return Chain(self, map_operand("@", other))
 
     def __add__(self, other: Map) -> Map:
-        return MapSum(self, other) if isinstance(other, Map) else NotImplemented
+        return MapSum(self, map_operand("+", other))
 
     def __rmul__(self, scalar: complex) -> Map:
         return Scale(scalar) @ self
+
+    def __mul__(self, scalar: complex) -> Map:
+        return Scale(scalar) @ self
+
+    def __truediv__(self, scalar: complex) -> Map:
+        return Scale(1 / Scale(scalar).scalar) @ self
 
     def __neg__(self) -> Map:
         return -1.0 * self
@@ -103,7 +124,7 @@ class Map(ABC):
         return self + (-1.0) * other
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Chain(Map):
     """The composition ``x -> outer(inner(x))``; made by ``outer @ inner``."""
 
@@ -117,7 +138,7 @@ class Chain(Map):
         return value, Constant(Compose(outer, inner))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MapSum(Map):
     """The sum ``x -> first(x) + second(x)``; made by ``first + second``."""
 
@@ -401,6 +422,12 @@ class LinearOperator(Map):
     def __rmul__(self, scalar: complex) -> LinearOperator:
         return Scale(scalar) @ self
 
+    def __mul__(self, scalar: complex) -> LinearOperator:
+        return Scale(scalar) @ self
+
+    def __truediv__(self, scalar: complex) -> LinearOperator:
+        return Scale(1 / Scale(scalar).scalar) @ self
+
     def __neg__(self) -> LinearOperator:
         return -1.0 * self
 
@@ -413,7 +440,7 @@ class LinearOperator(Map):
         return self + (-1.0) * other
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ParameterMap(Map):
     """The map ``theta -> A(theta) x`` of an operator that caches nothing by ``x``."""
 
@@ -429,7 +456,7 @@ class ParameterMap(Map):
         return operator.apply(self.x), ParameterJacobian(operator, self.name, self.x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ParameterJacobian(LinearOperator):
     """The Jacobian of ``theta -> A(theta) x`` at the operator's own ``theta``."""
 
@@ -446,7 +473,7 @@ class ParameterJacobian(LinearOperator):
         return self.operator.vjp(self.name, self.x, y)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scale(LinearOperator):
     """The operator ``x -> c x`` of a number ``c``; made by ``c * A``."""
 
@@ -456,8 +483,8 @@ class Scale(LinearOperator):
         c: object = self.scalar
         if not isinstance(c, Number):
             msg = (
-                f"c * operator: c is a {type(c).__name__}; want a number "
-                f"(an array of weights is a Diagonal)"
+                f"c * operator: c is a {type(c).__name__}; want a number (an array of weights is "
+                f"a Diagonal, and an operator is applied by calling it)"
             )
             raise TypeError(msg)
         # A Python number takes the precision of the array that it meets; NumPy's has its own.
@@ -473,7 +500,7 @@ class Scale(LinearOperator):
         return self.scalar.conjugate() * y
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant(LinearOperator):
     """An operator whose parameters are held constant: it has none.
 
@@ -492,7 +519,7 @@ class Constant(LinearOperator):
         return self.operator.adjoint(y)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Adjoint(LinearOperator):
     """``A^H``; made by ``A.H``.
 
@@ -532,7 +559,7 @@ class Adjoint(LinearOperator):
         return self.operator.vjp(name, y, x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compose(LinearOperator):
     """``A C``, first ``C`` then ``A``; made by ``A @ C``.
 
@@ -592,7 +619,7 @@ class Compose(LinearOperator):
         return ParameterMap(self, name, x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sum(LinearOperator):
     """``A + C``; made by ``A + C``. Shared parameters are as in `Compose`."""
 
@@ -630,7 +657,7 @@ class Sum(LinearOperator):
         return [t for t in (self.left, self.right) if name in t.parameters]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Renamed(LinearOperator):
     """An operator whose parameters go by other names; made by ``A.rename(old=new)``."""
 
@@ -670,6 +697,17 @@ class Renamed(LinearOperator):
     def as_map(self, name: str, x: Array) -> Map:
         """The operator's own, by the old name."""
         return self.operator.as_map(self._old(name), x)
+
+
+def map_operand(symbol: str, other: object) -> Map:
+    """Return `other` if it is a map, and else say what was meant."""
+    if not isinstance(other, Map):
+        msg = (
+            f"operator {symbol} {type(other).__name__}: want another operator or map "
+            f"(an operator is applied by calling it: F(x))"
+        )
+        raise TypeError(msg)
+    return other
 
 
 def merge_parameters(

@@ -11,7 +11,7 @@ from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Magnitude(Map):
     """The magnitude ``z = |x|``, entry by entry.
 
@@ -33,7 +33,7 @@ class Magnitude(Map):
         return z, PhaseProjection(p)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PhaseProjection(LinearOperator):
     """The Jacobian ``dx -> Re(conj(p) dx)`` of the magnitude."""
 
@@ -61,7 +61,7 @@ def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:
     return z, x / xp.where(z > 0, z, xp.ones_like(z))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MeanNormalize(Map):
     """Division of a real array by its mean, ``u = z / mean(z)``.
 
@@ -86,7 +86,7 @@ class MeanNormalize(Map):
         return u, MeanNormalizeJacobian(u, mean)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeanNormalizeJacobian(LinearOperator):
     """The Jacobian of `MeanNormalize` where the value is ``u`` and the mean ``m``."""
 

@@ -18,7 +18,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.operator import Constant, LinearOperator
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sense(LinearOperator):
     """Multiplication of one image by every coil's sensitivity, ``(S x)_c = s_c x``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import array_api_compat
@@ -13,6 +14,7 @@ from nufftlib.core.arrays import (
     Array,
     Namespace,
     check_alike,
+    check_precision,
     common_namespace,
     complex_dtype,
     flatten_batch,
@@ -25,7 +27,7 @@ from nufftlib.nufft.engines.base import Engine, Points, Spectrum
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NUFFT(LinearOperator):
     r"""Non-uniform Fourier transform of images, at a trajectory that can be learned.
 
@@ -98,26 +100,19 @@ class NUFFT(LinearOperator):
     eps: float = 1e-6
     engine: str = "auto"
     memory_limit: int = 2**30
-    _engine: Engine = field(init=False, repr=False)
-    _points: Points = field(init=False, repr=False)
+    _engine: Engine = field(init=False)
+    _points: Points = field(init=False)
 
     def __post_init__(self) -> None:
         xp = check_trajectory(self.trajectory, self.shape)
         check_settings(xp, self)
         object.__setattr__(self, "trajectory", xp.asarray(self.trajectory, copy=True))
         k = xp.reshape(self.trajectory, (-1, self.trajectory.shape[-1]))
+        object.__setattr__(self, "shape", tuple(map(int, self.shape)))
         make = choose_engine(xp, k, self.engine)
-        engine = make(
-            xp, tuple(map(int, self.shape)), self.trajectory.dtype, self.eps, self.memory_limit
-        )
+        engine = make(xp, self.shape, self.trajectory.dtype, self.eps, self.memory_limit)
         object.__setattr__(self, "_engine", engine)
         object.__setattr__(self, "_points", engine.prepare(k))
-
-    def __repr__(self) -> str:
-        return (
-            f"NUFFT(trajectory={tuple(self.trajectory.shape)} {self.trajectory.dtype}, "
-            f"shape={self.shape}, norm={self.norm!r}, eps={self.eps:g}, engine={self.engine!r})"
-        )
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -221,7 +216,7 @@ class NUFFT(LinearOperator):
         check_alike("NUFFT.derivative", "dtheta", dk, "trajectory", self.trajectory)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NUFFTDerivative(LinearOperator):
     """The operator ``x -> dF[dk] x = -2 pi i sum_a dk_a F(n_a x)``."""
 
@@ -250,7 +245,7 @@ class NUFFTDerivative(LinearOperator):
         return F._image(y, F._scaled(x))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SampledSpectrum(Map):
     """The map ``k -> F(k) x`` of images that stay fixed."""
 
@@ -270,13 +265,19 @@ class SampledSpectrum(Map):
         return self._shaped(F, F._scaled(y)), SampledJacobian(F, jacobian, self.batch)
 
     def _at(self, k: Array) -> NUFFT:
+        check_precision(
+            common_namespace("k -> F(k) x", k=k, x=self.nufft.trajectory),
+            "k -> F(k) x",
+            k=k,
+            x=self.nufft.trajectory,
+        )
         return self.nufft if k is self.nufft.trajectory else replace(self.nufft, trajectory=k)
 
     def _shaped(self, F: NUFFT, y: Array) -> Array:
         return F._engine.xp.reshape(y, (*self.batch, *F._samples))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SampledJacobian(LinearOperator):
     """The Jacobian of `SampledSpectrum`, in the shapes of the user."""
 
@@ -305,8 +306,11 @@ def check_trajectory(trajectory: Array, shape: tuple[int, ...]) -> Namespace:
     if trajectory.dtype not in (xp.float32, xp.float64):
         msg = f"{call}: the dtype is {trajectory.dtype}; want float32 or float64, cycles per voxel"
         raise TypeError(msg)
-    if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or any(n < 1 for n in shape):
-        msg = f"NUFFT(shape): shape is {shape!r}; want a tuple of one to three positive sizes"
+    if not isinstance(shape, tuple):
+        msg = f"NUFFT(shape): shape is a {type(shape).__name__}; want a tuple, as x.shape is"
+        raise TypeError(msg)
+    if not 1 <= len(shape) <= 3 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+        msg = f"NUFFT(shape): shape is {shape}; want one to three sizes, positive integers"
         raise ValueError(msg)
     if trajectory.ndim < 1 or trajectory.shape[-1] != len(shape) or 0 in trajectory.shape:
         msg = (

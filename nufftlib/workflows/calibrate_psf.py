@@ -171,7 +171,15 @@ def calibrate_psf(
     box = np.zeros((height, width))
     box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
     start = xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
-    objective = recipe.loss(blurred) @ Blur(start, boundary=boundary).as_map("psf", sharp)
+    blur = Blur(start, boundary=boundary).as_map("psf", sharp)
+    if blur(start).shape != blurred.shape:
+        msg = (
+            f"calibrate_psf(sharp, blurred): blurred has the shape {tuple(blurred.shape)}; "
+            f"a PSF of {height} x {width} with boundary {boundary!r} makes "
+            f"{tuple(blur(start).shape)} of the sharp image's {tuple(sharp.shape)}"
+        )
+        raise ValueError(msg)
+    objective = recipe.loss(blurred) @ blur
     clock = time.perf_counter()
     result = optim.minimize(
         objective.value_and_grad,
@@ -248,4 +256,7 @@ def psf_error(psf: Array, truth: Array) -> float:
     0.1000...
     """
     xp = common_namespace("psf_error(psf, truth)", psf=psf, truth=truth)
+    if psf.shape != truth.shape:
+        msg = f"psf_error: psf has the shape {tuple(psf.shape)} and truth {tuple(truth.shape)}"
+        raise ValueError(msg)
     return float(xp.sqrt(xp.sum((psf - truth) ** 2) / xp.sum(truth**2)))

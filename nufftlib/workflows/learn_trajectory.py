@@ -26,7 +26,7 @@ from typing import Literal, get_args
 from array_api_compat import array_namespace
 
 import optim
-from nufftlib.core.arrays import Array, common_namespace, is_complex
+from nufftlib.core.arrays import Array, check_precision, common_namespace, is_complex
 from nufftlib.core.losses import MeanSquaredError
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
@@ -75,9 +75,19 @@ class TrajectoryObjective:
 
     def __post_init__(self) -> None:
         call = "TrajectoryObjective"
-        xp = common_namespace(
-            call, image=self.image, coil_maps=self.coil_maps, trajectory=self.nufft.trajectory
-        )
+        if not isinstance(self.nufft, NUFFT):
+            msg = f"{call}(nufft): nufft is a {type(self.nufft).__name__}; want a NUFFT"
+            raise TypeError(msg)
+        arrays = {
+            "image": self.image,
+            "coil_maps": self.coil_maps,
+            "trajectory": self.nufft.trajectory,
+        }
+        xp = common_namespace(call, **arrays)
+        check_precision(xp, call, **arrays)
+        if not is_complex(xp, self.coil_maps):
+            msg = f"{call}(coil_maps): coil_maps are {self.coil_maps.dtype}; want complex"
+            raise TypeError(msg)
         if is_complex(xp, self.image) or self.image.shape != self.nufft.shape:
             msg = (
                 f"{call}(image): the image is {self.image.dtype} of shape "
@@ -296,6 +306,13 @@ def learn_trajectory(
     LearnedTrajectory
         After Ctrl-C, that of the steps done so far.
 
+    Raises
+    ------
+    TypeError
+        If the arrays are not of one library and one precision.
+    ValueError
+        If the shapes do not fit, or the trajectory starts outside of [-1/2, 1/2].
+
     References
     ----------
     G. R. Chaithya and P. Ciuciu, "Jointly learning non-Cartesian k-space trajectories
@@ -317,6 +334,22 @@ def learn_trajectory(
     >>> result.losses[-1] < result.losses[0]
     True
     """
+    xp = common_namespace(
+        "learn_trajectory", image=image, coil_maps=coil_maps, trajectory=trajectory
+    )
+    if image.ndim != 2:
+        msg = f"learn_trajectory(image): the shape is {tuple(image.shape)}; want (height, width)"
+        raise ValueError(msg)
+    if steps < 0:
+        msg = f"learn_trajectory(steps): steps is {steps}; want 0 or more"
+        raise ValueError(msg)
+    farthest = float(xp.max(xp.abs(trajectory)))
+    if farthest > 0.5:
+        msg = (
+            f"learn_trajectory(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
+        )
+        raise ValueError(msg)
     objective = TrajectoryObjective(
         image, coil_maps, NUFFT(trajectory, tuple(image.shape), eps=eps, engine=engine), maps
     )

@@ -80,9 +80,33 @@ def test_numpy_scalars_are_numbers_and_arrays_are_not():
     A = nl.Diagonal(np.ones(4, np.float32))
     assert (np.float64(2) * A)(np.ones(4, np.float32)).dtype == np.float32
     assert (np.float32(2) * A)(np.ones(4, np.float32))[0] == 2
-    for combine in (lambda: np.ones(3) * A, lambda: np.ones((3, 3)) @ A, lambda: A @ np.ones(3)):
-        with pytest.raises(TypeError):
+    np.testing.assert_array_equal((A * 3 / 2)(np.ones(4, np.float32)), 1.5)
+    for combine in (lambda: np.ones(4) * A, lambda: A * np.ones(4)):
+        with pytest.raises(TypeError, match="ndarray; want a number"):
             combine()
+    for combine in (lambda: A @ np.ones(4), lambda: A + np.ones(4)):
+        with pytest.raises(TypeError, match=r"applied by calling it: F\(x\)"):
+            combine()
+    with pytest.raises(TypeError):
+        np.ones((4, 4)) @ A
+
+
+def test_repr_shows_arrays_by_shape():
+    A = nl.Sense(np.ones((3, 4))) @ nl.Diagonal(np.ones(4))
+    assert repr(A) == (
+        "Compose(left=Sense(maps=<(3, 4) float64>), right=Diagonal(weights=<(4,) float64>))"
+    )
+    assert repr(nl.Magnitude()) == "Magnitude()"
+
+
+def test_only_one_number_has_a_gradient():
+    with pytest.raises(ValueError, match=r"\(4,\); want one number"):
+        nl.Diagonal(u).as_map("weights", x).value_and_grad(v)
+
+
+def test_check_operator_wants_an_operator():
+    with pytest.raises(TypeError, match="operator is a int; want a LinearOperator"):
+        nl.check_operator(3, x)
 
 
 def test_derivatives_have_no_parameters_and_compose():

@@ -43,8 +43,9 @@ def with_entry(value, index):
         (lambda: nl.NUFFT(np.zeros((3, 2), int), (8, 7)), TypeError, "int64; want float32 or"),
         (lambda: nl.NUFFT(k + 0j, (8, 7)), TypeError, "complex128; want float32 or"),
         (lambda: nl.NUFFT(k.tolist(), (8, 7)), TypeError, "a list; want an array"),
-        (lambda: nl.NUFFT(k, [8, 7]), ValueError, "want a tuple"),
-        (lambda: nl.NUFFT(k, (8, 0)), ValueError, "want a tuple of one to three positive sizes"),
+        (lambda: nl.NUFFT(k, x), TypeError, "shape is a ndarray; want a tuple"),
+        (lambda: nl.NUFFT(k, (8, 0)), ValueError, "want one to three sizes"),
+        (lambda: nl.NUFFT(k, (8.0, 7)), ValueError, "positive integers"),
         (lambda: nl.NUFFT(k, (8, 7), norm="unit"), ValueError, "'unit'; want None or 'ortho'"),
         (lambda: nl.NUFFT(k, (8, 7), eps=0.0), ValueError, "eps is 0.0; want 1e-14 <= eps"),
         (
@@ -122,6 +123,16 @@ def test_a_trajectory_changed_in_place_changes_nothing(engine):
     after = F(x), F.H(y), F.vjp("trajectory", x, y), F.linearize(x, wrt="trajectory")[0]
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def test_a_trajectory_of_another_precision_is_refused_by_the_map(engine):
+    F = nl.NUFFT(k, (8, 7), engine=engine)
+    for fixed in (F.as_map("trajectory", x), (F @ nl.Sense(x)).as_map("trajectory", x)):
+        with pytest.raises(TypeError, match=r"k -> F\(k\) x: k is float32 and x is float64"):
+            fixed(k.astype("f4"))
+        with pytest.raises(TypeError, match="k is float32"):
+            fixed.linearize(k.astype("f4"))
 
 
 def test_the_transform_is_periodic_to_rounding():
@@ -313,5 +324,6 @@ def test_any_spectrum_serves_the_operator(monkeypatch):
 
 def test_repr_is_short():
     assert repr(nl.NUFFT(k, (8, 7))) == (
-        "NUFFT(trajectory=(4, 5, 2) float64, shape=(8, 7), norm=None, eps=1e-06, engine='auto')"
+        "NUFFT(trajectory=<(4, 5, 2) float64>, shape=(8, 7), norm=None, eps=1e-06, "
+        "engine='auto', memory_limit=1073741824)"
     )

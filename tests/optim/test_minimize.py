@@ -359,3 +359,24 @@ def test_the_bar_without_tqdm_says_how_to_get_it(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "nufftlib\[app\]"'):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1, progress=True)
     optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": optim.adam}, "optimizer is a function; wanted an Optimizer"),
+        ({"value_and_grad": lambda p: p.sum()}, "wanted the pair"),
+        ({"project": lambda p: p[:1]}, "what the projection returned is an array .* wanted"),
+        ({"project": lambda _: None}, "what the projection returned is a NoneType"),
+        ({"project": lambda p: p.astype("f4")}, "float32.* wanted .*float64"),
+    ],
+)
+def test_a_wrong_argument_is_named(change, message):
+    arguments = {
+        "value_and_grad": lambda p: (0.5 * (p @ p), p),
+        "params": np.ones(3),
+        "optimizer": optim.sgd(0.1),
+        "steps": 2,
+    } | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        optim.minimize(**arguments)

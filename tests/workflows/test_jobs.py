@@ -139,12 +139,30 @@ def test_ctrl_c_returns_what_there_is():
         ({"image": IMAGE[1:]}, r"\(16, 16\); want real, \(17, 16\)"),
         ({"image": -IMAGE}, "want it positive"),
         ({"coil_maps": MAPS[:, 1:]}, r"want \(coils, 17, 16\)"),
+        ({"coil_maps": MAPS.real}, "coil_maps are float64; want complex"),
+        ({"coil_maps": MAPS.astype("c8")}, "coil_maps is complex64 and trajectory is float64"),
+        ({"nufft": K}, "nufft is a ndarray; want a NUFFT"),
     ],
 )
 def test_job_1_refuses_what_does_not_fit(change, message):
     arguments = {"image": IMAGE, "coil_maps": MAPS, "nufft": nl.NUFFT(K, IMAGE.shape)} | change
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         workflows.TrajectoryObjective(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trajectory": 2 * np.pi * K}, r"largest coordinate is 3.*from_radians"),
+        ({"image": IMAGE[None]}, r"\(1, 17, 16\); want \(height, width\)"),
+        ({"image": IMAGE.tolist()}, "image is a list; want an array"),
+        ({"steps": -2}, "steps is -2"),
+    ],
+)
+def test_learning_refuses_what_does_not_fit(change, message):
+    arguments = {"image": IMAGE, "coil_maps": MAPS, "trajectory": K} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        workflows.learn_trajectory(**arguments)
 
 
 # --- job 2 --------------------------------------------------------------------------------
@@ -242,8 +260,10 @@ def test_scipy_takes_the_same_objective():
 def test_job_2_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="method is 'newton'; want one of projected-gradient"):
         workflows.calibrate_psf(SHARP, SHARP, method="newton")
-    with pytest.raises(ValueError, match="want the target's"):
+    with pytest.raises(ValueError, match=r"makes \(3, 10, 11\) of the sharp"):
         workflows.calibrate_psf(SHARP, SHARP, size=5)
+    with pytest.raises(ValueError, match=r"psf has the shape \(5, 5\) and truth \(4, 4\)"):
+        workflows.psf_error(PSF, PSF[1:, 1:])
 
 
 def test_projection_is_that_of_the_simplex():

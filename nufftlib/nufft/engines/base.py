@@ -199,7 +199,7 @@ class ImageStack:
             yield part, xp.reshape(y, (len(ramps), x.shape[0], samples))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrajectoryJacobian(LinearOperator):
     """The Jacobian of ``k -> F(k) x``: ``dk -> -i sum_a dk_a G_a``, block diagonal.
 
