@@ -1,6 +1,7 @@
 """The command line, ``nufftlib``; its packages come with the extra ``app``."""
 
 import os
+import sys
 
 __all__ = ["main"]
 
@@ -11,6 +12,7 @@ PACKAGES = {
     "nibabel": "nibabel",
     "tqdm": "tqdm",
 }
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main() -> None:
@@ -19,8 +21,8 @@ def main() -> None:
     Raises
     ------
     SystemExit
-        Always, with the exit code; if a package of the extra is missing, with a message
-        that says how to install it.
+        Always, with the exit code, after Ctrl-C 130; if a package of the extra is missing,
+        with a message that says how to install it.
     """
     # finufft's threads wait actively for each other, which costs dearly where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -38,3 +40,6 @@ def main() -> None:
             'install it with\n\npip install "nufftlib[app]"\n'
         )
         raise SystemExit(msg) from error
+    except KeyboardInterrupt:  # while importing: a command catches its own
+        sys.stderr.write("Interrupted.\n")
+        raise SystemExit(INTERRUPTED) from None

@@ -32,6 +32,11 @@ class Device:
     xp: Namespace
     to_host: Callable[[Array], Any]
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return "GPU" if self.name == "cuda" else "CPU"
+
     def fetch(self, result: Result) -> Result:
         """Return a dataclass with the arrays among its fields as NumPy arrays."""
         assert is_dataclass(result)
@@ -69,7 +74,8 @@ def open_device(name: str) -> Device:
     except ImportError as error:
         msg = (
             f"--device cuda needs CuPy, which cannot be imported ({error}); install it with\n\n"
-            'pip install "nufftlib[cuda12]"\n\nor, for CUDA 13,\n\npip install "nufftlib[cuda13]"'
+            'pip install "nufftlib[cuda12]"\n\nor, in a checkout, pip install ".[cuda12]"; '
+            "for CUDA 13 it is cuda13 in place of cuda12"
         )
         raise click.ClickException(msg) from error
     try:

@@ -18,6 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from nufftlib.cli.jobs import count
 from nufftlib.workflows import CalibratedPSF, LearnedTrajectory
 
 Real = NDArray[np.floating[Any]]
@@ -86,22 +87,24 @@ def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> No
     figure = new_figure(16.0, 7.6)
     top, bottom = figure.subplots(2, 4)
     white = float(image.max())
-    start, end = "at the start", f"after {count(learned.steps)}"
-    before, after = learned.reconstruction_start, learned.reconstruction
+    start, end = "at the start", after(learned)
+    first, best = learned.reconstruction_start, learned.reconstruction
     picture(top[0], image, "Image", Normalize(0, white))
-    picture(top[1], before, f"Reconstruction {start}", Normalize(0, white))
-    shown = picture(top[2], after, f"Reconstruction {end}", Normalize(0, white))
-    scale_beside(top[2], shown, extend="max")
-    error = after - image
+    picture(top[1], first, f"Reconstruction {start}", Normalize(0, white))
+    shown = picture(top[2], best, f"Reconstruction {end}", Normalize(0, white))
+    scale_beside(top[2], shown, "relative signal, one scale for all three", extend="max")
+    error = best - image
     # The few largest errors would hide all others.
     limit = float(np.quantile(np.abs(error), 0.999)) or 1.0
     shown = picture(top[3], error, f"Error {end}", Normalize(-limit, limit), "RdBu_r")
-    scale_beside(top[3], shown, extend="both")
+    scale_beside(top[3], shown, "difference", extend="both")
     draw_losses(bottom[0], learned.losses, "mean squared error")
+    mark_best(bottom[0], learned)
+    bottom[0].set_title("Loss, its best marked")
     bottom[0].set_box_aspect(1)
     draw_trajectory(bottom[1], learned.trajectory_start, f"Trajectory {start}")
     draw_trajectory(bottom[2], learned.trajectory, f"Trajectory {end}")
-    draw_trajectory(bottom[3], learned.trajectory, "Its centre", 0.1)
+    draw_trajectory(bottom[3], learned.trajectory, "Learned trajectory, centre", 0.1)
     save(figure, file)
 
 
@@ -111,7 +114,7 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     Parameters
     ----------
     frames : sequence of Frame
-        The moments to show, in order.
+        The moments to show, in order; the last is the best.
     losses : sequence of float
         All losses.
     file : binary file
@@ -120,10 +123,11 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     figure = new_figure(11.5, 4.2, dpi=90)
     left, middle, right = figure.subplots(1, 3)
     points = draw_trajectory(left, frames[0].trajectory, "Trajectory")
-    # One grey scale for all frames, that of the last: it is the closest to the image.
+    # One grey scale for all frames, that of the best: it is the closest to the image.
     white = float(frames[-1].reconstruction.max())
     shown = picture(middle, frames[0].reconstruction, "Reconstruction", Normalize(0, white))
     draw_losses(right, losses, "mean squared error", color="0.8")
+    right.set_title("Loss")
     right.set_box_aspect(1)
     (past,) = right.plot([], [], color=BLUE)
     (now,) = right.plot([], [], "o", color=ORANGE)
@@ -174,17 +178,22 @@ def draw_calibration(
     grid = figure.add_gridspec(rows, 4)
     axes = [figure.add_subplot(grid[0, column]) for column in range(4)]
     picture(axes[0], colours(sharp), "Sharp", Normalize(0, 1))
-    picture(axes[1], colours(blurred), "Blurred, with noise", Normalize(0, 1))
+    shown = picture(axes[1], colours(blurred), "Blurred, with noise: valid part", Normalize(0, 1))
+    # On the grid of the sharp one, which it leaves a margin of.
+    (height, width), (rows_sharp, columns) = blurred.shape[-2:], sharp.shape[-2:]
+    top, left = (rows_sharp - height) / 2 - 0.5, (columns - width) / 2 - 0.5
+    shown.set_extent((left, left + width, top + height, top))
+    axes[1].set(xlim=axes[0].get_xlim(), ylim=axes[0].get_ylim())
     # The square root shows the faint box of the start beside the peaks of the truth.
     values = PowerNorm(0.5, 0, float(truth.max()))
     picture(axes[2], truth, "True PSF", values, "magma")
     shown = picture(axes[3], fits[0].result.psf_start, "PSF at the start", values, "magma")
-    scale_beside(axes[3], shown, extend="max")
+    scale_beside(axes[3], shown, "PSF weight, one scale for all", extend="max")
     limit = max(float(np.abs(fit.result.psf - truth).max()) for fit in fits) or 1.0
     for row, fit in enumerate(fits, start=1):
         name, loss = METHODS[fit.method]
         left, middle = (figure.add_subplot(grid[row, column]) for column in range(2))
-        title = f"{name}\nPSF after {count(fit.result.steps)}"
+        title = f"{name}: PSF\n{after(fit.result)}"
         picture(left, fit.result.psf, title, values, "magma")
         shown = picture(
             middle,
@@ -193,12 +202,16 @@ def draw_calibration(
             Normalize(-limit, limit),
             "RdBu_r",
         )
-        scale_beside(middle, shown)
+        scale_beside(middle, shown, "difference")
         right = figure.add_subplot(grid[row, 2:])
         draw_losses(right, fit.result.losses, loss)
-        right.set_title(f"{name}: loss")
-        right.axhline(fit.floor, color=ORANGE, linestyle="--", label="noise: loss of the true PSF")
-        right.legend(loc="upper right")
+        right.set_title("Loss", loc="left")
+        right.axhline(fit.floor, color="0.3", linestyle="--", label="true PSF (noise)")
+        mark_best(right, fit.result)
+        # Above the axes: within them it might hide the curve.
+        right.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1
+        )
     save(figure, file)
 
 
@@ -222,10 +235,11 @@ def picture(axes: Axes, values: Real, title: str, norm: Normalize, cmap: str = "
     return shown
 
 
-def scale_beside(axes: Axes, shown: AxesImage, *, extend: str = "neither") -> None:
+def scale_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "neither") -> None:
     """Put the colour bar of an image beside it, as high as the image."""
     assert axes.figure is not None
-    axes.figure.colorbar(shown, cax=axes.inset_axes((1.03, 0.0, 0.05, 1.0)), extend=extend)
+    bar = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
+    axes.figure.colorbar(shown, cax=bar, extend=extend, label=label)
 
 
 def colours(image: Real) -> Real:
@@ -255,7 +269,7 @@ def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line
 def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BLUE) -> None:
     """Show losses by step on a logarithmic scale."""
     axes.semilogy(losses, color=color, marker="." if len(losses) < 20 else "")
-    axes.set(title="Loss", xlabel="step", ylabel=label)
+    axes.set(xlabel="step", ylabel=label)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -264,9 +278,16 @@ def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BL
     axes.grid(which="both", alpha=0.25)
 
 
+def mark_best(axes: Axes, result: LearnedTrajectory | CalibratedPSF) -> None:
+    """Put a dot on the loss of what is shown."""
+    best = result.step_best
+    axes.plot([best], [result.losses[best]], "o", color=ORANGE, label=f"best, after {count(best)}")
+
+
 def step_caption(step: int, losses: Sequence[float]) -> str:
     """Say where the learning is."""
-    return f"Step {step} of {len(losses) - 1}: loss {losses[step]:.3g}"
+    best = ", the best" if step == losses.index(min(losses)) else ""
+    return f"Step {step} of {len(losses) - 1}{best}: loss {losses[step]:.3g}"
 
 
 def gif_palette() -> Image.Image:
@@ -282,6 +303,8 @@ def gif_palette() -> Image.Image:
     return palette
 
 
-def count(steps: int) -> str:
-    """Say a number of steps."""
-    return f"{steps} step{'' if steps == 1 else 's'}"
+def after(result: LearnedTrajectory | CalibratedPSF) -> str:
+    """Say after how many steps the result was found, and of how many if not the last."""
+    if result.step_best == result.steps:
+        return f"after {count(result.steps)}"
+    return f"after {result.step_best} of {count(result.steps)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,16 @@ from typing import BinaryIO
 
 import click
 
+from nufftlib.cli.interrupts import CtrlC
+
+ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
 MARK = "result.json"
 """Written last: where it is, the result is complete."""
+
+KNOWN = (ARRAYS, FIGURE, ANIMATION, MARK)
+"""Every file that a result of either job may consist of."""
+
+Writer = Callable[[BinaryIO], object]
 
 
 @dataclass(frozen=True)
@@ -23,26 +31,28 @@ class ResultFolder:
     ----------
     path : Path
         The folder; need not exist yet.
-    names : tuple of str
-        Every file that the job may write there, `MARK` among them.
     """
 
     path: Path
-    names: tuple[str, ...]
 
-    def claim(self, *, force: bool) -> None:
+    def claim(self, pictures: Sequence[str], *, force: bool) -> None:
         """Create the folder; refuse one that cannot be written to or that holds a result.
 
         Parameters
         ----------
+        pictures : sequence of str
+            Names of the pictures to come. Others' of these names are not overwritten either.
         force : bool
-            Whether a result may be overwritten.
+            Whether files may be overwritten.
 
         Raises
         ------
         click.ClickException
             If the folder is refused.
         """
+        if self.path.is_file():
+            msg = f"--out {self.path}: this is a file; want a folder, which need not exist yet"
+            raise click.ClickException(msg)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -51,46 +61,72 @@ class ResultFolder:
         if not os.access(self.path, os.W_OK | os.X_OK):
             msg = f"--out {self.path}: this folder is not writable"
             raise click.ClickException(msg)
-        there = [name for name in self.names if (self.path / name).exists()]
-        if there and not force:
+        if force:
+            return
+        way_out = "give another folder, or --force to overwrite"
+        if there := self._there((ARRAYS, MARK)):
+            msg = f"--out {self.path}: this folder already holds a result ({there}); {way_out}"
+            raise click.ClickException(msg)
+        if there := self._there(pictures):
             msg = (
-                f"--out {self.path}: this folder already holds a result ({', '.join(there)}); "
-                f"give another folder, or --force to overwrite"
+                f"--out {self.path}: a file of this name is there, of no result: {there}; {way_out}"
             )
             raise click.ClickException(msg)
 
-    def write(self, files: Mapping[str, Callable[[BinaryIO], object]]) -> list[Path]:
+    def write(
+        self, files: Mapping[str, Writer], pictures: Mapping[str, Writer], ctrl_c: CtrlC
+    ) -> list[Path]:
         """Write a result in place of the one there, if any.
 
         Parameters
         ----------
         files : mapping of str to callable
             By name, what writes the file's content to an open file; `MARK` among them.
+        pictures : mapping of str to callable
+            The same of files that Ctrl-C may leave out.
+        ctrl_c : CtrlC
+            Decides when it may.
 
         Returns
         -------
         list of Path
-            The files, in the order of writing: `MARK` last.
+            The files, in the order of writing: the pictures last but for `MARK`.
 
         Raises
         ------
         click.ClickException
             If a file cannot be written. Each file is then the old or the new one, whole.
         """
-        order = sorted(files, key=MARK.__eq__)
+        written = []
+
+        def put(name: str, write: Writer) -> None:
+            with atomic(self.path / name) as file:
+                write(file)
+            written.append(name)
+
+        def draw() -> None:
+            for name, write in pictures.items():
+                put(name, write)
+
         try:
+            replaces = bool(self._there((ARRAYS, MARK)))
             (self.path / MARK).unlink(missing_ok=True)
-            for name in order:
-                if name == MARK:
-                    # What this result does not have must not be taken for a part of it.
-                    for stale in set(self.names) - set(order):
-                        (self.path / stale).unlink(missing_ok=True)
-                with atomic(self.path / name) as file:
-                    files[name](file)
+            for name in files:
+                if name != MARK:
+                    put(name, files[name])
+            ctrl_c.attempt(draw)
+            if replaces:
+                # What this result does not have must not be taken for a part of it.
+                for stale in set(KNOWN) - set(written):
+                    (self.path / stale).unlink(missing_ok=True)
+            put(MARK, files[MARK])
         except OSError as error:
             msg = f"--out {self.path}: the result cannot be written: {error}"
             raise click.ClickException(msg) from error
-        return [self.path / name for name in order]
+        return [self.path / name for name in written]
+
+    def _there(self, names: Sequence[str]) -> str:
+        return ", ".join(name for name in names if (self.path / name).exists())
 
 
 @contextmanager

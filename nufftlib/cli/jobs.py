@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -16,11 +16,11 @@ import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say 
 from numpy.typing import NDArray
 
 from nufftlib import workflows
+from nufftlib.cli import INTERRUPTED
 from nufftlib.cli.devices import Device
+from nufftlib.cli.interrupts import CtrlC
 
 SIZE = 256
-ARRAYS, FIGURE = "result.npz", "figure.png"
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,22 +29,28 @@ class Job(click.Command):
     """A command that Ctrl-C ends with the exit code of an interrupt, wherever it falls."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command; its ``ctx.obj`` is what Ctrl-C does."""
+        ctx.obj = CtrlC()
         try:
-            return super().invoke(ctx)
+            with ctx.obj.installed():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Interrupted; the result is not complete.", err=True)
             ctx.exit(INTERRUPTED)
 
 
-def options_of_jobs(*, image: str, steps: str, seed: str, out: str) -> Callable[[Command], Command]:
+def options_of_jobs(
+    *, image: str, values: str, steps: str, seed: str, out: str
+) -> Callable[[Command], Command]:
     """Add the options that both jobs have, with what they mean there."""
     added = [
         click.option(
             "--image",
             type=click.Path(path_type=Path),
             help=f"Picture, .npy .png .jpg .nii or .nii.gz; its central square is resized to "
-            f"{SIZE} x {SIZE}.  [default: {image}]",
+            f"{SIZE} x {SIZE}. An array is of shape (rows, columns), or of colours (3, rows, "
+            f"columns), and of {values}; other integers are refused. Of a NIfTI volume it is the "
+            f"middle axial slice, with the values of the file.  [default: {image}]",
         ),
         click.option("--steps", type=click.IntRange(min=1), help=steps),
         click.option("--seed", type=click.IntRange(min=0), help=seed),
@@ -117,26 +123,67 @@ def speed(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tupl
     return str(result.steps), f"{result.seconds:.2f}", f"{rate:.1f}"
 
 
-def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str]:
-    """Format the first and the last loss."""
-    return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}"
+def count(steps: int) -> str:
+    """Say a number of steps."""
+    return f"{steps} step{'' if steps == 1 else 's'}"
 
 
-def report(
-    head: Sequence[str], rows: Sequence[Sequence[str]], written: Sequence[Path], drawing: float
-) -> None:
-    """Print the table of the result and the files."""
+def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str, str]:
+    """Format the first loss, the best, and after how many steps it was found."""
+    return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}", str(result.step_best)
+
+
+def say_what_is_written(pictures: Collection[str], *, interrupted: bool) -> None:
+    """Say what takes its time after the steps."""
+    if interrupted:
+        again = "; Ctrl-C again leaves the pictures out" if pictures else ""
+        click.echo(f"Interrupted: writing what there is{again} ...", err=True)
+    elif pictures:
+        click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
+
+
+def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> None:
+    """Print the table of the result, and lines below it."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for first, *rest in (head, *rows):
         cells = [first.ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         click.echo("  ".join(cells))
-    click.echo(f"\nWritten in {drawing:.1f} s:")
+    for line in below:
+        click.echo(line)
+
+
+def finish(
+    ctx: click.Context,
+    written: Sequence[Path],
+    seconds: float,
+    pictures: Collection[str],
+    interrupted: str,
+) -> None:
+    """Print the files; after Ctrl-C say so, and exit with its code.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        Context of the command.
+    written : sequence of Path
+        The files.
+    seconds : float
+        How long drawing and writing them took.
+    pictures : collection of str
+        Names of the pictures that were wanted.
+    interrupted : str
+        Where the steps were interrupted; empty if they were not.
+    """
+    click.echo(f"\n{'Figures and files' if pictures else 'Files'}: {seconds:.1f} s")
     for path in written:
         click.echo(f"  {path}")
-
-
-def stop(ctx: click.Context, what: str) -> None:
-    """Say that the result is that of an interrupted run, and exit."""
-    click.echo(f"{what}; the files hold what there was then.", err=True)
-    ctx.exit(INTERRUPTED)
+    missing = set(pictures) - {path.name for path in written}
+    said = []
+    if interrupted:
+        said.append(f"Interrupted {interrupted}; the files hold the best seen until then.")
+    if missing:
+        said.append(f"Interrupted while drawing; not drawn: {', '.join(sorted(missing))}.")
+    if said:
+        click.echo("\n".join(said), err=True)
+        ctx.exit(INTERRUPTED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, get_args
 
@@ -15,19 +14,20 @@ from numpy.typing import NDArray
 import nufftlib as nl
 from nufftlib import data, workflows
 from nufftlib.cli.devices import open_device
-from nufftlib.cli.files import MARK, ResultFolder
+from nufftlib.cli.files import ANIMATION, ARRAYS, FIGURE, MARK, ResultFolder, Writer
+from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
-    ARRAYS,
-    FIGURE,
     Job,
     arrays_file,
+    count,
     ends,
+    finish,
     json_file,
     options_of_jobs,
     read,
     report,
+    say_what_is_written,
     speed,
-    stop,
     versions,
 )
 from nufftlib.core.arrays import Array
@@ -36,16 +36,17 @@ from nufftlib.workflows.learn_trajectory import Maps
 COILS, SPOKES, SAMPLES = 6, 32, 256
 LEARNING_RATE = (1e-3, 1e-4)
 EPS = 1e-4
-ANIMATION, FRAMES = "learning.gif", 28
+FRAMES = 28
 
 
 @click.command("learn-trajectory", cls=Job)
 @options_of_jobs(
     image="a brain",
+    values="floats of any range or of uint8 or uint16, of a positive mean; colours become luma",
     steps="Number of steps.  [default: 100]",
     seed="Turn the whole set of spokes by an angle drawn with this seed.  "
     "[default: not turned, spoke 0 points along axis 0]",
-    out="out/learn-trajectory",
+    out="out/trajectory",
 )
 @click.option(
     "--maps",
@@ -71,7 +72,8 @@ def learn_trajectory_command(
 
     Starts from 32 centre-out spokes of 256 samples, for an image seen by 6 coils, and makes the
     density-compensated reconstruction as good as it can. Points are in cycles per voxel; their
-    axis 0 runs down the rows of the image, axis 1 along its columns.
+    axis 0 runs down the rows of the image, axis 1 along its columns. What is written is the best
+    trajectory seen, most often the last.
 
     \b
     Writes
@@ -79,9 +81,11 @@ def learn_trajectory_command(
                     reconstruction_start, image
       figure.png    image, trajectories, reconstructions, loss
       learning.gif  trajectory, reconstruction and loss while learning
-      result.json   settings, versions, losses, steps, seconds; last, when all is there
+      result.json   settings, versions, first and best loss, after how many steps the best
+                    was found, steps, seconds; last, when all is there
 
     Ctrl-C ends the learning early: what there is then is written, and the exit code is 130.
+    Another Ctrl-C leaves the pictures out.
     """  # noqa: D301  # click wants the control character: keep the lines
     device = open_device(device_name)
     x = read(workflows.load_gray, image, data.brain)
@@ -94,21 +98,25 @@ def learn_trajectory_command(
     x = x / x.max()
     if not no_figures:
         from nufftlib.cli import figures
-    folder = ResultFolder(out, (ARRAYS, FIGURE, ANIMATION, MARK))
-    folder.claim(force=force)
+    folder = ResultFolder(out)
+    folder.claim(() if no_figures else (FIGURE, ANIMATION), force=force)
 
     steps = 100 if steps is None else steps
     turn = None if seed is None else float(np.random.default_rng(seed).uniform(0, 2 * math.pi))
     xd, s, k = map(device.xp.asarray, (x, nl.mri.birdcage_maps(COILS, x.shape), spokes(turn)))
 
     # Only references: the trajectory of a step is never changed afterwards.
-    kept: dict[int, Array] = {}
+    kept: list[tuple[int, Array]] = []
     wanted = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)}
+
+    ctrl_c: CtrlC = ctx.obj
 
     def keep(step: int, _loss: float, trajectory: Array) -> None:
         if step in wanted:
-            kept[step] = trajectory
+            kept.append((step, trajectory))
+        ctrl_c.step_done(last=step + 1 == steps)
 
+    click.echo(f"Learning on the {device.title}: {count(steps)}, maps {maps}", err=True)
     learned = workflows.learn_trajectory(
         xd,
         s,
@@ -117,33 +125,34 @@ def learn_trajectory_command(
         steps=steps,
         learning_rate=LEARNING_RATE,
         eps=EPS,
-        callback=None if no_figures else keep,
+        callback=keep,
         progress=True,
     )
-    frames = {**kept, learned.steps: learned.trajectory}
+    ctrl_c.hold()
+    kept.append((learned.step_best, learned.trajectory))
     learned = device.fetch(learned)
 
-    drawing = time.perf_counter()
-    files: dict[str, Callable[[BinaryIO], object]] = {
-        ARRAYS: arrays_file(
-            trajectory=learned.trajectory,
-            trajectory_start=learned.trajectory_start,
-            losses=np.asarray(learned.losses),
-            reconstruction=learned.reconstruction,
-            reconstruction_start=learned.reconstruction_start,
-            image=x,
-        )
-    }
-    if not no_figures:
-        click.echo("Drawing the figure and the animation ...", err=True)
+    def animate(file: BinaryIO) -> None:
         objective = workflows.TrajectoryObjective(xd, s, nl.NUFFT(k, x.shape, eps=EPS), maps)
-        movie = [
+        frames = [
             figures.Frame(step, device.to_host(t), device.to_host(objective.reconstruct(t)))
-            for step, t in frames.items()
+            for step, t in kept
         ]
-        files[FIGURE] = lambda file: figures.draw_learning(x, learned, file)
-        files[ANIMATION] = lambda file: figures.animate_learning(movie, learned.losses, file)
-    files[MARK] = json_file(
+        figures.animate_learning(frames, learned.losses, file)
+
+    pictures: dict[str, Writer] = {}
+    if not no_figures:
+        pictures[FIGURE] = lambda file: figures.draw_learning(x, learned, file)
+        pictures[ANIMATION] = animate
+    arrays = arrays_file(
+        trajectory=learned.trajectory,
+        trajectory_start=learned.trajectory_start,
+        losses=np.asarray(learned.losses),
+        reconstruction=learned.reconstruction,
+        reconstruction_start=learned.reconstruction_start,
+        image=x,
+    )
+    record = json_file(
         {
             "job": "learn-trajectory",
             "settings": {
@@ -163,21 +172,22 @@ def learn_trajectory_command(
             "versions": versions(device),
             "loss_start": learned.losses[0],
             "loss_final": learned.loss_final,
+            "step_best": learned.step_best,
             "steps": learned.steps,
             "seconds": learned.seconds,
             "interrupted": learned.interrupted,
         }
     )
-    written = folder.write(files)
-    drawing = time.perf_counter() - drawing
+    say_what_is_written(pictures, interrupted=learned.interrupted)
+    start = time.perf_counter()
+    written = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
+    seconds = time.perf_counter() - start
     report(
-        ("maps", "steps", "seconds", "steps/s", "first loss", "final loss"),
+        ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(maps, *speed(learned), *ends(learned))],
-        written,
-        drawing,
     )
-    if learned.interrupted:
-        stop(ctx, f"Interrupted after {learned.steps} of {steps} steps")
+    where = f"after {learned.steps} of {count(steps)}" if learned.interrupted else ""
+    finish(ctx, written, seconds, pictures, where)
 
 
 def spokes(turn: float | None) -> NDArray[np.float32]:

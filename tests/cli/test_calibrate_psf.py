@@ -8,7 +8,7 @@ from PIL import Image
 from nufftlib import workflows
 from nufftlib.cli import app, calibrate_psf
 
-OUT = Path("out/calibrate-psf")
+OUT = Path("out/psf")
 METHODS = ("projected-gradient", "adam", "adamw")
 
 
@@ -36,6 +36,9 @@ def test_files_say_the_same_as_each_other_and_as_the_table(calibrate):
         losses, psf = arrays[f"losses_{name}"], arrays[f"psf_{name}"]
         assert (row["loss_start"], row["loss_final"]) == (losses[0], losses.min())
         assert row["steps"] == len(losses) - 1 == 4
+        assert row["step_best"] == losses.argmin()
+        assert f"Calibrating on the CPU: {name}, 4 steps\n" in output
+        assert f"\n  {row['loss_of_true_psf']:.4g}  {name}\n" in output
         assert row["seconds"] > 0
         error = np.linalg.norm(psf - truth) / np.linalg.norm(truth)
         assert row["psf_error"] == pytest.approx(error, rel=1e-5)
@@ -111,10 +114,11 @@ def test_interrupted_run_writes_the_methods_so_far(calibrate, monkeypatch):
             if method == "adam" and step == 1:
                 raise KeyboardInterrupt
 
-        return run(*args, method=method, callback=press, **kwargs)
+        return run(*args, method=method, **{**kwargs, "callback": press})
 
     monkeypatch.setattr(workflows, "calibrate_psf", pressed)
-    assert "Interrupted in adam after 2 steps" in calibrate(code=130).output
+    output = calibrate(code=130).output
+    assert "Interrupted in adam after 2 of 4 steps; adamw: not run; " in output
     record, arrays = result()
     assert record["interrupted"] is True
     assert {name: row["steps"] for name, row in record["methods"].items()} == {

@@ -12,6 +12,7 @@ import pytest
 import nufftlib.cli
 from nufftlib import workflows
 from nufftlib.cli import files
+from nufftlib.cli.interrupts import CtrlC
 
 INSTALL = 'pip install "nufftlib[app]"'
 
@@ -44,11 +45,34 @@ def test_result_is_overwritten_by_force_alone_and_refused_before_computing(job, 
     assert json.loads(Path("result/result.json").read_text())["settings"]["seed"] == 2
 
 
-def test_part_of_a_result_is_not_overwritten_either(job):
+@pytest.mark.parametrize("part", ["result.npz", "result.json"])
+def test_part_of_a_result_is_not_overwritten_either(job, part):
     Path("result").mkdir()
-    Path("result/figure.png").write_text("a picture")
-    assert "(figure.png)" in job(code=1).output
-    assert Path("result/figure.png").read_text() == "a picture"
+    Path("result", part).write_text("a part")
+    assert f"already holds a result ({part})" in job(code=1).output
+    assert Path("result", part).read_text() == "a part"
+
+
+def test_picture_of_the_same_name_is_no_result_and_not_overwritten(learn, calibrate):
+    Path("mine").mkdir()
+    for name in ("figure.png", "learning.gif"):
+        Path("mine", name).write_text("mine")
+    for run, names in ((calibrate, "figure.png"), (learn, "figure.png, learning.gif")):
+        message = run("--out", "mine", code=1).output
+        assert f"a file of this name is there, of no result: {names}; give another" in message
+    calibrate("--out", "mine", "--no-figures")
+    for name in ("figure.png", "learning.gif"):
+        assert Path("mine", name).read_text() == "mine"
+
+
+def test_force_leaves_no_picture_of_the_other_job(learn, calibrate):
+    learn("--out", "same")
+    calibrate("--out", "same", "--force", "--method", "adam")
+    assert {path.name for path in Path("same").iterdir()} == {
+        "figure.png",
+        "result.json",
+        "result.npz",
+    }
 
 
 def test_other_files_in_the_folder_are_left_alone(job):
@@ -60,7 +84,10 @@ def test_other_files_in_the_folder_are_left_alone(job):
 
 def test_folder_that_is_a_file_is_refused(job):
     Path("result").write_text("a file")
-    assert "--out result: this folder cannot be created" in job(code=1).output
+    assert "--out result: this is a file; want a folder" in job(code=1).output
+    assert (
+        "--out result/in: this folder cannot be created" in job("--out", "result/in", code=1).output
+    )
 
 
 @pytest.fixture
@@ -109,15 +136,23 @@ def test_json_is_there_only_if_all_else_is(job, monkeypatch):
 
 
 def test_json_is_written_last(empty):
-    folder = files.ResultFolder(empty, ("a", "result.json", "z"))
-    (empty / "z").write_text("old")
+    folder = files.ResultFolder(empty)
+    for name in files.KNOWN:
+        (empty / name).write_text("old")
+
+    def write(file):
+        assert not (empty / "result.json").exists()
+        file.write(b"new")
 
     def last(file):
-        assert [path.name for path in empty.iterdir() if path.name[0] != "."] == ["a"]
+        there = {path.name for path in empty.iterdir() if path.name[0] != "."}
+        assert there == {"result.npz", "figure.png"}
         file.write(b"{}")
 
-    written = folder.write({"result.json": last, "a": lambda file: file.write(b"a")})
-    assert [path.name for path in written] == ["a", "result.json"]
+    written = folder.write(
+        {"result.json": last, "result.npz": write}, {"figure.png": write}, CtrlC()
+    )
+    assert [path.name for path in written] == ["result.npz", "figure.png", "result.json"]
 
 
 # Bad input
@@ -158,7 +193,8 @@ def test_cuda_without_cupy_says_how_to_install_it(job, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     output = job("--device", "cuda", code=1).output
     assert 'pip install "nufftlib[cuda12]"\n' in output
-    assert 'pip install "nufftlib[cuda13]"\n' in output
+    assert 'in a checkout, pip install ".[cuda12]"' in output
+    assert "cuda13" in output
     assert not Path("result").exists()
 
 

@@ -10,7 +10,7 @@ from nufftlib import mri, workflows
 from nufftlib.cli import app, figures, learn_trajectory
 from nufftlib.data import brain
 
-OUT = Path("out/learn-trajectory")
+OUT = Path("out/trajectory")
 ARRAYS = {
     "trajectory",
     "trajectory_start",
@@ -49,7 +49,9 @@ def test_files_say_the_same_as_each_other_and_as_the_table(learn):
     assert set(arrays) == ARRAYS
     losses = arrays["losses"]
     assert (record["loss_start"], record["loss_final"]) == (losses[0], losses[-1])
-    assert record["steps"] == len(losses) - 1 == 3
+    assert record["steps"] == record["step_best"] == len(losses) - 1 == 3
+    assert "Learning on the CPU: 3 steps, maps estimated\n" in output
+    assert "\nFigures and files: " in output
     assert losses[-1] < losses[0]
     assert record["seconds"] > 0
     assert record["interrupted"] is False
@@ -141,6 +143,23 @@ def test_frames_are_reconstructions_of_the_steps_they_name(learn, monkeypatch):
     for frame, end in ((shown[0], "_start"), (shown[-1], "")):
         np.testing.assert_array_equal(frame.trajectory, arrays[f"trajectory{end}"])
         np.testing.assert_allclose(frame.reconstruction, arrays[f"reconstruction{end}"], atol=1e-3)
+
+
+def test_best_is_told_from_the_last(learn, monkeypatch):
+    monkeypatch.setattr(learn_trajectory, "LEARNING_RATE", (0.3, 0.3))  # too large
+    frames = []
+    monkeypatch.setattr(figures, "animate_learning", lambda movie, *_: frames.extend(movie))
+    output = learn("--maps", "ones", "--steps", "4").output
+    record, arrays = result()
+    losses = arrays["losses"]
+    best = int(losses.argmin())
+    assert best < 4
+    assert (record["loss_final"], record["step_best"], record["steps"]) == (losses[best], best, 4)
+    assert "first loss  best loss  at step\n" in output
+    assert f"{losses[0]:.4g}  {losses[best]:9.4g}  {best:7}\n" in output
+    assert frames[-1].step == best
+    np.testing.assert_array_equal(frames[-1].trajectory, arrays["trajectory"])
+    assert [frame.step for frame in frames[:-1]] == [0, 1, 2, 3]
 
 
 def test_interrupted_run_writes_what_it_has(learn, monkeypatch):

@@ -1,0 +1,92 @@
+"""What the figures say."""
+
+import io
+
+import numpy as np
+import pytest
+
+from nufftlib import workflows
+from nufftlib.cli import figures
+
+RNG = np.random.default_rng(0)
+FALLS, RISES = [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 1.0, 2.0]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the list of figures that are drawn."""
+    drawn = []
+    monkeypatch.setattr(figures, "save", lambda figure, _: drawn.append(figure))
+    return drawn
+
+
+def calibrated(losses):
+    psf = RNG.random((5, 5))
+    return workflows.CalibratedPSF(psf, psf, losses, seconds=1.0, interrupted=False)
+
+
+def learned(losses):
+    k, x = RNG.uniform(-0.5, 0.5, (2, 3, 4, 2)), RNG.random((2, 8, 8))
+    return workflows.LearnedTrajectory(*k, losses, *x, seconds=1.0, interrupted=False)
+
+
+def titles(figure):
+    return [axes.get_title(loc) for axes in figure.axes for loc in ("center", "left")]
+
+
+def dots(axes):
+    return [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "said"),
+    [(FALLS, [3, 1.0], "after 3 steps"), (RISES, [2, 1.0], "after 2 of 3 steps")],
+)
+def test_both_jobs_say_which_step_they_show_and_mark_it(drawn, losses, best, said):
+    figures.draw_learning(RNG.random((8, 8)), learned(losses), None)
+    truth, sharp, blurred = RNG.random((5, 5)), RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
+    fit = figures.Fit("adam", calibrated(losses), 0.1, 0.5)
+    figures.draw_calibration(sharp, blurred, truth, [fit], None)
+    learning, calibration = drawn
+    for what in ("Reconstruction", "Error", "Trajectory"):
+        assert f"{what} {said}" in titles(learning)
+    assert f"Adam: PSF\n{said}" in titles(calibration)
+    for figure in drawn:
+        assert [dot for axes in figure.axes for dot in dots(axes)] == [[best]]
+
+
+def test_colour_bars_say_what_they_measure(drawn):
+    figures.draw_learning(RNG.random((8, 8)), learned(FALLS), None)
+    labels = {axes.get_ylabel() for axes in drawn[0].axes[0].figure.axes} | {
+        child.get_ylabel() for axes in drawn[0].axes for child in axes.child_axes
+    }
+    assert {"relative signal, one scale for all three", "difference"} <= labels
+
+
+def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn):
+    sharp, blurred = RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
+    fit = figures.Fit("adam", calibrated(FALLS), 0.1, 0.5)
+    figures.draw_calibration(sharp, blurred, RNG.random((5, 5)), [fit], None)
+    (figure,) = drawn
+    figures.FigureCanvasAgg(figure).draw()
+    left, right = figure.axes[:2]
+    assert left.get_xlim() == right.get_xlim()
+    assert left.get_ylim() == right.get_ylim()
+    # Pixel (0, 0) of the valid part is where the PSF is wholly within the sharp picture.
+    assert right.images[0].get_extent() == [1.5, 9.5, 9.5, 1.5]
+    (axes,) = (axes for axes in figure.axes if axes.get_legend())
+    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
+
+
+def test_last_frame_is_named_after_its_step():
+    assert figures.step_caption(3, FALLS) == "Step 3 of 3, the best: loss 1"
+    assert figures.step_caption(2, RISES) == "Step 2 of 3, the best: loss 1"
+    assert figures.step_caption(3, RISES) == "Step 3 of 3: loss 2"
+
+
+def test_animation_may_go_back_to_the_best():
+    frames = [figures.Frame(i, RNG.random((2, 3, 2)), RNG.random((4, 4))) for i in (0, 3, 2)]
+    file = io.BytesIO()
+    figures.animate_learning(frames, RISES, file)
+    with figures.Image.open(file) as gif:
+        assert gif.n_frames == 3
