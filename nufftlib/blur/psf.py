@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -76,18 +77,23 @@ def motion_psf(
     >>> h.shape, round(float(h.sum()), 5)
     ((25, 25), 1.0)
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1 or not length > 0 or not std >= 0:
+    height, width = (size, size) if isinstance(size, int | np.integer) else size
+    if height < 1 or width < 1 or not length > 0 or not 0 <= std < math.inf:
         msg = (
             f"motion_psf(size, length, std): got {size}, {length}, {std}; "
             f"want at least one pixel, a positive length and a std of 0 or more"
         )
         raise ValueError(msg)
     path = matern_path(np.random.default_rng(seed), length, std)
-    # Steps well below a pixel at any size, so that bilinear weights leave no holes.
-    t = np.linspace(0, KNOTS - 1, KNOTS * (1 + max(height, width) // 64))
-    u0, u1 = (np.interp(t, np.arange(KNOTS), u) for u in path)
-    h = deposit(height // 2 + u0 * height / 2, width // 2 + u1 * width / 2, (height, width))
+    r0, r1 = height // 2 + path[0] * height / 2, width // 2 + path[1] * width / 2
+    # Steps of half a pixel at most, so that bilinear weights leave no holes.
+    longest = max(np.abs(np.diff(r0)).max(), np.abs(np.diff(r1)).max())
+    t = np.linspace(0, KNOTS - 1, (KNOTS - 1) * max(2, math.ceil(2 * longest)) + 1)
+    r0, r1 = (np.interp(t, np.arange(KNOTS), r) for r in (r0, r1))
+    h = deposit(r0, r1, (height, width))
+    if not h.sum() > 0:
+        msg = f"motion_psf(std): at {std} the path leaves the PSF; want a smaller std"
+        raise ValueError(msg)
     return xp.asarray(h / h.sum(), dtype=dtype or xp.float32, device=device)
 
 

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
-from array_api_compat import size
+from array_api_compat import array_namespace, is_array_api_obj, size
 
 from nufftlib.core.arrays import (
     Array,
@@ -19,6 +19,7 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
     is_floating,
+    real_part,
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
@@ -36,7 +37,10 @@ class Functional(LinearOperator):
         return inner(self.gradient, x)
 
     def adjoint(self, y: Array) -> Array:
-        """``y g`` for the real number ``y``."""
+        """``Re(y) g``: the value is real."""
+        y = y.real if isinstance(y, complex) else y
+        if is_array_api_obj(y):
+            y = real_part(array_namespace(y), y)
         return y * self.gradient
 
 
@@ -182,6 +186,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "delta", float(self.delta))  # NumPy's has a precision of its own
         if not 0 < self.delta < float("inf"):
             msg = f"Huber(delta): delta is {self.delta}; want a positive number"
             raise ValueError(msg)

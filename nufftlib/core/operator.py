@@ -25,7 +25,7 @@ from typing import Any, final, overload
 
 from array_api_compat import array_namespace
 
-from nufftlib.core.arrays import Array, project_like, summary
+from nufftlib.core.arrays import Array, is_complex, project_like, summary
 
 
 class Map(ABC):
@@ -100,6 +100,9 @@ class Map(ABC):
                 f"as of loss @ map"
             )
             raise ValueError(msg)
+        if is_complex(array_namespace(x), value):
+            msg = f"value_and_grad: the value is {value.dtype}; want one real number"
+            raise TypeError(msg)
         return value, project_like(array_namespace(x), jacobian.adjoint(1.0), x)
 
     def __matmul__(self, other: Map) -> Map:
@@ -149,7 +152,7 @@ class MapSum(Map):
         """Add values and Jacobians."""
         u, first = self.first.linearize(x)
         v, second = self.second.linearize(x)
-        return u + v, Constant(Sum(first, second))
+        return add("f + g", u, v), Constant(Sum(first, second))
 
 
 class LinearOperator(Map):
@@ -636,11 +639,11 @@ class Sum(LinearOperator):
 
     def apply(self, x: Array) -> Array:
         """``A x + C x``."""
-        return self.left.apply(x) + self.right.apply(x)
+        return add("A + C", self.left.apply(x), self.right.apply(x))
 
     def adjoint(self, y: Array) -> Array:
         """``A^H y + C^H y``."""
-        return self.left.adjoint(y) + self.right.adjoint(y)
+        return add("A^H + C^H", self.left.adjoint(y), self.right.adjoint(y))
 
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """``d(A + C) = dA + dC``."""
@@ -697,6 +700,14 @@ class Renamed(LinearOperator):
     def as_map(self, name: str, x: Array) -> Map:
         """The operator's own, by the old name."""
         return self.operator.as_map(self._old(name), x)
+
+
+def add(expression: str, u: Array, v: Array) -> Array:
+    """Return ``u + v`` of one shape: the adjoint of a sum that broadcasts is another one."""
+    if u.shape != v.shape:
+        msg = f"{expression}: the terms have the shapes {u.shape} and {v.shape}; want one shape"
+        raise ValueError(msg)
+    return u + v
 
 
 def map_operand(symbol: str, other: object) -> Map:

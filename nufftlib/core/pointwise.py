@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from array_api_compat import size
 
-from nufftlib.core.arrays import Array, common_namespace, is_complex
+from nufftlib.core.arrays import Array, common_namespace, is_complex, real_part
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 
@@ -44,21 +44,24 @@ class PhaseProjection(LinearOperator):
         """``Re(conj(p) x)``, real."""
         xp = common_namespace("PhaseProjection.apply(x)", x=x, phase=self.phase)
         if not is_complex(xp, self.phase):
-            return self.phase * (xp.real(x) if is_complex(xp, x) else x)
+            return self.phase * real_part(xp, x)
         return xp.real(xp.conj(self.phase) * x)
 
     # <y, Re(conj(p) dx)> = Re sum conj(p Re(y)) dx
     def adjoint(self, y: Array) -> Array:
         """``p Re(y)``."""
         xp = common_namespace("PhaseProjection.adjoint(y)", y=y, phase=self.phase)
-        return self.phase * (xp.real(y) if is_complex(xp, y) else y)
+        return self.phase * real_part(xp, y)
 
 
 def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:
     """Return ``|x|`` and ``x / |x|``, the latter zero where ``x`` is zero."""
     xp = common_namespace(caller, x=x)
     z = xp.abs(x)
-    return z, x / xp.where(z > 0, z, xp.ones_like(z))
+    # Numbers too small to be divided by safely count as zero.
+    usable = z >= xp.finfo(z.dtype).smallest_normal
+    phase = x / xp.where(usable, z, xp.ones_like(z))
+    return z, xp.where(usable, phase, xp.zeros_like(phase))
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,11 +98,15 @@ class MeanNormalizeJacobian(LinearOperator):
 
     # du = (dz - u mean(dz)) / m
     def apply(self, x: Array) -> Array:
-        """``(dz - u mean(dz)) / m``."""
+        """``(dz - u mean(dz)) / m`` for real ``dz``."""
         xp = common_namespace("MeanNormalizeJacobian.apply(x)", x=x, value=self.value)
+        if is_complex(xp, x):
+            msg = f"MeanNormalizeJacobian.apply(x): x has the dtype {x.dtype}; want a real array"
+            raise TypeError(msg)
         return (x - self.value * xp.mean(x)) / self.mean
 
     # <y, du> = <(y - <u, y> / size) / m, dz>
     def adjoint(self, y: Array) -> Array:
-        """``(y - <u, y> / size) / m``."""
+        """``(Re(y) - <u, y> / size) / m``."""
+        y = real_part(common_namespace("MeanNormalizeJacobian.adjoint(y)", y=y), y)
         return (y - inner(self.value, y) / size(self.value)) / self.mean

@@ -8,6 +8,7 @@ import numpy as np
 from array_api_compat import device as device_of
 
 from nufftlib.core.arrays import Array, Namespace, common_namespace, real_dtype
+from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -144,9 +145,15 @@ def low_frequency_maps(
             f"want positive numbers"
         )
         raise ValueError(msg)
-    centre = xp.astype(
-        xp.sum(F.trajectory * F.trajectory, axis=-1) <= radius * radius, weights.dtype
-    )
+    samples = tuple(F.trajectory.shape[:-1])
+    if data.ndim != len(samples) + 1 or data.shape[1:] != samples or weights.shape != samples:
+        msg = (
+            f"low_frequency_maps(data, weights): the shapes are {tuple(data.shape)} and "
+            f"{tuple(weights.shape)}; want {('coils', *samples)} and {samples}"
+        )
+        raise ValueError(msg)
+    k = fold(xp, F.trajectory)
+    centre = xp.astype(xp.sum(k * k, axis=-1) <= radius * radius, weights.dtype)
     if not bool(xp.any(centre > 0)):
         msg = (
             f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
@@ -157,7 +164,9 @@ def low_frequency_maps(
     magnitude = xp.abs(s)
     tiny = xp.finfo(magnitude.dtype).smallest_normal
     phase = s / (magnitude + tiny)
-    return normalize_coils(xp, gaussian_smooth(xp, magnitude, smoothing, len(F.shape)) * phase)
+    return normalize_coils(
+        xp, gaussian_smooth(xp, magnitude, float(smoothing), len(F.shape)) * phase
+    )
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:

@@ -167,7 +167,7 @@ def calibrate_psf(
         raise ValueError(msg)
     xp = common_namespace("calibrate_psf(sharp, blurred)", sharp=sharp, blurred=blurred)
     recipe = RECIPES[method]
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = (size, size) if isinstance(size, int | np.integer) else size
     box = np.zeros((height, width))
     box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
     start = xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))

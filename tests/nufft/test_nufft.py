@@ -51,7 +51,7 @@ def with_entry(value, index):
         (
             lambda: nl.NUFFT(k.astype("f4"), (8, 7), eps=1e-9),
             ValueError,
-            "want 1e-07 <= eps < 1 for a trajectory of float32",
+            "want 1.2e-07 <= eps < 1 for a trajectory of float32",
         ),
         (lambda: nl.NUFFT(k, (8, 7), engine="fft"), ValueError, "'fft'; want 'auto', 'direct'"),
         (lambda: nl.NUFFT(k, (8, 7), engine="cufinufft"), ValueError, "numpy arrays on cpu"),

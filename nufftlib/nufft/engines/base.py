@@ -144,7 +144,7 @@ class Engine(ABC):
         """Split a batch so that its ``d`` ramped images and data fit `memory_limit`."""
         each = len(self.shape) * (math.prod(self.shape) + samples) * item_bytes(self.xp, like)
         step = max(1, self.memory_limit // each)
-        for start in range(0, batch, step):
+        for start in range(0, max(batch, 1), step):  # an empty batch is one empty chunk
             yield slice(start, min(start + step, batch))
 
 

@@ -47,6 +47,21 @@ class SharedPlan:
 
 PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
 
+WIDEST_SINGLE = 8
+"""Wider kernels cancel catastrophically in float32, and finufft narrows them unasked."""
+
+FORKED = False
+"""Whether this process is a fork, where the threads of the OpenMP library are lost."""
+
+
+def after_fork() -> None:
+    """Forget plans whose locks and threads belong to the parent."""
+    global PLANS, FORKED  # the state of the process
+    PLANS, FORKED = PlanCache(size=16), True
+
+
+os.register_at_fork(after_in_child=after_fork)
+
 
 class FinufftEngine(Engine):
     """The finufft library."""
@@ -70,6 +85,12 @@ class FinufftEngine(Engine):
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with finufft's kernel and no FFT."""
         weights = as_numpy(w)
+        if weights.dtype == np.float32 and width > WIDEST_SINGLE:
+            msg = (
+                f"kernel width {width}: finufft's kernels in single precision are at most "
+                f"{WIDEST_SINGLE} wide; want a trajectory of float64"
+            )
+            raise ValueError(msg)
         data = weights.astype(np.result_type(weights.dtype, np.complex64))
         plan = shared_plan(
             self.shape,
@@ -121,9 +142,10 @@ def threads(work: int) -> int:
     """Return how many threads finufft may use: one for little work, else as it likes.
 
     Below about a tenth of a million numbers a second thread costs more than it brings;
-    on a machine that is busy with other things, many times more.
+    on a machine that is busy with other things, many times more. In a forked process
+    the threads of the parent are gone, and waiting for them would last forever.
     """
-    return 1 if work < 2**17 else 0
+    return 1 if FORKED or work < 2**17 else 0
 
 
 def eps_of_width(width: int, ndim: int) -> float:
