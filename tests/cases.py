@@ -169,6 +169,11 @@ CASES = [
         lambda p, x: p["weights"] * x,
     ),
     Case(
+        "diagonal, two axes and the batch share a weight",
+        lambda m: (nl.Diagonal(m.complex(3, 1, 1)), m.complex(2, 3, 4, 5)),
+        lambda p, x: p["weights"] * x,
+    ),
+    Case(
         "sense",
         lambda m: (nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5)),
         lambda p, x: p["maps"] * x,
@@ -223,6 +228,7 @@ CASES = [
             ((1, 4), (2, 5, 11), True, False),
             ((3, 3, 2), (2, 3, 7, 5), True, True),
             ((2, 1, 3, 3), (2, 3, 5, 6), False, False),
+            ((1, 1, 2, 3), (2, 2, 3, 5, 6), False, False),
             ((5, 6), (5, 6), False, True),  # as large as the image
             ((3, 3), (1, 13, 11), False, False),  # prime sizes
         ]

@@ -99,6 +99,8 @@ def test_transforms_are_of_fast_sizes(monkeypatch):
         (lambda: nl.Blur(h).as_map("psf", x)(h[:2]), ValueError, r"\(2, 5\); want \(4, 5\)"),
         (lambda: motion_psf(0, seed=0), ValueError, "want at least one pixel"),
         (lambda: motion_psf(5, seed=0, length=0.0), ValueError, "a positive length"),
+        (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 or more"),
+        (lambda: motion_psf(9, seed=0, std=50.0), ValueError, "the path leaves the PSF"),
         (lambda: gaussian_noise(x, -1.0, seed=0), ValueError, "std is -1.0; want 0 or more"),
         (lambda: gaussian_noise(np.arange(3), 1.0, seed=0), TypeError, "want floating point"),
     ],
@@ -138,6 +140,36 @@ def test_one_seed_is_one_path_at_every_size():
     for axis in (0, 1):
         assert np.sum(large * grid[axis]) == pytest.approx(np.sum(small * coarse[axis]), abs=0.1)
     assert not np.array_equal(small, motion_psf(25, seed=4))
+
+
+def second_moments(psf):
+    centre = [n // 2 for n in psf.shape]
+    i, j = (np.arange(n) - c for n, c in zip(psf.shape, centre, strict=True))
+    return np.sqrt([np.sum(psf * i[:, None] ** 2), np.sum(psf * j**2)])
+
+
+def test_either_axis_of_a_motion_psf_scales_with_its_own_size():
+    square, wide = (motion_psf(s, seed=3, std=0.2, dtype=float) for s in (75, (75, 225)))
+    ratio = second_moments(wide) / second_moments(square)
+    np.testing.assert_allclose(ratio, [1, 3], rtol=0.02)
+
+
+def test_a_motion_psf_spreads_by_its_std():
+    point = motion_psf((5, 8), seed=0, std=0.0)
+    assert point[2, 4] == point.sum() == 1
+    wide, narrow = (second_moments(motion_psf(201, seed=3, std=s)) for s in (0.2, 0.1))
+    np.testing.assert_allclose(wide / narrow, 2, rtol=0.02)
+
+
+def test_a_fast_motion_leaves_no_holes():
+    for seed in range(3):
+        psf = motion_psf(63, seed=seed, length=0.02)
+        _, count = scipy.ndimage.label(psf > 0, structure=np.ones((3, 3)))
+        assert count == 1
+
+
+def test_a_size_may_be_an_integer_of_numpy():
+    np.testing.assert_array_equal(motion_psf(np.int64(9), seed=0), motion_psf((9, 9), seed=0))
 
 
 def test_psf_and_noise_are_equal_on_every_row(row):

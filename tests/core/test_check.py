@@ -66,6 +66,63 @@ class ComplexGradient(Phase):
         return super().vjp(name, x, y) + 0j
 
 
+class RowOfGradients(Phase):
+    def vjp(self, name, x, y):
+        return super().vjp(name, x, y)[None]
+
+
+class WrongAdjointOfDerivative(Phase):
+    def derivative(self, name, dtheta):
+        return NoConjugate(super().derivative(name, dtheta).weights)
+
+
+class NoConjugate(nl.Diagonal):
+    def adjoint(self, y):
+        return self.weights * y
+
+
+class WrongMap(Phase):
+    """The map at a fixed input has the wrong sign."""
+
+    def as_map(self, name, x):
+        return -1.0 * super().as_map(name, x)
+
+
+@dataclass(frozen=True, eq=False)
+class Root(Phase):
+    """``sqrt(t_j) x_j``: a long step leaves its domain."""
+
+    def apply(self, x):
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(self.t) * x
+
+    adjoint = apply
+
+    def derivative(self, name, dtheta):
+        return nl.Diagonal(0.5 * dtheta / np.sqrt(self.t))
+
+    def vjp(self, name, x, y):
+        return 0.5 / np.sqrt(self.t) * np.real(np.conj(x) * y)
+
+
+@dataclass(frozen=True, eq=False)
+class WeakGain(Phase):
+    """``(1 + t_j / 1000) x_j``, the derivative wrong by one in ten thousand."""
+
+    wrong: float = 1e-4
+
+    def apply(self, x):
+        return (1 + 1e-3 * self.t) * x
+
+    adjoint = apply
+
+    def derivative(self, name, dtheta):
+        return nl.Diagonal((1 + self.wrong) * 1e-3 * dtheta)
+
+    def vjp(self, name, x, y):
+        return (1 + self.wrong) * 1e-3 * np.real(np.conj(x) * y)
+
+
 class HalfDone(Phase):
     """Writes no derivative."""
 
@@ -84,6 +141,45 @@ def test_the_right_operator_passes_and_prints():
     assert "FAILS" not in str(report)
 
 
+def test_every_law_is_there_and_has_its_tolerance():
+    report = nl.check_operator(*arguments(Phase))
+    exact = ["linearity", "dot test", "vjp t: dot test", "derivative.H t: dot test", "linearize t"]
+    assert set(report.errors) == {*exact, "jvp t: finite differences"}
+    assert {report.tolerances[law] for law in exact} == {1e-10}
+    assert report.tolerances["jvp t: finite differences"] == 1e-6
+
+
+def test_errors_that_stand_alone_fail_alone():
+    for cls, law in (
+        (WrongAdjointOfDerivative, "derivative.H t: dot test"),
+        (WrongMap, "linearize t"),
+    ):
+        assert nl.check_operator(*arguments(cls)).failures == [law]
+
+
+def test_a_small_derivative_is_measured_by_its_own_size():
+    """It is a thousandth of the value, and its error a ten-thousandth of that."""
+    A, x = arguments(WeakGain)
+    assert nl.check_operator(replace(A, wrong=0.0), x).ok
+    report = nl.check_operator(A, x)
+    assert report.failures == ["jvp t: finite differences"]
+    assert report.errors["jvp t: finite differences"] == pytest.approx(1e-4, rel=0.01)
+
+
+def test_right_operators_that_curve_much_pass():
+    image = rng.standard_normal((2, 512)) + 0j
+    F = nl.NUFFT(rng.uniform(-0.5, 0.5, (9, 1)), (512,), engine="direct")
+    for A, x in ((F, image), (Root(np.full(5, 0.05)), arguments(Phase)[1])):
+        report = nl.check_operator(A, x)
+        assert report.ok, str(report)
+
+
+def test_an_input_of_zeros_checks_nothing_and_is_refused():
+    A, x = arguments(Phase)
+    with pytest.raises(ValueError, match="an input that is not zero"):
+        nl.check_operator(A, 0 * x)
+
+
 @pytest.mark.parametrize(
     ("cls", "law"),
     [
@@ -92,6 +188,8 @@ def test_the_right_operator_passes_and_prints():
         (WrongDerivative, "jvp t: finite differences"),
         (SlightlyWrongDerivative, "jvp t: finite differences"),
         (NotLinear, "linearity"),
+        (WrongAdjointOfDerivative, "derivative.H t: dot test"),
+        (WrongMap, "linearize t"),
     ],
 )
 def test_a_planted_error_is_found(cls, law):
@@ -103,6 +201,11 @@ def test_a_planted_error_is_found(cls, law):
 def test_a_complex_gradient_of_a_real_parameter_is_refused():
     with pytest.raises(ValueError, match=r"complex128; want the parameter's, .* float64"):
         nl.check_operator(*arguments(ComplexGradient))
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(1, 5\) .*; want the parameter's, \(5,\)"):
+        nl.check_operator(*arguments(RowOfGradients))
 
 
 def test_a_missing_derivative_is_loud():

@@ -88,11 +88,58 @@ def test_no_derivative_at_zero_is_zero_not_nan():
     np.testing.assert_array_equal(nl.Huber(z, 1.0).value_and_grad(z)[1], [0, 0])
 
 
+def test_the_jacobian_of_the_magnitude_takes_the_real_part_of_a_cotangent():
+    _, J = nl.Magnitude().linearize(COMPLEX)
+    np.testing.assert_array_equal(J.adjoint(COMPLEX[::-1]), J.adjoint(REAL[::-1]))
+    _, J = nl.Magnitude().linearize(REAL)
+    np.testing.assert_array_equal(J.adjoint(COMPLEX), np.sign(REAL) * REAL)
+
+
+def test_numbers_too_small_to_divide_have_a_finite_gradient():
+    z = np.asarray([1e-310 + 2e-310j, 3e-320j, 3.0])
+    for values in (z, z.real + 0.0):
+        value, gradient = nl.MeanAbsoluteError(0 * values).value_and_grad(values)
+        assert np.isfinite(value)
+        assert np.all(np.abs(gradient) <= 1 / 3 + 1e-12)  # of a mean of three
+
+
+def test_long_sums_in_single_precision_keep_their_digits(row):
+    many = row.array(np.full(3_000_000, 1.1), "float32")
+    want = float(np.float32(1.1)) ** 2
+    assert float(nl.inner(many, many)) / 3e6 == pytest.approx(want, rel=1e-5)
+    assert float(nl.MeanSquaredError(0 * many)(many)) == pytest.approx(want, rel=1e-5)
+
+
+def test_a_loss_behind_a_complex_operator_keeps_its_gradient():
+    f = (
+        nl.HalfSquaredError(np.asarray(0.3 - 0.2j))
+        @ nl.Diagonal(np.asarray(1.5 + 0.7j))
+        @ nl.MeanSquaredError(TARGET["complex"])
+    )
+    t = rng.standard_normal(COMPLEX.shape) * (1 - 0.4j)
+    gradient = f.value_and_grad(COMPLEX)[1]
+    assert real_inner(gradient, t) == pytest.approx(difference(f, COMPLEX, t), rel=1e-6)
+    with pytest.raises((TypeError, ValueError), match="want one real number"):
+        (1j * nl.MeanSquaredError(TARGET["complex"].astype("c8"))).value_and_grad(
+            COMPLEX.astype("c8")
+        )
+
+
+def test_a_numpy_scalar_does_not_raise_the_precision():
+    z = REAL.astype("f4")
+    value, gradient = nl.Huber(-z, np.float64(0.8)).value_and_grad(z)
+    assert value.dtype == gradient.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: nl.HalfSquaredError(np.ones(3))(np.ones(4)), ValueError, "want the target's"),
         (lambda: nl.HalfSquaredError(np.arange(3)), TypeError, "want floating point"),
+        (lambda: nl.HalfSquaredError(np.ones(3, "f2")), TypeError, "float16; want floating"),
+        (lambda: nl.Huber(np.ones(3, np.longdouble), 1.0), TypeError, "want floating point"),
+        (lambda: nl.Diagonal(np.ones(3, "f2")), TypeError, "float16; want real or complex"),
+        (lambda: nl.MeanSquaredError(np.ones(3))(np.ones(3, "f2")), TypeError, "z is float16"),
         (lambda: nl.HalfSquaredError(1j * np.ones(3))(np.ones(3)), TypeError, "z is real"),
         (lambda: nl.Huber(np.ones(3), 0.0), ValueError, "delta is 0.0; want a positive"),
         (lambda: nl.MeanNormalize()(1j * np.ones(3)), TypeError, "want a real array"),

@@ -56,6 +56,23 @@ def test_a_weighted_gram_has_one_trajectory_and_can_be_moved():
     assert set(moved.parameters) == {"trajectory", "weights"}
 
 
+def test_one_operator_under_two_names_takes_two_values():
+    F = nl.NUFFT(k, (4,), engine="direct")
+    A = F.H.rename(trajectory="a") @ F.rename(trajectory="b")
+    moved = A.replace(a=k + 0.1, b=k - 0.2)
+    np.testing.assert_array_equal(moved.parameters["a"], k + 0.1)
+    np.testing.assert_array_equal(moved.parameters["b"], k - 0.2)
+    want = F.replace(trajectory=k + 0.1).H(F.replace(trajectory=k - 0.2)(x))
+    np.testing.assert_allclose(moved(x), want)
+
+
+def test_terms_that_only_broadcast_are_no_sum():
+    """The adjoint of a sum that broadcasts would be another one."""
+    A = nl.Sense(np.stack([u, v])) + nl.Diagonal(u)
+    with pytest.raises(ValueError, match=r"\(2, 4\) and \(4,\); want one shape"):
+        A(x)
+
+
 def test_unknown_names_say_what_there_is():
     A = nl.Diagonal(u)
     for call in (

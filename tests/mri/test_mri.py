@@ -44,6 +44,12 @@ def test_birdcage_maps(row):
     assert brightest[3][1] == 0
 
 
+def test_all_coils_are_alike_at_the_centre_of_an_odd_image():
+    centre = mri.birdcage_maps(4, (5, 7), dtype=np.complex128)[:, 2, 3]
+    np.testing.assert_allclose(np.abs(centre), 0.5, atol=1e-14)
+    np.testing.assert_allclose(centre, centre[0], atol=1e-14)
+
+
 def test_birdcage_maps_written_out():
     """The field of a wire with magnitude and angle, as it is usually programmed."""
     coils, (height, width), r = 5, (6, 8), 1.5
@@ -77,6 +83,17 @@ def test_weights_give_the_normal_operator_the_scale_of_the_image(engine, norm):
     assert w.min() > 0
     ones = np.ones(F.shape, complex)
     assert np.mean(np.abs(F.H(w * F(ones)))) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 2])
+def test_weights_written_out(iterations):
+    F = nl.NUFFT(rng.uniform(-0.5, 0.5, (30, 2)), (15, 16), engine="direct")
+    w = np.ones(30)
+    for _ in range(iterations):
+        w = w / np.abs(F._engine.spread_interpolate(F._points, w, 5))
+    w = w / np.mean(np.abs(F.H(w * F(np.ones(F.shape, complex)))))
+    got = mri.pipe_menon(F, width=5, iterations=iterations)
+    np.testing.assert_allclose(got, w, rtol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ["direct", "finufft"])
@@ -168,6 +185,48 @@ def test_low_frequency_maps_find_smooth_maps():
     assert overlap.min() > 0.98
 
 
+def small_scan():
+    """Uneven weights and data, odd sizes, coils of different brightness."""
+    k = rng.uniform(-0.4, 0.4, (40, 2))
+    data = rng.standard_normal((3, 40)) + 1j * rng.standard_normal((3, 40))
+    data *= np.asarray([1.0, 0.3, 3.0])[:, None]
+    return nl.NUFFT(k, (9, 12), engine="direct"), data, rng.uniform(0.1, 2.0, 40)
+
+
+def test_low_frequency_maps_written_out():
+    F, data, weights = small_scan()
+    k, sigma = F.trajectory, 1.7
+    n = np.stack(np.meshgrid(np.arange(9) - 4, np.arange(12) - 6, indexing="ij"), axis=-1)
+    kept = np.hypot(k[:, 0], k[:, 1]) <= 0.25
+    phases = np.exp(2j * np.pi * n @ k.T)
+    s = np.moveaxis(phases @ (data * weights * kept).T, -1, 0)
+    s = s / np.sqrt(np.sum(np.abs(s) ** 2, axis=0))
+    smooth = np.abs(s)
+    for axis, size in ((1, 9), (2, 12)):
+        G = np.asarray(
+            [[np.exp(-((i - j) ** 2) / (2 * sigma**2)) for j in range(size)] for i in range(size)]
+        )
+        G = G / G.sum(axis=1, keepdims=True)
+        smooth = np.moveaxis(np.tensordot(G, smooth, axes=(1, axis)), 0, axis)
+    want = smooth * np.exp(1j * np.angle(s))
+    want = want / np.sqrt(np.sum(np.abs(want) ** 2, axis=0))
+    got = mri.low_frequency_maps(F, data, weights, radius=0.25, smoothing=sigma)
+    np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_low_frequency_maps_are_periodic_and_keep_the_precision():
+    F, data, weights = small_scan()
+    want = mri.low_frequency_maps(F, data, weights, radius=0.25)
+    moved = F.replace(trajectory=F.trajectory + np.asarray([1.0, -2.0]))
+    got = mri.low_frequency_maps(moved, data, weights, radius=0.25)
+    np.testing.assert_allclose(got, want, atol=1e-9)
+    single = F.replace(trajectory=F.trajectory.astype("f4"))
+    got = mri.low_frequency_maps(
+        single, data.astype("c8"), weights.astype("f4"), radius=0.25, smoothing=np.float64(4)
+    )
+    assert got.dtype == np.complex64
+
+
 def test_samples_outside_of_the_centre_do_not_matter():
     F = radial_operator()
     w = mri.pipe_menon(F)
@@ -215,6 +274,10 @@ y = np.ones((3, 48, 33), complex)
         (lambda: mri.pipe_menon(F, grid=(4, 4)), "2 sizes of at least 14"),
         (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 14"),
         (lambda: mri.low_frequency_maps(F, y, w, radius=0.0), "want positive numbers"),
+        (lambda: mri.low_frequency_maps(F, y[0], w), r"\(48, 33\) and .* want \('coils', 48"),
+        (lambda: mri.low_frequency_maps(F, y[None], w), r"\(1, 3, 48, 33\) and"),
+        (lambda: mri.low_frequency_maps(F, y, w[0]), r"and \(33,\); want"),
+        (lambda: mri.low_frequency_maps(F, y, w[None]), r"and \(1, 48, 33\); want"),
         (
             lambda: mri.low_frequency_maps(
                 nl.NUFFT(np.full((2, 2), 0.4), (32, 32)), np.ones((3, 2), complex), np.ones(2)

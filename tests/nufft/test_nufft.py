@@ -1,5 +1,8 @@
 """What the laws do not say of the NUFFT: refusals, plans, memory, threads, engines."""
 
+import copy
+import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -9,8 +12,10 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
+from nufftlib import mri
 from nufftlib.nufft.engines import finufft as finufft_engine
-from nufftlib.nufft.engines.base import ImageStack
+from nufftlib.nufft.engines.base import ImageStack, fold
+from nufftlib.nufft.engines.direct import DirectEngine
 from nufftlib.nufft.engines.plans import PlanCache
 
 rng = np.random.default_rng(3)
@@ -43,6 +48,7 @@ def with_entry(value, index):
         (lambda: nl.NUFFT(np.zeros((3, 2), int), (8, 7)), TypeError, "int64; want float32 or"),
         (lambda: nl.NUFFT(k + 0j, (8, 7)), TypeError, "complex128; want float32 or"),
         (lambda: nl.NUFFT(k.tolist(), (8, 7)), TypeError, "a list; want an array"),
+        (lambda: nl.NUFFT(np.ma.asarray(k), (8, 7)), TypeError, "a MaskedArray; want an array"),
         (lambda: nl.NUFFT(k, x), TypeError, "shape is a ndarray; want a tuple"),
         (lambda: nl.NUFFT(k, (8, 0)), ValueError, "want one to three sizes"),
         (lambda: nl.NUFFT(k, (8.0, 7)), ValueError, "positive integers"),
@@ -84,6 +90,68 @@ def test_a_wrong_argument_is_refused_with_what_came_and_what_is_wanted(call, err
         call()
 
 
+def output_of(script, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_masked_nan_cannot_crash_the_process():
+    """A mask hides its entries from a check, but not from native code."""
+    script = """
+        import numpy as np
+        import nufftlib as nl
+        k = np.zeros((50, 2)); x = np.ones((8, 8), complex)
+        F = nl.NUFFT(k, (8, 8))
+        k[7, 1] = np.nan
+        bad = np.ma.masked_invalid(k)
+        doors = [lambda: nl.NUFFT(bad, (8, 8))(x), lambda: F.replace(trajectory=bad)(x),
+                 lambda: F.as_map("trajectory", x)(bad)]
+        for door in doors:
+            try:
+                door()
+            except TypeError as error:
+                assert "MaskedArray" in str(error)
+            else:
+                raise SystemExit("a door is open")
+        print("alive")
+    """
+    assert output_of(script) == "alive"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_does_not_wait_for_its_parents_threads():
+    script = """
+        import os, time, warnings
+        import numpy as np
+        import nufftlib as nl
+        warnings.simplefilter("ignore")
+        k = np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 2))
+        x = np.ones((4, 256, 256), np.complex64)
+        F = nl.NUFFT(k.astype(np.float32), (256, 256), eps=1e-3)
+        want = F(x)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.linalg.norm(F(x) - want) < 1e-3 * np.linalg.norm(want) else 1)
+        for _ in range(400):
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                print("child", status)
+                break
+            time.sleep(0.02)
+        else:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+    """
+    assert output_of(script, OMP_NUM_THREADS="2") == "child 0"
+
+
 @pytest.mark.parametrize("value", ["np.nan", "np.inf", "-np.inf"])
 def test_a_point_that_is_not_finite_cannot_crash_the_process(value):
     """finufft itself dies of it; through every door of ours an exception comes out."""
@@ -108,10 +176,7 @@ def test_a_point_that_is_not_finite_cannot_crash_the_process(value):
         F(x); F.H(F(x)); F.vjp("trajectory", x, F(x)); nl.mri.pipe_menon
         print("alive")
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr
+    assert output_of(script) == "alive"
 
 
 @pytest.mark.parametrize("engine", ["direct", "finufft"])
@@ -143,13 +208,21 @@ def test_the_transform_is_periodic_to_rounding():
     np.testing.assert_allclose(G(x), F(x), rtol=1e-9, atol=1e-9)
 
 
-def test_single_precision_is_folded_before_it_is_multiplied():
-    """Without the fold a float32 point far out would lose its fraction to 2 pi."""
-    near = np.float32(rng.integers(-512, 512, (40, 1)) / 1024)
-    far = near + np.float32(512)  # exact in float32
-    image = np.ones((1, 64), np.complex64)
-    a, b = (nl.NUFFT(p, (64,))(image) for p in (near, far))
-    np.testing.assert_allclose(a, b, atol=1e-4)
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize(
+    ("dtype", "periods", "tolerance"), [("float32", 8000, 1e-4), ("float64", 10**9, 1e-9)]
+)
+def test_points_are_folded_before_they_are_multiplied(engine, dtype, periods, tolerance):
+    """Without the fold a point far out would lose its fraction to 2 pi."""
+    near = (rng.integers(-511, 512, (40, 1)) / 1024).astype(dtype)
+    far = near + np.asarray(periods, dtype)
+    np.testing.assert_array_equal(far - np.asarray(periods, dtype), near)  # nothing is lost
+    np.testing.assert_array_equal(fold(np, far), near)
+    image = (rng.standard_normal(64) + 0j).astype("complex64" if dtype == "float32" else complex)
+    settings = {"engine": engine, "eps": tolerance / 100}
+    a, b = (nl.NUFFT(p, (64,), **settings) for p in (near, far))
+    assert np.linalg.norm(b(image) - a(image)) < tolerance * np.linalg.norm(a(image))
+    assert np.linalg.norm(b.H(a(image)) - a.N(image)) < tolerance * np.linalg.norm(a.N(image))
 
 
 def test_finufft_agrees_with_the_exact_sums_to_eps():
@@ -204,6 +277,45 @@ def test_plans_are_made_once_and_shared_between_trajectories(monkeypatch):
     assert recorder.points_set == 3
 
 
+def test_shapes_that_are_permutations_have_their_own_plans():
+    for shape in ((4, 6), (6, 4)):
+        image = rng.standard_normal(shape) + 0j
+        F, D = nl.NUFFT(k, shape, eps=1e-12), nl.NUFFT(k, shape, engine="direct")
+        np.testing.assert_allclose(F(image), D(image), atol=1e-9)
+        np.testing.assert_allclose(F.N(image), D.N(image), atol=1e-9)
+
+
+def test_a_plan_whose_points_could_not_be_set_has_none():
+    class Plan:
+        held = None
+
+        def setpts(self, *axes):
+            self.held = None  # like finufft, half way through
+            if fails:
+                raise RuntimeError
+            self.held = axes
+
+        def execute(self, data, out):
+            out[...] = self.held[0]
+
+    F = nl.NUFFT(k, (8, 7))
+    old, new = F._points, F.replace(trajectory=0.5 * k)._points
+    shared, out = finufft_engine.SharedPlan(Plan()), np.empty(20)
+    for points, fails in (
+        (old, False),
+        (new, True),
+        (old, False),
+        (new, True),
+        (new, False),
+    ):
+        if fails:
+            with pytest.raises(RuntimeError):
+                shared.execute(points, out, out, adjoint=False)
+        else:
+            shared.execute(points, out, out, adjoint=False)
+            np.testing.assert_array_equal(out, points.axes[0])
+
+
 def test_derivatives_run_as_one_stack(monkeypatch):
     recorder = Recorder(monkeypatch)
     F = nl.NUFFT(k, (8, 7))
@@ -237,6 +349,24 @@ def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch, engine):
     if engine == "finufft":
         assert 2 in recorder.executed  # one image at a time
         assert 6 in recorder.executed  # all three
+
+
+def test_the_exact_sums_keep_the_memory_limit(monkeypatch):
+    seen = []
+    true_phases = DirectEngine._phases
+
+    def phases(self, points, part, like):
+        seen.append(part.stop - part.start)
+        return true_phases(self, points, part, like)
+
+    monkeypatch.setattr(DirectEngine, "_phases", phases)
+    F = nl.NUFFT(k, (8, 7), engine="direct", memory_limit=2500)
+    for call in (lambda: F(x), lambda: F.H(y)):
+        seen.clear()
+        call()
+        assert sum(seen) == 20
+        assert max(seen) * x.shape[0] * 8 * 16 <= 2500  # images, rows, points, bytes
+        assert max(seen) > 1  # not smaller than it must be
 
 
 def test_finufft_gets_a_bound_on_its_grids(monkeypatch):
@@ -279,6 +409,12 @@ def test_an_empty_batch_and_a_strided_image(engine):
     F = nl.NUFFT(k, (8, 7), engine=engine, eps=1e-12)
     assert F(x[:0]).shape == (0, 4, 5)
     assert F.H(y[:0]).shape == (0, 8, 7)
+    assert F.jvp("trajectory", x[:0], k).shape == (0, 4, 5)
+    assert F.H.jvp("trajectory", y[:0], k).shape == (0, 8, 7)
+    value, J = F.linearize(x[:0], wrt="trajectory")
+    assert value.shape == J(k).shape == (0, 4, 5)
+    for gradient in (F.vjp("trajectory", x[:0], y[:0]), J.adjoint(y[:0])):
+        np.testing.assert_array_equal(gradient, np.zeros_like(k))
     turned = np.asfortranarray(x)[::-1]
     np.testing.assert_allclose(F(turned), F(x.copy())[::-1], rtol=1e-10)
 
@@ -302,8 +438,6 @@ def test_torch_memory_is_used_as_it_is(monkeypatch):
 
 def test_any_spectrum_serves_the_operator(monkeypatch):
     """The seam: an engine may keep what does not depend on the trajectory, once."""
-    from nufftlib.nufft.engines.direct import DirectEngine
-
     prepared = []
 
     class OneSpectrum(ImageStack):
@@ -327,3 +461,31 @@ def test_repr_is_short():
         "NUFFT(trajectory=<(4, 5, 2) float64>, shape=(8, 7), norm=None, eps=1e-06, "
         "engine='auto', memory_limit=1073741824)"
     )
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda A: pickle.loads(pickle.dumps(A))])
+def test_operators_can_be_copied_and_pickled(engine, duplicate):
+    F = nl.NUFFT(k, (8, 7), norm="ortho", engine=engine)
+    G = duplicate(F)
+    assert repr(G) == repr(F)
+    np.testing.assert_array_equal(G(x), F(x))
+    np.testing.assert_array_equal(G.vjp("trajectory", x, y), F.vjp("trajectory", x, y))
+    A = F.H @ nl.Diagonal(np.ones((4, 5))).rename(weights="density") @ F @ (2 * nl.Diagonal(x))
+    B = duplicate(A)
+    assert set(B.parameters) == {"trajectory", "density", "weights"}  # still shared
+    np.testing.assert_array_equal(B(x), A(x))
+    moved = B.replace(trajectory=0.5 * k)
+    np.testing.assert_array_equal(moved(x), A.replace(trajectory=0.5 * k)(x))
+
+
+def test_wide_kernels_need_double_precision_from_finufft():
+    single = mri.radial_trajectory(12, 20)
+    with pytest.raises(ValueError, match="at most 8 wide"):
+        mri.pipe_menon(nl.NUFFT(single, (32, 32)), width=9)
+    for settings in (
+        {"F": nl.NUFFT(single, (32, 32)), "width": 8},
+        {"F": nl.NUFFT(single, (32, 32), engine="direct"), "width": 9},
+        {"F": nl.NUFFT(single.astype(float), (32, 32)), "width": 9},
+    ):
+        assert mri.pipe_menon(settings.pop("F"), **settings).min() > 0

@@ -115,6 +115,22 @@ def test_learning_improves_the_reconstruction(maps):
     assert error(result.reconstruction) < 0.8 * error(result.reconstruction_start)
 
 
+def test_the_best_trajectory_is_returned_not_the_last():
+    result, k = small_job(maps="ones", steps=4, learning_rate=(0.002, 0.3))
+    assert result.loss_final == min(result.losses) < 0.5 * result.losses[-1]
+    assert result.step_best == 1
+    image = np.ascontiguousarray(data.brain()[::4, ::4])
+    job = workflows.TrajectoryObjective(
+        image, nl.mri.birdcage_maps(4, image.shape), nl.NUFFT(k, image.shape, eps=1e-4), "ones"
+    )
+    assert float(job.value_and_grad(result.trajectory)[0]) == pytest.approx(
+        result.loss_final, rel=1e-4
+    )
+    np.testing.assert_allclose(
+        result.reconstruction, job.reconstruct(result.trajectory), rtol=1e-3, atol=1e-4
+    )
+
+
 def test_the_rate_falls_as_it_should():
     result, k = small_job(maps="ones", steps=1)
     step = np.abs(result.trajectory - k)
