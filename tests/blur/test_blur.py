@@ -163,9 +163,10 @@ def test_a_motion_psf_spreads_by_its_std():
 
 def test_a_fast_motion_leaves_no_holes():
     for seed in range(3):
-        psf = motion_psf(63, seed=seed, length=0.02)
-        _, count = scipy.ndimage.label(psf > 0, structure=np.ones((3, 3)))
-        assert count == 1
+        for size in (63, 127):
+            psf = motion_psf(size, seed=seed, length=0.02)
+            _, count = scipy.ndimage.label(psf > 0, structure=np.ones((3, 3)))
+            assert count == 1
 
 
 def test_a_size_may_be_an_integer_of_numpy():
