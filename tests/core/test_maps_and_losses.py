@@ -128,6 +128,12 @@ def test_a_loss_behind_a_complex_operator_keeps_its_gradient(row):
     assert real_inner(row.numpy(gradient), t) == pytest.approx(slope, rel=1e-6)
 
 
+def test_the_jacobian_of_a_loss_takes_the_real_part_of_a_cotangent():
+    _, J = nl.HalfSquaredError(0 * COMPLEX).linearize(COMPLEX)
+    for y in (2 + 3j, np.asarray(2 + 3j)):
+        np.testing.assert_array_equal(J.adjoint(y), 2 * COMPLEX)
+
+
 def test_a_complex_value_has_no_gradient():
     with pytest.raises((TypeError, ValueError), match="want one real number"):
         (1j * nl.MeanSquaredError(TARGET["complex"].astype("c8"))).value_and_grad(

@@ -13,6 +13,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import mri
+from nufftlib.nufft import operator
 from nufftlib.nufft.engines import finufft as finufft_engine
 from nufftlib.nufft.engines.base import ImageStack, fold
 from nufftlib.nufft.engines.direct import DirectEngine
@@ -185,9 +186,21 @@ def test_a_trajectory_changed_in_place_changes_nothing(engine):
     F = nl.NUFFT(mine, (8, 7), engine=engine)
     before = F(x), F.H(y), F.vjp("trajectory", x, y), F.linearize(x, wrt="trajectory")[0]
     mine[...] = 0.123
+    np.testing.assert_array_equal(F.trajectory, k)
     after = F(x), F.H(y), F.vjp("trajectory", x, y), F.linearize(x, wrt="trajectory")[0]
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_checked_is_what_the_engine_sees(monkeypatch):
+    mine, true_check = k.copy(), operator.check_trajectory
+
+    def check(*args):
+        true_check(*args)
+        mine[...] = np.nan  # by another thread, say
+
+    monkeypatch.setattr(operator, "check_trajectory", check)
+    assert np.all(np.isfinite(nl.NUFFT(mine, (8, 7), engine="direct")(x)))
 
 
 @pytest.mark.parametrize("engine", ["direct", "finufft"])
