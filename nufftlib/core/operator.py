@@ -100,8 +100,9 @@ class Map(ABC):
                 f"as of loss @ map"
             )
             raise ValueError(msg)
-        if is_complex(array_namespace(x), value):
-            msg = f"value_and_grad: the value is {value.dtype}; want one real number"
+        # NumPy's scalars turn into Python's in products such as 1j * value.
+        if isinstance(value, complex) or is_complex(array_namespace(x), value):
+            msg = "value_and_grad: the value is complex; want one real number"
             raise TypeError(msg)
         return value, project_like(array_namespace(x), jacobian.adjoint(1.0), x)
 

@@ -146,7 +146,7 @@ def low_frequency_maps(
         )
         raise ValueError(msg)
     samples = tuple(F.trajectory.shape[:-1])
-    if data.ndim != len(samples) + 1 or data.shape[1:] != samples or weights.shape != samples:
+    if data.shape[1:] != samples or weights.shape != samples:
         msg = (
             f"low_frequency_maps(data, weights): the shapes are {tuple(data.shape)} and "
             f"{tuple(weights.shape)}; want {('coils', *samples)} and {samples}"

@@ -134,11 +134,11 @@ def test_the_jacobian_of_a_loss_takes_the_real_part_of_a_cotangent():
         np.testing.assert_array_equal(J.adjoint(y), 2 * COMPLEX)
 
 
-def test_a_complex_value_has_no_gradient():
-    with pytest.raises((TypeError, ValueError), match="want one real number"):
-        (1j * nl.MeanSquaredError(TARGET["complex"].astype("c8"))).value_and_grad(
-            COMPLEX.astype("c8")
-        )
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_a_complex_value_has_no_gradient(row, dtype):
+    loss = 1j * nl.MeanSquaredError(row.array(TARGET["complex"], dtype))
+    with pytest.raises(TypeError, match="want one real number"):
+        loss.value_and_grad(row.array(COMPLEX, dtype))
 
 
 def test_a_numpy_scalar_does_not_raise_the_precision():

@@ -50,6 +50,10 @@ PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
 WIDEST_SINGLE = 8
 """Wider kernels cancel catastrophically in float32, and finufft narrows them unasked."""
 
+FINE_SINGLE = 1.2e-5
+"""Below it finufft doubles the grid in float32, which makes a power of two of one. There the FFT
+of its wheel (FFTW, planned by estimate) was measured to be 4 to 8 times slower than at 1.95."""
+
 FORKED = False
 """Whether this process is a fork, where the threads of the OpenMP library are lost."""
 
@@ -122,8 +126,12 @@ class FinufftEngine(Engine):
         # finufft holds one oversampled grid a thread, of at most twice the size on each axis.
         grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * dtype.itemsize
         fit = max(1, self.memory_limit // grid_bytes)
-        bound = {"maxbatchsize": fit} if fit < min(n_trans, os.cpu_count() or 1) else {}
-        return shared_plan(self.shape, dtype, self.eps, n_trans, nthreads=nthreads, **bound)
+        options: dict[str, float] = {"nthreads": nthreads}
+        if fit < min(n_trans, os.cpu_count() or 1):
+            options["maxbatchsize"] = fit
+        if dtype == np.complex64 and self.eps < FINE_SINGLE:
+            options["upsampfac"] = 1.95
+        return shared_plan(self.shape, dtype, self.eps, n_trans, **options)
 
 
 def shared_plan(
