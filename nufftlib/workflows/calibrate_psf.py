@@ -24,6 +24,7 @@ from nufftlib.blur.psf import motion_psf
 from nufftlib.core.arrays import Array, common_namespace
 from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
 from nufftlib.core.operator import Map
+from nufftlib.workflows.run import Run
 
 Method = Literal["projected-gradient", "adam", "adamw"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -61,43 +62,25 @@ RECIPES: dict[Method, Recipe] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class CalibratedPSF:
+@dataclass(frozen=True, eq=False, repr=False)
+class CalibratedPSF(Run):
     """What `calibrate_psf` returns.
 
     Parameters
     ----------
-    psf, psf_start : array, shape (height, width)
-        The best PSF seen, and the one before the first step. A constant rate keeps Adam
-        restless near the minimum: its last PSF need not be its best.
     losses : list of float
         The loss before each step, and after the last; the lowest is that of `psf`.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
+    psf, psf_start : array, shape (height, width)
+        The best PSF seen, and the one before the first step. A constant rate keeps Adam
+        restless near the minimum: its last PSF need not be its best.
     """
 
     psf: Array
     psf_start: Array
-    losses: list[float]
-    seconds: float
-    interrupted: bool
-
-    @property
-    def steps(self) -> int:
-        """Number of completed steps."""
-        return len(self.losses) - 1
-
-    @property
-    def loss_final(self) -> float:
-        """The lowest loss, that of what is returned."""
-        return min(self.losses)
-
-    @property
-    def step_best(self) -> int:
-        """After how many steps the lowest loss was found."""
-        return self.losses.index(self.loss_final)
 
 
 def calibrate_psf(

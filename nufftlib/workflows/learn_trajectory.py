@@ -34,6 +34,7 @@ from nufftlib.mri.coils import low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
+from nufftlib.workflows.run import Run
 
 Maps = Literal["estimated", "ones", "true"]
 
@@ -216,46 +217,28 @@ class TrajectoryObjective:
         return value, K.adjoint(dy) + J.adjoint(d * Fv)
 
 
-@dataclass(frozen=True, eq=False)
-class LearnedTrajectory:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearnedTrajectory(Run):
     """What `learn_trajectory` returns.
 
     Parameters
     ----------
-    trajectory, trajectory_start : array
-        The best trajectory seen (most often the last), and the one before the first step.
     losses : list of float
         The loss before each step, and after the last; the lowest is that of `trajectory`.
-    reconstruction, reconstruction_start : array, shape (height, width)
-        Reconstructions with the two trajectories, scaled to the image's mean.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
+    trajectory, trajectory_start : array
+        The best trajectory seen (most often the last), and the one before the first step.
+    reconstruction, reconstruction_start : array, shape (height, width)
+        Reconstructions with the two trajectories, scaled to the image's mean.
     """
 
     trajectory: Array
     trajectory_start: Array
-    losses: list[float]
     reconstruction: Array
     reconstruction_start: Array
-    seconds: float
-    interrupted: bool
-
-    @property
-    def steps(self) -> int:
-        """Number of completed steps."""
-        return len(self.losses) - 1
-
-    @property
-    def loss_final(self) -> float:
-        """The lowest loss, that of what is returned."""
-        return min(self.losses)
-
-    @property
-    def step_best(self) -> int:
-        """After how many steps the lowest loss was found."""
-        return self.losses.index(self.loss_final)
 
 
 def learn_trajectory(

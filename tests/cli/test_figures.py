@@ -22,12 +22,12 @@ def drawn(monkeypatch):
 
 def calibrated(losses):
     psf = RNG.random((5, 5))
-    return workflows.CalibratedPSF(psf, psf, losses, seconds=1.0, interrupted=False)
+    return workflows.CalibratedPSF(losses, 1.0, False, psf, psf)
 
 
 def learned(losses):
     k, x = RNG.uniform(-0.5, 0.5, (2, 3, 4, 2)), RNG.random((2, 8, 8))
-    return workflows.LearnedTrajectory(*k, losses, *x, seconds=1.0, interrupted=False)
+    return workflows.LearnedTrajectory(losses, 1.0, False, *k, *x)
 
 
 def titles(figure):
