@@ -12,6 +12,7 @@ from nufftlib.core.arrays import (
     check_alike,
     check_precision,
     common_namespace,
+    conjugate,
     is_complex,
     is_floating,
     project_like,
@@ -107,7 +108,7 @@ class Blur(LinearOperator):
         extended = tuple(n + p - 1 for n, p in zip(y.shape[-NDIM:], P, strict=True))
         real = not (is_complex(xp, y) or is_complex(xp, self.psf))
         sizes = tuple(fast_size(n, real=real) for n in extended)
-        h = xp.flip(xp.conj(self.psf) if is_complex(xp, self.psf) else self.psf, axis=(-2, -1))
+        h = xp.flip(conjugate(xp, self.psf), axis=(-2, -1))
         product = fft(xp, h, sizes, real=real) * fft(xp, y, sizes, real=real)
         e = ifft(xp, product, sizes, real=real)[..., : extended[0], : extended[1]]
         for axis, before, after in self._margins():
@@ -216,7 +217,7 @@ class FixedImage(LinearOperator):
         # Channels that share the PSF are added up before the inverse transform.
         product = sum_to(xp, product, (*self._psf.shape[:-NDIM], *product.shape[-NDIM:]))
         g = self._ifft(product)[..., :p0, :p1]
-        return project_like(xp, xp.flip(g if self._real else xp.conj(g), axis=(-2, -1)), self._psf)
+        return project_like(xp, xp.flip(conjugate(xp, g), axis=(-2, -1)), self._psf)
 
     def _fft(self, x: Array) -> Array:
         return fft(self._xp, x, self._sizes, real=self._real)

@@ -85,6 +85,11 @@ def real_part(xp: Namespace, x: Array) -> Array:
     return xp.real(x) if is_complex(xp, x) else x
 
 
+def conjugate(xp: Namespace, x: Array) -> Array:
+    """Return the conjugate, of a real array the array itself."""
+    return xp.conj(x) if is_complex(xp, x) else x
+
+
 def is_floating(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` holds real or complex numbers of single or double precision."""
     return bool(x.dtype == xp.float64 or x.dtype == xp.complex128 or is_single(xp, x))

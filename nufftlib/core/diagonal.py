@@ -11,7 +11,7 @@ from nufftlib.core.arrays import (
     check_alike,
     check_precision,
     common_namespace,
-    is_complex,
+    conjugate,
     is_floating,
     project_like,
 )
@@ -70,7 +70,7 @@ class Diagonal(LinearOperator):
     def adjoint(self, y: Array) -> Array:
         """Return ``conj(w) y``."""
         xp = self._check("Diagonal.adjoint(y)", "y", y)
-        return (xp.conj(self.weights) if is_complex(xp, self.weights) else self.weights) * y
+        return conjugate(xp, self.weights) * y
 
     # dW[dw] x = dw x
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -89,7 +89,7 @@ class Diagonal(LinearOperator):
         if x.shape != y.shape:
             msg = f"{caller}: y has the shape {tuple(y.shape)}; want that of x, {tuple(x.shape)}"
             raise ValueError(msg)
-        return project_like(xp, (xp.conj(x) if is_complex(xp, x) else x) * y, self.weights)
+        return project_like(xp, conjugate(xp, x) * y, self.weights)
 
     def _check(self, caller: str, label: str, x: Array) -> Namespace:
         xp = common_namespace(caller, **{label: x}, weights=self.weights)

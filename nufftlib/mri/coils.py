@@ -8,6 +8,7 @@ import numpy as np
 from array_api_compat import device as device_of
 
 from nufftlib.core.arrays import Array, Namespace, common_namespace, real_dtype
+from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
@@ -161,9 +162,7 @@ def low_frequency_maps(
         )
         raise ValueError(msg)
     s = normalize_coils(xp, F.adjoint(data * (weights * centre)))
-    magnitude = xp.abs(s)
-    tiny = xp.finfo(magnitude.dtype).smallest_normal
-    phase = s / (magnitude + tiny)
+    magnitude, phase = magnitude_and_phase("low_frequency_maps(data)", s)
     return normalize_coils(
         xp, gaussian_smooth(xp, magnitude, float(smoothing), len(F.shape)) * phase
     )

@@ -11,7 +11,7 @@ from nufftlib.core.arrays import (
     check_alike,
     check_precision,
     common_namespace,
-    is_complex,
+    conjugate,
     is_floating,
     project_like,
 )
@@ -75,8 +75,7 @@ class Sense(LinearOperator):
     def adjoint(self, y: Array) -> Array:
         """Return the combined image ``sum_c conj(s_c) y_c``."""
         xp = self._check("Sense.adjoint(y)", "y", y, self.maps.shape)
-        conj = xp.conj(self.maps) if is_complex(xp, self.maps) else self.maps
-        return xp.sum(conj * y, axis=-self.maps.ndim)
+        return xp.sum(conjugate(xp, self.maps) * y, axis=-self.maps.ndim)
 
     # dS[ds] x = (ds_c x)_c
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -99,8 +98,8 @@ class Sense(LinearOperator):
                 f"want {(*lead, *self.maps.shape)} for y"
             )
             raise ValueError(msg)
-        conj = xp.expand_dims(xp.conj(x) if is_complex(xp, x) else x, axis=-self.maps.ndim)
-        return project_like(xp, conj * y, self.maps)
+        x = xp.expand_dims(x, axis=-self.maps.ndim)
+        return project_like(xp, conjugate(xp, x) * y, self.maps)
 
     def _check(self, caller: str, label: str, x: Array, want: tuple[int, ...]) -> Namespace:
         xp = common_namespace(caller, **{label: x}, maps=self.maps)

@@ -33,7 +33,7 @@ from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.mri.coils import low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.sense import Sense
-from nufftlib.nufft.operator import NUFFT
+from nufftlib.nufft.operator import NUFFT, SampledJacobian
 from nufftlib.workflows.run import Run
 
 Maps = Literal["estimated", "ones", "true"]
@@ -196,9 +196,8 @@ class TrajectoryObjective:
 
     def _sample(self, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
         y, J = self._spectrum.linearize(k)
-        F = self.nufft.replace(trajectory=k)
-        assert isinstance(F, NUFFT)
-        return F, y, J
+        assert isinstance(J, SampledJacobian)
+        return J.nufft, y, J  # the operator at k that it was computed with
 
     def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:
         d = pipe_menon(F)

@@ -162,16 +162,15 @@ class ImageStack:
     def jvp(self, points: Points, dk: Array) -> Array:
         """``-i sum_a dk_a G_a``."""
         xp = self.engine.xp
-        parts = [
-            -1j * sum(dk[:, a] * G[a, ...] for a in range(dk.shape[-1]))
-            for _, G in self._derivatives(points, dk.shape[0])
-        ]
+        parts = [TrajectoryJacobian(G).apply(dk) for _, G in self._derivatives(points, dk.shape[0])]
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b Im(conj(y_b) G_ab)``."""
-        xp = self.engine.xp
-        terms = [contract(xp, G, y[part, :]) for part, G in self._derivatives(points, y.shape[-1])]
+        terms = [
+            TrajectoryJacobian(G).adjoint(y[part, :])
+            for part, G in self._derivatives(points, y.shape[-1])
+        ]
         return sum(terms[1:], start=terms[0])
 
     def linearize(self, points: Points) -> tuple[Array, LinearOperator]:
@@ -219,18 +218,14 @@ class TrajectoryJacobian(LinearOperator):
     # B(x, y)_a = sum_b Im(conj(y_b) G_ab)
     def adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
-        return contract(array_api_compat.array_namespace(self.G, y), self.G, y)
-
-
-def contract(xp: Namespace, G: Array, y: Array) -> Array:
-    """Return ``sum_b Im(conj(y_b) G_ab)`` in the shape (M, d)."""
-    return xp.stack(
-        [
-            xp.sum(xp.imag(G[a, ...]) * xp.real(y) - xp.real(G[a, ...]) * xp.imag(y), axis=0)
-            for a in range(G.shape[0])
-        ],
-        axis=-1,
-    )
+        xp, G = array_api_compat.array_namespace(self.G, y), self.G
+        return xp.stack(
+            [
+                xp.sum(xp.imag(G[a, ...]) * xp.real(y) - xp.real(G[a, ...]) * xp.imag(y), axis=0)
+                for a in range(G.shape[0])
+            ],
+            axis=-1,
+        )
 
 
 def voxel_index(

@@ -16,7 +16,7 @@ from typing import Any
 import finufft
 import numpy as np
 
-from nufftlib.core.arrays import Array
+from nufftlib.core.arrays import Array, library
 from nufftlib.nufft.engines.base import Engine, Points, fold
 from nufftlib.nufft.engines.plans import PlanCache
 
@@ -177,4 +177,4 @@ def as_numpy(x: Array) -> Any:
 
 def from_numpy(xp: Any, x: Any) -> Array:
     """View a NumPy array as an array of `xp`, without a copy."""
-    return x if xp.__name__.endswith("numpy") else xp.from_dlpack(x)
+    return x if library(xp) == "numpy" else xp.from_dlpack(x)
