@@ -2,6 +2,7 @@
 
 from nufftlib import blur, mri
 from nufftlib.blur.operator import Blur
+from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.inner import inner
@@ -13,6 +14,7 @@ from nufftlib.nufft.operator import NUFFT
 
 __all__ = [
     "NUFFT",
+    "BlockDiagonal",
     "Blur",
     "Diagonal",
     "HalfSquaredError",

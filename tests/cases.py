@@ -174,6 +174,21 @@ CASES = [
         lambda p, x: p["weights"] * x,
     ),
     Case(
+        "blocks real",
+        lambda m: (nl.BlockDiagonal(m.real(3, 4, 2, 2)), m.complex(2, 3, 4, 2)),
+        lambda p, x: np.einsum("...ac,...c->...a", p["blocks"], x),
+    ),
+    Case(
+        "blocks complex on real, broadcast",
+        lambda m: (nl.BlockDiagonal(m.complex(3, 1, 3, 3)), m.real(2, 3, 4, 3)),
+        lambda p, x: np.einsum("...ac,...c->...a", p["blocks"], x),
+    ),
+    Case(
+        "one block of size 1 for all",
+        lambda m: (nl.BlockDiagonal(m.complex(1, 1)), m.complex(2, 4, 1)),
+        lambda p, x: np.einsum("...ac,...c->...a", p["blocks"], x),
+    ),
+    Case(
         "sense",
         lambda m: (nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5)),
         lambda p, x: p["maps"] * x,

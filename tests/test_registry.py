@@ -10,7 +10,7 @@ from rows import open_row
 
 import nufftlib as nl
 
-LEAVES = ["Blur", "Diagonal", "NUFFT", "Sense"]
+LEAVES = ["BlockDiagonal", "Blur", "Diagonal", "NUFFT", "Sense"]
 
 
 def subclasses(cls):
