@@ -157,6 +157,11 @@ def jacobian_of_nufft(m):
     return J, m.real(3, 4, 2)
 
 
+def hessian_of_nufft(m):
+    J, k = jacobian_of_nufft(m)
+    return J.hessian(m.complex(2, 3, 4)), k
+
+
 CASES = [
     Case(
         "diagonal real",
@@ -288,6 +293,7 @@ CASES = [
         lambda m: (small_nufft(m).derivative("trajectory", m.real(3, 4, 2)), m.complex(2, 5, 6)),
     ),
     Case("jacobian of a nufft", jacobian_of_nufft),
+    Case("hessian of a nufft", hessian_of_nufft),
     Case(
         "jacobian of a diagonal",
         lambda m: (

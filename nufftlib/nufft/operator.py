@@ -21,8 +21,9 @@ from nufftlib.core.arrays import (
     is_single,
     library,
 )
+from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.operator import LinearOperator, Map
-from nufftlib.nufft.engines.base import Engine, Points, Spectrum
+from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
 
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 
@@ -269,7 +270,7 @@ class SampledSpectrum(Map):
         """Return ``F(k) x`` and its Jacobian by ``k``, from shared work."""
         F = self._at(k)
         y, jacobian = self.spectrum.linearize(F._points)
-        return self._shaped(F, F._scaled(y)), SampledJacobian(F, jacobian, self.batch)
+        return self._shaped(F, F._scaled(y)), SampledJacobian(F, jacobian, self)
 
     def _at(self, k: Array) -> NUFFT:
         check_precision(
@@ -286,24 +287,83 @@ class SampledSpectrum(Map):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SampledJacobian(LinearOperator):
-    """The Jacobian of `SampledSpectrum`, in the shapes of the user."""
+    """The Jacobian of `SampledSpectrum`, in the shapes of the user.
+
+    ``F.linearize(x, wrt="trajectory")`` returns it. Sample j depends on point j alone, so
+    that what is of second order is one ``d x d`` block for each point.
+    """
 
     nufft: NUFFT
-    jacobian: LinearOperator
-    batch: tuple[int, ...]
+    jacobian: TrajectoryJacobian
+    map: SampledSpectrum
 
+    # -2 pi i s sum_a dk_a F(n_a x)
     def apply(self, x: Array) -> Array:
         """Return ``dF[dk] x`` for the direction ``dk``."""
         F = self.nufft
         F._check_direction(x)
         y = self.jacobian.apply(F._engine.xp.reshape(x, (-1, x.shape[-1])))
-        return F._engine.xp.reshape(F._scaled(y), (*self.batch, *F._samples))
+        return self.map._shaped(F, F._scaled(y))
 
+    # B(x, y)_a = 2 pi s Im(conj(y) F(n_a x)), summed over the batch
     def adjoint(self, y: Array) -> Array:
         """Return ``B(x, y)``."""
         F = self.nufft
-        F._check_data("NUFFT jacobian.adjoint(y)", "y", y, batch=self.batch)
+        F._check_data("NUFFT jacobian.adjoint(y)", "y", y, batch=self.map.batch)
         return F._gradient(F._scaled(self.jacobian.adjoint(F._flat_data(y))))
+
+    # N_ac = w s^2 (2 pi)^2 Re sum_b conj(F(n_a x_b)) F(n_c x_b)
+    def gauss_newton(self, weights: Array | None = None) -> BlockDiagonal:
+        """Return ``J^H W J``, the Hessian of ``1/2 sum w |F(k) x - y|^2`` without curvature.
+
+        Parameters
+        ----------
+        weights : array, shape trajectory.shape[:-1], real, optional
+            A factor for each point's block; by default 1.
+
+        Returns
+        -------
+        BlockDiagonal
+            Positive semidefinite blocks, shape (..., d, d), for weights that
+            are not negative. It needs no transform.
+        """
+        return self._blocks("gauss_newton", self._normal(), weights)
+
+    # N_ac - w s (2 pi)^2 Re sum_b conj(r_b) F(n_a n_c x_b)
+    def hessian(self, r: Array, weights: Array | None = None) -> BlockDiagonal:
+        """Return the exact Hessian by the trajectory of ``1/2 sum w |F(k) x - y|^2``.
+
+        Parameters
+        ----------
+        r : array, complex
+            The residual ``F(k) x - y``, not weighted.
+        weights : array, shape trajectory.shape[:-1], real, optional
+            The weight ``w`` of each point; by default 1.
+
+        Returns
+        -------
+        BlockDiagonal
+            Symmetric blocks, shape (..., d, d), indefinite where the residual
+            is large. It takes d (d + 1) / 2 transforms of each image of the batch.
+        """
+        F = self.nufft
+        F._check_data("NUFFT jacobian.hessian(r)", "r", r, batch=self.map.batch)
+        curvature = self.map.spectrum.curvature(F._points, F._flat_data(r))
+        return self._blocks("hessian", self._normal() + F._scaled(curvature), weights)
+
+    def _normal(self) -> Array:
+        F = self.nufft
+        return F._scaled(F._scaled(self.jacobian.gauss_newton()))
+
+    def _blocks(self, method: str, blocks: Array, weights: Array | None) -> BlockDiagonal:
+        F = self.nufft
+        k = F.trajectory
+        blocks = F._engine.xp.reshape(blocks, (*k.shape, k.shape[-1]))
+        if weights is not None:
+            caller = f"NUFFT jacobian.{method}(weights)"
+            check_alike(caller, "weights", weights, "the points", k[..., 0])
+            blocks = weights[..., None, None] * blocks
+        return BlockDiagonal(blocks)
 
 
 def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -> None:

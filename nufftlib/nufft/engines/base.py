@@ -10,14 +10,15 @@ The derivative of :math:`y_j = \sum_n x_n e^{-2\pi i k_j \cdot n}` by :math:`k_{
     \mathrm{d}F[\mathrm{d}k]\,x = -i \sum_a \mathrm{d}k_a G_a, \qquad
     B(x, y)_a = \sum_b \operatorname{Im}(\bar y_b\, G_{ab}).
 
-Sample ``j`` depends on point ``j`` alone: everything by the trajectory is pointwise.
+Sample ``j`` depends on point ``j`` alone: everything by the trajectory is pointwise, and
+what is of second order is one ``d x d`` block for each point.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,8 +62,11 @@ class Spectrum(Protocol):
     def vjp(self, points: Points, y: Array) -> Array:
         """Return ``B(x, y)``, shape (M, d), summed over the batch."""
 
-    def linearize(self, points: Points) -> tuple[Array, LinearOperator]:
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
         """Return ``F x`` and its Jacobian (M, d) -> (B, M) by the trajectory."""
+
+    def curvature(self, points: Points, r: Array) -> Array:
+        """Return ``Re sum_b conj(r_b) d_a d_c (F x)_b``, shape (M, d, d), symmetric."""
 
 
 class Engine(ABC):
@@ -123,7 +127,7 @@ class Engine(ABC):
         """Return ``(dF[dk])^H y``: (B, M) -> (B, *shape)."""
         xp = self.xp
         parts = []
-        for part in self.chunks(y.shape[0], y.shape[-1], y):
+        for part in self.chunks(y.shape[0], y.shape[-1], y, len(self.shape)):
             rows = y[part, :]
             stack = xp.concat([dk[:, a] * rows for a in range(len(self.shape))], axis=0)
             images = xp.reshape(
@@ -140,9 +144,9 @@ class Engine(ABC):
             for a, size in enumerate(self.shape)
         ]
 
-    def chunks(self, batch: int, samples: int, like: Array) -> Iterator[slice]:
-        """Split a batch so that its ``d`` ramped images and data fit `memory_limit`."""
-        each = len(self.shape) * (math.prod(self.shape) + samples) * item_bytes(self.xp, like)
+    def chunks(self, batch: int, samples: int, like: Array, ramped: int) -> Iterator[slice]:
+        """Split a batch so that `ramped` images and data of each fit `memory_limit`."""
+        each = ramped * (math.prod(self.shape) + samples) * item_bytes(self.xp, like)
         step = max(1, self.memory_limit // each)
         for start in range(0, max(batch, 1), step):  # an empty batch is one empty chunk
             yield slice(start, min(start + step, batch))
@@ -162,24 +166,34 @@ class ImageStack:
     def jvp(self, points: Points, dk: Array) -> Array:
         """``-i sum_a dk_a G_a``."""
         xp = self.engine.xp
-        parts = [TrajectoryJacobian(G).apply(dk) for _, G in self._derivatives(points, dk.shape[0])]
+        parts = [TrajectoryJacobian(G).apply(dk) for _, G in self._derivatives(points)]
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b Im(conj(y_b) G_ab)``."""
-        terms = [
-            TrajectoryJacobian(G).adjoint(y[part, :])
-            for part, G in self._derivatives(points, y.shape[-1])
-        ]
+        terms = [TrajectoryJacobian(G).adjoint(y[part, :]) for part, G in self._derivatives(points)]
         return sum(terms[1:], start=terms[0])
 
-    def linearize(self, points: Points) -> tuple[Array, LinearOperator]:
+    # d_a d_c y = F(-(2 pi)^2 n_a n_c x)
+    def curvature(self, points: Points, r: Array) -> Array:
+        """``-sum_b Re(conj(r_b) F((2 pi)^2 n_a n_c x_b))``."""
+        xp = self.engine.xp
+        ramps = self.engine.ramps(self.x)
+        pairs = [(a, c) for a in range(len(ramps)) for c in range(a, len(ramps))]
+        terms = [
+            xp.sum(xp.real(r[part, :]) * xp.real(K) + xp.imag(r[part, :]) * xp.imag(K), axis=1)
+            for part, K in self._ramped(points, [ramps[a] * ramps[c] for a, c in pairs])
+        ]
+        total = -sum(terms[1:], start=terms[0])
+        return symmetric(xp, {pair: total[i, ...] for i, pair in enumerate(pairs)})
+
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
         """Transform value and derivatives as one stack."""
         xp, engine = self.engine.xp, self.engine
         ramps = engine.ramps(self.x)
         samples = points.size
         values, derivatives = [], []
-        for part in engine.chunks(self.x.shape[0], samples, self.x):
+        for part in engine.chunks(self.x.shape[0], samples, self.x, len(ramps)):
             x = self.x[part, ...]
             stack = xp.concat([x, *(ramp * x for ramp in ramps)], axis=0)
             y = xp.reshape(engine.forward(points, stack), (len(ramps) + 1, x.shape[0], samples))
@@ -187,15 +201,18 @@ class ImageStack:
             derivatives.append(y[1:, ...])
         return xp.concat(values, axis=0), TrajectoryJacobian(xp.concat(derivatives, axis=1))
 
-    def _derivatives(self, points: Points, samples: int) -> Iterator[tuple[slice, Array]]:
+    def _derivatives(self, points: Points) -> Iterator[tuple[slice, Array]]:
         """Yield ``G`` of shape (d, b, M) for each chunk of the batch."""
+        return self._ramped(points, self.engine.ramps(self.x))
+
+    def _ramped(self, points: Points, ramps: list[Array]) -> Iterator[tuple[slice, Array]]:
+        """Yield ``F(ramp x)``, shape (ramps, b, M), for each chunk of the batch."""
         xp, engine = self.engine.xp, self.engine
-        ramps = engine.ramps(self.x)
-        for part in engine.chunks(self.x.shape[0], samples, self.x):
+        for part in engine.chunks(self.x.shape[0], points.size, self.x, len(ramps)):
             x = self.x[part, ...]
             stack = xp.concat([ramp * x for ramp in ramps], axis=0)
             y = engine.forward(points, stack)
-            yield part, xp.reshape(y, (len(ramps), x.shape[0], samples))
+            yield part, xp.reshape(y, (len(ramps), x.shape[0], points.size))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -226,6 +243,25 @@ class TrajectoryJacobian(LinearOperator):
             ],
             axis=-1,
         )
+
+    # N_ac = sum_b Re(conj(-i G_ab) (-i G_cb)) = sum_b Re(conj(G_ab) G_cb)
+    def gauss_newton(self) -> Array:
+        """Return ``J^H J``, one symmetric block for each point: (M, d, d)."""
+        xp, G = array_api_compat.array_namespace(self.G), self.G
+        re, im = xp.real(G), xp.imag(G)
+        blocks = {
+            (a, c): xp.sum(re[a, ...] * re[c, ...] + im[a, ...] * im[c, ...], axis=0)
+            for a in range(G.shape[0])
+            for c in range(a, G.shape[0])
+        }
+        return symmetric(xp, blocks)
+
+
+def symmetric(xp: Namespace, upper: Mapping[tuple[int, int], Array]) -> Array:
+    """Return the blocks (M, d, d) of the entries (M,) at ``a <= c``."""
+    axes = range(max(upper)[0] + 1)
+    rows = [xp.stack([upper[min(a, c), max(a, c)] for c in axes], axis=-1) for a in axes]
+    return xp.stack(rows, axis=-2)
 
 
 def voxel_index(
