@@ -68,16 +68,29 @@ class Case:
 # --- the definitions, as slow and plain as can be -------------------------------------
 
 
-def dense_nufft(shape, norm):
+def dft(shape, k):
     axes = [np.arange(n) - n // 2 for n in shape]
     n = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    return np.exp(-2j * np.pi * k.reshape(-1, len(shape)) @ n.T)
 
+
+def dense_nufft(shape, norm):
     def oracle(parameters, x):
         k = parameters["trajectory"]
-        E = np.exp(-2j * np.pi * k.reshape(-1, len(shape)) @ n.T)
+        E = dft(shape, k)
         batch = x.shape[: x.ndim - len(shape)]
-        y = x.reshape(-1, len(n)) @ E.T
-        return y.reshape(*batch, *k.shape[:-1]) / (np.sqrt(len(n)) if norm else 1.0)
+        y = x.reshape(-1, E.shape[1]) @ E.T
+        return y.reshape(*batch, *k.shape[:-1]) / (np.sqrt(E.shape[1]) if norm else 1.0)
+
+    return oracle
+
+
+def dense_gram(shape, norm):
+    def oracle(parameters, x):
+        E = dft(shape, parameters["trajectory"])
+        w = parameters.get("weights", np.ones(len(E))).reshape(-1, 1)
+        z = x.reshape(-1, E.shape[1]) @ (E.conj().T @ (w * E)).T
+        return z.reshape(x.shape) / (E.shape[1] if norm else 1.0)
 
     return oracle
 
@@ -113,6 +126,14 @@ def nufft(shape, samples, batch=(), norm=None, engine="direct", eps=1e-12, **set
             **settings,
         )
         return F, m.complex(*batch, *shape)
+
+    return make
+
+
+def gram(shape, samples, *settings, weighted, **more):
+    def make(m):
+        F, x = nufft(shape, samples, *settings, **more)(m)
+        return F.gram(m.real(*samples) if weighted else None, method="toeplitz"), x
 
     return make
 
@@ -236,6 +257,32 @@ CASES = [
     ),
     *(
         Case(
+            f"gram {engine} {shape} batch {batch} {norm} {'weighted' if weighted else 'plain'}",
+            gram(shape, samples, batch, norm, engine, weighted=weighted),
+            dense_gram(shape, norm),
+            host=engine == "auto",
+            eps=0.0 if engine == "direct" else 1e-12,
+            eps_single=0.0 if engine == "direct" else 1e-6,
+        )
+        for engine in ("direct", "auto")
+        for shape, samples, batch, norm, weighted in [
+            ((8,), (7,), (), None, False),
+            ((7,), (3, 2), (2,), "ortho", True),
+            ((1,), (5,), (), None, True),
+            ((6, 5), (4, 3), (2, 3), None, True),
+            ((13, 11), (9,), (), "ortho", False),  # prime sizes
+            ((1, 6), (6,), (2,), None, True),
+            ((4, 5, 3), (4, 2), (2,), "ortho", True),
+            ((3, 2, 1), (5,), (), None, False),
+        ]
+    ),
+    Case(
+        "gram in chunks",
+        gram((5, 4), (7,), (5,), None, "direct", memory_limit=5000, weighted=True),
+        dense_gram((5, 4), None),
+    ),
+    *(
+        Case(
             f"blur {boundary} psf {psf} image {image} {'c' if ch else 'r'}{'c' if cx else 'r'}",
             blur(psf, image, boundary, complex_psf=ch, complex_image=cx),
             dense_blur(boundary),
@@ -265,6 +312,22 @@ CASES = [
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
+    Case(
+        "gram between coil maps, its trajectory once more",
+        lambda m: (
+            (lambda F, S: (F @ S).H @ F @ S + S.H @ F.gram(m.real(3, 4), "toeplitz") @ S)(
+                small_nufft(m), nl.Sense(m.complex(3, 5, 6))
+            ),
+            m.complex(2, 5, 6),
+        ),
+    ),
+    Case(
+        "derivative of a gram by the trajectory",
+        lambda m: (
+            small_nufft(m).gram(method="toeplitz").derivative("trajectory", m.real(3, 4, 2)),
+            m.complex(2, 5, 6),
+        ),
+    ),
     Case(
         "sense @ blur, real image and PSF behind complex maps",
         lambda m: (nl.Sense(m.complex(3, 4, 5)) @ nl.Blur(m.real(2, 3)), m.real(2, 5, 7)),

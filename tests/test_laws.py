@@ -64,11 +64,14 @@ def test_gram(built, case, precision):
         pytest.skip("composition is checked on every row by the cases that are compositions")
     report = nl.check_operator(A.N, x, **tolerances(case, precision))
     assert report.ok, str(report)
-    assert close(A.N(x), A.adjoint(A.apply(x)), 1e-12)
+    # Where A is approximate, its Gram may be another approximation: a convolution.
+    double = precision == "double"
+    rounding, eps = (1e-12, case.eps) if double else (5e-6, case.eps_single)
+    assert close(A.N(x), A.adjoint(A.apply(x)), rounding + 10 * eps if eps else 1e-12)
     z = A.adjoint(A.apply(x)) + x
     for name in A.parameters:
         B = A.vjp(name, x, A(z)) + A.vjp(name, z, A(x))
-        assert close(A.N.vjp(name, x, z), B, 1e-12 if precision == "double" else 1e-5)
+        assert close(A.N.vjp(name, x, z), B, (1e-12 if double else 1e-5) + 20 * eps)
 
 
 def test_linearize_by_a_parameter_agrees_with_value_jvp_and_vjp(built, precision):

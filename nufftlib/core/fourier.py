@@ -31,6 +31,25 @@ def ifft(xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool) -> Arra
     return _transform(xp, "irfftn" if real else "ifftn", x, sizes)
 
 
+def pad_fft(xp: Namespace, x: Array, sizes: tuple[int, ...]) -> Array:
+    """Transform the last axes of complex `x`, padded with zeros to `sizes`, one after the other.
+
+    The zeros of an axis are not transformed along those before it: in place of all d
+    axes of the padded grid, 3/4 of the work in 2D and 7/12 in 3D, at twice the size.
+    """
+    for axis, size in enumerate(sizes, start=-len(sizes)):
+        x = _transform_axis(xp, "fft", x, size, axis)
+    return x
+
+
+def crop_ifft(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
+    """Invert `pad_fft`: transform the last axes of `x` back, and keep the first `shape`."""
+    for axis, size in enumerate(reversed(shape), start=1):
+        x = _transform_axis(xp, "ifft", x, x.shape[-axis], -axis)
+        x = x[(..., slice(0, size), *(slice(None) for _ in range(axis - 1)))]
+    return x
+
+
 def _transform(xp: Namespace, name: str, x: Array, sizes: tuple[int, ...]) -> Array:
     axes = tuple(range(-len(sizes), 0))
     if library(xp) == "numpy":
@@ -39,3 +58,12 @@ def _transform(xp: Namespace, name: str, x: Array, sizes: tuple[int, ...]) -> Ar
         transform: Any = getattr(scipy.fft, name)
         return transform(x, s=sizes, axes=axes, workers=-1)
     return getattr(xp.fft, name)(x, s=sizes, axes=axes)
+
+
+def _transform_axis(xp: Namespace, name: str, x: Array, size: int, axis: int) -> Array:
+    if library(xp) == "numpy":
+        import scipy.fft
+
+        transform: Any = getattr(scipy.fft, name)
+        return transform(x, n=size, axis=axis, workers=-1)
+    return getattr(xp.fft, name)(x, n=size, axis=axis)

@@ -585,6 +585,11 @@ class Compose(LinearOperator):
             self.left._replaced(parameters, made), self.right._replaced(parameters, made)
         )
 
+    @property
+    def N(self) -> LinearOperator:
+        """``C^H (A^H A) C``, with the Gram that ``A`` has."""
+        return self.right.H @ self.left.N @ self.right
+
     def apply(self, x: Array) -> Array:
         """``A (C x)``."""
         return self.left.apply(self.right.apply(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -22,8 +23,18 @@ from nufftlib.core.arrays import (
     library,
 )
 from nufftlib.core.block_diagonal import BlockDiagonal
+from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
+from nufftlib.nufft.gram import (
+    METHODS,
+    ToeplitzGram,
+    as_data,
+    check_weights,
+    lag_spectrum,
+    on_lags,
+    toeplitz_pays,
+)
 
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 
@@ -164,6 +175,81 @@ class NUFFT(LinearOperator):
         self._check_image("NUFFT.as_map(name, x)", "x", x)
         batch = x.shape[: -len(self.shape)]
         return SampledSpectrum(self, self._engine.spectrum(self._flat(x)), batch)
+
+    # F^H W F x, by F and F^H or as the convolution with p_l = s^2 sum_j w_j exp(+2 pi i k_j l)
+    def gram(self, weights: Array | None = None, method: str = "auto") -> LinearOperator:
+        """Return ``F^H W F`` with weights ``W`` on the samples.
+
+        Parameters
+        ----------
+        weights : array, shape trajectory.shape[:-1], real, optional
+            One weight for each sample, of the trajectory's dtype, such as a density
+            compensation; by default all are one.
+        method : {"auto", "toeplitz", "composed"}
+            ``"composed"`` is ``F.H @ Diagonal(weights) @ F``. ``"toeplitz"`` is the same
+            as a convolution: two FFTs of twice the image size, whatever the number of
+            samples, once their spectrum has been computed by an adjoint of that size.
+            ``"auto"`` takes what is quicker for many applications, as solving for an
+            image needs them.
+
+        Returns
+        -------
+        LinearOperator
+            Of images to images, with the parameters ``trajectory`` and, if given,
+            ``weights``.
+
+        Raises
+        ------
+        TypeError
+            If the weights are no array of the trajectory's dtype.
+        ValueError
+            If there is not one weight for each sample, or the method is unknown.
+
+        Notes
+        -----
+        Both agree to the engine's ``eps``. Composed, the operator is positive
+        semidefinite to rounding; as a convolution, to ``eps`` of its norm.
+
+        Examples
+        --------
+        Weighted least squares, by conjugate gradients on the normal equations:
+
+        >>> import numpy as np
+        >>> import nufftlib as nl
+        >>> rng = np.random.default_rng(0)
+        >>> F = nl.NUFFT(rng.uniform(-0.5, 0.5, (400, 2)), (8, 8))
+        >>> truth = rng.standard_normal((8, 8)) + 0j
+        >>> data, w = F(truth), rng.uniform(0.5, 1.5, 400)
+        >>> A = F.gram(w, method="toeplitz")
+        >>> x = np.zeros_like(truth)
+        >>> r = p = F.H(w * data)
+        >>> for _ in range(20):
+        ...     Ap = A(p)
+        ...     step = nl.inner(r, r) / nl.inner(p, Ap)
+        ...     x, old, r = x + step * p, r, r - step * Ap
+        ...     p = r + nl.inner(r, r) / nl.inner(old, old) * p
+        >>> bool(np.linalg.norm(x - truth) < 1e-5 * np.linalg.norm(truth))
+        True
+        """
+        if method not in METHODS:
+            names = ", ".join(map(repr, METHODS))
+            msg = f"NUFFT.gram(method): method is {method!r}; want one of {names}"
+            raise ValueError(msg)
+        if weights is not None:
+            check_weights(self, weights)
+        if method == "toeplitz" or (method == "auto" and toeplitz_pays(self)):
+            return ToeplitzGram(self, weights)
+        return self.H @ self if weights is None else self.H @ Diagonal(weights) @ self
+
+    @property
+    def N(self) -> LinearOperator:
+        """``F^H F``: ``F.gram()``."""
+        return self.gram()
+
+    @cached_property
+    def _gram_spectrum(self) -> Array:
+        """The spectrum of `gram` without weights, kept for all that `gram` and `N` make."""
+        return lag_spectrum(self, on_lags(self).adjoint(as_data(self, None)))
 
     # --- shapes and scale --------------------------------------------------------
 
