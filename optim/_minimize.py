@@ -167,39 +167,66 @@ def minimize(
             f"wanted an Optimizer, as optim.adam(1e-3) returns"
         )
         raise TypeError(msg)
-    steps = operator.index(steps)
-    if steps < 0:
-        msg = f"minimize: steps is {steps}; wanted 0 or more"
-        raise ValueError(msg)
     if project is not None:
         check_projection(project, params)
 
+    def advance(result: Result) -> Step:
+        p = result.params
+        value, gradient = _pair(value_and_grad(p))
+        loss = _loss(value)
+        check_gradient(gradient, p)
+        fault = _non_finite(loss, gradient)
+        if fault:
+            msg = f"minimize: at step {result.steps} {fault}; wanted finite values"
+            raise NonFiniteError(msg, result)
+        new, state = optimizer.update(gradient, result.state, p)
+        if project is not None:
+            new = apply_projection(project, new)
+            check_gradient(new, p, "what the projection returned")
+        return Step(loss, p, new, state)
+
+    return run("minimize", advance, params, optimizer.init(params), steps, callback, progress)
+
+
+class Step(NamedTuple):
+    """What a step found: its loss and where that is, what comes next, and if it is the last."""
+
+    loss: float
+    at: Params
+    params: Params
+    state: Any
+    last: bool = False
+
+
+def run(
+    caller: str,
+    advance: Callable[[Result], Step],
+    params: Params,
+    state: Any,
+    steps: int,
+    callback: Callable[[int, float, Params], object] | None,
+    progress: bool,
+) -> Result:
+    """Advance until the steps are done, one is the last, or somebody stops it."""
+    steps = operator.index(steps)
+    if steps < 0:
+        msg = f"{caller}: steps is {steps}; wanted 0 or more"
+        raise ValueError(msg)
     history: list[float] = []
     # All that a step changes is in this one tuple, replaced by one assignment: wherever an
     # interrupt falls, what is found is a completed step.
-    result = Result(params, history, optimizer.init(params), params, math.inf, 0, False)
-    with _progress_bar(steps) if progress else nullcontext() as show:
+    result = Result(params, history, state, params, math.inf, 0, False)
+    with _progress_bar(caller, steps) if progress else nullcontext() as show:
         try:
             for step in range(steps):
-                p = result.params
-                value, gradient = _pair(value_and_grad(p))
-                loss = _loss(value)
-                check_gradient(gradient, p)
-                fault = _non_finite(loss, gradient)
-                if fault:
-                    msg = f"minimize: at step {step} {fault}; wanted finite values"
-                    raise NonFiniteError(msg, result)
-                new, state = optimizer.update(gradient, result.state, p)
-                if project is not None:
-                    new = apply_projection(project, new)
-                    check_gradient(new, p, "what the projection returned")
-                best_params = p if loss < result.best_value else result.best_params
+                loss, at, new, state, last = advance(result)
+                best_params = at if loss < result.best_value else result.best_params
                 best_value = min(loss, result.best_value)
                 history.append(loss)
                 result = Result(new, history, state, best_params, best_value, step + 1, False)
                 if show is not None:
                     show(loss)
-                if callback is not None and callback(step, loss, p):
+                if (callback is not None and callback(step, loss, at)) or last:
                     break
         except KeyboardInterrupt:
             # The interrupt may have come after the append and before the assignment.
@@ -249,12 +276,12 @@ def _non_finite(loss: float, gradient: Params) -> str:
 
 
 @contextmanager
-def _progress_bar(steps: int) -> Iterator[Callable[[float], object]]:
+def _progress_bar(caller: str, steps: int) -> Iterator[Callable[[float], object]]:
     """Show a progress bar; the function given counts one step and shows its loss."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        msg = 'minimize: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
+        msg = f'{caller}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
         raise ImportError(msg) from error
 
     with tqdm(total=steps) as bar:

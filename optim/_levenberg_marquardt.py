@@ -1,0 +1,258 @@
+"""Levenberg-Marquardt for many small problems at once: each block has its own damping."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from optim._minimize import NonFiniteError, Result, Step, run
+from optim._tree import Array, check_gradient, describe, is_array
+
+DAMPING = (1e-12, 1e16)  # between Newton's step, to rounding, and one that moves nothing
+GROWTH = 2.0**20
+
+
+class LevenbergMarquardtState(NamedTuple):
+    """State of `levenberg_marquardt`, of each block.
+
+    `params` is the best point seen, with its `values`, `gradient` and `blocks`; `trial` is
+    the point to look at next; `damping` is in units of `scale`, the largest curvature seen,
+    and is multiplied by `growth` if the trial is no better.
+    """
+
+    step: int
+    params: Array
+    values: Array
+    gradient: Array
+    blocks: Array
+    damping: Array
+    growth: Array
+    scale: Array
+    trial: Array
+
+
+def levenberg_marquardt(
+    function: Callable[[Array], tuple[Array, Array, Array]],
+    params: Array,
+    *,
+    steps: int,
+    damping: float = 1e-3,
+    tolerance: float = 0.0,
+    callback: Callable[[int, float, Array], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Minimise a sum of functions of a few parameters each, by damped Newton steps.
+
+    The loss is ``sum_j f_j(p_j)``, where `f_j` depends on the vector `p_j` alone, as the
+    data at a point of a trajectory do. Each block `j` is a problem of its own, with its own
+    damping `mu`, and the step ``-(|H| + mu)^-1 g`` from its gradient `g` and Hessian `H`, or
+    what stands for it. A block whose loss has not fallen stays where it was.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params) -> (values, gradient, blocks)``: the losses, an array of shape
+        ``params.shape[:-1]``; the gradient, like the parameters; the symmetric matrices `H`,
+        shape ``(*params.shape, d)``. Positive semidefinite ones, as of Gauss-Newton, and
+        exact Hessians will do.
+    params : array, shape (..., d), real floating point
+        Where to start, one vector for each block; shape (d,) is a single problem.
+    steps : int
+        Number of evaluations of `function` at most, the one of the start included.
+    damping : float
+        The damping to start with, in units of each block's largest curvature: 1e-6 from a
+        point that is close, up to 1 from one that is far.
+    tolerance : float
+        The loop ends once no entry of the parameters would move farther than this.
+    callback : callable, optional
+        ``callback(step, loss, params)`` after each completed step, with the best parameters
+        so far and their loss. The loop stops if it returns a true value.
+    progress : bool
+        Whether to show a progress bar with the loss. Needs tqdm.
+
+    Returns
+    -------
+    Result
+        `params` and `best_params` are the best seen, block by block, and `history` their
+        loss after each evaluation, which never rises. `state` has the losses, gradient and
+        matrices of each block there, as `values`, `gradient` and `blocks`. After a
+        KeyboardInterrupt, those of the last completed step.
+
+    Raises
+    ------
+    NonFiniteError
+        If the loss, gradient or matrix of a block is NaN or infinite at the start. At a
+        later point that is a step which the block does not take.
+    TypeError
+        If the parameters are no real floating-point array.
+    ValueError
+        If what `function` returns has not the shapes above, or a number is out of its range.
+    ImportError
+        If `progress` is asked for and tqdm is missing.
+
+    Notes
+    -----
+    With the eigenvalues `h` of `H`, ``|H| + mu`` has the eigenvalues ``|h| + mu``: safe at a
+    singular block and downhill at an indefinite one, and `H` itself is left alone where it
+    is positive. Where ``|h| + mu`` is zero, nothing moves.
+
+    The gain ratio of the actual to the predicted decrease sets the next damping, by
+    Nielsen's rule (Madsen et al., section 2.4): ``mu max(1/3, 1 - (2 ratio - 1)^3)`` after a
+    step that was taken; two, then four, then eight times as much after those that were not.
+    It is in units of the largest curvature that the block has shown, as More's scaling is,
+    so that neither units nor a passage through a flat region change what it means.
+
+    There is no projection: a Newton step that is projected afterwards need not lead downhill
+    (D. P. Bertsekas, SIAM J. Control Optim. 20 (1982) 221-246). A prior is a term of the
+    function, such as ``rho |p - p0|^2 / 2``, which adds `rho` to the diagonal of `H`.
+
+    References
+    ----------
+    K. Madsen, H. B. Nielsen and O. Tingleff, "Methods for non-linear least squares
+    problems", 2nd edition, Technical University of Denmark, 2004, sections 2.4 and 3.2.
+
+    J. J. More, "The Levenberg-Marquardt algorithm: implementation and theory", Numerical
+    Analysis, Lecture Notes in Mathematics 630 (1978) 105-116.
+
+    P. E. Gill, W. Murray and M. H. Wright, "Practical optimization", Academic Press, 1981,
+    section 4.4.2, for ``|H|``.
+
+    Examples
+    --------
+    A square root and a cube root in each of two blocks, by Gauss-Newton:
+
+    >>> import numpy as np
+    >>> import optim
+    >>> c = np.asarray([[2.0, 8.0], [9.0, 27.0]])
+    >>> n = np.asarray([2, 3])
+    >>> def function(p):
+    ...     r, slope = p**n - c, n * p ** (n - 1)
+    ...     values = 0.5 * np.sum(r * r, axis=-1)
+    ...     return values, slope * r, slope[..., None] ** 2 * np.eye(2)
+    >>> result = optim.levenberg_marquardt(function, np.ones((2, 2)), steps=30)
+    >>> result.params
+    array([[1.41421356, 2.        ],
+           [3.        , 3.        ]])
+    """
+    caller = "levenberg_marquardt"
+    if not is_array(params) or not array_namespace(params).isdtype(params.dtype, "real floating"):
+        msg = f"{caller}: params is {describe(params)}; wanted a real floating-point array"
+        raise TypeError(msg)
+    if params.ndim < 1 or 0 in params.shape:
+        msg = f"{caller}: params is {describe(params)}; wanted the shape (..., d), not empty"
+        raise ValueError(msg)
+    damping, tolerance = float(damping), float(tolerance)
+    if not DAMPING[0] <= damping <= DAMPING[1]:
+        msg = f"{caller}: damping is {damping}; wanted {DAMPING[0]} <= damping <= {DAMPING[1]}"
+        raise ValueError(msg)
+    if not tolerance >= 0:
+        msg = f"{caller}: tolerance is {tolerance}; wanted 0 or more"
+        raise ValueError(msg)
+
+    def advance(result: Result) -> Step:
+        state = result.state
+        found = evaluated(function, state)
+        xp = array_namespace(params)
+        finite = xp.isfinite(found[0]) & xp.all(xp.isfinite(found[1]), axis=-1)
+        finite = finite & xp.all(xp.isfinite(found[2]), axis=(-2, -1))
+        if state.step == 0:
+            if not bool(xp.all(finite)):
+                bad = int(xp.count_nonzero(~finite))
+                msg = (
+                    f"{caller}: at step 0 the loss, gradient or matrix is not finite in {bad} of "
+                    f"{math.prod(finite.shape)} blocks; wanted finite values"
+                )
+                raise NonFiniteError(msg, result)
+            values, gradient, blocks = found
+            state = state._replace(values=values, gradient=gradient, blocks=blocks)
+        else:
+            state = judged(state, found, finite)
+        state = proposed(state._replace(step=state.step + 1))
+        last = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
+        return Step(float(xp.sum(state.values)), state.params, state.params, state, last)
+
+    result = run(caller, advance, params, started(params, damping), steps, callback, progress)
+    # A block may have improved by less than a digit of the sum.
+    return result._replace(best_params=result.params)
+
+
+def started(params: Array, damping: float) -> LevenbergMarquardtState:
+    """Return the state before the first evaluation."""
+    xp = array_namespace(params)
+    zeros = xp.zeros_like(params)
+    each = zeros[..., 0]
+    return LevenbergMarquardtState(
+        step=0,
+        params=params,
+        values=each,
+        gradient=zeros,
+        blocks=zeros[..., None] * zeros[..., None, :],
+        damping=each + damping,
+        growth=each + 2.0,
+        scale=each,
+        trial=params,
+    )
+
+
+def evaluated(
+    function: Callable[[Array], Any], state: LevenbergMarquardtState
+) -> tuple[Array, Array, Array]:
+    """Return what `function` returned at the trial, if it is what was asked for."""
+    returned = function(state.trial)
+    if not isinstance(returned, tuple | list) or len(returned) != 3:
+        msg = (
+            f"levenberg_marquardt: function returned {describe(returned)}; wanted the three "
+            f"(values, gradient, blocks)"
+        )
+        raise TypeError(msg)
+    values, gradient, blocks = returned
+    check_gradient(values, state.values, "the array of values")
+    check_gradient(gradient, state.gradient)
+    check_gradient(blocks, state.blocks, "the array of blocks")
+    return values, gradient, blocks
+
+
+def judged(
+    state: LevenbergMarquardtState, found: tuple[Array, Array, Array], finite: Array
+) -> LevenbergMarquardtState:
+    """Take the trial where it is better, and set the damping by how much it is."""
+    xp = array_namespace(state.params)
+    values, gradient, blocks = found
+    step = state.trial - state.params
+    change = xp.sum(state.blocks * step[..., None, :], axis=-1)
+    predicted = -xp.sum(step * (state.gradient + 0.5 * change), axis=-1)
+    actual = state.values - xp.where(finite, values, state.values)
+    better = actual > 0
+
+    # No more than 1, beyond which the rule is the same; a step that rounds to uphill counts 0.
+    credible = better & (predicted > 0)
+    ratio = xp.where(credible, xp.minimum(actual, predicted), 0.0)
+    ratio = ratio / xp.where(credible, predicted, 1.0)
+    shrink = xp.maximum(1.0 - (2.0 * ratio - 1.0) ** 3, 1 / 3)
+    damping = xp.clip(state.damping * xp.where(better, shrink, state.growth), *DAMPING)
+    growth = xp.where(better, 2.0, xp.clip(2.0 * state.growth, 2.0, GROWTH))
+    moved = xp.any(step != 0, axis=-1)  # what has not moved has learned nothing
+    return state._replace(
+        params=xp.where(better[..., None], state.trial, state.params),
+        values=xp.where(better, values, state.values),
+        gradient=xp.where(better[..., None], gradient, state.gradient),
+        blocks=xp.where(better[..., None, None], blocks, state.blocks),
+        damping=xp.where(moved, damping, state.damping),
+        growth=xp.where(moved, growth, state.growth),
+    )
+
+
+def proposed(state: LevenbergMarquardtState) -> LevenbergMarquardtState:
+    """Find where to look next: ``p - (|H| + mu)^-1 g``."""
+    xp = array_namespace(state.params)
+    h, Q = xp.linalg.eigh(state.blocks)
+    h = xp.abs(h)
+    scale = xp.maximum(state.scale, xp.max(h, axis=-1))
+    # A block without curvature borrows the largest of the others.
+    mu = state.damping * xp.where(scale > 0, scale, xp.max(scale))
+    stiffness = h + mu[..., None]
+    along = xp.sum(Q * state.gradient[..., :, None], axis=-2)
+    along = xp.where(stiffness > 0, along, 0.0) / xp.where(stiffness > 0, stiffness, 1.0)
+    trial = state.params - xp.sum(Q * along[..., None, :], axis=-1)
+    return state._replace(scale=scale, trial=trial)
