@@ -28,6 +28,7 @@ from nufftlib.core.arrays import (
     common_namespace,
     complex_dtype,
     item_bytes,
+    library,
 )
 from nufftlib.core.fourier import crop_ifft, fast_size, fft, ifft, pad_fft
 from nufftlib.core.operator import LinearOperator
@@ -39,6 +40,10 @@ METHODS = ("auto", "toeplitz", "composed")
 
 GRIDS = 3
 """Grids of the convolution that are alive at once, for each image."""
+
+CACHE = 2**21
+"""Bytes of such grids that SciPy's FFTs work on best: images whose grids are larger go one by
+one, which was measured to be twice as quick as all at once for 256 x 256 in complex64."""
 
 SPREAD = 1.5
 """Kernel width, on each axis, at which a sample costs what a cell of the padded FFTs does."""
@@ -252,9 +257,10 @@ def as_data(F: NUFFT, weights: Array | None) -> Array:
 
 
 def chunks(F: NUFFT, x: Array) -> Iterator[slice]:
-    """Split a batch so that its padded grids fit the memory limit."""
-    each = GRIDS * math.prod(embedding(F.shape)) * item_bytes(F._engine.xp, x)
-    step = max(1, F.memory_limit // each)
+    """Split a batch so that its padded grids fit the memory limit, and on a CPU the cache."""
+    xp = F._engine.xp
+    limit = min(F.memory_limit, CACHE) if library(xp) == "numpy" else F.memory_limit
+    step = max(1, limit // (GRIDS * math.prod(embedding(F.shape)) * item_bytes(xp, x)))
     for start in range(0, max(x.shape[0], 1), step):  # an empty batch is one empty chunk
         yield slice(start, min(start + step, x.shape[0]))
 

@@ -62,15 +62,29 @@ def test_both_methods_agree_to_eps(shape, eps):
     assert deviation(*problem(shape, eps=eps)) < 50 * eps
 
 
-@pytest.mark.parametrize("eps", [1e-1, 1e-4])
-def test_the_convolution_is_self_adjoint_at_any_accuracy(eps):
-    F, w, x, y = problem((13, 8), eps=eps)
+def test_the_convolution_is_self_adjoint_at_any_accuracy(monkeypatch):
+    """Of an engine whose ``p`` is not Hermitian to its accuracy, as finufft's happens to be."""
+    forward, adjoint = DirectEngine.forward, DirectEngine.adjoint
+
+    def wrong(engine):
+        n = np.arange(np.prod(engine.shape)).reshape(engine.shape)
+        return 1 + 1e-2 * np.exp(1j * n * n)
+
+    monkeypatch.setattr(
+        DirectEngine, "forward", lambda self, points, x: forward(self, points, wrong(self) * x)
+    )
+    monkeypatch.setattr(
+        DirectEngine,
+        "adjoint",
+        lambda self, points, y: wrong(self).conj() * adjoint(self, points, y),
+    )
+    F, w, x, y = problem((13, 8), engine="direct")
     A = F.gram(w, "toeplitz")
+    assert 1e-3 < deviation(F, w, x, y) < 1e-1
     scale = np.linalg.norm(A(x)) * np.linalg.norm(y)
     assert abs(np.vdot(y, A(x)) - np.vdot(A(y), x)) < 1e-14 * scale
     assert A.H is A
-    assert A.derivative("weights", w).H(y).shape == y.shape
-    assert nl.check_operator(A, x, difference_tolerance=50 * eps).ok
+    assert nl.check_operator(A, x, difference_tolerance=1).ok
 
 
 def root(F):
