@@ -509,6 +509,10 @@ def choose_engine(xp: Namespace, k: Array, name: str) -> Callable[..., Engine]:
         from nufftlib.nufft.engines.direct import DirectEngine
 
         return DirectEngine
+    if name == "grid" and device == DEVICE_CPU:
+        from nufftlib.nufft.engines.grid.cpu import GridEngine
+
+        return GridEngine
     if name in ("auto", "finufft") and device == DEVICE_CPU:
         from nufftlib.nufft.engines.finufft import FinufftEngine
 

@@ -8,7 +8,7 @@ from cases import CASES
 from rows import ROWS, open_row
 
 import nufftlib as nl
-from nufftlib.nufft.engines.base import ImageStack, TrajectoryJacobian
+from nufftlib.nufft.engines.base import ImageStack, StackJacobian
 
 NUFFTS = [
     case for case in CASES if case.name.startswith(("nufft direct", "nufft auto", "nufft in"))
@@ -179,8 +179,8 @@ def test_a_wrong_argument_is_refused_with_what_came_and_what_is_wanted(call, err
         (ImageStack, "curvature", lambda blocks: -blocks),
         (ImageStack, "curvature", lambda blocks: blocks / (2 * np.pi)),
         (ImageStack, "curvature", np.triu),
-        (TrajectoryJacobian, "gauss_newton", lambda blocks: 2 * blocks),
-        (TrajectoryJacobian, "gauss_newton", np.triu),
+        (StackJacobian, "gauss_newton", lambda blocks: 2 * blocks),
+        (StackJacobian, "gauss_newton", np.triu),
     ],
 )
 def test_a_planted_error_is_seen(monkeypatch, cls, method, error):

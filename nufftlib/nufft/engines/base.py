@@ -166,12 +166,12 @@ class ImageStack:
     def jvp(self, points: Points, dk: Array) -> Array:
         """``-i sum_a dk_a G_a``."""
         xp = self.engine.xp
-        parts = [TrajectoryJacobian(G).apply(dk) for _, G in self._derivatives(points)]
+        parts = [StackJacobian(G).apply(dk) for _, G in self._derivatives(points)]
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b Im(conj(y_b) G_ab)``."""
-        terms = [TrajectoryJacobian(G).adjoint(y[part, :]) for part, G in self._derivatives(points)]
+        terms = [StackJacobian(G).adjoint(y[part, :]) for part, G in self._derivatives(points)]
         return sum(terms[1:], start=terms[0])
 
     # d_a d_c y = F(-(2 pi)^2 n_a n_c x)
@@ -199,7 +199,7 @@ class ImageStack:
             y = xp.reshape(engine.forward(points, stack), (len(ramps) + 1, x.shape[0], samples))
             values.append(y[0, ...])
             derivatives.append(y[1:, ...])
-        return xp.concat(values, axis=0), TrajectoryJacobian(xp.concat(derivatives, axis=1))
+        return xp.concat(values, axis=0), StackJacobian(xp.concat(derivatives, axis=1))
 
     def _derivatives(self, points: Points) -> Iterator[tuple[slice, Array]]:
         """Yield ``G`` of shape (d, b, M) for each chunk of the batch."""
@@ -215,9 +215,17 @@ class ImageStack:
             yield part, xp.reshape(y, (len(ramps), x.shape[0], points.size))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class TrajectoryJacobian(LinearOperator):
-    """The Jacobian of ``k -> F(k) x``: ``dk -> -i sum_a dk_a G_a``, block diagonal.
+    """The Jacobian (M, d) -> (B, M) of ``k -> F(k) x``, block diagonal."""
+
+    @abstractmethod
+    def gauss_newton(self) -> Array:
+        """Return ``J^H J``, one symmetric block for each point: (M, d, d)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StackJacobian(TrajectoryJacobian):
+    """``dk -> -i sum_a dk_a G_a``, of ramped images transformed in a stack.
 
     Parameters
     ----------

@@ -16,8 +16,9 @@ from typing import Any
 import finufft
 import numpy as np
 
-from nufftlib.core.arrays import Array, library
+from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, fold
+from nufftlib.nufft.engines.host import as_numpy, from_numpy
 from nufftlib.nufft.engines.plans import PlanCache
 
 
@@ -163,18 +164,3 @@ def eps_of_width(width: int, ndim: int) -> float:
     the middle of the interval is taken.
     """
     return float(0.18 * 1.4 ** (ndim - 1) * np.exp(-np.pi * np.sqrt(0.5) * (width - 1.5)))
-
-
-def as_numpy(x: Array) -> Any:
-    """View a CPU array as a NumPy array, without a copy."""
-    if isinstance(x, np.ndarray):
-        return x
-    # torch delays conjugation and negation; only then must the numbers be written out.
-    for resolve in ("resolve_conj", "resolve_neg"):
-        x = getattr(x, resolve, lambda x=x: x)()
-    return np.from_dlpack(x)
-
-
-def from_numpy(xp: Any, x: Any) -> Array:
-    """View a NumPy array as an array of `xp`, without a copy."""
-    return x if library(xp) == "numpy" else xp.from_dlpack(x)

@@ -1,0 +1,1 @@
+"""Our own engine: one oversampled FFT, sampled at any trajectory, with derivatives."""

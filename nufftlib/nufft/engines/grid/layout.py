@@ -1,0 +1,82 @@
+"""The oversampled grid of an image: its sizes, where a voxel lies on it, its FFT."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from nufftlib.core.fourier import fast_size
+from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A periodic grid that holds an image, and the kernel to read it with.
+
+    The voxels ``-(N // 2) ... N - N // 2 - 1`` lie in the order of the FFT: those that are
+    not negative first, the negative ones at the end.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Image shape.
+    sizes : tuple of int
+        Cells of the grid along each axis.
+    kernel : Kernel
+        Kernel of all axes.
+    """
+
+    shape: tuple[int, ...]
+    sizes: tuple[int, ...]
+    kernel: Kernel
+
+    @cached_property
+    def places(self) -> tuple[Any, ...]:
+        """For each axis, the cell of each voxel."""
+        return tuple(
+            (np.arange(N) - N // 2) % n for N, n in zip(self.shape, self.sizes, strict=True)
+        )
+
+    @cached_property
+    def factors(self) -> tuple[Any, ...]:
+        r"""For each axis, the deconvolution :math:`1/\hat\varphi` of each voxel."""
+        return tuple(
+            1.0 / self.kernel.transform((np.arange(N) - N // 2) / n)
+            for N, n in zip(self.shape, self.sizes, strict=True)
+        )
+
+    @cached_property
+    def polynomials(self) -> Any:
+        """The kernel's, shape (d, 3, degree + 1, width), derivatives by the trajectory.
+
+        Those by the position on the grid, in cells, times the size of the grid.
+        """
+        scale = np.asarray(self.sizes)[:, None] ** np.arange(3.0)
+        return scale[:, :, None, None] * self.kernel.coefficients
+
+    @property
+    def cells(self) -> int:
+        """How many cells the grid has."""
+        return math.prod(self.sizes)
+
+    def filled(self, axis: int) -> list[slice]:
+        """Return where along an axis voxels lie."""
+        N, n = self.shape[axis], self.sizes[axis]
+        return [
+            part for part in (slice(0, N - N // 2), slice(n - N // 2, n)) if part != slice(n, n)
+        ]
+
+
+@lru_cache(maxsize=256)
+def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
+    """Return the grid for an image shape and an accuracy."""
+    kernel = choose_kernel(eps, len(shape), single)
+    return Layout(
+        shape,
+        tuple(fast_size(math.ceil(kernel.oversampling * N), real=False) for N in shape),
+        kernel,
+    )

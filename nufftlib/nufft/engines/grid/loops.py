@@ -1,0 +1,380 @@
+"""The loops over points and voxels on the CPU, compiled by Numba.
+
+Arrays are real here: a complex number is two reals, and `reals` counts the reals in one
+cell of the grid, all coils of a block together. They lie side by side, innermost, so that
+the cells that a point covers on the last axis are one contiguous run of numbers, for
+which its weights are computed once.
+
+One and two dimensions are three with axes of one cell in front. Width, degree and coils
+are constants of the compiled code; so are the dimensions: each setting is
+compiled once and kept on disk. The loops run without Python's lock, on ranges of points
+or rows that `parallel` hands out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit, uint64
+
+LANES = 8
+"""Reals that the processor adds at once: rows are read in multiples of them."""
+
+Mode = Literal["values", "linearize", "gradient", "curvature"]
+Loop = Callable[..., None]
+
+# Sums may be reordered and products fused; NaN and infinity stay what they are.
+FAST = {"contract", "reassoc", "nsz"}
+SETTINGS: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
+
+
+@njit(**SETTINGS)
+def locate(axes, sizes, bins, width, starts, offsets, keys, begin, end):  # type: ignore[no-untyped-def]
+    """Find the first cell that each point covers, where in it the point lies, and its bin.
+
+    In double precision: a point in single precision is one number exactly, and so is
+    its product with the size of the grid.
+    """
+    for j in range(begin, end):
+        key = 0
+        for axis in range(starts.shape[1]):
+            size = sizes[axis]
+            left = np.float64(axes[axis][j]) * size - 0.5 * width
+            whole = math.ceil(left)
+            offsets[j, axis] = 2.0 * (whole - left) - 1.0
+            first = np.int64(whole)
+            while first < 0:
+                first += size
+            while first >= size:
+                first -= size
+            starts[j, axis] = first
+            key = key * (-(-size // bins[axis])) + first // bins[axis]
+        keys[j] = key
+
+
+@njit(**SETTINGS)
+def sort(keys, ends, order):  # type: ignore[no-untyped-def]
+    """Sort points by key, stably; ``ends`` says where the points of each key end."""
+    ends[:] = 0
+    for j in range(len(keys)):
+        ends[keys[j]] += 1
+    total = 0
+    for key in range(len(ends)):
+        count = ends[key]
+        ends[key] = total
+        total += count
+    for j in range(len(keys)):
+        order[ends[keys[j]]] = j
+        ends[keys[j]] += 1
+
+
+@njit(**SETTINGS)
+def gather(order, starts, offsets, sorted_starts, sorted_offsets, begin, end):  # type: ignore[no-untyped-def]
+    """Bring starts and offsets into this order."""
+    for i in range(begin, end):
+        for axis in range(starts.shape[1]):
+            sorted_starts[i, axis] = starts[order[i], axis]
+            sorted_offsets[i, axis] = offsets[order[i], axis]
+
+
+@njit(inline="always")
+def evaluate(polynomials: Any, x: Any, degree: Any, width: Any, out: Any) -> None:
+    """``out[l] = sum_p polynomials[p, l] x^p``, by Horner's rule."""
+    for cell in range(width):
+        value = polynomials[degree, cell]
+        for p in range(1, degree + 1):
+            value = value * x + polynomials[degree - p, cell]
+        out[cell] = value
+
+
+def run_length(width: int, reals: int) -> int:
+    """Return how many reals of a row are read for a point: whole vectors of the processor."""
+    return -(-width * reals // LANES) * LANES
+
+
+@cache
+def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mode: Mode) -> Loop:
+    r"""Compile the loop that reads the grid at points.
+
+    Along each axis the weights are :math:`\varphi, \varphi', \varphi''`, computed from
+    ``polynomials[axis, order]``. The leading axes are summed first, into runs ``t`` of
+    ``width * reals`` numbers, one for each derivative by them; then the last axis.
+
+    values
+        ``data[b, j, :]`` becomes the value.
+    linearize
+        and ``out[j, axis, :]`` its derivatives.
+    gradient
+        ``out[j, axis] += <data[:, j], derivative>``.
+    curvature
+        ``out[j, axis, axis'] += <data[:, j], second derivative>``.
+    """
+    planes = width if ndim == 3 else 1
+    rows = width if ndim >= 2 else 1
+    run = run_length(width, reals)
+    first = mode != "values"
+    second = mode == "curvature"
+
+    @njit(**SETTINGS)
+    def interpolate(  # type: ignore[no-untyped-def]
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
+    ):
+        zero = grid.dtype.type(0)
+        w = np.empty((3, 3, width), grid.dtype)  # axis, order of the derivative, cell
+        w[:] = 1
+        t = np.empty((6, run), grid.dtype)
+        s = np.empty((10, reals), grid.dtype)
+        u = np.empty((3, run), grid.dtype)
+        for i in range(begin, end):
+            j = order[i]
+            for axis in range(ndim):
+                x = offsets[i, axis]
+                evaluate(polynomials[axis, 0], x, degree, width, w[3 - ndim + axis, 0])
+                if first:
+                    evaluate(polynomials[axis, 1], x, degree, width, w[3 - ndim + axis, 1])
+                if second:
+                    evaluate(polynomials[axis, 2], x, degree, width, w[3 - ndim + axis, 2])
+            column = uint64(starts[i, ndim - 1]) * uint64(reals)
+            t[:] = 0
+            for a in range(planes):
+                if ndim == 3:
+                    u[:] = 0
+                for b in range(rows):
+                    at = column
+                    if ndim == 3:
+                        at += plane_at[starts[i, 0] + a]
+                    if ndim >= 2:
+                        at += row_at[starts[i, ndim - 2] + b]
+                    w0 = w[1, 0, b]
+                    w1 = w[1, 1, b]
+                    w2 = w[1, 2, b]
+                    if ndim == 3:
+                        for r in range(run):
+                            g = grid[at + uint64(r)]
+                            u[0, r] += w0 * g
+                            if first:
+                                u[1, r] += w1 * g
+                            if second:
+                                u[2, r] += w2 * g
+                    else:
+                        for r in range(run):
+                            g = grid[at + uint64(r)]
+                            t[0, r] += w0 * g
+                            if first and ndim == 2:
+                                t[1, r] += w1 * g
+                            if second and ndim == 2:
+                                t[3, r] += w2 * g
+                if ndim == 3:
+                    w0 = w[0, 0, a]
+                    w1 = w[0, 1, a]
+                    w2 = w[0, 2, a]
+                    for r in range(run):
+                        t[0, r] += w0 * u[0, r]
+                        if first:
+                            t[1, r] += w0 * u[1, r]
+                            t[2, r] += w1 * u[0, r]
+                        if second:
+                            t[3, r] += w0 * u[2, r]
+                            t[4, r] += w1 * u[1, r]
+                            t[5, r] += w2 * u[0, r]
+            # s: value; d by the last axis, the one before, the first; then
+            # ll, lb, bb, lf, bf, ff for last, before, first.
+            s[:] = 0
+            for b in range(width):
+                w0 = w[2, 0, b]
+                w1 = w[2, 1, b]
+                w2 = w[2, 2, b]
+                for c in range(reals):
+                    r = b * reals + c
+                    if mode == "values" or mode == "linearize":
+                        s[0, c] += w0 * t[0, r]
+                    if mode == "gradient" or mode == "linearize":
+                        s[1, c] += w1 * t[0, r]
+                        if ndim >= 2:
+                            s[2, c] += w0 * t[1, r]
+                        if ndim == 3:
+                            s[3, c] += w0 * t[2, r]
+                    if second:
+                        s[4, c] += w2 * t[0, r]
+                        if ndim >= 2:
+                            s[5, c] += w1 * t[1, r]
+                            s[6, c] += w0 * t[3, r]
+                        if ndim == 3:
+                            s[7, c] += w1 * t[2, r]
+                            s[8, c] += w0 * t[4, r]
+                            s[9, c] += w0 * t[5, r]
+            if mode == "values" or mode == "linearize":
+                for c in range(reals):
+                    data[c // parts, j, c % parts] = s[0, c]
+            if mode == "linearize":
+                for axis in range(ndim):
+                    for c in range(reals):
+                        out[j, axis, c] = s[ndim - axis, c]
+            if mode == "gradient":
+                for axis in range(ndim):
+                    total = zero
+                    for c in range(reals):
+                        total += data[c // parts, j, c % parts] * s[ndim - axis, c]
+                    out[j, axis] += total
+            if second:
+                for axis in range(ndim):
+                    for other in range(axis, ndim):
+                        # Distance from the last axis: 4 ll, 5 lb, 6 bb, 7 lf, 8 bf, 9 ff.
+                        far = ndim - 1 - axis
+                        near = ndim - 1 - other
+                        k = 4 + far * (far + 1) // 2 + near
+                        total = zero
+                        for c in range(reals):
+                            total += data[c // parts, j, c % parts] * s[k, c]
+                        out[j, axis, other] += total
+                        if other != axis:
+                            out[j, other, axis] += total
+
+    loop: Loop = interpolate
+    return loop
+
+
+@cache
+def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
+    """Compile the loop that adds points to the grid: the transpose of "values".
+
+    If `directed`, that of the derivative along ``direction[j]`` instead:
+    ``sum_a direction[j, a] d_a``.
+    """
+    planes = width if ndim == 3 else 1
+    rows = width if ndim >= 2 else 1
+    run = run_length(width, reals)
+
+    @njit(**SETTINGS)
+    def spread(  # type: ignore[no-untyped-def]
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
+    ):
+        zero = grid.dtype.type(0)
+        w = np.empty((3, 2, width), grid.dtype)
+        w[:] = 1
+        w[:, 1] = 0
+        t = np.empty((2, run), grid.dtype)
+        for i in range(begin, end):
+            j = order[i]
+            for axis in range(ndim):
+                x = offsets[i, axis]
+                evaluate(polynomials[axis, 0], x, degree, width, w[3 - ndim + axis, 0])
+                if directed:
+                    out = w[3 - ndim + axis, 1]
+                    evaluate(polynomials[axis, 1], x, degree, width, out)
+                    for cell in range(width):
+                        out[cell] *= direction[j, axis]
+            t[:, width * reals :] = 0
+            for b in range(width):
+                for c in range(reals):
+                    y = data[c // parts, j, c % parts]
+                    t[0, b * reals + c] = w[2, 0, b] * y
+                    if directed:
+                        t[1, b * reals + c] = w[2, 1, b] * y
+            column = uint64(starts[i, ndim - 1]) * uint64(reals)
+            for a in range(planes):
+                for b in range(rows):
+                    at = column
+                    if ndim == 3:
+                        at += plane_at[starts[i, 0] + a]
+                    if ndim >= 2:
+                        at += row_at[starts[i, ndim - 2] + b]
+                    value = w[0, 0, a] * w[1, 0, b]
+                    if directed:
+                        slope = zero
+                        if ndim >= 2:
+                            slope = w[0, 0, a] * w[1, 1, b]
+                        if ndim == 3:
+                            slope += w[0, 1, a] * w[1, 0, b]
+                        for r in range(run):
+                            grid[at + uint64(r)] += slope * t[0, r] + value * t[1, r]
+                    else:
+                        for r in range(run):
+                            grid[at + uint64(r)] += value * t[0, r]
+
+    loop: Loop = spread
+    return loop
+
+
+@njit(**SETTINGS)
+def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-untyped-def]
+    """Write the deconvolved image into rows of the grid, and zeros around it.
+
+    ``image`` is (coils, planes, rows, columns, parts), ``grid`` (planes, rows, columns,
+    reals) with the rows numbered through; ``sources[axis][n]`` says which plane or row of
+    the image goes to number n of the grid, -1 none, and ``columns`` where a column goes.
+    """
+    coils, parts = image.shape[0], image.shape[4]
+    for row in range(begin, end):
+        plane, line = row // grid.shape[1], row % grid.shape[1]
+        grid[plane, line] = 0
+        p, q = sources[0][plane], sources[1][line]
+        if p < 0 or q < 0:
+            continue
+        outer = factors[0][p] * factors[1][q]
+        for m in range(len(columns)):
+            factor = outer * factors[2][m]
+            for coil in range(coils):
+                for part in range(parts):
+                    value = factor * image[coil, p, q, m, part]
+                    grid[plane, line, columns[m], coil * parts + part] = value
+
+
+@njit(**SETTINGS)
+def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-untyped-def]
+    """Read the deconvolved image from the grid: the transpose of `pad`.
+
+    ``rows[axis][p]`` says where plane or row p of the image lies on the grid.
+    """
+    coils, parts = image.shape[0], image.shape[4]
+    for row in range(begin, end):
+        p, q = row // image.shape[2], row % image.shape[2]
+        outer = factors[0][p] * factors[1][q]
+        for m in range(len(columns)):
+            factor = outer * factors[2][m]
+            for coil in range(coils):
+                for part in range(parts):
+                    value = grid[rows[0][p], rows[1][q], columns[m], coil * parts + part]
+                    image[coil, p, q, m, part] = factor * value
+
+
+@njit(**SETTINGS)
+def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[b, j, part] = sum_axis direction[j, axis] derivatives[j, axis, (b, part)]``."""
+    parts = out.shape[2]
+    for j in range(begin, end):
+        for coil in range(out.shape[0]):
+            for part in range(parts):
+                total = derivatives.dtype.type(0)
+                for axis in range(derivatives.shape[1]):
+                    total += direction[j, axis] * derivatives[j, axis, coil * parts + part]
+                out[coil, j, part] = total
+
+
+@njit(**SETTINGS)
+def against(derivatives, data, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[j, axis] += <data[:, j], derivatives[j, axis]>``, the transpose of `along`."""
+    parts = data.shape[2]
+    for j in range(begin, end):
+        for axis in range(derivatives.shape[1]):
+            total = derivatives.dtype.type(0)
+            for coil in range(data.shape[0]):
+                for part in range(parts):
+                    total += data[coil, j, part] * derivatives[j, axis, coil * parts + part]
+            out[j, axis] += total
+
+
+@njit(**SETTINGS)
+def outer_products(derivatives, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[j, a, c] += <derivatives[j, a], derivatives[j, c]>``."""
+    for j in range(begin, end):
+        for a in range(derivatives.shape[1]):
+            for c in range(derivatives.shape[1]):
+                total = derivatives.dtype.type(0)
+                for r in range(derivatives.shape[2]):
+                    total += derivatives[j, a, r] * derivatives[j, c, r]
+                out[j, a, c] += total

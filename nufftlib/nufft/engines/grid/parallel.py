@@ -1,0 +1,75 @@
+"""Ranges of a loop on several threads, whose results do not depend on how many there are.
+
+The compiled loops release Python's lock, so Python's own threads will do: no second
+thread pool, nothing that a fork breaks, nothing that another thread's call disturbs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numba
+
+Range = tuple[int, int]
+
+LITTLE = 2**16
+"""Operations under which a second thread costs more than it brings."""
+
+
+def threads() -> int:
+    """Return how many threads to use: the processor's, or ``NUMBA_NUM_THREADS``."""
+    settings: Any = numba.config
+    return int(settings.NUMBA_NUM_THREADS)
+
+
+@lru_cache(maxsize=1)
+def pool() -> ThreadPoolExecutor:
+    """Return the threads, started on first use."""
+    return ThreadPoolExecutor(max(threads() - 1, 1), thread_name_prefix="nufftlib")
+
+
+# A fork has none of the parent's threads.
+os.register_at_fork(after_in_child=pool.cache_clear)
+
+
+def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> None:
+    """Call ``loop(*arguments, begin, end)`` for all ranges; they must not write the same.
+
+    Parameters
+    ----------
+    loop : callable
+        A compiled loop.
+    ranges : iterable of (begin, end)
+        What each call is to do.
+    *arguments
+        What all calls are given.
+    """
+    waiting = deque(ranges)
+
+    def work() -> None:
+        while True:
+            try:
+                begin, end = waiting.popleft()
+            except IndexError:
+                return
+            loop(*arguments, begin, end)
+
+    helpers = [pool().submit(work) for _ in range(min(threads(), len(waiting)) - 1)]
+    try:
+        work()
+    finally:
+        waiting.clear()
+        for helper in helpers:
+            helper.result()
+
+
+def split(size: int, operations: int) -> Iterator[Range]:
+    """Cut ``range(size)``, on which so many operations are done, for all threads."""
+    pieces = 1 if operations < LITTLE else min(size, 4 * threads())
+    for piece in range(pieces):
+        yield size * piece // pieces, size * (piece + 1) // pieces
