@@ -21,8 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numba import njit, uint64
 
-LANES = 8
-"""Reals that the processor adds at once: rows are read in multiples of them."""
+from nufftlib.nufft.engines.grid.vectors import LANES, ORDERS, add_rows, read_rows
 
 Mode = Literal["values", "linearize", "gradient", "curvature"]
 Loop = Callable[..., None]
@@ -91,6 +90,23 @@ def evaluate(polynomials: Any, x: Any, degree: Any, width: Any, out: Any) -> Non
         out[cell] = value
 
 
+@njit(inline="always")
+def find(
+    at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
+) -> None:
+    """Compute where on the flat grid the rows lie that a point covers."""
+    column = uint64(start[ndim - 1]) * uint64(reals)
+    for a in range(planes):
+        plane = column
+        if ndim == 3:
+            plane += plane_at[start[0] + a]
+        for b in range(rows):
+            row = plane
+            if ndim >= 2:
+                row += row_at[start[ndim - 2] + b]
+            at[a * rows + b] = row
+
+
 def run_length(width: int, reals: int) -> int:
     """Return how many reals of a row are read for a point: whole vectors of the processor."""
     return -(-width * reals // LANES) * LANES
@@ -118,17 +134,17 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     run = run_length(width, reals)
     first = mode != "values"
     second = mode == "curvature"
+    orders = 1 + first + second
 
     @njit(**SETTINGS)
     def interpolate(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
     ):
         zero = grid.dtype.type(0)
-        w = np.empty((3, 3, width), grid.dtype)  # axis, order of the derivative, cell
-        w[:] = 1
+        w = np.ones((3, ORDERS, width), grid.dtype)  # axis, order of the derivative, cell
         t = np.empty((6, run), grid.dtype)
         s = np.empty((10, reals), grid.dtype)
-        u = np.empty((3, run), grid.dtype)
+        at = np.empty(planes * rows, np.uint64)
         for i in range(begin, end):
             j = order[i]
             for axis in range(ndim):
@@ -138,49 +154,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                     evaluate(polynomials[axis, 1], x, degree, width, w[3 - ndim + axis, 1])
                 if second:
                     evaluate(polynomials[axis, 2], x, degree, width, w[3 - ndim + axis, 2])
-            column = uint64(starts[i, ndim - 1]) * uint64(reals)
-            t[:] = 0
-            for a in range(planes):
-                if ndim == 3:
-                    u[:] = 0
-                for b in range(rows):
-                    at = column
-                    if ndim == 3:
-                        at += plane_at[starts[i, 0] + a]
-                    if ndim >= 2:
-                        at += row_at[starts[i, ndim - 2] + b]
-                    w0 = w[1, 0, b]
-                    w1 = w[1, 1, b]
-                    w2 = w[1, 2, b]
-                    if ndim == 3:
-                        for r in range(run):
-                            g = grid[at + uint64(r)]
-                            u[0, r] += w0 * g
-                            if first:
-                                u[1, r] += w1 * g
-                            if second:
-                                u[2, r] += w2 * g
-                    else:
-                        for r in range(run):
-                            g = grid[at + uint64(r)]
-                            t[0, r] += w0 * g
-                            if first and ndim == 2:
-                                t[1, r] += w1 * g
-                            if second and ndim == 2:
-                                t[3, r] += w2 * g
-                if ndim == 3:
-                    w0 = w[0, 0, a]
-                    w1 = w[0, 1, a]
-                    w2 = w[0, 2, a]
-                    for r in range(run):
-                        t[0, r] += w0 * u[0, r]
-                        if first:
-                            t[1, r] += w0 * u[1, r]
-                            t[2, r] += w1 * u[0, r]
-                        if second:
-                            t[3, r] += w0 * u[2, r]
-                            t[4, r] += w1 * u[1, r]
-                            t[5, r] += w2 * u[0, r]
+            find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
+            read_rows(t, grid, at, w, planes, rows, width, run, orders)
             # s: value; d by the last axis, the one before, the first; then
             # ll, lb, bb, lf, bf, ff for last, before, first.
             s[:] = 0
@@ -253,11 +228,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     def spread(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
     ):
-        zero = grid.dtype.type(0)
-        w = np.empty((3, 2, width), grid.dtype)
-        w[:] = 1
-        w[:, 1] = 0
-        t = np.empty((2, run), grid.dtype)
+        w = np.ones((3, ORDERS, width), grid.dtype)
+        t = np.zeros((2, run), grid.dtype)
+        at = np.empty(planes * rows, np.uint64)
         for i in range(begin, end):
             j = order[i]
             for axis in range(ndim):
@@ -268,33 +241,14 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
                     evaluate(polynomials[axis, 1], x, degree, width, out)
                     for cell in range(width):
                         out[cell] *= direction[j, axis]
-            t[:, width * reals :] = 0
             for b in range(width):
                 for c in range(reals):
                     y = data[c // parts, j, c % parts]
                     t[0, b * reals + c] = w[2, 0, b] * y
                     if directed:
                         t[1, b * reals + c] = w[2, 1, b] * y
-            column = uint64(starts[i, ndim - 1]) * uint64(reals)
-            for a in range(planes):
-                for b in range(rows):
-                    at = column
-                    if ndim == 3:
-                        at += plane_at[starts[i, 0] + a]
-                    if ndim >= 2:
-                        at += row_at[starts[i, ndim - 2] + b]
-                    value = w[0, 0, a] * w[1, 0, b]
-                    if directed:
-                        slope = zero
-                        if ndim >= 2:
-                            slope = w[0, 0, a] * w[1, 1, b]
-                        if ndim == 3:
-                            slope += w[0, 1, a] * w[1, 0, b]
-                        for r in range(run):
-                            grid[at + uint64(r)] += slope * t[0, r] + value * t[1, r]
-                    else:
-                        for r in range(run):
-                            grid[at + uint64(r)] += value * t[0, r]
+            find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
+            add_rows(t, grid, at, w, planes, rows, width, run, directed)
 
     loop: Loop = spread
     return loop
