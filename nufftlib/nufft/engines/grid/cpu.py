@@ -27,6 +27,9 @@ COILS = 8
 BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
 """Cells of a bin; points are worked off bin by bin, so that they find the grid in the cache."""
 
+PIECES = 16
+"""Into how many pieces a trajectory is cut for sorting, where it is long enough."""
+
 SLABS = 32
 """Into how many slabs a grid is cut for spreading, where it is large enough."""
 
@@ -72,17 +75,19 @@ class GridPoints(Points):
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
     """Find the cells of points, and sort the points by them."""
     M, d = len(axes[0]), len(axes)
-    starts, offsets = np.empty((M, d), np.int32), np.empty((M, d), axes[0].dtype)
-    keys, order = np.empty(M, np.int32), np.empty(M, np.int32)
     bins = BINS[d]
-    run(loops.locate, split(M, 8 * M), axes, sizes, bins, width, starts, offsets, keys)
-    counts = [-(-n // b) for n, b in zip(sizes, bins, strict=True)]
-    ends = np.empty(math.prod(counts), np.intp)
-    loops.sort(keys, ends, order)
-    ordered = np.empty_like(starts), np.empty_like(offsets)
-    run(loops.gather, split(M, 8 * M), order, starts, offsets, *ordered)
-    ends_of_rows = ends.reshape(counts[0], -1)[:, -1]
-    return Cells(*ordered, order, cut(ends_of_rows, bins[0], sizes[0], width))
+    rows = [-(-n // b) for n, b in zip(sizes, bins, strict=True)]
+    count = min(PIECES, -(-M // 4096))
+    pieces = np.arange(count + 1) * M // count
+    each = [(piece, piece + 1) for piece in range(count)]
+    keys, counts = np.empty(M, np.int32), np.zeros((count, math.prod(rows)), np.int32)
+    run(loops.count, each, axes, sizes, bins, width, pieces, keys, counts)
+    ends = np.cumsum(counts.T).reshape(counts.T.shape).T
+    starts, offsets = np.empty((M, d), np.int32), np.empty((M, d), axes[0].dtype)
+    order = np.empty(M, np.int32)
+    run(loops.place, each, axes, sizes, width, pieces, keys, ends - counts, starts, offsets, order)
+    ends_of_rows = ends[-1].reshape(rows[0], -1)[:, -1]
+    return Cells(starts, offsets, order, cut(ends_of_rows, bins[0], sizes[0], width))
 
 
 def cut(ends: Any, height: int, size: int, width: int) -> tuple[list[Range], list[Range]]:

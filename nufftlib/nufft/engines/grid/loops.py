@@ -23,6 +23,10 @@ from numba import njit, uint64
 
 from nufftlib.nufft.engines.grid.vectors import LANES, ORDERS, add_rows, read_rows
 
+AHEAD = 64
+"""Points whose data are read at once: they lie anywhere, and so the processor waits for all
+of them together, not for each."""
+
 Mode = Literal["values", "linearize", "gradient", "curvature"]
 Loop = Callable[..., None]
 
@@ -31,53 +35,46 @@ FAST = {"contract", "reassoc", "nsz"}
 SETTINGS: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
 
 
-@njit(**SETTINGS)
-def locate(axes, sizes, bins, width, starts, offsets, keys, begin, end):  # type: ignore[no-untyped-def]
-    """Find the first cell that each point covers, where in it the point lies, and its bin.
+@njit(inline="always")
+def locate(k: Any, size: Any, width: Any) -> Any:
+    """Return the first cell that a point covers, and twice where in it the point lies, less 1.
 
     In double precision: a point in single precision is one number exactly, and so is
     its product with the size of the grid.
     """
-    for j in range(begin, end):
-        key = 0
-        for axis in range(starts.shape[1]):
-            size = sizes[axis]
-            left = np.float64(axes[axis][j]) * size - 0.5 * width
-            whole = math.ceil(left)
-            offsets[j, axis] = 2.0 * (whole - left) - 1.0
-            first = np.int64(whole)
-            while first < 0:
-                first += size
-            while first >= size:
-                first -= size
-            starts[j, axis] = first
-            key = key * (-(-size // bins[axis])) + first // bins[axis]
-        keys[j] = key
+    left = np.float64(k) * size - 0.5 * width
+    whole = math.ceil(left)
+    first = np.int64(whole)
+    while first < 0:
+        first += size
+    while first >= size:
+        first -= size
+    return first, 2.0 * (whole - left) - 1.0
 
 
 @njit(**SETTINGS)
-def sort(keys, ends, order):  # type: ignore[no-untyped-def]
-    """Sort points by key, stably; ``ends`` says where the points of each key end."""
-    ends[:] = 0
-    for j in range(len(keys)):
-        ends[keys[j]] += 1
-    total = 0
-    for key in range(len(ends)):
-        count = ends[key]
-        ends[key] = total
-        total += count
-    for j in range(len(keys)):
-        order[ends[keys[j]]] = j
-        ends[keys[j]] += 1
+def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
+    """Find the bin of each point, and count those of each bin, piece by piece."""
+    for piece in range(begin, end):
+        for j in range(pieces[piece], pieces[piece + 1]):
+            key = 0
+            for axis in range(len(sizes)):
+                first, _ = locate(axes[axis][j], sizes[axis], width)
+                key = key * (-(-sizes[axis] // bins[axis])) + first // bins[axis]
+            keys[j] = key
+            counts[piece, key] += 1
 
 
 @njit(**SETTINGS)
-def gather(order, starts, offsets, sorted_starts, sorted_offsets, begin, end):  # type: ignore[no-untyped-def]
-    """Bring starts and offsets into this order."""
-    for i in range(begin, end):
-        for axis in range(starts.shape[1]):
-            sorted_starts[i, axis] = starts[order[i], axis]
-            sorted_offsets[i, axis] = offsets[order[i], axis]
+def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
+    """Bring points into the order of the bins; within a bin they keep their own."""
+    for piece in range(begin, end):
+        for j in range(pieces[piece], pieces[piece + 1]):
+            i = places[piece, keys[j]]
+            places[piece, keys[j]] += 1
+            order[i] = j
+            for axis in range(len(sizes)):
+                starts[i, axis], offsets[i, axis] = locate(axes[axis][j], sizes[axis], width)
 
 
 @njit(inline="always")
@@ -231,7 +228,13 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
         w = np.ones((3, ORDERS, width), grid.dtype)
         t = np.zeros((2, run), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
+        y = np.empty((AHEAD, reals), grid.dtype)
         for i in range(begin, end):
+            if (i - begin) % AHEAD == 0:
+                for ahead in range(i, min(i + AHEAD, end)):
+                    for c in range(reals):
+                        y[ahead - i, c] = data[c // parts, order[ahead], c % parts]
+            n = (i - begin) % AHEAD
             j = order[i]
             for axis in range(ndim):
                 x = offsets[i, axis]
@@ -243,10 +246,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
                         out[cell] *= direction[j, axis]
             for b in range(width):
                 for c in range(reals):
-                    y = data[c // parts, j, c % parts]
-                    t[0, b * reals + c] = w[2, 0, b] * y
+                    t[0, b * reals + c] = w[2, 0, b] * y[n, c]
                     if directed:
-                        t[1, b * reals + c] = w[2, 1, b] * y
+                        t[1, b * reals + c] = w[2, 1, b] * y[n, c]
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
             add_rows(t, grid, at, w, planes, rows, width, run, directed)
 
