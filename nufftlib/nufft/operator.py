@@ -38,6 +38,11 @@ from nufftlib.nufft.gram import (
 
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 
+ENGINES = ("auto", "direct", "grid", "finufft", "cufinufft")
+
+LONG_LINE = 2**14
+"""Voxels of a one-dimensional image from which finufft was measured to be faster."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NUFFT(LinearOperator):
@@ -60,10 +65,11 @@ class NUFFT(LinearOperator):
         ``"ortho"`` divides by ``sqrt(prod(shape))``.
     eps : float
         Relative accuracy of an engine that approximates.
-    engine : {"auto", "direct", "finufft", "cufinufft"}
-        Who computes the sums. ``"auto"`` takes finufft for CPU arrays and cufinufft
-        for CuPy arrays; ``"direct"`` computes the exact sums in any library, in
-        O(points * voxels).
+    engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
+        Who computes the sums. ``"auto"`` takes the fastest for the array's device and the
+        image shape: our own, ``"grid"``, on a CPU, but ``"finufft"`` for long
+        one-dimensional images; ``"cufinufft"`` for CuPy arrays. ``"direct"`` computes the
+        exact sums in any library, in O(points * voxels).
     memory_limit : int
         Bytes that intermediate arrays may take; larger batches are worked off in
         chunks.
@@ -123,7 +129,7 @@ class NUFFT(LinearOperator):
         check_settings(xp, self)
         k = xp.reshape(self.trajectory, (-1, self.trajectory.shape[-1]))
         object.__setattr__(self, "shape", tuple(map(int, self.shape)))
-        make = choose_engine(xp, k, self.engine)
+        make = choose_engine(xp, k, self.engine, self.shape)
         engine = make(xp, self.shape, self.trajectory.dtype, self.eps, self.memory_limit)
         object.__setattr__(self, "_engine", engine)
         object.__setattr__(self, "_points", engine.prepare(k))
@@ -502,9 +508,23 @@ def check_settings(xp: Namespace, nufft: NUFFT) -> None:
         raise ValueError(msg)
 
 
-def choose_engine(xp: Namespace, k: Array, name: str) -> Callable[..., Engine]:
-    """Return the engine's class by its name, or by the array's device for ``"auto"``."""
+def choose_engine(
+    xp: Namespace, k: Array, name: str, shape: tuple[int, ...]
+) -> Callable[..., Engine]:
+    """Return the engine's class by its name, or for ``"auto"`` the one that is fastest.
+
+    On a CPU that is our own; but finufft for long one-dimensional images, whose FFT is
+    little work beside their points (docs/engines.md has the measurements). For CuPy it
+    is cufinufft.
+    """
+    if name not in ENGINES:
+        msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"
+        raise ValueError(msg)
     device: Any = k.__dlpack_device__()[0]
+    on_cuda = device == DEVICE_CUDA and library(xp) == "cupy"
+    if name == "auto":
+        long_line = len(shape) == 1 and shape[0] > LONG_LINE
+        name = "cufinufft" if on_cuda else "finufft" if long_line else "grid"
     if name == "direct":
         from nufftlib.nufft.engines.direct import DirectEngine
 
@@ -513,20 +533,21 @@ def choose_engine(xp: Namespace, k: Array, name: str) -> Callable[..., Engine]:
         from nufftlib.nufft.engines.grid.cpu import GridEngine
 
         return GridEngine
-    if name in ("auto", "finufft") and device == DEVICE_CPU:
+    if name == "finufft" and device == DEVICE_CPU:
         from nufftlib.nufft.engines.finufft import FinufftEngine
 
         return FinufftEngine
-    if name in ("auto", "cufinufft") and device == DEVICE_CUDA and library(xp) == "cupy":
+    if name == "cufinufft" and on_cuda:
         from nufftlib.nufft.engines.cufinufft import CufinufftEngine
 
         return CufinufftEngine
-    if name in ("auto", "finufft", "cufinufft"):
-        where = f"{library(xp)} arrays on {array_api_compat.device(k)}"
-        msg = (
-            f"NUFFT(engine={name!r}): the trajectory is one of {where}; want CPU arrays for "
-            f"finufft or CuPy arrays for cufinufft (engine='direct' takes any)"
-        )
-        raise ValueError(msg)
-    msg = f"NUFFT(engine): engine is {name!r}; want 'auto', 'direct', 'finufft' or 'cufinufft'"
+    wanted = {
+        "grid": "CPU arrays",
+        "finufft": "CPU arrays",
+        "cufinufft": "CuPy arrays",
+    }
+    msg = (
+        f"NUFFT(engine={name!r}): the trajectory is one of {library(xp)} arrays on "
+        f"{array_api_compat.device(k)}; want {wanted[name]} (engine='direct' takes any)"
+    )
     raise ValueError(msg)

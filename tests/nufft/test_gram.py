@@ -188,7 +188,7 @@ def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch):
     np.testing.assert_allclose(gradient, F.gram(w, "toeplitz").vjp("trajectory", x, y), rtol=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_an_empty_batch_and_a_strided_image(engine):
     F, w, x, _ = problem((6, 5), engine=engine)
     A = F.gram(w, "toeplitz")

@@ -60,7 +60,7 @@ def with_entry(value, index):
             ValueError,
             "want 1.2e-07 <= eps < 1 for a trajectory of float32",
         ),
-        (lambda: nl.NUFFT(k, (8, 7), engine="fft"), ValueError, "'fft'; want 'auto', 'direct'"),
+        (lambda: nl.NUFFT(k, (8, 7), engine="fft"), ValueError, "'fft'; want one of .*'grid'"),
         (lambda: nl.NUFFT(k, (8, 7), engine="cufinufft"), ValueError, "numpy arrays on cpu"),
         (lambda: nl.NUFFT(k, (8, 7), memory_limit=0), ValueError, "want bytes"),
         (lambda: nl.NUFFT(k, (8, 7))(x.real), TypeError, "float64; want complex128"),
@@ -180,7 +180,7 @@ def test_a_point_that_is_not_finite_cannot_crash_the_process(value):
     assert output_of(script) == "alive"
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_a_trajectory_changed_in_place_changes_nothing(engine):
     mine = k.copy()
     F = nl.NUFFT(mine, (8, 7), engine=engine)
@@ -203,7 +203,7 @@ def test_what_is_checked_is_what_the_engine_sees(monkeypatch):
     assert np.all(np.isfinite(nl.NUFFT(mine, (8, 7), engine="direct")(x)))
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_a_trajectory_of_another_precision_is_refused_by_the_map(engine):
     F = nl.NUFFT(k, (8, 7), engine=engine)
     for fixed in (F.as_map("trajectory", x), (F @ nl.Sense(x)).as_map("trajectory", x)):
@@ -221,7 +221,7 @@ def test_the_transform_is_periodic_to_rounding():
     np.testing.assert_allclose(G(x), F(x), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 @pytest.mark.parametrize(
     ("dtype", "periods", "tolerance"), [("float32", 8000, 1e-4), ("float64", 10**9, 1e-9)]
 )
@@ -240,7 +240,7 @@ def test_points_are_folded_before_they_are_multiplied(engine, dtype, periods, to
 
 def test_finufft_agrees_with_the_exact_sums_to_eps():
     for eps in (1e-2, 1e-5, 1e-9):
-        F, D = nl.NUFFT(k, (8, 7), eps=eps), nl.NUFFT(k, (8, 7), engine="direct")
+        F, D = nl.NUFFT(k, (8, 7), eps=eps, engine="finufft"), nl.NUFFT(k, (8, 7), engine="direct")
         assert np.linalg.norm(F(x) - D(x)) < 10 * eps * np.linalg.norm(D(x))
         gradient = D.vjp("trajectory", x, y)
         error = np.linalg.norm(F.vjp("trajectory", x, y) - gradient)
@@ -281,7 +281,7 @@ class Recorder:
 
 def test_plans_are_made_once_and_shared_between_trajectories(monkeypatch):
     recorder = Recorder(monkeypatch)
-    F = nl.NUFFT(k, (8, 7))
+    F = nl.NUFFT(k, (8, 7), engine="finufft")
     for shift in (0.0, 0.01, 0.02):
         G = F.replace(trajectory=k + shift)
         G.H(G(x))
@@ -331,7 +331,7 @@ def test_a_plan_whose_points_could_not_be_set_has_none():
 
 def test_derivatives_run_as_one_stack(monkeypatch):
     recorder = Recorder(monkeypatch)
-    F = nl.NUFFT(k, (8, 7))
+    F = nl.NUFFT(k, (8, 7), engine="finufft")
     F.vjp("trajectory", x, y)
     F.jvp("trajectory", x, k)
     F.H.jvp("trajectory", y, k)
@@ -342,7 +342,7 @@ def test_derivatives_run_as_one_stack(monkeypatch):
     assert recorder.executed[3:] == [9]  # value and both derivatives; nothing afterwards
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch, engine):
     recorder = Recorder(monkeypatch)
     F = nl.NUFFT(k, (8, 7), eps=1e-12, engine=engine)
@@ -394,8 +394,8 @@ def test_finufft_gets_a_bound_on_its_grids(monkeypatch):
     monkeypatch.setattr(finufft_engine, "PLANS", PlanCache(size=16))
     monkeypatch.setattr(finufft_engine.os, "cpu_count", lambda: 8)
     grid = 4 * 8 * 7 * 16
-    nl.NUFFT(k, (8, 7), memory_limit=2 * grid)(x)
-    nl.NUFFT(k, (8, 7))(x)
+    nl.NUFFT(k, (8, 7), memory_limit=2 * grid, engine="finufft")(x)
+    nl.NUFFT(k, (8, 7), engine="finufft")(x)
     assert seen == [2, None]
 
 
@@ -408,8 +408,9 @@ def test_the_plan_cache_is_bounded_and_forgets_the_oldest():
     assert len(cache) == 2
 
 
-def test_threads_with_different_trajectories_do_not_disturb_each_other():
-    operators = [nl.NUFFT(k + 0.01 * i, (8, 7)) for i in range(8)]
+@pytest.mark.parametrize("engine", ["grid", "finufft"])
+def test_threads_with_different_trajectories_do_not_disturb_each_other(engine):
+    operators = [nl.NUFFT(k + 0.01 * i, (8, 7), engine=engine) for i in range(8)]
     want = [F(x) for F in operators]
     with ThreadPoolExecutor(8) as pool:
         jobs = [(i, pool.submit(operators[i], x)) for _ in range(40) for i in range(8)]
@@ -417,7 +418,7 @@ def test_threads_with_different_trajectories_do_not_disturb_each_other():
             np.testing.assert_array_equal(job.result(), want[i])
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_an_empty_batch_and_a_strided_image(engine):
     F = nl.NUFFT(k, (8, 7), engine=engine, eps=1e-12)
     assert F(x[:0]).shape == (0, 4, 5)
@@ -442,7 +443,7 @@ def test_torch_memory_is_used_as_it_is(monkeypatch):
         return true_execute(self, points, data, out, adjoint=adjoint)
 
     monkeypatch.setattr(finufft_engine.SharedPlan, "execute", execute)
-    F = nl.NUFFT(torch.asarray(k), (8, 7))
+    F = nl.NUFFT(torch.asarray(k), (8, 7), engine="finufft")
     image = torch.asarray(x)
     data = F(image)
     assert seen == [(image.data_ptr(), data.data_ptr())]
@@ -476,7 +477,7 @@ def test_repr_is_short():
     )
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda A: pickle.loads(pickle.dumps(A))])
 def test_operators_can_be_copied_and_pickled(engine, duplicate):
     F = nl.NUFFT(k, (8, 7), norm="ortho", engine=engine)
@@ -495,10 +496,11 @@ def test_operators_can_be_copied_and_pickled(engine, duplicate):
 def test_wide_kernels_need_double_precision_from_finufft():
     single = mri.radial_trajectory(12, 20)
     with pytest.raises(ValueError, match="at most 8 wide"):
-        mri.pipe_menon(nl.NUFFT(single, (32, 32)), width=9)
+        mri.pipe_menon(nl.NUFFT(single, (32, 32), engine="finufft"), width=9)
     for settings in (
-        {"F": nl.NUFFT(single, (32, 32)), "width": 8},
+        {"F": nl.NUFFT(single, (32, 32), engine="finufft"), "width": 8},
         {"F": nl.NUFFT(single, (32, 32), engine="direct"), "width": 9},
-        {"F": nl.NUFFT(single.astype(float), (32, 32)), "width": 9},
+        {"F": nl.NUFFT(single, (32, 32), engine="grid"), "width": 9},
+        {"F": nl.NUFFT(single.astype(float), (32, 32), engine="finufft"), "width": 9},
     ):
         assert mri.pipe_menon(settings.pop("F"), **settings).min() > 0

@@ -18,7 +18,8 @@ from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
 from nufftlib.nufft.engines.grid import loops
 from nufftlib.nufft.engines.grid.kernel import best_kernel
 from nufftlib.nufft.engines.grid.layout import Layout, layout
-from nufftlib.nufft.engines.grid.parallel import Range, run, split, threads
+from nufftlib.nufft.engines.grid.parallel import Range, run, split, workers
+from nufftlib.nufft.engines.grid.vectors import whole_chunks
 from nufftlib.nufft.engines.host import as_numpy, from_numpy
 
 COILS = 8
@@ -132,10 +133,11 @@ def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
     """Return the tables for grids of `reals` numbers in each cell."""
     missing = 3 - len(layout.shape)
     sizes = (1,) * missing + layout.sizes
-    covered = -(-loops.run_length(layout.kernel.width, reals) // reals)
+    covered = -(-whole_chunks(layout.kernel.width * reals) // reals)
     width = layout.kernel.width
     extent = (sizes[0], sizes[1], sizes[2] + covered - 1)
     row = extent[2] * reals
+    padding = [(0, 0)] * 3 + [(0, whole_chunks(width) - width)]
     places = (np.zeros(1, np.int64),) * missing + layout.places
     sources = []
     for axis in (0, 1):
@@ -146,7 +148,7 @@ def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
         extent=extent,
         plane_at=(np.arange(sizes[0] + width, dtype=np.uint64) % sizes[0]) * extent[1] * row,
         row_at=(np.arange(sizes[1] + width, dtype=np.uint64) % sizes[1]) * row,
-        polynomials=layout.polynomials.astype(dtype),
+        polynomials=np.pad(layout.polynomials, padding).astype(dtype),
         factors=tuple(f.astype(dtype) for f in (np.ones(1),) * missing + layout.factors),
         places=places,
         sources=(sources[0], sources[1]),
@@ -212,12 +214,12 @@ class Grid:
         complex_cells = period.view(np.result_type(self.cells.dtype, np.complex64))
         grid = complex_cells.reshape(*self.layout.sizes, -1, copy=False)
         function: Any = scipy.fft.ifft if inverse else scipy.fft.fft
-        norm = "forward" if inverse else "backward"
+        norm, count = "forward" if inverse else "backward", workers(8 * self.cells.size)
         axes = range(len(self.layout.sizes))
         for axis in axes if inverse else reversed(axes):
             for rows in product(*(self.layout.filled(a) for a in range(axis))):
                 part = grid[rows]
-                done = function(part, axis=axis, norm=norm, overwrite_x=True, workers=threads())
+                done = function(part, axis=axis, norm=norm, overwrite_x=True, workers=count)
                 if not np.may_share_memory(done, part):  # another backend of scipy.fft
                     part[...] = done
 

@@ -45,7 +45,7 @@ class Layout:
     def factors(self) -> tuple[Any, ...]:
         r"""For each axis, the deconvolution :math:`1/\hat\varphi` of each voxel."""
         return tuple(
-            1.0 / self.kernel.transform((np.arange(N) - N // 2) / n)
+            np.ones(1) if N == 1 else 1.0 / self.kernel.transform((np.arange(N) - N // 2) / n)
             for N, n in zip(self.shape, self.sizes, strict=True)
         )
 
@@ -53,10 +53,15 @@ class Layout:
     def polynomials(self) -> Any:
         """The kernel's, shape (d, 3, degree + 1, width), derivatives by the trajectory.
 
-        Those by the position on the grid, in cells, times the size of the grid.
+        Those by the position on the grid, in cells, times the size of the grid. Along an axis
+        of one voxel nothing varies: its one cell is covered ``width`` times, in equal parts.
         """
         scale = np.asarray(self.sizes)[:, None] ** np.arange(3.0)
-        return scale[:, :, None, None] * self.kernel.coefficients
+        polynomials = scale[:, :, None, None] * self.kernel.coefficients
+        constant = np.zeros_like(self.kernel.coefficients)
+        constant[0, 0, :] = 1.0 / self.kernel.width
+        polynomials[np.asarray(self.shape) == 1] = constant
+        return polynomials
 
     @property
     def cells(self) -> int:
@@ -75,8 +80,7 @@ class Layout:
 def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
-    return Layout(
-        shape,
-        tuple(fast_size(math.ceil(kernel.oversampling * N), real=False) for N in shape),
-        kernel,
+    sizes = (
+        1 if N == 1 else fast_size(math.ceil(kernel.oversampling * N), real=False) for N in shape
     )
+    return Layout(shape, tuple(sizes), kernel)

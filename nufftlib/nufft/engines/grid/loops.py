@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numba import njit, uint64
 
-from nufftlib.nufft.engines.grid.vectors import LANES, ORDERS, add_rows, read_rows
+from nufftlib.nufft.engines.grid.vectors import ORDERS, add_rows, evaluate, read_rows, whole_chunks
 
 AHEAD = 64
 """Points whose data are read at once: they lie anywhere, and so the processor waits for all
@@ -78,16 +78,6 @@ def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begi
 
 
 @njit(inline="always")
-def evaluate(polynomials: Any, x: Any, degree: Any, width: Any, out: Any) -> None:
-    """``out[l] = sum_p polynomials[p, l] x^p``, by Horner's rule."""
-    for cell in range(width):
-        value = polynomials[degree, cell]
-        for p in range(1, degree + 1):
-            value = value * x + polynomials[degree - p, cell]
-        out[cell] = value
-
-
-@njit(inline="always")
 def find(
     at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
 ) -> None:
@@ -102,11 +92,6 @@ def find(
             if ndim >= 2:
                 row += row_at[start[ndim - 2] + b]
             at[a * rows + b] = row
-
-
-def run_length(width: int, reals: int) -> int:
-    """Return how many reals of a row are read for a point: whole vectors of the processor."""
-    return -(-width * reals // LANES) * LANES
 
 
 @cache
@@ -128,7 +113,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
-    run = run_length(width, reals)
+    run = whole_chunks(width * reals)
+    padded = whole_chunks(width)
     first = mode != "values"
     second = mode == "curvature"
     orders = 1 + first + second
@@ -138,7 +124,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
     ):
         zero = grid.dtype.type(0)
-        w = np.ones((3, ORDERS, width), grid.dtype)  # axis, order of the derivative, cell
+        w = np.ones((3, ORDERS, padded), grid.dtype)  # axis, order of the derivative, cell
         t = np.empty((6, run), grid.dtype)
         s = np.empty((10, reals), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
@@ -146,11 +132,11 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
             j = order[i]
             for axis in range(ndim):
                 x = offsets[i, axis]
-                evaluate(polynomials[axis, 0], x, degree, width, w[3 - ndim + axis, 0])
+                evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
                 if first:
-                    evaluate(polynomials[axis, 1], x, degree, width, w[3 - ndim + axis, 1])
+                    evaluate(w, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
                 if second:
-                    evaluate(polynomials[axis, 2], x, degree, width, w[3 - ndim + axis, 2])
+                    evaluate(w, polynomials[axis, 2], x, 3 - ndim + axis, 2, degree, width)
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
             read_rows(t, grid, at, w, planes, rows, width, run, orders)
             # s: value; d by the last axis, the one before, the first; then
@@ -219,13 +205,14 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
-    run = run_length(width, reals)
+    run = whole_chunks(width * reals)
+    padded = whole_chunks(width)
 
     @njit(**SETTINGS)
     def spread(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
     ):
-        w = np.ones((3, ORDERS, width), grid.dtype)
+        w = np.ones((3, ORDERS, padded), grid.dtype)
         t = np.zeros((2, run), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
         y = np.empty((AHEAD, reals), grid.dtype)
@@ -238,12 +225,11 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
             j = order[i]
             for axis in range(ndim):
                 x = offsets[i, axis]
-                evaluate(polynomials[axis, 0], x, degree, width, w[3 - ndim + axis, 0])
+                evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
                 if directed:
-                    out = w[3 - ndim + axis, 1]
-                    evaluate(polynomials[axis, 1], x, degree, width, out)
+                    evaluate(w, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
                     for cell in range(width):
-                        out[cell] *= direction[j, axis]
+                        w[3 - ndim + axis, 1, cell] *= direction[j, axis]
             for b in range(width):
                 for c in range(reals):
                     t[0, b * reals + c] = w[2, 0, b] * y[n, c]

@@ -17,7 +17,7 @@ import numba
 
 Range = tuple[int, int]
 
-LITTLE = 2**16
+LITTLE = 2**20
 """Operations under which a second thread costs more than it brings."""
 
 
@@ -66,6 +66,11 @@ def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> N
         waiting.clear()
         for helper in helpers:
             helper.result()
+
+
+def workers(operations: int) -> int:
+    """Return on how many threads to do so many operations."""
+    return 1 if operations < LITTLE else threads()
 
 
 def split(size: int, operations: int) -> Iterator[Range]:

@@ -51,7 +51,10 @@ class Rows:
 
     def number(self, data: Any, index: Any) -> Any:
         """Load one number, copied to all lanes."""
-        value = self.builder.load(self.builder.gep(data, [index]))
+        return self.spread(self.builder.load(self.builder.gep(data, [index])))
+
+    def spread(self, value: Any) -> Any:
+        """Copy a number to all lanes."""
         undefined = ir.Constant(self.chunk, ir.Undefined)
         single = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
@@ -89,14 +92,46 @@ class Rows:
             yield self.builder.mul(loop.index, self.size)
 
     def weight(self, weights: Any, width: int, axis: int, order: int, cell: Any) -> Any:
-        """Load ``weights[axis, order, cell]`` of an array of shape (3, ORDERS, width)."""
-        first = self.constant(width * (ORDERS * axis + order))
+        """Load ``weights[axis, order, cell]``."""
+        first = self.constant(whole_chunks(width) * (ORDERS * axis + order))
         return self.number(weights, self.builder.add(first, cell))
 
     def start(self, offsets: Any, plane: Any, rows: int, row: int) -> Any:
         """Load the offset of a row."""
         index = self.builder.add(self.builder.mul(plane, self.constant(rows)), self.constant(row))
         return self.builder.load(self.builder.gep(offsets, [index]))
+
+
+def whole_chunks(size: int) -> int:
+    """Return the next multiple of `LANES`."""
+    return -(-size // LANES) * LANES
+
+
+@emitted  # type: ignore[untyped-decorator]
+def evaluate(
+    _: Any, w: Any, polynomials: Any, x: Any, row: Any, order: Any, degree: Any, width: Any
+) -> Any:
+    """``w[row, order, l] = sum_p polynomials[p, l] x^p``, by Horner's rule.
+
+    `polynomials` has the shape (degree + 1, `whole_chunks` of the width), contiguous.
+    """
+    ORDER, top, cells = order.literal_value, degree.literal_value, whole_chunks(width.literal_value)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        r = Rows(context, builder, w)
+        to, source = map(r.data, signature.args[:2], arguments[:2])
+        first = builder.mul(arguments[3], r.constant(ORDERS * cells))
+        argument = r.spread(arguments[2])
+        for cell in range(0, cells, LANES):
+            value = r.load(r.at(source, r.constant(top * cells + cell)))
+            for p in reversed(range(top)):
+                value = r.add_product(
+                    r.load(r.at(source, r.constant(p * cells + cell))), argument, value
+                )
+            r.store(value, r.at(to, builder.add(first, r.constant(ORDER * cells + cell))))
+        return context.get_dummy_value()
+
+    return types.void(w, polynomials, w.dtype, types.intp, order, degree, width), emit
 
 
 @emitted  # type: ignore[untyped-decorator]
