@@ -182,6 +182,12 @@ def jacobian_of_nufft(m):
     return J, m.real(3, 4, 2)
 
 
+def jacobian_on_the_grid(m):
+    F, x = nufft((6, 5), (3, 4), (2,), "ortho", "grid")(m)
+    _, J = F.linearize(x, wrt="trajectory")
+    return J, m.real(3, 4, 2)
+
+
 def hessian_of_nufft(m):
     J, k = jacobian_of_nufft(m)
     return J.hessian(m.complex(2, 3, 4)), k
@@ -279,6 +285,8 @@ CASES = [
             ((4, 5, 3), (4, 2), (2,), "ortho", True),
             ((3, 2, 1), (5,), (), None, False),
         ]
+        # Nothing varies with one voxel: differences of finufft would be its rounding alone.
+        if (engine, shape) != ("finufft", (1,))
     ),
     Case(
         "gram in chunks",
@@ -360,6 +368,7 @@ CASES = [
         lambda m: (small_nufft(m).derivative("trajectory", m.real(3, 4, 2)), m.complex(2, 5, 6)),
     ),
     Case("jacobian of a nufft", jacobian_of_nufft),
+    Case("jacobian of a nufft on the grid", jacobian_on_the_grid, host=True),
     Case("hessian of a nufft", hessian_of_nufft),
     Case(
         "jacobian of a diagonal",

@@ -138,7 +138,7 @@ def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
     extent = (sizes[0], sizes[1], sizes[2] + covered - 1)
     row = extent[2] * reals
     padding = [(0, 0)] * 3 + [(0, whole_chunks(width) - width)]
-    places = (np.zeros(1, np.int64),) * missing + layout.places
+    places = tuple(p.astype(np.uint64) for p in (np.zeros(1),) * missing + layout.places)
     sources = []
     for axis in (0, 1):
         source = np.full(sizes[axis], -1)

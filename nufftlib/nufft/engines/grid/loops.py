@@ -258,12 +258,13 @@ def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-
         if p < 0 or q < 0:
             continue
         outer = factors[0][p] * factors[1][q]
-        for m in range(len(columns)):
-            factor = outer * factors[2][m]
-            for coil in range(coils):
+        cells = grid[plane, line]
+        for coil in range(coils):
+            voxels = image[coil, p, q]
+            for m in range(len(columns)):
+                factor = outer * factors[2][m]
                 for part in range(parts):
-                    value = factor * image[coil, p, q, m, part]
-                    grid[plane, line, columns[m], coil * parts + part] = value
+                    cells[columns[m], coil * parts + part] = factor * voxels[m, part]
 
 
 @njit(**SETTINGS)
@@ -276,12 +277,13 @@ def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-un
     for row in range(begin, end):
         p, q = row // image.shape[2], row % image.shape[2]
         outer = factors[0][p] * factors[1][q]
-        for m in range(len(columns)):
-            factor = outer * factors[2][m]
-            for coil in range(coils):
+        cells = grid[rows[0][p], rows[1][q]]
+        for coil in range(coils):
+            voxels = image[coil, p, q]
+            for m in range(len(columns)):
+                factor = outer * factors[2][m]
                 for part in range(parts):
-                    value = grid[rows[0][p], rows[1][q], columns[m], coil * parts + part]
-                    image[coil, p, q, m, part] = factor * value
+                    voxels[m, part] = factor * cells[columns[m], coil * parts + part]
 
 
 @njit(**SETTINGS)

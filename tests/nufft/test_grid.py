@@ -1,0 +1,308 @@
+"""Our own engine: its error model, its grids, and that nothing depends on the threads."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import scipy.fft
+
+import nufftlib as nl
+from nufftlib.nufft.engines.direct import DirectEngine
+from nufftlib.nufft.engines.grid import cpu, parallel
+from nufftlib.nufft.engines.grid.kernel import (
+    best_kernel,
+    choose_kernel,
+    demand,
+    kaiser_bessel,
+)
+from nufftlib.nufft.engines.grid.layout import layout
+
+rng = np.random.default_rng(3)
+
+SINGLE = [(eps, "float32") for eps in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)]
+DOUBLE = [(eps, "float64") for eps in (1e-2, 1e-4, 1e-6, 1e-9, 1e-12)]
+
+
+def noise(*shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def distance(got, want):
+    return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+
+def points(kind, count, sizes):
+    """Trajectories where an engine may go wrong."""
+    d = len(sizes)
+    if kind == "anywhere":
+        return rng.uniform(-1.5, 1.5, (count, d))
+    if kind == "on the edge of the period":
+        k = rng.uniform(-0.5, 0.5, (count, d))
+        some = np.arange(0, count, 2)
+        k[some, some // 2 % d] = rng.choice([-0.5, 0.5, -1.5], len(some))
+        return k
+    # On cells of the oversampled grid, where the kernel's support begins and ends.
+    k = rng.integers(-100, 100, (count, d)) / np.asarray(sizes)
+    return k + rng.integers(0, 2, (count, 1)) / (2.0 * np.asarray(sizes))
+
+
+# --- the error model --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["anywhere", "on the edge of the period", "on the grid"])
+@pytest.mark.parametrize("shape", [(64,), (31,), (20, 23), (12, 11, 10)], ids=str)
+@pytest.mark.parametrize(("eps", "dtype"), SINGLE + DOUBLE)
+def test_values_are_accurate_to_eps_and_derivatives_to_four(eps, dtype, shape, kind):
+    d = len(shape)
+    sizes = layout(shape, eps, dtype == "float32").sizes
+    k = points(kind, 150, sizes).astype(dtype)
+    k[7] = k[8]
+    x = noise(2, *shape).astype("complex64" if dtype == "float32" else "complex128")
+    F = nl.NUFFT(k, shape, engine="grid", eps=eps)
+    D = nl.NUFFT(k.astype(float), shape, engine="direct")
+    exact = x.astype(complex)
+    y, J = F.linearize(x, wrt="trajectory")
+    want, K = D.linearize(exact, wrt="trajectory")
+    assert distance(y, want) <= eps
+    assert distance(F(x), want) <= eps
+    assert distance(F.H(y), D.H(y.astype(complex))) <= eps
+    for axis in range(d):
+        along = np.zeros_like(k)
+        along[:, axis] = 1.0
+        assert distance(J(along), K(along.astype(float))) <= 4 * eps
+    dk = rng.standard_normal(k.shape).astype(dtype)
+    got = F.derivative("trajectory", dk).adjoint(y)
+    assert distance(got, D.derivative("trajectory", dk.astype(float)).adjoint(want)) <= 5 * eps
+
+
+def test_coincident_points_have_one_value_and_add_up():
+    k = np.full((5, 2), 0.123)
+    x = noise(9, 8)
+    F, D = (nl.NUFFT(k, (9, 8), engine=e, eps=1e-9) for e in ("grid", "direct"))
+    y = F(x)
+    assert np.all(y == y[0])
+    assert distance(F.H(np.ones(5) + 0j), 5 * D.replace(trajectory=k[:1]).H(np.ones(1) + 0j)) < 1e-9
+    assert abs(y[0] - D(x)[0]) <= 1e-9 * np.linalg.norm(x)
+
+
+@pytest.mark.parametrize("width", [3, 6, 11])
+def test_the_computed_error_is_the_measured_one(width):
+    """What decides the width is no estimate: a white image in one dimension has it."""
+    kernel = best_kernel(width, 1.5)
+    n, N = 600, 400
+    grid = cpu.Grid(cpu.Layout((N,), (n,), kernel), np.dtype("f8"), 1)
+    k = rng.uniform(-0.5, 0.5, (4000, 1))
+    x = noise(30, N)
+    prepared = cpu.GridPoints((np.ascontiguousarray(k[:, 0]),))
+    exact = DirectEngine(np, (N,), np.dtype("f8"), 0.0, 2**30)
+    q = exact.prepare(k)
+    values, derivatives, want, slopes = [], [], [], []
+    for image in x:
+        y, D = np.empty((1, len(k), 2)), np.empty((len(k), 1, 2))
+        grid.pad(cpu.real_parts(image[None]))
+        grid.transform(inverse=False)
+        grid.wrap()
+        grid.read("linearize", prepared, y, D)
+        values.append(cpu.complex_of(y)[0])
+        derivatives.append(cpu.complex_of(D)[:, 0])
+        spectrum = exact.spectrum(image[None])
+        want.append(spectrum.values(q)[0])
+        slopes.append(spectrum.jvp(q, np.ones_like(k))[0])
+    value, derivative, _ = kernel.errors()
+    # The worst position in a cell, computed, against all of them, measured.
+    assert 0.3 * value < distance(np.stack(values), np.stack(want)) < 1.1 * value
+    assert 0.3 * derivative < distance(np.stack(derivatives), np.stack(slopes)) < 1.1 * derivative
+
+
+def test_the_kernel_and_its_derivatives():
+    t = np.linspace(-2.95, 2.95, 200)
+    _, first, second = kaiser_bessel(t, 6, 12.0)
+    h = 1e-4
+    up, down = kaiser_bessel(t + h, 6, 12.0), kaiser_bessel(t - h, 6, 12.0)
+    np.testing.assert_allclose(first, (up[0] - down[0]) / (2 * h), atol=1e-7)
+    np.testing.assert_allclose(second, (up[1] - down[1]) / (2 * h), atol=1e-7)
+    assert kaiser_bessel(np.zeros(1), 6, 12.0)[0] == pytest.approx(1.0)
+    edge = kaiser_bessel(np.asarray([-3.0, 3.0]), 6, 12.0)
+    assert np.all(np.isfinite(edge))  # the exponential of a semicircle has no slope there
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_a_finer_accuracy_takes_a_kernel_that_has_it(ndim):
+    for eps in (1e-1, 1e-3, 1e-6, 1e-9, 1e-12):
+        kernel = choose_kernel(eps, ndim, False)
+        assert np.sqrt(ndim) * demand(kernel.errors()) <= eps
+    best = choose_kernel(1e-14, ndim, False)  # nothing reaches it
+    assert best.width >= 15
+    assert best.oversampling == 2.0
+
+
+# --- the grid ---------------------------------------------------------------------------
+
+
+@contextmanager
+def on_threads(count, monkeypatch):
+    """Run on so many threads, however little there is to do."""
+    with monkeypatch.context() as patch, ThreadPoolExecutor(max(count - 1, 1)) as threads:
+        patch.setattr(parallel, "LITTLE", 0)
+        patch.setattr(parallel, "threads", lambda: count)
+        patch.setattr(parallel, "pool", lambda: threads)
+        yield
+
+
+@pytest.mark.parametrize("shape", [(500,), (40, 37), (20, 18, 16)], ids=str)
+def test_the_result_is_the_same_on_any_number_of_threads(monkeypatch, shape):
+    d = len(shape)
+    k = rng.uniform(-0.5, 0.5, (3000, d))
+    k[:1000] *= 0.05  # many in one place
+    x, y, dk = noise(3, *shape), noise(3, 3000), rng.standard_normal(k.shape)
+    results = []
+    for count in (1, 2, 5, 16):
+        with on_threads(count, monkeypatch):
+            F = nl.NUFFT(k, shape, engine="grid", eps=1e-5)
+            value, J = F.linearize(x, wrt="trajectory")
+            results.append(
+                [
+                    value,
+                    F.H(y),
+                    F.vjp("trajectory", x, y),
+                    F.derivative("trajectory", dk).adjoint(y),
+                    J(dk),
+                    J.adjoint(y),
+                    J.hessian(y).blocks,
+                ]
+            )
+            again = F.H(y)
+            assert np.array_equal(again, F.H(y))
+    for result in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+@pytest.mark.parametrize("size", [4, 24, 100, 360])
+@pytest.mark.parametrize("width", [2, 7, 16])
+@pytest.mark.parametrize("spread", ["uniform", "one place", "two places"])
+def test_slabs_of_one_colour_touch_no_common_cell(size, width, spread):
+    starts = {
+        "uniform": rng.integers(0, size, 2000),
+        "one place": np.full(2000, size // 2),
+        "two places": rng.choice([0, size - 1], 2000),
+    }[spread]
+    starts.sort()
+    height = 8
+    rows = -(-size // height)
+    ends = np.searchsorted(starts, height * np.arange(1, rows + 1))
+    colours = cpu.cut(ends, height, size, width)
+    seen = sorted(slab for slabs in colours for slab in slabs)
+    assert [begin for begin, _ in seen] == [0, *(end for _, end in seen[:-1])]
+    assert seen[-1][1] == 2000
+    for slabs in colours:
+        cells = [
+            {int(s + c) % size for s in starts[begin:end] for c in range(width)}
+            for begin, end in slabs
+        ]
+        assert sum(map(len, cells)) == len(set().union(*cells))
+
+
+def test_a_large_grid_is_cut_into_many_slabs():
+    first, second = cpu.cut(np.arange(1, 46) * 100, 8, 360, 7)
+    assert len(first) == len(second) >= 8
+
+
+def test_an_image_that_stays_fixed_is_transformed_once(monkeypatch):
+    calls = []
+    true_fft = scipy.fft.fft
+
+    def fft(*args, **kwargs):
+        calls.append(1)
+        return true_fft(*args, **kwargs)
+
+    monkeypatch.setattr(scipy.fft, "fft", fft)
+    k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 16, 15)
+    F = nl.NUFFT(k, (16, 15), engine="grid")
+    F.linearize(x, wrt="trajectory")
+    one = len(calls)
+    fixed = F.as_map("trajectory", x)
+    for shift in (0.0, 0.1, 0.2):
+        y, J = fixed.linearize(k + shift)
+        J.adjoint(y)
+        J.hessian(y)
+    assert len(calls) == 2 * one
+
+
+def test_what_does_not_fit_the_memory_limit_is_transformed_again():
+    k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(20, 16, 15)
+    F = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9)
+    small = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9, memory_limit=60_000)
+    assert small._engine.spectrum(x).kept is None
+    assert len(F._engine.spectrum(x).kept) == 3  # blocks of at most 8 coils
+    y = F(x)
+    for a, b in [
+        (small(x), y),
+        (small.H(y), F.H(y)),
+        (small.vjp("trajectory", x, y), F.vjp("trajectory", x, y)),
+        (small.linearize(x, wrt="trajectory")[1](k), F.linearize(x, wrt="trajectory")[1](k)),
+    ]:
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_an_fft_of_the_users_choice(monkeypatch):
+    """scipy.fft lets its backend be replaced, and another one may not work in place."""
+    used = []
+
+    class Backend:
+        __ua_domain__ = "numpy.scipy.fft"
+
+        @staticmethod
+        def __ua_function__(method, args, kwargs):
+            used.append(method.__name__)
+            x, axis, norm = args[0], kwargs["axis"], kwargs["norm"]
+            return getattr(np.fft, method.__name__)(x, axis=axis, norm=norm)
+
+    F = nl.NUFFT(rng.uniform(-0.5, 0.5, (50, 2)), (16, 15), engine="grid", eps=1e-9)
+    x = noise(2, 16, 15)
+    y = F(x)
+    back = F.H(y)
+    with scipy.fft.set_backend(Backend):
+        np.testing.assert_allclose(F(x), y, rtol=1e-10)
+        np.testing.assert_allclose(F.H(y), back, rtol=1e-10)
+    assert set(used) == {"fft", "ifft"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_it_works_in_a_fork_of_a_process_that_has_used_it():
+    code = """
+import os, sys
+import numpy as np
+import nufftlib as nl
+from nufftlib.nufft.engines.grid import parallel
+parallel.LITTLE = 0
+parallel.threads = lambda: 3
+F = nl.NUFFT(np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 2)), (64, 64), engine="grid")
+x = np.ones((2, 64, 64), complex)
+want = F.H(F(x))
+child = os.fork()
+if not child:
+    os._exit(0 if np.array_equal(F.H(F(x)), want) else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False)
+    assert done.returncode == 0
+
+
+def test_an_error_on_another_thread_reaches_the_caller(monkeypatch):
+    def loop(begin, end):
+        raise ZeroDivisionError
+
+    with on_threads(4, monkeypatch), pytest.raises(ZeroDivisionError):
+        parallel.run(loop, [(i, i + 1) for i in range(8)])
+
+
+def test_auto_takes_finufft_for_long_lines_only():
+    def engine(shape):
+        return type(nl.NUFFT(np.zeros((3, len(shape))), shape)._engine).__name__
+
+    assert engine((100_000,)) == "FinufftEngine"
+    assert engine((1000,)) == engine((512, 512)) == engine((8, 8, 8)) == "GridEngine"
