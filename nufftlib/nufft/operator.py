@@ -533,6 +533,10 @@ def choose_engine(
         from nufftlib.nufft.engines.grid.cpu import GridEngine
 
         return GridEngine
+    if name == "grid" and on_cuda:
+        from nufftlib.nufft.engines.grid.cuda import CudaGridEngine
+
+        return CudaGridEngine
     if name == "finufft" and device == DEVICE_CPU:
         from nufftlib.nufft.engines.finufft import FinufftEngine
 
@@ -542,7 +546,7 @@ def choose_engine(
 
         return CufinufftEngine
     wanted = {
-        "grid": "CPU arrays",
+        "grid": "CPU or CuPy arrays",
         "finufft": "CPU arrays",
         "cufinufft": "CuPy arrays",
     }
