@@ -25,6 +25,9 @@ from nufftlib.nufft.engines.host import as_numpy, from_numpy
 COILS = 8
 """Coils in one cell of a grid: more take one grid after the other."""
 
+PASSING = 2**26
+"""Bytes of a grid, beyond one coil, that is used once: what finufft takes for its two threads."""
+
 BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
 """Cells of a bin; points are worked off bin by bin, so that they find the grid in the cache."""
 
@@ -304,7 +307,7 @@ class GridEngine(Engine):
         images = real_parts(x)
         spectrum = GridSpectrum(self, images)
         if images.shape[0] * self._grid_bytes(images.dtype) <= self.memory_limit:
-            return GridSpectrum(self, images, tuple(spectrum.blocks()))
+            return GridSpectrum(self, images, tuple(spectrum.blocks(self.memory_limit)))
         return spectrum
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
@@ -323,9 +326,9 @@ class GridEngine(Engine):
         """The grid for this shape and accuracy."""
         return layout(self.shape, self.eps, self.dtype == self.xp.float32)
 
-    def blocks(self, coils: int, real: np.dtype[Any]) -> Iterator[slice]:
-        """Cut a batch into blocks of coils that share a grid, all of nearly one size."""
-        fit = self.memory_limit // self._grid_bytes(real)
+    def blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
+        """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
+        fit = min(limit, self.memory_limit) // self._grid_bytes(real)
         count = -(-coils // max(1, min(COILS, fit)))
         for block in range(count):
             yield slice(coils * block // count, coils * (block + 1) // count)
@@ -336,7 +339,7 @@ class GridEngine(Engine):
     def _spread(self, points: Points, y: Array, dk: Any) -> Array:
         data = real_parts(y)
         image = np.empty((data.shape[0], *self.shape, 2), data.dtype)
-        for block in self.blocks(data.shape[0], data.dtype):
+        for block in self.blocks(data.shape[0], data.dtype, PASSING):
             grid = Grid(self.layout, data.dtype, block.stop - block.start)
             grid.spread(points, data[block], dk)
             grid.fold()
@@ -363,13 +366,13 @@ class GridSpectrum:
     images: Any
     kept: tuple[tuple[slice, Grid], ...] | None = None
 
-    def blocks(self) -> Iterator[tuple[slice, Grid]]:
-        """Yield a slice of the batch and its grid."""
+    def blocks(self, limit: int = PASSING) -> Iterator[tuple[slice, Grid]]:
+        """Yield a slice of the batch and its grid, made with `limit` bytes if none is kept."""
         if self.kept is not None:
             yield from self.kept
             return
         dtype = self.images.dtype
-        for block in self.engine.blocks(self.images.shape[0], dtype):
+        for block in self.engine.blocks(self.images.shape[0], dtype, limit):
             grid = Grid(self.engine.layout, dtype, block.stop - block.start)
             grid.pad(self.images[block])
             grid.transform(inverse=False)

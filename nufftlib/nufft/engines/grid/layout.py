@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.fourier import fast_size
-from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel
+from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand
+
+SMALL = 64
+"""Voxels of an axis up to which the edge of the band is looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,18 @@ class Layout:
 def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
-    sizes = (
-        1 if N == 1 else fast_size(math.ceil(kernel.oversampling * N), real=False) for N in shape
-    )
-    return Layout(shape, tuple(sizes), kernel)
+    return Layout(shape, tuple(cells(N, kernel) for N in shape), kernel)
+
+
+def cells(voxels: int, kernel: Kernel) -> int:
+    """Return the cells of the grid along an axis of so many voxels.
+
+    A small image has a larger share of its voxels at the edge of the band, where the error
+    is largest; its grid is enlarged until they have no more of it than the kernel's band.
+    """
+    if voxels == 1:
+        return 1
+    size = fast_size(math.ceil(kernel.oversampling * voxels), real=False)
+    while voxels <= SMALL and demand(kernel.errors(voxels, size)) > demand(kernel.errors()):
+        size = fast_size(size + 1, real=False)
+    return size
