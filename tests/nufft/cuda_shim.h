@@ -2,8 +2,9 @@
 //
 // The threads of a block are fibers of one system thread, switched where they wait for each other;
 // blocks run on several system threads at once, so that a sum that lacks its atomic loses
-// terms. Fibers run in an order that turns around at every wait, so that a wait that is
-// missing shows. What it cannot show: a missing wait between two updates of one number.
+// terms. Warps, and the lanes of a warp, run in an order that turns around at every wait and as
+// far as the next one, so that a wait that is missing shows. What does not show: a missing
+// wait between two updates of one number, and reads beyond an array that nobody uses.
 
 #pragma once
 #include <atomic>
@@ -86,6 +87,27 @@ __attribute__((noinline)) inline void resume(int thread) {
     setcontext(&fiber.context);
 }
 
+inline int count(int first, int threads, State state) {
+    int sum = 0;
+    for (int t = first; t < first + threads; ++t) sum += block->fibers[t].state == state;
+    return sum;
+}
+
+// Run the lanes from wait to wait, in turns from the first and from the last.
+inline bool run_warp(int first) {
+    bool ran = false;
+    for (int turn = 0; count(first, LANES, READY) > 0; ++turn) {
+        for (int i = 0; i < LANES; ++i) {
+            const int t = first + (turn % 2 ? LANES - 1 - i : i);
+            if (block->fibers[t].state == READY) resume(t);
+        }
+        ran = true;
+        if (count(first, LANES, AT_WARP) == LANES)
+            for (int t = first; t < first + LANES; ++t) block->fibers[t].state = READY;
+    }
+    return ran;
+}
+
 inline void run_block(int threads) {
     for (int t = 0; t < threads; ++t) {
         Fiber &fiber = block->fibers[t];
@@ -98,25 +120,13 @@ inline void run_block(int threads) {
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, start, 0);
     }
+    // A warp goes as far as it can before the next one starts.
     for (int round = 0;; ++round) {
         bool ran = false;
-        for (int i = 0; i < threads; ++i) {
-            const int t = round % 2 ? threads - 1 - i : i;
-            if (block->fibers[t].state == READY) resume(t), ran = true;
-        }
-        int done = 0, at_block = 0;
-        for (int warp = 0; warp < threads; warp += LANES) {
-            int at_warp = 0;
-            for (int t = warp; t < warp + LANES; ++t) {
-                at_warp += block->fibers[t].state == AT_WARP;
-                at_block += block->fibers[t].state == AT_BLOCK;
-                done += block->fibers[t].state == DONE;
-            }
-            if (at_warp == LANES)
-                for (int t = warp; t < warp + LANES; ++t) block->fibers[t].state = READY, ran = true;
-        }
-        if (done == threads) return;
-        if (at_block == threads)
+        for (int w = 0; w < threads; w += LANES)
+            ran |= run_warp(round % 2 ? threads - LANES - w : w);
+        if (count(0, threads, DONE) == threads) return;
+        if (count(0, threads, AT_BLOCK) == threads)
             for (int t = 0; t < threads; ++t) block->fibers[t].state = READY;
         else if (!ran)
             fail("some threads wait for others that do not come");

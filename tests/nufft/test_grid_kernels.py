@@ -146,6 +146,19 @@ def test_the_kernels_compute_the_sums(setting, spreading, library, monkeypatch):
     check_density(grid.image_layout(setting.shape, 4), setting, got)
 
 
+@needs_gxx
+def test_a_point_that_is_not_finite_spoils_its_own_sample(library):
+    """The operator refuses it; a captured step cannot."""
+    setting = SETTINGS["2D, prime"]
+    k, _, x, y, _ = setting.arrays
+    k = k.copy()
+    k[7, 1], k[9, 0] = np.nan, np.inf
+    engine = engine_of(HostCuda(**library), setting, "tiles")
+    points = engine.prepare(k)
+    assert list(np.flatnonzero(np.isnan(engine.forward(points, x)).any(axis=0))) == [7, 9]
+    assert np.isnan(engine.adjoint(points, y)).all()
+
+
 PLANTED = {
     "a voxel in the wrong cell": (
         "voxel - voxels / 2 + cells",
@@ -195,6 +208,12 @@ PLANTED = {
         "    for (Int c0 = 0;",
         "2D, prime",
         "atomics",
+    ),
+    "a batch that does not wait for the one before": (
+        "        __syncthreads(); // the batch before has been used\n",
+        "",
+        "2D",
+        "tiles",
     ),
     "the rest of a bin": (
         "(counts[bin] + CHUNK - 1) / CHUNK",

@@ -46,7 +46,7 @@ SHARED = 48 * 1024
 """Bytes of shared memory that a block has without asking for more."""
 
 L2 = 2**25
-"""Bytes of grids that a large L2 cache keeps; larger ones are read bin by bin."""
+"""Bytes of grids that a large L2 cache keeps; on larger ones points go bin by bin."""
 
 SORT = 2**22
 """Taps that take as long as sorting: five launches of small kernels."""
@@ -399,7 +399,7 @@ class Grid:
             share, blocks = self._shares(points)
             threads = THREADS
             name = f"spread<{self._kind()}, {self.parts}, {share}, {directed}>"
-            where = self._where(points, 0)
+            where = self._where(points, self._order(points))
         self.cuda.launch(name, blocks, threads, *where, data, direction if directed else 0)
 
     @property

@@ -42,11 +42,11 @@ __global__ void fold(const T *__restrict__ trajectory, T *__restrict__ points, I
 
 // The first cell that a point covers along an axis, and where in its cell it lies: the argument
 // of the polynomials. In double precision, in which the product with the size is exact
-// for a point in single precision.
+// for a point in single precision. Of a NaN the cells are any, and the weights NaN.
 template <typename T, int WIDTH> __device__ int locate(T k, int size, T &x) {
     const double left = double(k) * size - 0.5 * WIDTH, whole = ceil(left);
     x = T(2.0 * (whole - left) - 1.0);
-    int first = int(whole);
+    int first = whole == whole ? int(whole) : 0;
     while (first < 0) first += size;
     while (first >= size) first -= size;
     return first;
