@@ -54,7 +54,7 @@ def test_it_computes_the_sums(setting, spreading, monkeypatch):
     direct = DirectEngine(xp, setting.shape, np.dtype("float64"), 1e-14, 2**30)
     check(setting, got, exact_of(direct, setting))
     check_adjoint(setting, got)
-    check_density(grid.image_layout(setting.shape, 4), setting, got)
+    check_density(grid.density_layout(setting.shape, 4), setting, got)
 
 
 @pytest.mark.parametrize("spreading", ["atomics", "tiles", "auto"])

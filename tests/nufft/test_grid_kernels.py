@@ -143,7 +143,7 @@ def test_the_kernels_compute_the_sums(setting, spreading, library, monkeypatch):
     got = run(setting, spreading, monkeypatch, **library)
     check(setting, got, exact_sums(setting))
     check_adjoint(setting, got)
-    check_density(grid.image_layout(setting.shape, 4), setting, got)
+    check_density(grid.density_layout(setting.shape, 4), setting, got)
 
 
 @needs_gxx

@@ -16,8 +16,7 @@ import scipy.fft
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
 from nufftlib.nufft.engines.grid import loops
-from nufftlib.nufft.engines.grid.kernel import best_kernel
-from nufftlib.nufft.engines.grid.layout import Layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
 from nufftlib.nufft.engines.grid.parallel import Range, run, split, workers
 from nufftlib.nufft.engines.grid.vectors import whole_chunks
 from nufftlib.nufft.engines.host import as_numpy, from_numpy
@@ -311,9 +310,9 @@ class GridEngine(Engine):
         return spectrum
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with the kernel of this width for an oversampling of two."""
+        """``C w`` with `density_kernel`, on a grid of the image's own size."""
         data = np.ascontiguousarray(as_numpy(w))[None, :, None]
-        grid = Grid(Layout(self.shape, self.shape, best_kernel(width, 2.0)), data.dtype, 1, 1)
+        grid = Grid(density_layout(self.shape, width), data.dtype, 1, 1)
         grid.spread(points, data, None)
         grid.fold()
         grid.wrap()

@@ -18,8 +18,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian
-from nufftlib.nufft.engines.grid.kernel import best_kernel
-from nufftlib.nufft.engines.grid.layout import Layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
 from nufftlib.nufft.engines.plans import PlanCache
 
 THREADS = 128
@@ -302,12 +301,6 @@ def tables(cuda: Cuda, device: int, layout: Layout, real: np.dtype[Any]) -> Tabl
     )
 
 
-@lru_cache(maxsize=16)
-def image_layout(shape: tuple[int, ...], width: int) -> Layout:
-    """Return a grid of the image's own size, with the kernel for an oversampling of two."""
-    return Layout(shape, shape, best_kernel(width, 2.0))
-
-
 class Grid:
     """The grids of some coils, and what can be done with them.
 
@@ -476,7 +469,7 @@ class CudaGridEngine(Engine):
         assert isinstance(points, CudaPoints)
         cuda, data = self.cuda, self.cuda.contiguous(w)
         cells = cuda.zeros(cuda.device(data), (1, *self.shape), data.dtype)
-        grid = Grid(cuda, image_layout(self.shape, width), cells)
+        grid = Grid(cuda, density_layout(self.shape, width), cells)
         grid.spread(points, data, None, self.spreading)
         out = cuda.empty(cuda.device(data), data.shape, data.dtype)
         grid.interpolate(points, out, None, 0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.fourier import fast_size
-from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand
+from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand, density_kernel
 
 SMALL = 64
 """Voxels of an axis up to which the edge of the band is looked at."""
@@ -84,6 +84,12 @@ def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
     return Layout(shape, tuple(cells(N, kernel) for N in shape), kernel)
+
+
+@lru_cache(maxsize=16)
+def density_layout(shape: tuple[int, ...], width: int) -> Layout:
+    """Return the grid for density weights: the image's own size, not oversampled."""
+    return Layout(shape, shape, density_kernel(width))
 
 
 def cells(voxels: int, kernel: Kernel) -> int:
