@@ -108,9 +108,7 @@ def test_the_computed_error_is_the_measured_one(width):
     values, derivatives, want, slopes = [], [], [], []
     for image in x:
         y, D = np.empty((1, len(k), 2)), np.empty((len(k), 1, 2))
-        grid.pad(cpu.real_parts(image[None]))
-        grid.transform(inverse=False)
-        grid.wrap()
+        grid.transform_of(cpu.real_parts(image[None]))
         grid.read("linearize", prepared, y, D)
         values.append(cpu.complex_of(y)[0])
         derivatives.append(cpu.complex_of(D)[:, 0])

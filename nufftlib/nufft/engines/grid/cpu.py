@@ -225,6 +225,12 @@ class Grid:
                 if not np.may_share_memory(done, part):  # another backend of scipy.fft
                     part[...] = done
 
+    def transform_of(self, image: Any) -> None:
+        """Make the grid the oversampled spectrum of images (coils, ..., 2)."""
+        self.pad(image)
+        self.transform(inverse=False)
+        self.wrap()
+
     def wrap(self) -> None:
         """Copy the first columns behind the last."""
         n, total = self.layout.sizes[-1], self.tables.extent[2]
@@ -304,10 +310,14 @@ class GridEngine(Engine):
     def spectrum(self, x: Array) -> GridSpectrum:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = real_parts(x)
-        spectrum = GridSpectrum(self, images)
-        if images.shape[0] * self._grid_bytes(images.dtype) <= self.memory_limit:
-            return GridSpectrum(self, images, tuple(spectrum.blocks(self.memory_limit)))
-        return spectrum
+        if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
+            return GridSpectrum(self, images)
+        kept = []
+        for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
+            grid = Grid(self.layout, images.dtype, block.stop - block.start)
+            grid.transform_of(images[block])
+            kept.append((block, grid))
+        return GridSpectrum(self, images, tuple(kept))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with `density_kernel`, on a grid of the image's own size."""
@@ -325,7 +335,16 @@ class GridEngine(Engine):
         """The grid for this shape and accuracy."""
         return layout(self.shape, self.eps, self.dtype == self.xp.float32)
 
-    def blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
+    def passing(self, coils: int, real: np.dtype[Any]) -> Iterator[tuple[slice, Grid]]:
+        """Yield blocks of a batch, each with a grid that is free for it until the next."""
+        grid: Grid | None = None
+        for block in self._blocks(coils, real, PASSING):
+            size = block.stop - block.start
+            if grid is None or grid.reals != 2 * size:
+                grid = Grid(self.layout, real, size)
+            yield block, grid
+
+    def _blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
         """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
         fit = min(limit, self.memory_limit) // self._grid_bytes(real)
         count = -(-coils // max(1, min(COILS, fit)))
@@ -338,8 +357,7 @@ class GridEngine(Engine):
     def _spread(self, points: Points, y: Array, dk: Any) -> Array:
         data = real_parts(y)
         image = np.empty((data.shape[0], *self.shape, 2), data.dtype)
-        for block in self.blocks(data.shape[0], data.dtype, PASSING):
-            grid = Grid(self.layout, data.dtype, block.stop - block.start)
+        for block, grid in self.passing(data.shape[0], data.dtype):
             grid.spread(points, data[block], dk)
             grid.fold()
             grid.transform(inverse=True)
@@ -365,17 +383,13 @@ class GridSpectrum:
     images: Any
     kept: tuple[tuple[slice, Grid], ...] | None = None
 
-    def blocks(self, limit: int = PASSING) -> Iterator[tuple[slice, Grid]]:
-        """Yield a slice of the batch and its grid, made with `limit` bytes if none is kept."""
+    def blocks(self) -> Iterator[tuple[slice, Grid]]:
+        """Yield a slice of the batch and its grid, good until the next one."""
         if self.kept is not None:
             yield from self.kept
             return
-        dtype = self.images.dtype
-        for block in self.engine.blocks(self.images.shape[0], dtype, limit):
-            grid = Grid(self.engine.layout, dtype, block.stop - block.start)
-            grid.pad(self.images[block])
-            grid.transform(inverse=False)
-            grid.wrap()
+        for block, grid in self.engine.passing(self.images.shape[0], self.images.dtype):
+            grid.transform_of(self.images[block])
             yield block, grid
 
     def values(self, points: Points) -> Array:
