@@ -45,7 +45,7 @@ CACHE = 2**21
 """Bytes of such grids that SciPy's FFTs work on best: images whose grids are larger go one by
 one, which was measured to be twice as quick as all at once for 256 x 256 in complex64."""
 
-SPREAD = 1.5
+SPREAD = 2.0
 """Kernel width, on each axis, at which a sample costs what a cell of the padded FFTs does."""
 
 
@@ -269,7 +269,7 @@ def toeplitz_pays(F: NUFFT) -> bool:
     """Tell whether 10 applications to one image are quicker as a convolution, set-up included.
 
     A sample is spread over ``width^d`` cells, twice an application, against two FFTs of a
-    grid that is twice the image. `SPREAD` was fitted to times with finufft (see
+    grid that is twice the image. `SPREAD` was fitted to measured times (see
     docs/engines.md). The exact sums are left as they are, and so is what would not keep
     the memory limit.
     """

@@ -257,8 +257,8 @@ def test_auto_takes_the_convolution_where_it_pays():
 
     assert taken(5000, (64, 64), eps=1e-6)
     assert not taken(100, (64, 64), eps=1e-6)  # the padded FFTs cost more than the points
-    assert taken(800, (64, 64), eps=1e-6)
-    assert not taken(800, (64, 64), eps=1e-3)  # a narrower kernel
+    assert taken(1500, (64, 64), eps=1e-6)
+    assert not taken(1500, (64, 64), eps=1e-3)  # a narrower kernel
     assert not taken(5000, (64, 64), engine="direct")  # exact stays exact
     assert not taken(5000, (64, 64), memory_limit=2**17)
 
