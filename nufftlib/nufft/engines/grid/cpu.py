@@ -28,7 +28,8 @@ PASSING = 2**26
 """Bytes of a grid, beyond one coil, that is used once: what finufft takes for its two threads."""
 
 BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
-"""Cells of a bin; points are worked off bin by bin, so that they find the grid in the cache."""
+"""Cells of a bin; points are worked off bin by bin, so that they find the grid in the cache.
+In one dimension it is also at least as long as the chunks of a run, so that slabs keep apart."""
 
 PIECES = 16
 """Into how many pieces a trajectory is cut for sorting, where it is long enough."""

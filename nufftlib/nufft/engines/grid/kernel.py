@@ -155,7 +155,6 @@ def kaiser_bessel(t: Vector, width: int, beta: float) -> Vector:
 
 def fit(width: int, oversampling: float, beta: float, degree: int) -> Kernel:
     """Fit polynomials of `degree` at Chebyshev's points, each derivative for itself."""
-
     size = degree + 1
     x = np.cos(np.pi * (np.arange(size) + 0.5) / size)
     values = kaiser_bessel(distances(width, x), width, beta)
