@@ -251,6 +251,47 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("memory_limit", [2**30, 400_000])
+@pytest.mark.parametrize("shape", [(90,), (22, 19), (11, 8, 9)], ids=str)
+def test_many_points_and_coils_against_the_exact_sums(monkeypatch, shape, memory_limit):
+    """Several blocks of coils, of two sizes; several pieces of the sort; several slabs."""
+    k, dk = rng.uniform(-0.5, 0.5, (2, 9000, len(shape)))
+    settings = {"shape": shape, "eps": 1e-7}
+    F = nl.NUFFT(k, engine="grid", memory_limit=memory_limit, **settings)
+    D = nl.NUFFT(k, engine="direct", **settings)
+    x, y = noise(19, *shape), noise(19, 9000)
+    value, J = F.linearize(x, wrt="trajectory")
+    want, K = D.linearize(x, wrt="trajectory")
+    pairs = [
+        (value, want),
+        (F(x), want),
+        (F.H(y), D.H(y)),
+        (J(dk), K(dk)),
+        (J.adjoint(y), K.adjoint(y)),
+        (F.vjp("trajectory", x, y), K.adjoint(y)),
+        (F.H.jvp("trajectory", y, dk), D.H.jvp("trajectory", y, dk)),
+        (J.gauss_newton().blocks, K.gauss_newton().blocks),
+        (J.hessian(y).blocks, K.hessian(y).blocks),
+    ]
+    assert all(distance(got, exact) < 1e-5 for got, exact in pairs)
+
+
+def test_one_trajectory_on_grids_of_one_size_for_kernels_of_several_widths():
+    k = rng.uniform(-0.5, 0.5, (200, 2))
+    F = nl.NUFFT(k, (30, 28), engine="grid")
+    weights = [nl.mri.pipe_menon(F, width=width) for width in (4, 7, 4)]
+    assert np.array_equal(weights[0], weights[2])
+    fresh = nl.mri.pipe_menon(nl.NUFFT(k, (30, 28), engine="grid"), width=7)
+    assert np.array_equal(weights[1], fresh)
+
+
+@pytest.mark.parametrize("eps", [0.02, 0.1, 0.9])
+@pytest.mark.parametrize("shape", [(2,), (16, 5), (8, 8, 8)], ids=str)
+def test_a_coarse_accuracy_has_a_small_grid(shape, eps):
+    sizes = layout(shape, eps, False).sizes
+    assert all(n <= 3 * N for n, N in zip(sizes, shape, strict=True))
+
+
 def test_an_fft_of_the_users_choice(monkeypatch):
     """scipy.fft lets its backend be replaced, and another one may not work in place."""
     used = []
@@ -293,6 +334,25 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False)
     assert done.returncode == 0
+
+
+def test_it_works_while_the_interpreter_shuts_down():
+    code = """
+import atexit
+import numpy as np
+import nufftlib as nl
+from nufftlib.nufft.engines.grid import parallel
+parallel.LITTLE = 0
+parallel.threads = lambda: 3
+F = nl.NUFFT(np.random.default_rng(0).uniform(-0.5, 0.5, (500, 2)), (9, 8), engine="grid")
+x = np.ones((9, 8), complex)
+want = F(x)
+atexit.register(lambda: print(np.array_equal(F(x), want)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
 
 
 def test_an_error_on_another_thread_reaches_the_caller(monkeypatch):

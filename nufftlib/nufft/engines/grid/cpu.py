@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -66,14 +65,15 @@ class GridPoints(Points):
     """Points in cycles per voxel, and how they lie on the grids they were used with."""
 
     _cells: dict[Any, Cells] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def cells(self, sizes: tuple[int, ...], width: int) -> Cells:
-        """Return the points sorted by the cells of a grid, for a kernel of this width."""
-        with self._lock:
-            if (sizes, width) not in self._cells:
-                self._cells[sizes, width] = sort_points(self.axes, sizes, width)
-            return self._cells[sizes, width]
+        """Return the points sorted by the cells of a grid, for a kernel of this width.
+
+        Two threads may sort at once, to the same result; a lock would be lost to a fork.
+        """
+        if (sizes, width) not in self._cells:
+            self._cells[sizes, width] = sort_points(self.axes, sizes, width)
+        return self._cells[sizes, width]
 
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:

@@ -41,6 +41,9 @@ OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 POSITIONS = np.linspace(-1.0, 1.0, 9)
 """Positions of a point in its cell, at which the error is looked at."""
 
+COARSEST = 1e-2
+"""Accuracy below which nothing more is saved."""
+
 MARGIN = 1.5
 """By how much the computed error must be under `eps`: it is that of white images on average,
 and a single image has more of it or less."""
@@ -256,6 +259,7 @@ def choose_kernel(eps: float, ndim: int, single: bool) -> Kernel:
     Kernel
         One for each axis.
     """
+    eps = min(eps, COARSEST)
     unit = 2.0**-24 if single else 2.0**-53
     reached: list[tuple[float, Kernel]] = []
     most: tuple[float, Kernel] | None = None

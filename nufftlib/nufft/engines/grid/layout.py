@@ -96,11 +96,14 @@ def cells(voxels: int, kernel: Kernel) -> int:
     """Return the cells of the grid along an axis of so many voxels.
 
     A small image has a larger share of its voxels at the edge of the band, where the error
-    is largest; its grid is enlarged until they have no more of it than the kernel's band.
+    is largest; its grid is enlarged until they have no more of it than the kernel's band,
+    or as near as can be.
     """
     if voxels == 1:
         return 1
     size = fast_size(math.ceil(kernel.oversampling * voxels), real=False)
-    while voxels <= SMALL and demand(kernel.errors(voxels, size)) > demand(kernel.errors()):
-        size = fast_size(size + 1, real=False)
-    return size
+    if voxels > SMALL:
+        return size
+    sizes = sorted({fast_size(size + more, real=False) for more in range(voxels + 3)})
+    errors = [max(demand(kernel.errors(voxels, n)), demand(kernel.errors())) for n in sizes]
+    return sizes[errors.index(min(errors))]  # the first of those that are good enough

@@ -59,7 +59,12 @@ def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> N
                 return
             loop(*arguments, begin, end)
 
-    helpers = [pool().submit(work) for _ in range(min(threads(), len(waiting)) - 1)]
+    helpers = []
+    try:
+        for _ in range(min(threads(), len(waiting)) - 1):
+            helpers.append(pool().submit(work))
+    except RuntimeError:
+        pass  # the interpreter is shutting down and starts no more work: this thread does it
     try:
         work()
     finally:
