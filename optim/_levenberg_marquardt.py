@@ -184,22 +184,23 @@ def started(params: Array, damping: float) -> LevenbergMarquardtState:
     each = zeros[..., 0]
     return LevenbergMarquardtState(
         step=0,
-        params=params,
+        params=xp.asarray(params, copy=True),
         values=each,
         gradient=zeros,
         blocks=zeros[..., None] * zeros[..., None, :],
         damping=each + damping,
         growth=each + 2.0,
         scale=each,
-        trial=params,
+        trial=xp.asarray(params, copy=True),
     )
 
 
 def evaluated(
     function: Callable[[Array], Any], state: LevenbergMarquardtState
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, ...]:
     """Return what `function` returned at the trial, if it is what was asked for."""
-    returned = function(state.trial)
+    xp = array_namespace(state.params)
+    returned = function(xp.asarray(state.trial, copy=True))
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         msg = (
             f"levenberg_marquardt: function returned {describe(returned)}; wanted the three "
@@ -210,11 +211,12 @@ def evaluated(
     check_gradient(values, state.values, "the array of values")
     check_gradient(gradient, state.gradient)
     check_gradient(blocks, state.blocks, "the array of blocks")
-    return values, gradient, blocks
+    # Copies, here and there: the function may write into what it is given and what it gave.
+    return tuple(xp.asarray(a, copy=True) for a in (values, gradient, blocks))
 
 
 def judged(
-    state: LevenbergMarquardtState, found: tuple[Array, Array, Array], finite: Array
+    state: LevenbergMarquardtState, found: tuple[Array, ...], finite: Array
 ) -> LevenbergMarquardtState:
     """Take the trial where it is better, and set the damping by how much it is."""
     xp = array_namespace(state.params)
@@ -255,4 +257,6 @@ def proposed(state: LevenbergMarquardtState) -> LevenbergMarquardtState:
     along = xp.sum(Q * state.gradient[..., :, None], axis=-2)
     along = xp.where(stiffness > 0, along, 0.0) / xp.where(stiffness > 0, stiffness, 1.0)
     trial = state.params - xp.sum(Q * along[..., None, :], axis=-1)
+    # Next to no curvature may ask for a step that is no number; the block stays where it is.
+    trial = xp.where(xp.isfinite(trial), trial, state.params)
     return state._replace(scale=scale, trial=trial)

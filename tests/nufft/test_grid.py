@@ -259,7 +259,7 @@ def test_many_points_and_coils_against_the_exact_sums(monkeypatch, shape, memory
     settings = {"shape": shape, "eps": 1e-7}
     F = nl.NUFFT(k, engine="grid", memory_limit=memory_limit, **settings)
     D = nl.NUFFT(k, engine="direct", **settings)
-    x, y = noise(19, *shape), noise(19, 9000)
+    x, y = noise(26, *shape), noise(26, 9000)
     value, J = F.linearize(x, wrt="trajectory")
     want, K = D.linearize(x, wrt="trajectory")
     pairs = [
@@ -274,6 +274,16 @@ def test_many_points_and_coils_against_the_exact_sums(monkeypatch, shape, memory
         (J.hessian(y).blocks, K.hessian(y).blocks),
     ]
     assert all(distance(got, exact) < 1e-5 for got, exact in pairs)
+
+
+@pytest.mark.parametrize("memory_limit", [1, 2**30])
+def test_an_image_that_is_changed_later_changes_no_map(memory_limit):
+    k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 9, 8)
+    F = nl.NUFFT(k, (9, 8), engine="grid", memory_limit=memory_limit)
+    fixed = F.as_map("trajectory", x)
+    before = fixed(k)
+    x[...] = 0
+    assert np.array_equal(fixed(k), before)
 
 
 def test_one_trajectory_on_grids_of_one_size_for_kernels_of_several_widths():

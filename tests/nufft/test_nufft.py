@@ -429,6 +429,8 @@ def test_an_empty_batch_and_a_strided_image(engine):
     assert value.shape == J(k).shape == (0, 4, 5)
     for gradient in (F.vjp("trajectory", x[:0], y[:0]), J.adjoint(y[:0])):
         np.testing.assert_array_equal(gradient, np.zeros_like(k))
+    for blocks in (J.gauss_newton().blocks, J.hessian(y[:0]).blocks):
+        np.testing.assert_array_equal(blocks, np.zeros((4, 5, 2, 2)))
     turned = np.asfortranarray(x)[::-1]
     np.testing.assert_allclose(F(turned), F(x.copy())[::-1], rtol=1e-10)
 

@@ -11,7 +11,9 @@ import nufftlib as nl
 from nufftlib.nufft.engines.base import ImageStack, StackJacobian
 
 NUFFTS = [
-    case for case in CASES if case.name.startswith(("nufft direct", "nufft auto", "nufft in"))
+    case
+    for case in CASES
+    if case.name.startswith(("nufft direct", "nufft grid", "nufft finufft", "nufft in"))
 ]
 
 

@@ -265,7 +265,7 @@ def test_the_loss_of_each_evaluation_and_no_more_than_asked_for():
 
     result = optim.levenberg_marquardt(function, STARTS, steps=5)
     assert len(calls) == result.steps == len(result.history) == result.state.step == 5
-    assert calls[0] is STARTS
+    assert np.array_equal(calls[0], STARTS)
     assert result.history[0] == pytest.approx(float(np.sum(rosenbrock(STARTS)[0])))
     assert result.best_value == result.history[-1]
     nothing = optim.levenberg_marquardt(None, STARTS, steps=0)
@@ -353,3 +353,29 @@ def test_a_wrong_argument_is_named(change, message):
     arguments = {"function": rosenbrock, "params": STARTS, "steps": 2} | change
     with pytest.raises((TypeError, ValueError), match=message):
         optim.levenberg_marquardt(arguments.pop("function"), arguments.pop("params"), **arguments)
+
+
+def test_a_function_may_fill_the_same_arrays_again_and_again():
+    values, gradient, blocks = np.empty(1), np.empty((1, 1)), np.full((1, 1, 1), 2.0)
+
+    def function(p):
+        values[:], gradient[:] = (p[:, 0] - 3) ** 2, 2 * (p - 3)
+        p[:] = np.nan  # and do as it likes with what it was given
+        return values, gradient, blocks
+
+    start = np.zeros((1, 1))
+    result = optim.levenberg_marquardt(function, start, steps=10)
+    np.testing.assert_allclose(result.params, 3.0)
+    assert start == 0.0
+
+
+def test_a_step_that_is_no_number_is_not_tried():
+    seen = []
+
+    def function(p):
+        seen.append(p)
+        return np.sum(p, axis=-1), np.ones_like(p), np.full((1, 1, 1), 1e-310)
+
+    with np.errstate(over="ignore"):
+        optim.levenberg_marquardt(function, np.zeros((1, 1)), steps=3)
+    assert np.all(np.isfinite(seen))

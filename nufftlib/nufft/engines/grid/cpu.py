@@ -312,7 +312,7 @@ class GridEngine(Engine):
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = real_parts(x)
         if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
-            return GridSpectrum(self, images)
+            return GridSpectrum(self, images.copy())  # as grids are, apart from the user's array
         kept = []
         for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
             grid = Grid(self.layout, images.dtype, block.stop - block.start)
@@ -401,8 +401,12 @@ class GridSpectrum:
         return from_numpy(self.engine.xp, complex_of(y))
 
     def jvp(self, points: Points, dk: Array) -> Array:
-        """``sum_a dk_a d_a (F x)``."""
-        return self.linearize(points)[1].apply(dk)
+        """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
+        y, direction = self._data(points), as_numpy(dk)
+        for block, grid in self.blocks():
+            D = self._derivatives(points, grid, y[block])
+            run(loops.along, split(points.size, D.size), D, direction, y[block])
+        return from_numpy(self.engine.xp, complex_of(y))
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b <y_b, d_a (F x)_b>``, summed over the batch inside of the loop."""
@@ -425,11 +429,16 @@ class GridSpectrum:
         y = self._data(points)
         derivatives = []
         for block, grid in self.blocks():
-            out = np.empty((points.size, len(self.engine.shape), grid.reals), y.dtype)
-            grid.read("linearize", points, y[block], out)
-            derivatives.append((block, out))
+            derivatives.append((block, self._derivatives(points, grid, y[block])))
         value = from_numpy(self.engine.xp, complex_of(y))
-        return value, GridJacobian(self.engine, self.images.shape[0], tuple(derivatives))
+        sizes = (self.images.shape[0], points.size)
+        return value, GridJacobian(self.engine, sizes, tuple(derivatives))
+
+    def _derivatives(self, points: Points, grid: Grid, y: Any) -> Any:
+        """Write values to ``y`` and return derivatives (M, d, reals)."""
+        out = np.empty((points.size, len(self.engine.shape), grid.reals), y.dtype)
+        grid.read("linearize", points, y, out)
+        return out
 
     def _data(self, points: Points) -> Any:
         return np.empty((self.images.shape[0], points.size, 2), self.images.dtype)
@@ -443,21 +452,21 @@ class GridJacobian(TrajectoryJacobian):
     ----------
     engine : GridEngine
         Whose arrays it takes.
-    coils : int
-        Size of the batch.
+    sizes : tuple of int
+        Batch and points, (B, M).
     derivatives : tuple of (slice, array of shape (M, d, reals))
         ``d_a (F x)_j`` for each block of the batch.
     """
 
     engine: GridEngine
-    coils: int
+    sizes: tuple[int, int]
     derivatives: tuple[tuple[slice, Any], ...]
 
     # sum_a dk_a d_a (F x)
     def apply(self, x: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
         dk = as_numpy(x)
-        out = np.empty((self.coils, dk.shape[0], 2), dk.dtype)
+        out = np.empty((*self.sizes, 2), dk.dtype)
         for block, D in self.derivatives:
             run(loops.along, split(D.shape[0], D.size), D, dk, out[block])
         return from_numpy(self.engine.xp, complex_of(out))
@@ -473,8 +482,9 @@ class GridJacobian(TrajectoryJacobian):
 
     def gauss_newton(self) -> Array:
         """Return the blocks ``Re sum_b conj(d_a (F x)_b) d_c (F x)_b``, shape (M, d, d)."""
-        M, d, _ = self.derivatives[0][1].shape
-        out = np.zeros((M, d, d), self.derivatives[0][1].dtype)
+        M, d = self.sizes[1], len(self.engine.shape)
+        single = self.engine.dtype == self.engine.xp.float32
+        out = np.zeros((M, d, d), np.float32 if single else np.float64)
         for _, D in self.derivatives:
             run(loops.outer_products, split(M, d * D.size), D, out)
         return from_numpy(self.engine.xp, out)
