@@ -99,7 +99,7 @@ def read(
 
 def versions(device: Device) -> dict[str, str]:
     """Return the versions of all that computed the result."""
-    named = {name: version(name) for name in ("nufftlib", "numpy", "scipy", "finufft")}
+    named = {name: version(name) for name in ("nufftlib", "numpy", "scipy", "numba", "finufft")}
     named["python"] = platform.python_version()
     if device.name == "cuda":
         named["cupy"] = device.xp.__version__  # its distribution's name has CUDA's version

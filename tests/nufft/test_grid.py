@@ -12,7 +12,7 @@ import scipy.fft
 
 import nufftlib as nl
 from nufftlib.nufft.engines.direct import DirectEngine
-from nufftlib.nufft.engines.grid import cpu, parallel
+from nufftlib.nufft.engines.grid import cpu, loops, parallel
 from nufftlib.nufft.engines.grid.kernel import (
     best_kernel,
     choose_kernel,
@@ -344,6 +344,21 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False)
     assert done.returncode == 0
+
+
+def test_it_works_where_compiled_code_cannot_be_kept(monkeypatch):
+    true_njit = loops.njit
+
+    def njit(*, cache=False, **settings):
+        def decorate(function):
+            if cache:
+                raise RuntimeError
+            return true_njit(**settings)(function)
+
+        return decorate
+
+    monkeypatch.setattr(loops, "njit", njit)
+    assert loops.compiled(lambda x: x + 1)(2) == 3
 
 
 def test_it_works_while_the_interpreter_shuts_down():

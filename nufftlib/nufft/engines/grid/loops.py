@@ -32,7 +32,15 @@ Loop = Callable[..., None]
 
 # Sums may be reordered and products fused; NaN and infinity stay what they are.
 FAST = {"contract", "reassoc", "nsz"}
-SETTINGS: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
+SETTINGS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a loop, and keep it on disk where there is a place for it."""
+    try:
+        return njit(cache=True, **SETTINGS)(function)
+    except RuntimeError:  # a read-only installation, and no home
+        return njit(**SETTINGS)(function)
 
 
 @njit(inline="always")
@@ -52,7 +60,7 @@ def locate(k: Any, size: Any, width: Any) -> Any:
     return first, 2.0 * (whole - left) - 1.0
 
 
-@njit(**SETTINGS)
+@compiled
 def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
     """Find the bin of each point, and count those of each bin, piece by piece."""
     for piece in range(begin, end):
@@ -65,7 +73,7 @@ def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: 
             counts[piece, key] += 1
 
 
-@njit(**SETTINGS)
+@compiled
 def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
     """Bring points into the order of the bins; within a bin they keep their own."""
     for piece in range(begin, end):
@@ -119,7 +127,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     second = mode == "curvature"
     orders = 1 + first + second
 
-    @njit(**SETTINGS)
+    @compiled
     def interpolate(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
     ):
@@ -208,7 +216,7 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     run = whole_chunks(width * reals)
     padded = whole_chunks(width)
 
-    @njit(**SETTINGS)
+    @compiled
     def spread(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
     ):
@@ -242,7 +250,7 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     return loop
 
 
-@njit(**SETTINGS)
+@compiled
 def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-untyped-def]
     """Write the deconvolved image into rows of the grid, and zeros around it.
 
@@ -267,7 +275,7 @@ def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-
                     cells[columns[m], coil * parts + part] = factor * voxels[m, part]
 
 
-@njit(**SETTINGS)
+@compiled
 def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-untyped-def]
     """Read the deconvolved image from the grid: the transpose of `pad`.
 
@@ -286,7 +294,7 @@ def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-un
                     voxels[m, part] = factor * cells[columns[m], coil * parts + part]
 
 
-@njit(**SETTINGS)
+@compiled
 def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-def]
     """``out[b, j, part] = sum_axis direction[j, axis] derivatives[j, axis, (b, part)]``."""
     parts = out.shape[2]
@@ -299,7 +307,7 @@ def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-d
                 out[coil, j, part] = total
 
 
-@njit(**SETTINGS)
+@compiled
 def against(derivatives, data, out, begin, end):  # type: ignore[no-untyped-def]
     """``out[j, axis] += <data[:, j], derivatives[j, axis]>``, the transpose of `along`."""
     parts = data.shape[2]
@@ -312,7 +320,7 @@ def against(derivatives, data, out, begin, end):  # type: ignore[no-untyped-def]
             out[j, axis] += total
 
 
-@njit(**SETTINGS)
+@compiled
 def outer_products(derivatives, out, begin, end):  # type: ignore[no-untyped-def]
     """``out[j, a, c] += <derivatives[j, a], derivatives[j, c]>``."""
     for j in range(begin, end):
