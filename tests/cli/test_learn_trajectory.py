@@ -57,7 +57,8 @@ def test_files_say_the_same_as_each_other_and_as_the_table(learn):
     assert record["interrupted"] is False
     assert f"{losses[0]:.4g}" in output
     assert f"{losses[-1]:.4g}" in output
-    assert set(record["versions"]) == {"nufftlib", "numpy", "scipy", "finufft", "python"}
+    libraries = {"nufftlib", "numpy", "scipy", "numba", "finufft", "python"}
+    assert set(record["versions"]) == libraries
     assert record["versions"]["numpy"] == np.__version__
     assert str(Path.cwd()) not in (OUT / "result.json").read_text()
 
