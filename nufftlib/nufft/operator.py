@@ -436,7 +436,8 @@ class SampledJacobian(LinearOperator):
         -------
         BlockDiagonal
             Symmetric blocks, shape (..., d, d), indefinite where the residual
-            is large. It takes d (d + 1) / 2 transforms of each image of the batch.
+            is large. It takes d (d + 1) / 2 transforms of each image of the batch, and none
+            with the grid engine.
         """
         F = self.nufft
         F._check_data("NUFFT jacobian.hessian(r)", "r", r, batch=self.map.batch)

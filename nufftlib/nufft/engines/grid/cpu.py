@@ -15,7 +15,7 @@ import scipy.fft
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
 from nufftlib.nufft.engines.grid import loops
-from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
 from nufftlib.nufft.engines.grid.parallel import Range, run, split, workers
 from nufftlib.nufft.engines.grid.vectors import whole_chunks
 from nufftlib.nufft.engines.host import as_numpy, from_numpy
@@ -348,9 +348,7 @@ class GridEngine(Engine):
     def _blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
         """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
         fit = min(limit, self.memory_limit) // self._grid_bytes(real)
-        count = -(-coils // max(1, min(COILS, fit)))
-        for block in range(count):
-            yield slice(coils * block // count, coils * (block + 1) // count)
+        return coil_blocks(coils, min(COILS, fit))
 
     def _grid_bytes(self, real: np.dtype[Any]) -> int:
         return 2 * real.itemsize * self.layout.cells

@@ -18,7 +18,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian
-from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
 from nufftlib.nufft.engines.plans import PlanCache
 
 THREADS = 128
@@ -48,7 +48,7 @@ L2 = 2**25
 """Bytes of grids that a large L2 cache keeps; on larger ones points go bin by bin."""
 
 SORT = 2**22
-"""Taps that take as long as sorting: five launches of small kernels."""
+"""Taps that take as long as sorting: four launches of small kernels."""
 
 C_TYPE = {"f": "float", "d": "double"}
 
@@ -465,7 +465,7 @@ class CudaGridEngine(Engine):
         return spectrum
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with the kernel of this width for an oversampling of two."""
+        """``C w`` with `density_kernel`, on a grid of the image's own size."""
         assert isinstance(points, CudaPoints)
         cuda, data = self.cuda, self.cuda.contiguous(w)
         cells = cuda.zeros(cuda.device(data), (1, *self.shape), data.dtype)
@@ -482,10 +482,7 @@ class CudaGridEngine(Engine):
 
     def blocks(self, x: Array) -> Iterator[slice]:
         """Cut a batch into blocks of nearly one size, whose grids fit `memory_limit`."""
-        coils = x.shape[0]
-        count = -(-coils // max(1, self.memory_limit // self._grid_bytes(x)))
-        for block in range(count):
-            yield slice(coils * block // count, coils * (block + 1) // count)
+        return coil_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
 
     def grid(self, like: Array, block: slice, *, empty: bool) -> Grid:
         """Return grids for a block of coils, where and of what dtype `like` is, zero if `empty`."""
