@@ -459,10 +459,9 @@ class CudaGridEngine(Engine):
     def spectrum(self, x: Array) -> CudaGridSpectrum:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = self.cuda.contiguous(x)
-        spectrum = CudaGridSpectrum(self, images)
-        if images.shape[0] * self._grid_bytes(images) <= self.memory_limit:
-            return CudaGridSpectrum(self, images, tuple(spectrum.blocks()))
-        return spectrum
+        if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
+            return CudaGridSpectrum(self, images.copy())  # as grids are, apart from the user's
+        return CudaGridSpectrum(self, images, tuple(CudaGridSpectrum(self, images).blocks()))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with `density_kernel`, on a grid of the image's own size."""
@@ -543,8 +542,14 @@ class CudaGridSpectrum:
         return y
 
     def jvp(self, points: Points, dk: Array) -> Array:
-        """``sum_a dk_a d_a (F x)``."""
-        return self.linearize(points)[1].apply(dk)
+        """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
+        assert isinstance(points, CudaPoints)
+        y = self._empty(self.images.shape[0], points.size)
+        for block, grid in self.blocks():
+            derivatives = self._empty(len(self.engine.shape), *y[block].shape)
+            grid.interpolate(points, y[block], derivatives, y[block].size)
+            y[block] = CudaGridJacobian(self.engine.cuda, derivatives).apply(dk)
+        return y
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b <y_b, d_a (F x)_b>``, summed over the batch inside of the kernel."""
