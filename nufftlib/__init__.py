@@ -1,7 +1,9 @@
 """Imaging operators whose parameters can be learned or calibrated."""
 
 from nufftlib import blur, mri
+from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.operator import Blur
+from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.diagonal import Diagonal
@@ -17,6 +19,7 @@ __all__ = [
     "BlockDiagonal",
     "Blur",
     "Diagonal",
+    "Downsample",
     "HalfSquaredError",
     "Huber",
     "LinearOperator",
@@ -27,6 +30,7 @@ __all__ = [
     "MeanSquaredError",
     "OperatorReport",
     "Sense",
+    "SpaceVaryingBlur",
     "blur",
     "check_operator",
     "inner",

@@ -99,19 +99,39 @@ def dense_gram(shape, norm):
     return oracle
 
 
-def dense_blur(boundary):
+BOUNDARIES = ("valid", "circular", "replicate", "reflect", "zero")
+PAD = {"circular": "wrap", "replicate": "edge", "reflect": "reflect", "zero": "constant"}
+
+
+def convolve(h, x, boundary, d):
+    """The convolution of the last `d` axes, whose leading ones broadcast."""
+    P = h.shape[-d:]
+    if boundary != "valid":
+        margins = [(p - 1 - p // 2, p // 2) for p in P]
+        x = np.pad(x, [(0, 0)] * (x.ndim - d) + margins, mode=PAD[boundary])
+    M = [n - p + 1 for n, p in zip(x.shape[-d:], P, strict=True)]
+    y = 0
+    for q in np.ndindex(*P):
+        pixel = h[(..., *q)].reshape(*h.shape[:-d], *[1] * d)
+        first = [p - 1 - i for p, i in zip(P, q, strict=True)]
+        y = y + pixel * x[(..., *(slice(f, f + m) for f, m in zip(first, M, strict=True)))]
+    return y
+
+
+def dense_blur(boundary, d=2):
+    return lambda parameters, x: convolve(parameters["psf"], x, boundary, d)
+
+
+def dense_downsample(boundary, factor):
+    steps = tuple(slice(None, None, s) for s in factor)
+    blurred = dense_blur(boundary, len(factor))
+    return lambda parameters, x: blurred(parameters, x)[(..., *steps)]
+
+
+def dense_space_varying(boundary, d=2):
     def oracle(parameters, x):
-        h = parameters["psf"]
-        (P0, P1), (N0, N1) = h.shape[-2:], x.shape[-2:]
-        c0, c1 = P0 // 2, P1 // 2
-        y = 0
-        for q0 in range(P0):
-            for q1 in range(P1):
-                shifted = np.roll(x, (q0 - c0, q1 - c1), axis=(-2, -1))
-                y = y + h[..., q0 : q0 + 1, q1 : q1 + 1] * shifted
-        if boundary == "valid":
-            y = y[..., P0 - 1 - c0 : N0 - c0, P1 - 1 - c1 : N1 - c1]
-        return y
+        modes = convolve(parameters["psf"], np.expand_dims(x, -d - 1), boundary, d)
+        return np.sum(parameters["weights"] * modes, axis=-d - 1)
 
     return oracle
 
@@ -142,12 +162,37 @@ def gram(shape, samples, *settings, weighted, **more):
     return make
 
 
-def blur(psf, image, boundary, *, complex_psf=False, complex_image=False):
+def blur(psf, image, boundary, d=2, method="auto", *, complex_psf=False, complex_image=False):
     def make(m):
         h = (m.complex if complex_psf else m.real)(*psf)
-        return nl.Blur(h, boundary=boundary), (m.complex if complex_image else m.real)(*image)
+        A = nl.Blur(h, boundary=boundary, ndim=d, method=method)
+        return A, (m.complex if complex_image else m.real)(*image)
 
     return make
+
+
+def downsample(psf, image, boundary, factor, *, complex_psf=False):
+    def make(m):
+        h, d = (m.complex if complex_psf else m.real)(*psf), len(factor)
+        return nl.Downsample(h, factor, image[-d:], boundary), m.real(*image)
+
+    return make
+
+
+def space_varying(psf, weights, image, boundary, d=2, method="auto", kinds="rrr"):
+    def make(m):
+        h, w, x = (
+            (m.complex if kind == "c" else m.real)(*shape)
+            for kind, shape in zip(kinds, (psf, weights, image), strict=True)
+        )
+        return nl.SpaceVaryingBlur(h, w, boundary, d, method), x
+
+    return make
+
+
+def jacobian_of_a_space_varying_blur(m):
+    A, x = space_varying((3, 2, 3), (3, 4, 5), (2, 5, 7), "valid", kinds="rcr")(m)
+    return A.as_map("psf", x), m.real(3, 2, 3)
 
 
 def small_nufft(m, name="trajectory"):
@@ -295,32 +340,76 @@ CASES = [
     ),
     *(
         Case(
-            f"blur {boundary} psf {psf} image {image} {'c' if ch else 'r'}{'c' if cx else 'r'}",
-            blur(psf, image, boundary, complex_psf=ch, complex_image=cx),
+            f"blur {boundary} {method} psf {psf}{'c' * ch} image {image}{'c' * cx}",
+            blur(psf, image, boundary, method=method, complex_psf=ch, complex_image=cx),
             dense_blur(boundary),
         )
-        for boundary in ("valid", "circular")
-        for psf, image, ch, cx in [
-            ((3, 4), (7, 6), False, False),
-            ((1, 1), (2, 3, 4), False, True),
-            ((2, 2), (3, 16, 16), False, False),  # a spectrum that can vanish
-            ((1, 4), (2, 5, 11), True, False),
-            ((3, 3, 2), (2, 3, 7, 5), True, True),
-            ((2, 1, 3, 3), (2, 3, 5, 6), False, False),
-            ((1, 1, 2, 3), (2, 2, 3, 5, 6), False, False),
-            ((5, 6), (5, 6), False, True),  # as large as the image
-            ((3, 3), (1, 13, 11), False, False),  # prime sizes
+        for boundary in BOUNDARIES
+        for method, psf, image, ch, cx in [
+            ("fft", (3, 4), (7, 6), False, False),
+            ("direct", (3, 4), (7, 6), False, False),
+            ("direct", (1, 1), (2, 3, 4), False, True),
+            ("fft", (1, 1), (3, 4), True, False),
+            ("fft", (2, 2), (3, 16, 16), False, False),  # a spectrum that can vanish
+            ("fft", (1, 4), (2, 5, 11), True, False),
+            ("direct", (1, 4), (2, 1, 5), True, True),  # an axis of size one
+            ("fft", (3, 3, 2), (2, 3, 7, 5), True, True),
+            ("direct", (2, 1, 3, 2), (2, 3, 5, 6), False, True),
+            ("fft", (1, 1, 2, 3), (2, 2, 3, 5, 6), False, False),
+            ("fft", (5, 6), (5, 6), False, True),  # as large as the image
         ]
     ),
-    Case(
-        "blur circular, psf larger than the image",
-        blur((7, 5), (3, 2), "circular"),
-        dense_blur("circular"),
+    *(
+        Case(
+            f"blur {boundary} {method} in {d}D psf {psf}",
+            blur(psf, image, boundary, d, method, complex_psf=ch),
+            dense_blur(boundary, d),
+        )
+        for boundary in BOUNDARIES
+        for d, method, psf, image, ch in [
+            (1, "direct", (4,), (2, 7), False),
+            (1, "fft", (3, 5), (2, 3, 5), True),
+            (1, "fft", (1,), (1,), False),
+            (3, "fft", (2, 3, 2), (2, 4, 3, 5), False),
+            (3, "direct", (2, 1, 2), (3, 1, 4), True),
+        ]
     ),
-    Case(
-        "blur circular, image of one row",
-        blur((2, 3), (1, 6), "circular"),
-        dense_blur("circular"),
+    *(
+        Case(
+            f"blur {boundary}, psf larger than the image {image}",
+            blur((7, 5), image, boundary),
+            dense_blur(boundary),
+        )
+        for boundary in BOUNDARIES[1:]
+        for image in [(3, 2), (1, 6)]
+    ),
+    *(
+        Case(
+            f"downsample {boundary} by {factor}",
+            downsample(psf, image, boundary, factor, complex_psf=ch),
+            dense_downsample(boundary, factor),
+        )
+        for boundary, psf, image, factor, ch in [
+            ("valid", (3, 2), (2, 9, 7), (2, 3), False),
+            ("circular", (2, 3, 4), (2, 8, 6), (2, 2), True),
+            ("reflect", (3,), (2, 8), (3,), False),
+            ("zero", (2, 3, 2), (5, 4, 3), (2, 1, 5), False),
+            ("replicate", (4, 4), (5, 6), (1, 4), False),
+        ]
+    ),
+    *(
+        Case(
+            f"space-varying blur {boundary} {method} {kinds} psf {psf} image {image}",
+            space_varying(psf, weights, image, boundary, d, method, kinds),
+            dense_space_varying(boundary, d),
+        )
+        for boundary, d, method, kinds, psf, weights, image in [
+            ("valid", 2, "fft", "rrr", (3, 2, 3), (3, 5, 4), (6, 6)),
+            ("circular", 2, "direct", "rcr", (3, 2, 2), (3, 4, 5), (2, 4, 5)),
+            ("reflect", 2, "fft", "crr", (2, 1, 3, 4), (1, 5, 6), (2, 5, 6)),
+            ("zero", 1, "direct", "rrc", (2, 3), (3, 2, 6), (3, 6)),
+            ("replicate", 3, "fft", "ccc", (2, 2, 1, 3), (2, 3, 4, 3), (2, 3, 4, 3)),
+        ]
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
@@ -382,6 +471,14 @@ CASES = [
         lambda m: (
             nl.Blur(m.real(2, 3)).as_map("psf", m.real(2, 5, 6)),
             m.real(2, 3),
+        ),
+    ),
+    Case("jacobian of a space-varying blur by its psf", jacobian_of_a_space_varying_blur),
+    Case(
+        "jacobian of a downsampling by its psf",
+        lambda m: (
+            nl.Downsample(m.complex(2, 3), 2, (5, 6)).as_map("psf", m.real(2, 5, 6)),
+            m.complex(2, 3),
         ),
     ),
     Case("jacobian of the magnitude", phase),

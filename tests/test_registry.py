@@ -16,8 +16,10 @@ LEAVES = {
     "BlockDiagonal": "blockdiagonal",
     "Blur": "blur",
     "Diagonal": "diagonal",
+    "Downsample": "blur",
     "NUFFT": "nufft",
     "Sense": "sense",
+    "SpaceVaryingBlur": "blur",
     "ToeplitzGram": "nufft",
 }
 """The operators with a derivative of their own, and the page that derives it."""

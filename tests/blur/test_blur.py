@@ -24,21 +24,64 @@ def test_the_centre_is_size_over_2():
         np.testing.assert_allclose(nl.Blur(delta, "circular")(x), x, atol=1e-12)
 
 
-@pytest.mark.parametrize("boundary", ["valid", "circular"])
-def test_a_psf_whose_spectrum_has_zeros(boundary):
+BOUNDARIES = ("valid", "circular", "replicate", "reflect", "zero")
+PAD = {"circular": "wrap", "replicate": "edge", "reflect": "reflect", "zero": "constant"}
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES[1:])
+@pytest.mark.parametrize("image", [(9,), (5, 1, 6)])
+@pytest.mark.parametrize("method", ["direct", "fft"])
+def test_a_boundary_is_numpys_padding(boundary, image, method):
+    psf, image = rng.standard_normal((4, 3, 2)[: len(image)]), rng.standard_normal(image)
+    margins = [(p - 1 - p // 2, p // 2) for p in psf.shape]
+    want = scipy.signal.convolve(np.pad(image, margins, mode=PAD[boundary]), psf, mode="valid")
+    A = nl.Blur(psf, boundary, ndim=image.ndim, method=method)
+    np.testing.assert_allclose(A(image), want, atol=1e-12)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("method", ["direct", "fft"])
+def test_a_psf_whose_spectrum_has_zeros(boundary, method):
     """A 2 x 2 box on 16 x 16 pixels, where a polar form of the spectrum has no derivative."""
     box, image = np.full((2, 2), 0.25), rng.standard_normal((16, 16))
     assert np.min(np.abs(scipy.fft.fft2(box, (16, 16)))) < 1e-16
-    report = nl.check_operator(nl.Blur(box, boundary), image, dot_tolerance=1e-12)
+    report = nl.check_operator(nl.Blur(box, boundary, method=method), image, dot_tolerance=1e-12)
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1)])
-def test_axes_of_size_one_under_circular(shape):
-    for image in (rng.standard_normal((1, 7)), rng.standard_normal((7, 1))):
-        A = nl.Blur(rng.standard_normal(shape), "circular")
-        report = nl.check_operator(A, image, dot_tolerance=1e-12)
-        assert report.ok, str(report)
+@pytest.mark.parametrize("boundary", ["circular", "replicate", "reflect"])
+@pytest.mark.parametrize("method", ["direct", "fft"])
+@pytest.mark.parametrize("psf", [(1, 1), (1, 4), (4, 1), (2, 2)])
+@pytest.mark.parametrize("image", [(1, 7), (7, 1), (1, 1), (6, 7)])
+def test_axes_of_size_one(boundary, method, psf, image):
+    """Of the PSF, of the image, or of both."""
+    A = nl.Blur(rng.standard_normal(psf), boundary, method=method)
+    report = nl.check_operator(A, rng.standard_normal(image), dot_tolerance=1e-12)
+    assert report.ok, str(report)
+
+
+def test_auto_sums_small_psfs_directly(monkeypatch):
+    """Whichever was measured to be faster; both give the same."""
+    calls = []
+    true_fft = scipy.fft.rfftn
+    monkeypatch.setattr(
+        scipy.fft, "rfftn", lambda a, **kw: calls.append(a.shape) or true_fft(a, **kw)
+    )
+    large, small = rng.standard_normal((256, 256)), rng.standard_normal((64, 64))
+    for image, psf, by_fft in [
+        (large, (3, 3), False),
+        (large, (5, 5), True),
+        (small, (5, 5), False),
+        (small, (6, 6), True),
+        (small[0], (9,), False),
+        (small[0], (10,), True),
+    ]:
+        calls.clear()
+        psf = rng.standard_normal(psf)
+        y = nl.Blur(psf, ndim=psf.ndim)(image)
+        assert bool(calls) == by_fft
+        other = nl.Blur(psf, ndim=psf.ndim, method="direct" if by_fft else "fft")
+        np.testing.assert_allclose(y, other(image), atol=1e-12)
 
 
 def test_a_fixed_image_is_transformed_once(monkeypatch):
@@ -50,7 +93,7 @@ def test_a_fixed_image_is_transformed_once(monkeypatch):
         return true_fft(a, *args, **kwargs)
 
     monkeypatch.setattr(scipy.fft, "rfftn", rfftn)
-    C = nl.Blur(h).as_map("psf", x)
+    C = nl.Blur(h, method="fft").as_map("psf", x)
     for scale in (1.0, 2.0, 3.0):
         C.adjoint(C(scale * h))
     assert shapes == [x.shape, *([h.shape, (3, 8, 8)] * 3)]
@@ -74,6 +117,31 @@ def test_transforms_are_of_fast_sizes(monkeypatch):
         (lambda: nl.Blur(np.ones((0, 3))), ValueError, "not empty"),
         (lambda: nl.Blur(np.ones((3, 3), int)), TypeError, "int64; want real or complex"),
         (lambda: nl.Blur(h, "mirror"), ValueError, "'mirror'; want one of 'valid', 'circular'"),
+        (lambda: nl.Blur(h, method="sum"), ValueError, "'sum'; want one of 'auto', 'direct'"),
+        (lambda: nl.Blur(h, ndim=4), ValueError, "ndim is 4; want 1, 2 or 3"),
+        (lambda: nl.Blur(h, ndim=3), ValueError, r"want \(..., depth, height, width\)"),
+        (lambda: nl.Downsample(h, 0, (9, 9)), ValueError, "factor is .*; want an integer of 1"),
+        (lambda: nl.Downsample(h, (2,), (9, 9)), ValueError, "or one for each axis"),
+        (lambda: nl.Downsample(h, 2, (3, 9)), ValueError, "has no pixel left"),
+        (lambda: nl.Downsample(h, 2, (9, 9))(x), ValueError, r"\(3, 11, 12\); want last axes"),
+        (lambda: nl.Downsample(h, 2, (9, 9)).H(x), ValueError, r"y .* want last axes \(3, 3\)"),
+        (lambda: nl.SpaceVaryingBlur(h, h), ValueError, "with as many modes"),
+        (lambda: nl.SpaceVaryingBlur(h[None], x), ValueError, "with as many modes"),
+        (
+            lambda: nl.SpaceVaryingBlur(h[None], x[:1])(x),
+            ValueError,
+            r"makes a result of \(8, 8\); want that of the weights, \(11, 12\)",
+        ),
+        (
+            lambda: nl.SpaceVaryingBlur(h[None], x[:1, 3:, 4:]).H(x),
+            ValueError,
+            r"y .* \(3, 11, 12\); want last axes of the weights', \(8, 8\)",
+        ),
+        (
+            lambda: nl.SpaceVaryingBlur(h[None, None], x[:2, None, 3:, 4:])(x),
+            ValueError,
+            "their modes left out",
+        ),
         (lambda: nl.Blur(h)(x[:, :3]), ValueError, "wants an image at least as large"),
         (
             lambda: nl.Blur(h)(x.astype("f4")),
@@ -100,3 +168,31 @@ def test_transforms_are_of_fast_sizes(monkeypatch):
 def test_a_wrong_argument_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("boundary", ["valid", "reflect"])
+def test_one_mode_of_weight_one_is_the_blur(boundary):
+    A = nl.Blur(h, boundary)
+    modes = nl.SpaceVaryingBlur(h[None], np.ones_like(A(x))[:1], boundary)
+    np.testing.assert_allclose(modes(x), A(x), atol=1e-13)
+
+
+def test_modes_cost_one_transform_of_the_image_each_way(monkeypatch):
+    shapes = []
+    for name in ("rfftn", "irfftn"):
+        true = getattr(scipy.fft, name)
+        monkeypatch.setattr(
+            scipy.fft, name, lambda a, true=true, **kw: shapes.append(a.shape) or true(a, **kw)
+        )
+    psf, weights = rng.standard_normal((5, 4, 5)), rng.standard_normal((5, 8, 8))
+    A = nl.SpaceVaryingBlur(psf, weights, method="fft")
+    y = A(x)
+    assert shapes == [(3, 1, 11, 12), (5, 4, 5), (3, 5, 11, 7)]
+    shapes.clear()
+    A.H(y)
+    assert shapes == [(3, 5, 8, 8), (5, 4, 5), (3, 1, 11, 7)]
+
+
+def test_downsampling_keeps_the_first_pixel_of_every_factor():
+    A = nl.Downsample(h, (2, 3), (11, 12))
+    np.testing.assert_allclose(A(x), nl.Blur(h)(x)[:, ::2, ::3], atol=1e-13)

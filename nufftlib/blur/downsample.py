@@ -1,0 +1,187 @@
+"""Blur and decimation: the camera whose pixels are coarser than the image's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from array_api_compat import array_namespace, device
+
+from nufftlib.blur.boundaries import part
+from nufftlib.blur.convolution import Method
+from nufftlib.blur.operator import Blur, boundary_of, check_blur
+from nufftlib.core.arrays import Array, check_alike, common_namespace
+from nufftlib.core.operator import Constant, LinearOperator
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Downsample(LinearOperator):
+    r"""Blur, then keep one pixel of every ``factor`` on each axis, from the first on.
+
+    .. math:: (D(h)\,x)[p] = (A(h)\,x)[s\,p], \qquad p = 0 \ldots \lceil M / s \rceil - 1,
+
+    with the `Blur` ``A``, whose result has ``M`` pixels, and the factor ``s`` on each axis.
+
+    Parameters
+    ----------
+    psf : array, shape (..., height, width), real or complex
+        As for `Blur`, on the image's fine pixels.
+    factor : int or tuple of int
+        How many pixels of the blurred image go on one that is kept, on all axes or each.
+    shape : tuple of int
+        The last axes of the image, one to three: those that are blurred.
+    boundary : {"valid", "circular", "replicate", "reflect", "zero"}
+        As for `Blur`.
+    method : {"auto", "direct", "fft"}
+        As for `Blur`.
+
+    Raises
+    ------
+    TypeError
+        If the PSF is no floating-point array.
+    ValueError
+        If shapes, factor or names do not fit.
+
+    Notes
+    -----
+    Parameter ``psf``: the `Blur`'s form at data with zeros in place of the pixels that are
+    dropped. Those are computed, too: the cost is that of the blur.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> x = np.asarray([[1.0, 2.0, 3.0, 4.0]])
+    >>> nl.Downsample(np.asarray([[0.5, 0.5]]), (1, 2), x.shape, boundary="circular")(x)
+    array([[1.5, 3.5]])
+    """
+
+    psf: Array
+    factor: int | tuple[int, ...]
+    shape: tuple[int, ...]
+    boundary: str = "valid"
+    method: Method = "auto"
+
+    def __post_init__(self) -> None:
+        check_blur("Downsample", self.psf, self.boundary, len(self.shape), self.method)
+        if not isinstance(self.factor, tuple):
+            object.__setattr__(self, "factor", (self.factor,) * len(self.shape))
+        if len(self._factors) != len(self.shape) or min(self._factors) < 1:
+            msg = (
+                f"Downsample(factor): factor is {self.factor}; want an integer of 1 or more, "
+                f"or one for each axis of the shape {tuple(self.shape)}"
+            )
+            raise ValueError(msg)
+        if min(self._blurred) < 1:
+            msg = (
+                f"Downsample(shape): an image of shape {tuple(self.shape)} has no pixel left "
+                f"after a PSF of shape {tuple(self.psf.shape)} with boundary {self.boundary!r}"
+            )
+            raise ValueError(msg)
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """``psf``."""
+        return {"psf": self.psf}
+
+    # y[p] = (A(h) x)[s p]
+    def apply(self, x: Array) -> Array:
+        """Return the blurred and decimated image."""
+        self._check_image("Downsample.apply(x)", x)
+        return self._decimate.apply(self._blur.apply(x))
+
+    # x = A(h)^H of y with zeros between its pixels
+    def adjoint(self, y: Array) -> Array:
+        """Return the image ``D^H y``."""
+        return self._blur.adjoint(self._decimate.adjoint(y))
+
+    # dD[dh] x = D(dh) x
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return the operator with ``dh``."""
+        self._require(name)
+        check_alike("Downsample.derivative", "dtheta", dtheta, "psf", self.psf)
+        return Constant(replace(self, psf=dtheta))
+
+    # B_D(x, y) = B_A(x, y with zeros between its pixels)
+    def vjp(self, name: str, x: Array, y: Array) -> Array:
+        """Return the gradient by the PSF of ``Re<y, D x>``."""
+        return self.as_map(name, x).adjoint(y)
+
+    def as_map(self, name: str, x: Array) -> LinearOperator:
+        """Return the linear map ``h -> D(h) x``; the image is transformed once."""
+        self._require(name)
+        self._check_image("Downsample.as_map(name, x)", x)
+        return self._decimate @ self._blur.as_map(name, x)
+
+    @property
+    def _factors(self) -> tuple[int, ...]:
+        assert isinstance(self.factor, tuple)  # since __post_init__
+        return self.factor
+
+    @property
+    def _blur(self) -> Blur:
+        return Blur(self.psf, self.boundary, len(self.shape), self.method)
+
+    @property
+    def _blurred(self) -> tuple[int, ...]:
+        if boundary_of(self._blur).keeps_size:
+            return tuple(self.shape)
+        P = self.psf.shape[-len(self.shape) :]
+        return tuple(n - p + 1 for n, p in zip(self.shape, P, strict=True))
+
+    @property
+    def _decimate(self) -> Decimate:
+        return Decimate(self._factors, self._blurred)
+
+    def _check_image(self, caller: str, x: Array) -> None:
+        common_namespace(caller, x=x, psf=self.psf)
+        if tuple(x.shape[-len(self.shape) :]) != tuple(self.shape):
+            msg = (
+                f"{caller}: x has the shape {tuple(x.shape)}; want last axes of the operator's "
+                f"shape, {tuple(self.shape)}"
+            )
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Decimate(LinearOperator):
+    """One entry of every ``factor`` on the last axes; the adjoint puts zeros between them.
+
+    Parameters
+    ----------
+    factor : tuple of int
+        One for each axis.
+    shape : tuple of int
+        The last axes of the input.
+    """
+
+    factor: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    # y[p] = x[s p]
+    def apply(self, x: Array) -> Array:
+        """Drop what is between."""
+        self._check("x", x, self.shape)
+        return x[(..., *(slice(None, None, s) for s in self.factor))]
+
+    # x[s p] = y[p], x = 0 elsewhere
+    def adjoint(self, y: Array) -> Array:
+        """Put zeros between the entries."""
+        kept = tuple(math.ceil(n / s) for n, s in zip(self.shape, self.factor, strict=True))
+        self._check("y", y, kept)
+        xp = array_namespace(y)
+        for axis, s, n in zip(range(-len(kept), 0), self.factor, self.shape, strict=True):
+            behind = y.ndim + axis + 1  # an axis for each entry and the zeros after it
+            spread = xp.expand_dims(y, axis=behind)
+            zeros = xp.zeros(
+                (*y.shape[:behind], s - 1, *y.shape[behind:]), dtype=y.dtype, device=device(y)
+            )
+            merged = (*y.shape[: behind - 1], y.shape[axis] * s, *y.shape[behind:])
+            y = part(xp.reshape(xp.concat([spread, zeros], axis=behind), merged), axis, 0, n)
+        return y
+
+    def _check(self, label: str, x: Array, want: tuple[int, ...]) -> None:
+        if tuple(x.shape[-len(want) :]) != want:
+            msg = f"Downsample: {label} has the shape {tuple(x.shape)}; want last axes {want}"
+            raise ValueError(msg)
