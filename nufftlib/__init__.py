@@ -8,7 +8,13 @@ from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.inner import inner
-from nufftlib.core.losses import HalfSquaredError, Huber, MeanAbsoluteError, MeanSquaredError
+from nufftlib.core.losses import (
+    HalfSquaredError,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    PoissonLikelihood,
+)
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.mri.sense import Sense
@@ -29,6 +35,7 @@ __all__ = [
     "MeanNormalize",
     "MeanSquaredError",
     "OperatorReport",
+    "PoissonLikelihood",
     "Sense",
     "SpaceVaryingBlur",
     "blur",

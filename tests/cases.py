@@ -221,6 +221,12 @@ def phase(m):
     return J, m.complex(4, 3)
 
 
+def jacobian_of_diffraction(m, *batch):
+    optics = nl.blur.Diffraction((6, 7), indices=(2, 4, 7, 11), cutoff=0.4)
+    _, J = optics.linearize(0.1 * m.real(*batch, 4))
+    return J, m.real(*batch, 4)
+
+
 def jacobian_of_nufft(m):
     F = small_nufft(m)
     _, J = F.linearize(m.complex(2, 5, 6), wrt="trajectory")
@@ -487,5 +493,7 @@ CASES = [
         lambda m: (PhaseProjection(m.row.xp.sign(m.real(5))), m.real(5)),
     ),
     Case("jacobian of the mean normalisation", normalized),
+    Case("jacobian of diffraction", jacobian_of_diffraction),
+    Case("jacobian of diffraction, a batch", lambda m: jacobian_of_diffraction(m, 2, 3)),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
 ]

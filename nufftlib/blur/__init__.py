@@ -1,6 +1,19 @@
 """Blur: point-spread functions and noise."""
 
-from nufftlib.blur.noise import gaussian_noise
-from nufftlib.blur.psf import motion_psf
+from nufftlib.blur.defocus import defocus_psf
+from nufftlib.blur.diffraction import Diffraction
+from nufftlib.blur.gaussian import gaussian_psf
+from nufftlib.blur.mixture import random_psf
+from nufftlib.blur.motion import motion_psf
+from nufftlib.blur.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
 
-__all__ = ["gaussian_noise", "motion_psf"]
+__all__ = [
+    "Diffraction",
+    "defocus_psf",
+    "gaussian_noise",
+    "gaussian_psf",
+    "motion_psf",
+    "poisson_gaussian_noise",
+    "poisson_noise",
+    "random_psf",
+]

@@ -1,126 +1,51 @@
-"""Point-spread functions, seeded, and equal in every array library."""
+"""What all point-spread functions share: sizes, the sum of one, and where they are made.
+
+They are computed by NumPy in double precision and then handed over, so that one
+set of arguments gives one PSF in every array library.
+"""
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace
 
-KNOTS = 512
-"""Points at which the random path of a motion is drawn."""
 
-
-def motion_psf(
-    size: int | tuple[int, int],
-    *,
-    seed: int,
-    length: float = 0.3,
-    std: float = 0.25,
-    xp: Namespace = np,
-    dtype: Any = None,
-    device: Any = None,
-) -> Array:
-    r"""Draw the PSF of a camera that moves along a random path during one time unit.
-
-    Each coordinate of the path is an independent Gaussian process with the Matern
-    covariance of smoothness 5/2,
-
-    .. math:: \kappa(t) = \sigma^2 \left(1 + a + \tfrac{a^2}{3}\right) e^{-a}, \qquad
-              a = \sqrt{5}\, |t| / \ell,
-
-    centred afterwards. The path is deposited with bilinear weights, so that it has no
-    holes, and the PSF sums to one.
-
-    Parameters
-    ----------
-    size : int or tuple of int
-        Height and width of the PSF in pixels.
-    seed : int
-        Seed of the path; one seed gives one path at every size, in every library.
-    length : float
-        Correlation length ``l``, in units of the exposure time.
-    std : float
-        Standard deviation ``sigma`` of either coordinate, in units where the PSF
-        spans [-1, 1]. What leaves the PSF is lost.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
-
-    Returns
-    -------
-    array, shape (height, width), real
-        Nonnegative, of sum one; the centre of the path is at ``size // 2``.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    References
-    ----------
-    C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning",
-    MIT Press (2006), eq. 4.17.
-
-    C. J. Schuler et al., "Learning to deblur", IEEE Trans. Pattern Anal. Mach. Intell.
-    38 (2016) 1439-1451.
-
-    Examples
-    --------
-    >>> h = motion_psf(25, seed=0)
-    >>> h.shape, round(float(h.sum()), 5)
-    ((25, 25), 1.0)
-    """
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
-    if height < 1 or width < 1 or not length > 0 or not 0 <= std < math.inf:
-        msg = (
-            f"motion_psf(size, length, std): got {size}, {length}, {std}; "
-            f"want at least one pixel, a positive length and a std of 0 or more"
-        )
+def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the size on each axis; a single number is that of a square."""
+    sizes = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    if not sizes or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
+        msg = f"{call}: size is {size}; want at least one pixel on each axis"
         raise ValueError(msg)
-    path = matern_path(np.random.default_rng(seed), length, std)
-    r0, r1 = height // 2 + path[0] * height / 2, width // 2 + path[1] * width / 2
-    # Steps of half a pixel at most, so that bilinear weights leave no holes.
-    longest = max(np.abs(np.diff(r0)).max(), np.abs(np.diff(r1)).max())
-    t = np.linspace(0, KNOTS - 1, (KNOTS - 1) * max(2, math.ceil(2 * longest)) + 1)
-    r0, r1 = (np.interp(t, np.arange(KNOTS), r) for r in (r0, r1))
-    h = deposit(r0, r1, (height, width))
-    if not h.sum() > 0:
-        msg = f"motion_psf(std): at {std} the path leaves the PSF; want a smaller std"
+    return tuple(int(n) for n in sizes)
+
+
+def pixels_2d(call: str, size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return height and width."""
+    sizes = pixels(call, size)
+    if len(sizes) != 2:
+        msg = f"{call}: size is {size}; want a number or (height, width)"
         raise ValueError(msg)
-    return xp.asarray(h / h.sum(), dtype=dtype or xp.float32, device=device)
+    return sizes[0], sizes[1]
 
 
-def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
-    """Draw two centred coordinates (2, KNOTS) of the process over one time unit."""
-    path = std * (matern_factor(length) @ rng.standard_normal((KNOTS, 2))).T
-    return path - path.mean(axis=1, keepdims=True)
+def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the leading axes of independent draws."""
+    axes = (batch,) if isinstance(batch, int | np.integer) else tuple(batch)
+    if not all(isinstance(n, int | np.integer) and n >= 0 for n in axes):
+        msg = f"{call}: batch is {batch}; want a number of draws or a tuple of them"
+        raise ValueError(msg)
+    return tuple(int(n) for n in axes)
 
 
-@lru_cache(maxsize=4)
-def matern_factor(length: float) -> Any:
-    """Return the Cholesky factor of the process's correlation matrix."""
-    t = np.linspace(0, 1, KNOTS)
-    a = np.sqrt(5.0) * np.abs(t[:, None] - t[None, :]) / length
-    correlation = (1 + a + a * a / 3) * np.exp(-a)
-    # Smooth paths make the matrix singular to rounding; the jitter is far below a pixel.
-    return np.linalg.cholesky(correlation + 1e-9 * np.eye(KNOTS))
+def edges(size: int) -> Any:
+    """Return the edges of `size` pixels of width 1, of which ``size // 2`` is centred at 0."""
+    return np.arange(size + 1) - size // 2 - 0.5
 
 
-def deposit(r0: Any, r1: Any, shape: tuple[int, int]) -> Any:
-    """Add up points at fractional pixels with bilinear weights; drop those outside."""
-    image = np.zeros(shape)
-    i0, i1 = np.floor(r0).astype(int), np.floor(r1).astype(int)
-    f0, f1 = r0 - i0, r1 - i1
-    for d0, w0 in ((0, 1 - f0), (1, f0)):
-        for d1, w1 in ((0, 1 - f1), (1, f1)):
-            j0, j1 = i0 + d0, i1 + d1
-            inside = (j0 >= 0) & (j0 < shape[0]) & (j1 >= 0) & (j1 < shape[1])
-            np.add.at(image, (j0[inside], j1[inside]), (w0 * w1)[inside])
-    return image
+def of_sum_one(h: Any, ndim: int, *, xp: Namespace, dtype: Any, device: Any) -> Array:
+    """Divide by the sum over the last `ndim` axes, and hand over to `xp`."""
+    h = h / h.sum(axis=tuple(range(-ndim, 0)), keepdims=True)
+    return xp.asarray(h, dtype=dtype or xp.float32, device=device)

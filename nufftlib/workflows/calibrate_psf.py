@@ -18,9 +18,9 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 import optim
+from nufftlib.blur.motion import motion_psf
 from nufftlib.blur.noise import gaussian_noise
 from nufftlib.blur.operator import Blur
-from nufftlib.blur.psf import motion_psf
 from nufftlib.core.arrays import Array, common_namespace
 from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
 from nufftlib.core.operator import Map

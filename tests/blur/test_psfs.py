@@ -19,7 +19,7 @@ def test_a_motion_psf_is_a_connected_path(size, seed):
 
 def test_a_motion_psf_has_the_covariance_it_claims():
     """Steps of the centred path: E|u(t) - u(s)|^2 = 2 (kappa(0) - kappa(t - s))."""
-    from nufftlib.blur.psf import KNOTS, matern_path
+    from nufftlib.blur.motion import KNOTS, matern_path
 
     paths = np.concatenate([matern_path(np.random.default_rng(s), 0.3, 0.25) for s in range(3000)])
     for lag in (KNOTS // 20, KNOTS // 4, KNOTS - 1):
