@@ -17,6 +17,7 @@ from nufftlib.core.losses import (
 )
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
+from nufftlib.core.quadratic import Quadratic
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
@@ -36,6 +37,7 @@ __all__ = [
     "MeanSquaredError",
     "OperatorReport",
     "PoissonLikelihood",
+    "Quadratic",
     "Sense",
     "SpaceVaryingBlur",
     "blur",

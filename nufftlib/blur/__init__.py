@@ -6,6 +6,7 @@ from nufftlib.blur.gaussian import gaussian_psf
 from nufftlib.blur.mixture import random_psf
 from nufftlib.blur.motion import motion_psf
 from nufftlib.blur.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
+from nufftlib.blur.normal_equations import normal_equations
 
 __all__ = [
     "Diffraction",
@@ -13,6 +14,7 @@ __all__ = [
     "gaussian_noise",
     "gaussian_psf",
     "motion_psf",
+    "normal_equations",
     "poisson_gaussian_noise",
     "poisson_noise",
     "random_psf",
