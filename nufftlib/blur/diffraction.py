@@ -26,7 +26,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.operator import LinearOperator, Map
 
 SAMPLES = 128
-"""Least number of samples across the pupil: the Airy pattern is then right to 3e-5 of its peak."""
+"""Least number of samples across the pupil."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,9 +69,10 @@ class Diffraction(Map):
     The PSF, of shape (..., height, width), sums to one over what is seen; light beyond
     the edges is left out. It is nonnegative, and centred at ``size // 2``.
 
-    The pupil is sampled by itself, finely enough for about one wave in the first dozen
-    polynomials, and no array is larger than PSF or pupil: two matrix products take the
-    place of a padded FFT.
+    The pupil has samples of its own, and two matrix products take the place of a padded
+    FFT. Against the integral over the pupil the error is 3e-5 of the peak, with
+    aberrations of a quarter of a wave in all 1e-4. The Jacobian is that of what is
+    computed.
 
     References
     ----------
@@ -220,15 +221,25 @@ def over_pupil(xp: Namespace, a: Array, phases: Array, like: Array) -> Array:
 
 @lru_cache(maxsize=8)
 def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return ``2 pi Z_k`` at the cells' middles, and the fraction of the disk in each cell."""
-    e = np.linspace(-1, 1, samples + 1)
-    x = (e[1:] + e[:-1]) / 2
+    """Return ``2 pi Z_k``, shape (K, M * M), and the weights ``w`` of the disk, (M, M)."""
+    x = cells(samples)
+    half = 1 / samples
+    e = np.append(x - half, x[-1] + half)
+    w = disk_overlap(e, e, 1.0) / np.pi
+    # The fraction of the disk in each cell sees the integrand averaged over the cell: with
+    # the cell's width d, g + d^2 / 24 laplace(g). The second term is taken off again.
+    for axis in (0, 1):
+        w = w - (np.roll(w, 1, axis) - 2 * w + np.roll(w, -1, axis)) / 24
     r, theta = np.hypot(x[:, None], x), np.arctan2(x[None, :], x[:, None])
-    phases = np.stack([2 * np.pi * zernike(j, r, theta).reshape(-1) for j in indices])
-    return phases, disk_overlap(e, e, 1.0) / np.pi
+    return np.stack([2 * np.pi * zernike(j, r, theta).reshape(-1) for j in indices]), w
 
 
 def kernel(size: int, samples: int, cutoff: float) -> Any:
-    """Return ``exp(-i pi c p x)``, shape (size, samples)."""
-    x = (np.arange(samples) + 0.5) * (2 / samples) - 1
-    return np.exp(-1j * np.pi * cutoff * (np.arange(size) - size // 2)[:, None] * x)
+    """Return ``exp(-i pi c p x)``, shape (size, M)."""
+    p = np.arange(size) - size // 2
+    return np.exp(-1j * np.pi * cutoff * p[:, None] * cells(samples))
+
+
+def cells(samples: int) -> Any:
+    """Return the middles of `samples` cells across [-1, 1], and of one more at either end."""
+    return (np.arange(-1, samples + 1) + 0.5) * (2 / samples) - 1

@@ -2,9 +2,49 @@
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.ndimage
 
-from nufftlib.blur import motion_psf
+from nufftlib.blur import Diffraction, defocus_psf, gaussian_psf, motion_psf, random_psf
+
+KINDS = ("motion", "gaussian", "defocus", "diffraction")
+MAKERS = {
+    "motion": lambda size, **kw: motion_psf(size, seed=1, batch=(2, 3), **kw),
+    "gaussian": lambda size, **kw: gaussian_psf(size, [[2.0, 0.4], [0.0, 1.0]], [0.3, 2.0], **kw),
+    "defocus": lambda size, **kw: defocus_psf(size, [0.0, 2.3, 50.0], **kw),
+    "mixture": lambda size, **kw: random_psf(
+        size, kind=dict.fromkeys(KINDS, 0.25), seed=0, batch=12, **kw
+    ),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 8, 9, (6, 11)])
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_psf_is_nonnegative_and_of_sum_one(name, size):
+    h = MAKERS[name](size, dtype=np.float64)
+    assert h.shape[-2:] == (size if isinstance(size, tuple) else (size, size))
+    assert h.min() >= 0
+    np.testing.assert_allclose(h.sum(axis=(-2, -1)), 1, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_psf_is_equal_on_every_row(row, name):
+    h = MAKERS[name]((7, 8), xp=row.xp, dtype=row.xp.float64, device=row.device)
+    assert row.owns(h, "float64")
+    np.testing.assert_array_equal(row.numpy(h), MAKERS[name]((7, 8), dtype=np.float64))
+    assert row.owns(MAKERS[name](5, xp=row.xp, device=row.device), "float32")
+
+
+def test_draws_begin_with_those_of_a_smaller_batch():
+    for draw in (motion_psf, lambda size, **kw: random_psf(size, kind="gaussian", **kw)):
+        many = draw(9, seed=5, batch=(2, 3))
+        np.testing.assert_array_equal(many[0, 0], draw(9, seed=5))
+        np.testing.assert_array_equal(many[0], draw(9, seed=5, batch=3))
+        assert not np.array_equal(many[0, 0], many[0, 1])
+        assert draw(9, seed=5, batch=0).shape == (0, 9, 9)
+
+
+# --- motion -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 25, 64, (9, 200)])
@@ -70,19 +110,176 @@ def test_a_size_may_be_an_integer_of_numpy():
     np.testing.assert_array_equal(motion_psf(np.int64(9), seed=0), motion_psf((9, 9), seed=0))
 
 
-def test_a_motion_psf_is_equal_on_every_row(row):
-    psf = motion_psf(9, seed=1, xp=row.xp, dtype=row.xp.float64, device=row.device)
-    assert row.owns(psf, "float64")
-    np.testing.assert_array_equal(row.numpy(psf), motion_psf(9, seed=1, dtype=np.float64))
+# --- Gaussian ---------------------------------------------------------------------------
+
+
+def gaussian_integral(p, std, angle):
+    """The integral over pixel `p` by quadrature, with its density written out."""
+    c, s = np.cos(angle), np.sin(angle)
+
+    def density(u1, u0):
+        along, across = c * u0 + s * u1, -s * u0 + c * u1
+        exponent = (along / std[0]) ** 2 + (across / std[1]) ** 2
+        return np.exp(-exponent / 2) / (2 * np.pi * std[0] * std[1])
+
+    (a, b), (c0, d0) = ((n - 0.5, n + 0.5) for n in p)
+    return scipy.integrate.dblquad(density, a, b, c0, d0, epsabs=1e-13)[0]
+
+
+@pytest.mark.parametrize(("std", "angle"), [((1.3, 0.5), 0.4), ((0.7, 2.0), -1.1), ((1, 1), 0)])
+def test_a_gaussian_psf_is_the_integral_over_each_pixel(std, angle):
+    h = gaussian_psf((33, 32), std, angle, dtype=float)  # so large that the sum is all
+    for p in [(0, 0), (1, 0), (0, 1), (-2, 1), (1, 1), (3, -1)]:
+        want = gaussian_integral(p, std, angle)
+        assert h[16 + p[0], 16 + p[1]] == pytest.approx(want, abs=1e-12)
+
+
+def test_the_angle_of_a_gaussian_runs_from_the_first_axis_to_the_second():
+    i, j = np.meshgrid(np.arange(41) - 20, np.arange(41) - 20, indexing="ij")
+    for angle in (0.0, 0.5, 2.0):
+        h = gaussian_psf(41, (4.0, 1.0), angle, dtype=float)
+        moments = np.asarray([[np.sum(h * a * b) for b in (i, j)] for a in (i, j)])
+        R = np.asarray([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        want = R @ np.diag([16.0, 1.0]) @ R.T + np.eye(2) / 12  # a pixel's own variance
+        np.testing.assert_allclose(moments, want, atol=2e-4)
+
+
+def test_a_narrow_gaussian_is_a_delta_or_a_line():
+    delta = np.zeros((5, 6))
+    delta[2, 3] = 1
+    for std in (0.0, 1e-300, 1e-7, 0.02, (0.0, 0.01)):
+        for angle in (0.0, np.pi / 4, 1.0):
+            np.testing.assert_allclose(gaussian_psf((5, 6), std, angle), delta, atol=1e-15)
+    line = gaussian_psf(9, (2.0, 0.0), dtype=float)
+    np.testing.assert_allclose(line[:, 4], gaussian_psf((9,), 2.0, dtype=float), rtol=1e-12)
+    diagonal = gaussian_psf(9, (2.0, 0.0), np.pi / 4, dtype=float)
+    np.testing.assert_allclose(np.diag(diagonal).sum(), 1, atol=1e-5)
+
+
+def test_a_wide_gaussian_is_flat():
+    np.testing.assert_allclose(gaussian_psf(5, 1e4, dtype=float), 1 / 25, rtol=1e-6)
+
+
+def test_gaussians_of_one_two_and_three_axes_agree():
+    std, size = (0.8, 1.5, 0.3), (7, 8, 5)
+    lines = [gaussian_psf((n,), s, dtype=float) for n, s in zip(size, std, strict=True)]
+    np.testing.assert_allclose(
+        gaussian_psf(size, std, dtype=float), np.einsum("i,j,k->ijk", *lines), atol=1e-15
+    )
+    plane = gaussian_psf(size[:2], std[:2], dtype=float)
+    np.testing.assert_allclose(plane, np.outer(*lines[:2]), atol=1e-15)
+    np.testing.assert_allclose(gaussian_psf(size[:2], std[1::-1], np.pi / 2), plane, atol=1e-7)
+
+
+def test_gaussians_broadcast():
+    std, angle = [[2.0, 0.5], [1.0, 1.0]], [[0.3], [0.7], [1.1]]
+    h = gaussian_psf(9, std, angle, dtype=float)
+    assert h.shape == (3, 2, 9, 9)
+    np.testing.assert_array_equal(h[1, 0], gaussian_psf(9, (2.0, 0.5), 0.7, dtype=float))
+    assert gaussian_psf((6, 5, 4), [[1.0], [2.0]]).shape == (2, 6, 5, 4)
+
+
+# --- defocus ----------------------------------------------------------------------------
+
+
+def areas(radius, size=25):
+    """The disk's overlap with each pixel, by a million points of a finer grid."""
+    fine = (np.arange(size * 40) + 0.5) / 40 - 0.5 - size // 2
+    inside = fine[:, None] ** 2 + fine**2 <= radius**2
+    return inside.reshape(size, 40, size, 40).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("radius", [0.6, 1.0, 2.5, 3.3, 7.77])
+def test_a_defocus_psf_is_the_overlap_of_a_disk_with_each_pixel(radius):
+    h = np.pi * radius**2 * defocus_psf(25, radius, dtype=float)  # all of the disk is inside
+    np.testing.assert_allclose(h, areas(radius), atol=2e-2)  # of a pixel
+    middle = abs(h - 0.5) < 0.5 - 1e-9  # cut by the circle
+    assert abs(np.mean(h[middle] - areas(radius)[middle])) < 2e-3
+    # The pixel on the axis, at the edge: int sqrt(r^2 - u^2) over its width, less what is before.
+    k = int(radius + 0.5)
+    u = np.linspace(-0.5, 0.5, 200_001)
+    depth = np.clip(np.sqrt(np.maximum(radius**2 - u**2, 0)) - (k - 0.5), 0, 1)
+    assert h[12 + k, 12] == pytest.approx(scipy.integrate.trapezoid(depth, u), abs=1e-6)
+
+
+def test_a_defocus_psf_is_continuous_and_monotone_in_the_radius():
+    radius = np.linspace(0.5, 12.5, 601)
+    h = np.pi * radius[:, None, None] ** 2 * defocus_psf(26, radius, dtype=float)
+    steps = np.diff(h, axis=0)
+    assert steps.min() > -1e-12
+    assert steps.max() < 0.02 * np.pi  # no arc within a pixel is as long as its half-circle
+    assert h.max() <= 1 + 1e-12
+
+
+def test_a_small_disk_is_a_delta_and_a_large_one_is_flat():
+    h = defocus_psf((4, 5), [0.0, 0.5, 100.0], dtype=float)
+    for small in h[:2]:
+        assert small[2, 2] == small.sum() == 1
+    np.testing.assert_allclose(h[2], 1 / 20, rtol=1e-10)
+
+
+# --- mixtures ---------------------------------------------------------------------------
+
+
+def test_a_mixture_has_the_probabilities_it_was_given():
+    odds = {"defocus": 0.7, "motion": 0.3}
+    h = random_psf(9, kind=odds, seed=3, batch=400, dtype=float)
+    symmetric = np.max(abs(h - h[:, ::-1, ::-1]), axis=(1, 2)) < 1e-12  # a motion never is
+    assert symmetric.mean() == pytest.approx(0.7, abs=3 * np.sqrt(0.21 / 400))
+    swapped = dict(reversed(odds.items()))
+    np.testing.assert_array_equal(random_psf(9, kind=swapped, seed=3, batch=400, dtype=float), h)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [15, 25, 64])
+def test_random_psfs_fit_their_size(kind, size):
+    h = random_psf(size, kind=kind, seed=1, batch=20, dtype=float)
+    np.testing.assert_array_equal(h[0], random_psf(size, kind={kind: 1.0}, seed=1, dtype=float))
+    rim = h.sum(axis=(1, 2)) - h[:, 1:-1, 1:-1].sum(axis=(1, 2))
+    assert np.mean(rim) < 0.05  # of the light
+    assert np.std(h.max(axis=(1, 2))) > 0  # and they differ
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: motion_psf(0, seed=0), ValueError, "want at least one pixel"),
+        (lambda: motion_psf(0, seed=0), ValueError, "size is 0; want at least one pixel"),
+        (lambda: motion_psf((3, 4, 5), seed=0), ValueError, r"want a number or \(height, width\)"),
+        (lambda: motion_psf(3.5, seed=0), TypeError, "not iterable"),
+        (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),
         (lambda: motion_psf(5, seed=0, length=0.0), ValueError, "a positive length"),
         (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 or more"),
         (lambda: motion_psf(9, seed=0, std=50.0), ValueError, "the path leaves the PSF"),
+        (lambda: gaussian_psf(5, -1.0), ValueError, "want 0 to 10000 pixels"),
+        (lambda: gaussian_psf(5, np.nan), ValueError, "want 0 to 10000 pixels"),
+        (lambda: gaussian_psf(5, (1.0, 2.0, 3.0)), ValueError, r"a number or \(..., 2\)"),
+        (lambda: gaussian_psf((5, 5, 5), 1.0, 0.1), ValueError, "finite radians, and in 2D"),
+        (lambda: gaussian_psf(5, 1.0, np.inf), ValueError, "finite radians"),
+        (lambda: defocus_psf(5, -0.1), ValueError, "want a finite number, 0 or more"),
+        (lambda: defocus_psf(5, np.nan), ValueError, "want a finite number, 0 or more"),
+        (lambda: random_psf(5, kind="box", seed=0), ValueError, "got 'box'; want one of 'motion'"),
+        (lambda: random_psf(5, kind={"motion": 0.5}, seed=0), ValueError, "of sum one"),
+        (
+            lambda: random_psf(5, kind={"motion": 1.5, "gaussian": -0.5}, seed=0),
+            ValueError,
+            "0 or more",
+        ),
+        (lambda: Diffraction(5, indices=(0, 1)), ValueError, "Noll's indices from 1, each once"),
+        (lambda: Diffraction(5, indices=(4, 4)), ValueError, "each once"),
+        (lambda: Diffraction(5, cutoff=0.6), ValueError, "at most 1/2 cycles per pixel"),
+        (lambda: Diffraction(5)(np.zeros(3)), ValueError, r"\(3,\); want \(..., 8\), a coeff"),
+        (lambda: Diffraction(5)(np.zeros(8, complex)), TypeError, "want real floating point"),
+        (lambda: Diffraction(5)(np.zeros(8, int)), TypeError, "want real floating point"),
+        (
+            lambda: Diffraction(5).linearize(np.zeros(8))[1](np.zeros((2, 8))),
+            ValueError,
+            r"\(2, 8\) .* want those of the coefficients, \(8,\)",
+        ),
+        (
+            lambda: Diffraction(5).linearize(np.zeros(8))[1].adjoint(np.zeros((5, 4))),
+            ValueError,
+            r"\(5, 4\); want \(5, 5\)",
+        ),
     ],
 )
 def test_a_wrong_argument_is_refused(call, error, message):

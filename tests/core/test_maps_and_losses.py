@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 
 import nufftlib as nl
 
@@ -147,9 +149,180 @@ def test_a_numpy_scalar_does_not_raise_the_precision():
     assert value.dtype == gradient.dtype == np.float32
 
 
+# --- weights ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 1), (4,), ()])
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_weights_broadcast_against_the_target(row, kind, shape):
+    z, y = (REAL, TARGET["real"]) if kind == "real" else (COMPLEX, TARGET["complex"])
+    w = np.random.default_rng(3).random(shape)
+
+    def plain(z):
+        return 0.5 * np.sum(w * np.abs(z - y) ** 2)
+
+    loss = nl.HalfSquaredError(row.array(y, str(y.dtype)), weights=row.array(w))
+    value, gradient = loss.value_and_grad(row.array(z, str(z.dtype)))
+    assert row.owns(value, "float64")
+    assert row.owns(gradient, str(z.dtype))
+    assert float(value) == pytest.approx(plain(z), rel=1e-13)
+    t = np.random.default_rng(5).standard_normal(z.shape) * (1 if kind == "real" else 1 + 0.3j)
+    assert real_inner(row.numpy(gradient), t) == pytest.approx(difference(plain, z, t), rel=1e-6)
+
+
+# --- counts -----------------------------------------------------------------------------
+
+COUNTS = np.asarray([[0.0, 1.0, 3.0, 7.0], [0.0, 2.0, 50.0, 1e5], [4.0, 0.5, 20.0, 9.0]])
+MEANS = COUNTS * np.asarray([0.3, 1.0, 1.02, 3.0]) + 0.2
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.3])
+@pytest.mark.parametrize("background", [0.0, 2.5, np.asarray([0.0, 1.0, 0.1, 2.0])])
+def test_poisson_likelihood(row, gain, background):
+    """Against SciPy's Kullback-Leibler divergence, and finite differences of it."""
+
+    def plain(z):
+        return np.sum(scipy.special.kl_div(COUNTS, z + background)) / gain
+
+    b = background if np.isscalar(background) else row.array(background)
+    loss = nl.PoissonLikelihood(row.array(COUNTS), gain, b)
+    value, gradient = loss.value_and_grad(row.array(MEANS))
+    assert row.owns(value, "float64")
+    assert row.owns(gradient, "float64")
+    assert float(value) == pytest.approx(plain(MEANS), rel=1e-13)
+    t = np.random.default_rng(5).standard_normal(MEANS.shape)
+    slope = difference(plain, MEANS, t)
+    assert real_inner(row.numpy(gradient), t) == pytest.approx(slope, rel=1e-6)
+    least, nothing = loss.value_and_grad(row.array(COUNTS - background))
+    assert float(least) == pytest.approx(0, abs=1e-12)
+    if gain == 1.0 and np.all(np.asarray(background) == 0):
+        assert float(least) == 0.0
+        np.testing.assert_array_equal(row.numpy(nothing)[COUNTS > 0], 0)
+
+
+def test_it_is_the_likelihood_up_to_its_minimum():
+    z, gain = MEANS, 0.5
+    n = np.asarray(COUNTS / gain)
+
+    def negative_log_likelihood(mean):
+        return np.sum(mean - scipy.special.xlogy(n, mean) + scipy.special.gammaln(n + 1))
+
+    want = negative_log_likelihood(z / gain) - negative_log_likelihood(n)
+    assert float(nl.PoissonLikelihood(COUNTS, gain)(z)) == pytest.approx(want, rel=1e-10)
+
+
+@pytest.mark.parametrize("relative", [1e-15, 1e-12, 1e-8, 1e-4, 0.03, 0.15, 0.2, 0.25, 0.7])
+def test_close_to_the_target_no_digits_are_lost(relative):
+    """The series sum (-u)^k / (k (k - 1)), and exact rationals, in place of differences."""
+    from fractions import Fraction
+
+    for t, sign in ((3.0, 1), (3.0, -1), (1e5, 1), (0.7, -1)):
+        z = t * (1 + sign * relative)
+        u = float(Fraction(z) / Fraction(t) - 1)  # exact: z / t rounded would lose it
+        if relative <= 0.3:
+            want = t * sum((-u) ** k / k for k in range(2, 60))  # u - log(1 + u)
+        else:
+            want = t * (u - np.log1p(u))
+        value = float(nl.PoissonLikelihood(np.asarray([t]))(np.asarray([z])))
+        assert value == pytest.approx(want, rel=2e-14, abs=0)
+
+
+def test_what_cannot_be_is_infinite_and_has_a_finite_gradient(row):
+    t = row.array([0.0, 1.0, 1.0, 0.0, 2.0])
+    z = row.array([0.0, 0.0, -1.0, -1.0, 1.0])
+    value, gradient = nl.PoissonLikelihood(t).value_and_grad(z)
+    assert float(value) == np.inf
+    np.testing.assert_array_equal(row.numpy(gradient), [1, 0, 0, 0, -1])
+    for k, want in enumerate([0, np.inf, np.inf, np.inf, 2 * np.log(2) - 1]):
+        loss = nl.PoissonLikelihood(t[k : k + 1])
+        assert float(loss(z[k : k + 1])) == pytest.approx(want, rel=1e-14)
+    value, gradient = nl.PoissonLikelihood(t).value_and_grad(t * float("nan"))
+    assert np.isnan(float(value))
+    assert np.all(np.isnan(row.numpy(gradient)))
+
+
+def test_poisson_likelihood_in_single_precision_stays_single(row):
+    loss = nl.PoissonLikelihood(row.array(COUNTS, "float32"), np.float64(0.5), np.float64(0.1))
+    value, gradient = loss.value_and_grad(row.array(MEANS, "float32"))
+    assert row.owns(value, "float32")
+    assert row.owns(gradient, "float32")
+    want = nl.PoissonLikelihood(COUNTS, 0.5, 0.1)(MEANS)
+    assert float(value) == pytest.approx(float(want), rel=1e-5)
+
+
+# --- a loss matches its noise -----------------------------------------------------------
+
+
+def fitted(loss, size):
+    """The constant of least loss."""
+    found = scipy.optimize.minimize_scalar(
+        lambda c: float(loss(np.full(size, c))), bounds=(1e-3, 100), options={"xatol": 1e-9}
+    )
+    return found.x
+
+
+@pytest.mark.parametrize(("mean", "gain"), [(0.4, 1.0), (30.0, 2.5), (8.0, 0.1)])
+def test_the_likelihood_of_counts_is_unbiased_and_has_their_scale(mean, gain):
+    n = 40_000
+    y = nl.blur.poisson_noise(np.full(n, mean), gain, seed=11)
+    loss = nl.PoissonLikelihood(y, gain)
+    assert fitted(loss, n) == pytest.approx(mean, abs=3 * np.sqrt(gain * mean / n))
+    # Curvature is the Fisher information n / (gain mean): the error bar is the right one.
+    h = 1e-2 * mean
+    values = [float(loss(np.full(n, mean + s * h))) for s in (-1, 0, 1)]
+    assert (values[0] - 2 * values[1] + values[2]) / h**2 == pytest.approx(
+        n / (gain * mean), rel=0.02
+    )
+
+
+def test_the_likelihood_sees_the_background():
+    n, mean, background, gain = 40_000, 5.0, 20.0, 0.5
+    y = nl.blur.poisson_noise(np.full(n, mean + background), gain, seed=12)
+    loss = nl.PoissonLikelihood(y, gain, background)
+    assert fitted(loss, n) == pytest.approx(mean, abs=3 * np.sqrt(gain * 25 / n))
+
+
+def test_the_shifted_likelihood_is_that_of_a_camera():
+    n, mean, gain, std = 40_000, 3.0, 0.5, 2.0
+    y = nl.blur.poisson_gaussian_noise(np.full(n, mean), gain, std, seed=13)
+    b = std**2 / gain
+    loss = nl.PoissonLikelihood(np.maximum(y + b, 0.0), gain, background=b)
+    variance = gain * mean + std**2
+    assert fitted(loss, n) == pytest.approx(mean, abs=3 * np.sqrt(variance / n))
+    # Where the model is right, twice the loss is one chi-squared for each pixel.
+    assert 2 * float(loss(np.full(n, mean))) / n == pytest.approx(1, rel=0.05)
+
+
+def test_weights_by_the_variance_are_the_likelihood_of_gaussian_noise():
+    n, mean = 40_000, 7.0
+    std = np.where(np.arange(n) % 2, 0.1, 5.0)
+    y = mean + std * np.random.default_rng(14).standard_normal(n)
+    loss = nl.HalfSquaredError(y, weights=1 / std**2)
+    error = 1 / np.sqrt(np.sum(1 / std**2))
+    assert fitted(loss, n) == pytest.approx(mean, abs=3 * error)
+    assert 2 * float(loss(np.full(n, mean))) / n == pytest.approx(1, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (
+            lambda: nl.HalfSquaredError(np.ones((3, 4)), np.ones(3)),
+            ValueError,
+            r"\(3,\); want one that broadcasts to the target's, \(3, 4\)",
+        ),
+        (lambda: nl.HalfSquaredError(np.ones(3), np.ones((1, 3))), ValueError, "want one that"),
+        (lambda: nl.HalfSquaredError(np.ones(3), -np.ones(3)), ValueError, "negative or not"),
+        (lambda: nl.HalfSquaredError(np.ones(3), np.ones(3) * np.nan), ValueError, "not finite"),
+        (lambda: nl.HalfSquaredError(np.ones(3), 1j * np.ones(3)), TypeError, "want real"),
+        (lambda: nl.HalfSquaredError(np.ones(3), 2.0), TypeError, "want an array"),
+        (lambda: nl.HalfSquaredError(np.ones(3), np.ones(3, "f4")), TypeError, "one precision"),
+        (lambda: nl.PoissonLikelihood(-np.ones(3)), ValueError, "target are negative or not"),
+        (lambda: nl.PoissonLikelihood(1j * np.ones(3)), TypeError, "want real numbers"),
+        (lambda: nl.PoissonLikelihood(np.ones(3))(1j * np.ones(3)), TypeError, "z has the dtype"),
+        (lambda: nl.PoissonLikelihood(np.ones(3), 0.0), ValueError, "gain is 0.0; want a posi"),
+        (lambda: nl.PoissonLikelihood(np.ones(3), 1, -1), ValueError, "background is -1; want 0"),
+        (lambda: nl.PoissonLikelihood(np.ones(3), 1, np.ones(2)), ValueError, "want one that"),
         (lambda: nl.HalfSquaredError(np.ones(3))(np.ones(4)), ValueError, "want the target's"),
         (lambda: nl.HalfSquaredError(np.arange(3)), TypeError, "want floating point"),
         (lambda: nl.HalfSquaredError(np.ones(3, "f2")), TypeError, "float16; want floating"),
