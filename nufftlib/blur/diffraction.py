@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class Diffraction(Map):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", pixels_2d("Diffraction(size)", self.size))
-        indices = tuple(int(j) for j in self.indices)
+        indices = tuple(index(j) for j in self.indices)
         object.__setattr__(self, "indices", indices)
         if not indices or min(indices) < 1 or len(set(indices)) < len(indices):
             msg = f"Diffraction(indices): got {indices}; want Noll's indices from 1, each once"

@@ -6,6 +6,7 @@ set of arguments gives one PSF in every array library.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from nufftlib.core.arrays import Array, Namespace
 
 def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the size on each axis; a single number is that of a square."""
-    sizes = (size, size) if isinstance(size, int | np.integer) else tuple(size)
+    sizes = tuple(size) if isinstance(size, Iterable) else (size, size)
     if not sizes or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
-        msg = f"{call}: size is {size}; want at least one pixel on each axis"
+        msg = f"{call}: size is {size}; want whole numbers, at least one pixel on each axis"
         raise ValueError(msg)
     return tuple(int(n) for n in sizes)
 
@@ -33,7 +34,7 @@ def pixels_2d(call: str, size: int | tuple[int, int]) -> tuple[int, int]:
 
 def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the leading axes of independent draws."""
-    axes = (batch,) if isinstance(batch, int | np.integer) else tuple(batch)
+    axes = tuple(batch) if isinstance(batch, Iterable) else (batch,)
     if not all(isinstance(n, int | np.integer) and n >= 0 for n in axes):
         msg = f"{call}: batch is {batch}; want a number of draws or a tuple of them"
         raise ValueError(msg)

@@ -75,7 +75,15 @@ def oracle(a, indices, cutoff, shape):
     return np.abs(f) ** 2
 
 
-@pytest.mark.parametrize(("shape", "cutoff"), [((25, 25), 0.25), ((16, 31), 0.5), ((40, 9), 0.13)])
+@pytest.mark.parametrize(
+    ("shape", "cutoff"),
+    [
+        ((25, 25), 0.25),
+        ((16, 31), 0.5),
+        ((40, 9), 0.13),
+        ((500, 3), 0.5),  # for which the least number of samples would wrap
+    ],
+)
 def test_without_aberrations_it_is_the_airy_pattern(shape, cutoff):
     h = Diffraction(shape, cutoff=cutoff)(np.zeros(8))
     v = np.pi * cutoff * np.hypot(*pixel_grid(shape))

@@ -243,9 +243,9 @@ def test_random_psfs_fit_their_size(kind, size):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: motion_psf(0, seed=0), ValueError, "size is 0; want at least one pixel"),
+        (lambda: motion_psf(0, seed=0), ValueError, "size is 0; want whole numbers, at least one"),
         (lambda: motion_psf((3, 4, 5), seed=0), ValueError, r"want a number or \(height, width\)"),
-        (lambda: motion_psf(3.5, seed=0), TypeError, "not iterable"),
+        (lambda: motion_psf(3.5, seed=0), ValueError, "size is 3.5; want whole numbers"),
         (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),
         (lambda: motion_psf(5, seed=0, length=0.0), ValueError, "a positive length"),
         (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 or more"),
@@ -265,6 +265,7 @@ def test_random_psfs_fit_their_size(kind, size):
             "0 or more",
         ),
         (lambda: Diffraction(5, indices=(0, 1)), ValueError, "Noll's indices from 1, each once"),
+        (lambda: Diffraction(5, indices=(4.5,)), TypeError, "integer"),
         (lambda: Diffraction(5, indices=(4, 4)), ValueError, "each once"),
         (lambda: Diffraction(5, cutoff=0.6), ValueError, "at most 1/2 cycles per pixel"),
         (lambda: Diffraction(5)(np.zeros(3)), ValueError, r"\(3,\); want \(..., 8\), a coeff"),
