@@ -1,22 +1,32 @@
-"""Constrained optimisers on the array API: optimisers, schedules, projections and one loop."""
+"""Constrained optimisers on the array API: optimisers, solvers, schedules, projections."""
 
-from optim import projections
+from optim import projections, proximal
+from optim._accelerated import accelerated_proximal_gradient
 from optim._levenberg_marquardt import levenberg_marquardt
+from optim._lipschitz import lipschitz
 from optim._minimize import NonFiniteError, Result, minimize
-from optim.optimizers import Optimizer, adam, adamw, projected_gradient, sgd
+from optim._projected_gradient import projected_gradient
+from optim._spectral import spectral_projected_gradient
+from optim._stationarity import projected_gradient_norm
+from optim.optimizers import Optimizer, adam, adamw, sgd
 from optim.schedules import constant, linear_schedule
 
 __all__ = [
     "NonFiniteError",
     "Optimizer",
     "Result",
+    "accelerated_proximal_gradient",
     "adam",
     "adamw",
     "constant",
     "levenberg_marquardt",
     "linear_schedule",
+    "lipschitz",
     "minimize",
     "projected_gradient",
+    "projected_gradient_norm",
     "projections",
+    "proximal",
     "sgd",
+    "spectral_projected_gradient",
 ]

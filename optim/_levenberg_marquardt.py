@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from optim._minimize import NonFiniteError, Result, Step, run
+from optim._stationarity import check_tolerance
 from optim._tree import Array, check_gradient, describe, is_array
 
 DAMPING = (1e-12, 1e16)  # between Newton's step, to rounding, and one that moves nothing
@@ -64,7 +65,8 @@ def levenberg_marquardt(
         The damping to start with, in units of each block's largest curvature: 1e-6 from a
         point that is close, up to 1 from one that is far.
     tolerance : float
-        The loop ends once no entry of the parameters would move farther than this.
+        The loop ends once no entry of the parameters would move farther than this; with 0,
+        once none would move at all. `converged` of the result says that it did.
     callback : callable, optional
         ``callback(step, loss, params)`` after each completed step, with the best parameters
         so far and their loss. The loop stops if it returns a true value.
@@ -142,12 +144,9 @@ def levenberg_marquardt(
     if params.ndim < 1 or 0 in params.shape:
         msg = f"{caller}: params is {describe(params)}; wanted the shape (..., d), not empty"
         raise ValueError(msg)
-    damping, tolerance = float(damping), float(tolerance)
+    damping, tolerance = float(damping), check_tolerance(caller, tolerance)
     if not DAMPING[0] <= damping <= DAMPING[1]:
         msg = f"{caller}: damping is {damping}; wanted {DAMPING[0]} <= damping <= {DAMPING[1]}"
-        raise ValueError(msg)
-    if not tolerance >= 0:
-        msg = f"{caller}: tolerance is {tolerance}; wanted 0 or more"
         raise ValueError(msg)
 
     def advance(result: Result) -> Step:
@@ -169,8 +168,9 @@ def levenberg_marquardt(
         else:
             state = judged(state, found, finite)
         state = proposed(state._replace(step=state.step + 1))
-        last = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
-        return Step(float(xp.sum(state.values)), state.params, state.params, state, last)
+        met = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
+        loss = float(xp.sum(state.values))
+        return Step(loss, state.params, state.params, state, converged=met)
 
     result = run(caller, advance, params, started(params, damping), steps, callback, progress)
     # A block may have improved by less than a digit of the sum.

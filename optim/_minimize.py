@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import (
     Array,
     Params,
@@ -23,25 +24,29 @@ from optim.optimizers import Optimizer
 
 
 class Result(NamedTuple):
-    """What `minimize` returns.
+    """What `minimize` and the solvers return.
 
     Attributes
     ----------
     params : array or dict of str to array
-        The parameters after the last completed step.
+        The parameters after the last completed step. Those of `minimize` come after its last
+        update, and have not been evaluated; those of a solver have the last loss of
+        `history`.
     history : list of float
-        The loss of each completed step, at the parameters before its update.
+        The loss of each completed step: with `minimize`, at the parameters before its
+        update.
     state : NamedTuple
         The optimiser's state after the last completed step.
     best_params : array or dict of str to array
-        The parameters at which the lowest loss of `history` was found. `params` itself has
-        not been evaluated, and is not among the candidates.
+        The parameters at which the lowest loss of `history` was found.
     best_value : float
         The lowest loss of `history`; infinite if there is none.
     steps : int
         Number of completed steps, the length of `history`.
     interrupted : bool
         Whether a KeyboardInterrupt ended the loop.
+    converged : bool
+        Whether the loop ended because a tolerance was met.
     """
 
     params: Params
@@ -51,6 +56,7 @@ class Result(NamedTuple):
     best_value: float
     steps: int
     interrupted: bool
+    converged: bool
 
 
 class NonFiniteError(FloatingPointError):
@@ -81,6 +87,7 @@ def minimize(
     *,
     steps: int,
     project: Projection | None = None,
+    tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
 ) -> Result:
@@ -102,6 +109,10 @@ def minimize(
     project : callable or mapping of str to callable, optional
         Applied to the parameters after each update; where they are a mapping, a mapping of
         projections by name leaves the other arrays alone.
+    tolerance : float
+        The loop ends, without an update, where `projected_gradient_norm` is not above this:
+        the norm of the gradient, where nothing is projected. 0 asks for no such test, which
+        costs one projection for each step.
     callback : callable, optional
         ``callback(step, value, params)`` after each completed step, with the parameters at
         which the value was found, those before the update. The loop stops if it returns a
@@ -121,7 +132,7 @@ def minimize(
         If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
     ValueError
         If the loss is no scalar, the gradient is not like the parameters, `project` has a
-        name that they have not, or `steps` is negative.
+        name that they have not, or `steps` or `tolerance` is negative.
     TypeError
         If the loss is no real number or a parameter is no floating-point array.
     ImportError
@@ -169,33 +180,33 @@ def minimize(
         raise TypeError(msg)
     if project is not None:
         check_projection(project, params)
+    tolerance = check_tolerance("minimize", tolerance)
 
     def advance(result: Result) -> Step:
         p = result.params
-        value, gradient = _pair(value_and_grad(p))
-        loss = _loss(value)
-        check_gradient(gradient, p)
-        fault = _non_finite(loss, gradient)
-        if fault:
-            msg = f"minimize: at step {result.steps} {fault}; wanted finite values"
-            raise NonFiniteError(msg, result)
+        loss, gradient = evaluated("minimize", value_and_grad, p, result)
+        if is_stationary(p, gradient, project, tolerance):
+            return Step(loss, p, p, result.state, converged=True)
         new, state = optimizer.update(gradient, result.state, p)
         if project is not None:
-            new = apply_projection(project, new)
-            check_gradient(new, p, "what the projection returned")
+            new = projected(project, new, p)
         return Step(loss, p, new, state)
 
     return run("minimize", advance, params, optimizer.init(params), steps, callback, progress)
 
 
 class Step(NamedTuple):
-    """What a step found: its loss and where that is, what comes next, and if it is the last."""
+    """What a step found: its loss and where that is, what comes next, and if it is the last.
+
+    It is the last if a tolerance was met, `converged`, or nothing is left to do, `last`.
+    """
 
     loss: float
     at: Params
     params: Params
     state: Any
     last: bool = False
+    converged: bool = False
 
 
 def run(
@@ -215,18 +226,21 @@ def run(
     history: list[float] = []
     # All that a step changes is in this one tuple, replaced by one assignment: wherever an
     # interrupt falls, what is found is a completed step.
-    result = Result(params, history, state, params, math.inf, 0, False)
+    result = Result(params, history, state, params, math.inf, 0, False, False)
     with _progress_bar(caller, steps) if progress else nullcontext() as show:
         try:
             for step in range(steps):
-                loss, at, new, state, last = advance(result)
+                loss, at, new, state, last, converged = advance(result)
                 best_params = at if loss < result.best_value else result.best_params
                 best_value = min(loss, result.best_value)
                 history.append(loss)
-                result = Result(new, history, state, best_params, best_value, step + 1, False)
+                result = Result(
+                    new, history, state, best_params, best_value, step + 1, False, converged
+                )
                 if show is not None:
                     show(loss)
-                if (callback is not None and callback(step, loss, at)) or last:
+                asked = callback is not None and callback(step, loss, at)
+                if asked or last or converged:
                     break
         except KeyboardInterrupt:
             # The interrupt may have come after the append and before the assignment.
@@ -234,11 +248,32 @@ def run(
     return result
 
 
-def _pair(returned: Any) -> tuple[float | Array, Params]:
+def evaluated(
+    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
+) -> tuple[float, Params]:
+    """Return loss and gradient, if they are what was asked for and finite."""
+    value, gradient = _pair(caller, value_and_grad(params))
+    loss = _loss(value)
+    check_gradient(gradient, params)
+    fault = _non_finite(loss, gradient)
+    if fault:
+        msg = f"{caller}: at step {result.steps} {fault}; wanted finite values"
+        raise NonFiniteError(msg, result)
+    return loss, gradient
+
+
+def projected(projection: Projection, params: Params, like: Params) -> Params:
+    """Project, and check that what comes is like the parameters."""
+    new = apply_projection(projection, params)
+    check_gradient(new, like, "what the projection returned")
+    return new
+
+
+def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
     """Return what `value_and_grad` returned, if it is a pair."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         msg = (
-            f"minimize: value_and_grad returned {describe(returned)}; wanted the pair "
+            f"{caller}: value_and_grad returned {describe(returned)}; wanted the pair "
             f"(value, gradient)"
         )
         raise TypeError(msg)

@@ -1,5 +1,6 @@
 """Parameters: one array, or a mapping of name to array. All that has to know which is here."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -23,6 +24,29 @@ def leaves(tree: Params) -> Iterator[tuple[str, Array]]:
         yield from ((f" of {name!r}", leaf) for name, leaf in tree.items())
     else:
         yield "", tree
+
+
+def inner(a: Params, b: Params) -> float:
+    """Give ``Re sum conj(a) b`` over all arrays, summed in double precision."""
+    return sum(float(product) for _, product in leaves(tree_map(_real_product, a, b)))
+
+
+def _real_product(a: Array, b: Array) -> Array:
+    xp = array_namespace(a)
+    if xp.isdtype(a.dtype, "complex floating"):
+        return _real_product(xp.real(a), xp.real(b)) + _real_product(xp.imag(a), xp.imag(b))
+    # Products of single precision are exact in double.
+    return xp.sum(xp.astype(a, xp.float64, copy=False) * xp.astype(b, xp.float64, copy=False))
+
+
+def norm(a: Params) -> float:
+    """Give the l2 norm over all arrays."""
+    return math.sqrt(inner(a, a))
+
+
+def copied(tree: Params) -> Params:
+    """Copy each array."""
+    return tree_map(lambda p: array_namespace(p).asarray(p, copy=True), tree)
 
 
 def is_array(x: object) -> bool:

@@ -6,16 +6,8 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._tree import (
-    Array,
-    Params,
-    Projection,
-    apply_projection,
-    check_gradient,
-    check_parameters,
-    check_projection,
-    tree_map,
-)
+from optim._numbers import not_negative
+from optim._tree import Array, Params, check_gradient, check_parameters, tree_map
 from optim.schedules import Schedule, constant
 
 
@@ -77,12 +69,6 @@ class SGDState(NamedTuple):
     b: Params
 
 
-class ProjectedGradientState(NamedTuple):
-    """State of `projected_gradient`: steps done."""
-
-    step: int
-
-
 def adam(
     learning_rate: float | Schedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> Optimizer:
@@ -133,7 +119,7 @@ def adam(
     >>> p.round(6)
     array([0.9, 1.1])
     """
-    rate = _schedule("adam", "learning_rate", learning_rate)
+    rate = as_schedule("adam", "learning_rate", learning_rate)
     b1, b2, eps = float(b1), float(b2), float(eps)  # a numpy.float64 would widen float32
     for name, b in (("b1", b1), ("b2", b2)):
         if not 0 <= b < 1:
@@ -206,8 +192,8 @@ def adamw(
     >>> p.round(6)
     array([0.85, 0.95])
     """
-    rate = _schedule("adamw", "learning_rate", learning_rate)
-    weight_decay = _not_negative("adamw", "weight_decay", weight_decay)
+    rate = as_schedule("adamw", "learning_rate", learning_rate)
+    weight_decay = not_negative("adamw", "weight_decay", weight_decay)
     after_decay = adam(rate, b1, b2, eps)
 
     def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
@@ -257,7 +243,7 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     >>> p
     array([0.5, 0. ])
     """
-    rate = _schedule("sgd", "learning_rate", learning_rate)
+    rate = as_schedule("sgd", "learning_rate", learning_rate)
     momentum = float(momentum)
     if not 0 <= momentum < 1:
         msg = f"sgd: momentum is {momentum}; wanted 0 <= momentum < 1"
@@ -276,81 +262,13 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     return Optimizer(init, update)
 
 
-def projected_gradient(step_size: float | Schedule, projection: Projection) -> Optimizer:
-    """Projected gradient descent: a step down the gradient, then back to the feasible set.
-
-    With the gradient `g`, the step size `a` and the projection `P`, ::
-
-        p = P(p - a g)
-
-    On a convex loss whose gradient has the Lipschitz constant `C`, any fixed ``a < 2 / C``
-    converges.
-
-    Parameters
-    ----------
-    step_size : float or callable
-        The step size `a`, or a schedule of it by the step, counted from 0.
-    projection : callable or mapping of str to callable
-        The projection `P` of the parameters; or, where these are a mapping, projections by
-        name (an array without one is left as the step makes it).
-
-    Returns
-    -------
-    Optimizer
-        The optimiser. Its state has the field `step`.
-
-    Raises
-    ------
-    ValueError
-        If `step_size` is negative or not finite.
-
-    References
-    ----------
-    E. S. Levitin and B. T. Polyak, "Constrained minimization methods", USSR Computational
-    Mathematics and Mathematical Physics 6(5), 1966.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import optim
-    >>> opt = optim.projected_gradient(1.0, optim.projections.nonnegative())
-    >>> p = np.asarray([1.0, 1.0])
-    >>> p, state = opt.update(np.asarray([0.5, 2.0]), opt.init(p), p)
-    >>> p
-    array([0.5, 0. ])
-    """
-    rate = _schedule("projected_gradient", "step_size", step_size)
-
-    def init(params: Params) -> ProjectedGradientState:
-        check_parameters(params)
-        check_projection(projection, params)
-        return ProjectedGradientState(0)
-
-    def update(
-        gradient: Params, state: ProjectedGradientState, params: Params
-    ) -> tuple[Params, ProjectedGradientState]:
-        check_gradient(gradient, params)
-        a = rate(state.step)
-        down = tree_map(lambda p, g: p - a * g, params, gradient)
-        return apply_projection(projection, down), ProjectedGradientState(state.step + 1)
-
-    return Optimizer(init, update)
-
-
-def _schedule(call: str, name: str, value: float | Schedule) -> Schedule:
+def as_schedule(call: str, name: str, value: float | Schedule) -> Schedule:
+    """Give a schedule of Python floats."""
     if not callable(value):
-        return constant(_not_negative(call, name, value))
+        return constant(not_negative(call, name, value))
     schedule = value
     # float: a schedule made with numpy gives numpy.float64, which would widen float32.
     return lambda step: float(schedule(step))
-
-
-def _not_negative(call: str, name: str, value: float) -> float:
-    value = float(value)
-    if not 0 <= value < math.inf:
-        msg = f"{call}: {name} is {value}; wanted a finite number, not negative"
-        raise ValueError(msg)
-    return value
 
 
 def _zeros(p: Array) -> Array:

@@ -114,8 +114,8 @@ def test_agrees_with_scipy_under_bounds():
         bounds=[(low, high)] * 3,
         options={"ftol": 0.0, "gtol": 1e-12},
     )
-    opt = optim.projected_gradient(0.3, optim.projections.box(low, high))
-    ours = optim.minimize(value_and_grad, np.zeros(3), opt, steps=300)
+    box = optim.projections.box(low, high)
+    ours = optim.minimize(value_and_grad, np.zeros(3), optim.sgd(0.3), steps=300, project=box)
     np.testing.assert_allclose(ours.params, theirs.x, rtol=0, atol=1e-9)
     assert ours.params[1] == low
     assert ours.params[2] == high

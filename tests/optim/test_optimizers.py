@@ -13,7 +13,6 @@ OPTIMIZERS = {
     "adamw": optim.adamw(optim.linear_schedule(0.1, 1e-4, 400), weight_decay=0.0),
     "sgd": optim.sgd(0.3),
     "momentum": optim.sgd(0.1, momentum=0.8),
-    "projected_gradient": optim.projected_gradient(0.3, lambda p: p),
 }
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
@@ -115,7 +114,6 @@ def test_a_number_from_numpy_does_not_widen_single_precision():
         optim.adam(number, np.float64(0.9), np.float64(0.99), np.float64(1e-8)),
         optim.adamw(number, weight_decay=number),
         optim.sgd(lambda _: number, momentum=number),
-        optim.projected_gradient(number, lambda p: p),
     ):
         new, _ = run(opt, p, [p, p])
         assert new.dtype == np.float32
@@ -206,24 +204,6 @@ def test_a_step_turns_with_the_phase(opt):
     np.testing.assert_allclose(turned, turn * straight, rtol=1e-13)
 
 
-def test_projected_gradient_steps_then_projects():
-    rate = optim.linear_schedule(1.0, 0.0, 2)
-    opt = optim.projected_gradient(rate, optim.projections.box(-1.0, 1.0))
-    p, g = np.asarray([0.0, 0.5]), np.asarray([-3.0, 1.0])
-    p, state = opt.update(g, opt.init(p), p)
-    np.testing.assert_array_equal(p, [1.0, -0.5])
-    p, _ = opt.update(g, state, p)  # half the step size
-    np.testing.assert_array_equal(p, [1.0, -1.0])
-
-
-def test_projected_gradient_projects_by_name():
-    opt = optim.projected_gradient(1.0, {"a": optim.projections.nonnegative()})
-    p = {"a": np.zeros(2), "b": np.zeros(2)}
-    p, _ = run(opt, p, [{"a": np.ones(2), "b": np.ones(2)}])
-    np.testing.assert_array_equal(p["a"], [0.0, 0.0])
-    np.testing.assert_array_equal(p["b"], [-1.0, -1.0])
-
-
 # --- errors ---------------------------------------------------------------------------------
 
 
@@ -292,17 +272,8 @@ def test_parameters_are_floating_point_arrays(opt, params):
         (lambda: optim.adamw(0.1, weight_decay=-1), "adamw: weight_decay is -1.0; wanted"),
         (lambda: optim.sgd(-1.0), "sgd: learning_rate is -1.0; wanted"),
         (lambda: optim.sgd(0.1, momentum=1.0), "sgd: momentum is 1.0; wanted"),
-        (lambda: optim.projected_gradient(-1.0, abs), "projected_gradient: step_size is -1.0"),
     ],
 )
 def test_numbers_out_of_range_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_a_projection_of_an_unknown_name_is_an_error():
-    opt = optim.projected_gradient(1.0, {"pfs": optim.projections.nonnegative()})
-    with pytest.raises(ValueError, match=r"\['pfs'\]; the parameters are .* \['psf'\]"):
-        opt.init({"psf": np.zeros(3)})
-    with pytest.raises(TypeError, match="the projection is a float; wanted a callable"):
-        optim.projected_gradient(1.0, 0.5).init(np.zeros(3))

@@ -1,0 +1,192 @@
+"""Accelerated proximal gradient descent, every point of which is feasible."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from optim._evaluation import Point, difference, evaluate, moved, rounding
+from optim._lipschitz import lipschitz
+from optim._minimize import Result, Step, run
+from optim._numbers import positive
+from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
+from optim._stationarity import check_tolerance, is_stationary
+from optim._tree import Array, Params, check_gradient, check_parameters, inner, norm, tree_map
+
+MARGIN = 1.05  # of the curvature, of which every estimate is one from below
+
+
+class AcceleratedProximalGradientState(NamedTuple):
+    """State of `accelerated_proximal_gradient`.
+
+    `point` is the last one, `y`; `x` and `z` are the sequences between which the next lies,
+    at `weight` from `x` to `z`.
+    """
+
+    step: int
+    point: Point | None
+    x: Params
+    z: Params
+    weight: float
+    step_size: float
+
+
+def accelerated_proximal_gradient(
+    value_and_grad: Callable[[Params], tuple[float | Array, Params]],
+    params: Params,
+    penalty: Penalties,
+    *,
+    steps: int,
+    step_size: float | None = None,
+    tolerance: float = 0.0,
+    callback: Callable[[int, float, Params], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Minimise a smooth function plus a penalty, with Nesterov's acceleration.
+
+    With the gradient `g` of the smooth `f`, the step size `a`, and `t` from 1, ::
+
+        y  = (1 - t) x + t z
+        z+ = prox(z - (a / t) g(y), a / t)
+        x+ = (1 - t) x + t z+
+        t+ = 2 / (1 + sqrt(1 + 4 / t^2))
+
+    and again from ``x = z = x+`` with ``t = 1`` whenever the last step went against the
+    gradient, ``<y - x+, x+ - x> > 0``.
+
+    Parameters
+    ----------
+    value_and_grad : callable
+        ``value_and_grad(params) -> (value, gradient)`` of `f`, as `minimize` takes it.
+    params : array or mapping of str to array
+        Where to start. Not modified; the first point is the nearest at which the penalty is
+        finite.
+    penalty : Penalty or mapping of str to Penalty
+        The penalty, such as ``optim.proximal.soft_threshold(0.1)``; or, where the parameters
+        are a mapping, penalties by name (an array without one is free).
+    steps : int
+        Number of points `y` at most, the start included. Each costs one evaluation of `f`
+        and one proximal map.
+    step_size : float, optional
+        The step size `a`, taken as it is. By default the inverse of `lipschitz`, found by 21
+        evaluations near the start, with a margin of a twentieth; and from the inverse of a
+        larger curvature, should one be met on the way.
+    tolerance : float
+        The loop ends where ``|prox(y - g, 1) - y|`` is not above this: with
+        `optim.proximal.indicator` that is `projected_gradient_norm`. 0 asks for no such
+        test, which costs one proximal map for each step.
+    callback : callable, optional
+        ``callback(step, value, params)`` at each point. The loop stops if it returns a true
+        value.
+    progress : bool
+        Whether to show a progress bar with the loss. Needs tqdm.
+
+    Returns
+    -------
+    Result
+        `history` has ``f + penalty`` at each point `y` and `params` the last of them. After
+        a KeyboardInterrupt, those of the completed steps.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+    ValueError
+        If the loss is no scalar, the gradient is not like the parameters, `penalty` has a
+        name that they have not, or a number is out of its range.
+    TypeError
+        If the loss is no real number, a parameter is no floating-point array, or `penalty`
+        is none.
+    ImportError
+        If `progress` is asked for and tqdm is missing.
+
+    Notes
+    -----
+    This is the second method in Tseng's survey, after Auslender and Teboulle. It is as fast
+    as FISTA, which evaluates the gradient at ``x + b (x - x_before)``, outside of the set;
+    here all of `x`, `y` and `z` are means of points that `prox` gave. So `f` need not be
+    defined elsewhere, each loss of the history is that of a feasible point, and none costs
+    an evaluation of its own.
+
+    References
+    ----------
+    A. Auslender and M. Teboulle, "Interior gradient and proximal methods for convex and
+    conic optimization", SIAM Journal on Optimization 16, 2006.
+
+    P. Tseng, "On accelerated proximal gradient methods for convex-concave optimization",
+    University of Washington, 2008.
+
+    B. O'Donoghue and E. Candes, "Adaptive restart for accelerated gradient schemes",
+    Foundations of Computational Mathematics 15, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> c = np.asarray([2.0, 0.3])
+    >>> def value_and_grad(x):
+    ...     return 0.5 * np.sum((x - c) ** 2), x - c
+    >>> result = optim.accelerated_proximal_gradient(
+    ...     value_and_grad, np.zeros(2), optim.proximal.soft_threshold(0.5), steps=100,
+    ...     tolerance=1e-9,
+    ... )
+    >>> result.params.round(6), result.converged
+    (array([1.5, 0. ]), True)
+    """
+    caller = "accelerated_proximal_gradient"
+    check_parameters(params)
+    check_penalty(penalty, params)
+    tolerance = check_tolerance(caller, tolerance)
+    if step_size is not None:
+        step_size = positive(caller, "step_size", step_size)
+
+    def prox(p: Params, step: float) -> Params:
+        new = apply_prox(penalty, p, step)
+        check_gradient(new, params, "what the proximal map returned")
+        return new
+
+    def advance(result: Result) -> Step:
+        state, before = result.state, result.state.point
+        if before is None:
+            y = prox(params, 0.0)
+            point = evaluate(caller, value_and_grad, y, result)
+            a = inverse_curvature(y) if step_size is None else step_size
+            return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
+        x, z, t, a = state.x, state.z, state.weight, state.step_size
+        z = prox(moved(z, -a / t, before.gradient), a / t)
+        x, last = mean(x, z, t), x
+        if inner(difference(before.params, x), difference(x, last)) > 0:
+            z, t = x, 1.0
+        else:
+            t = 2 / (1 + math.sqrt(1 + 4 / t**2))
+        point = evaluate(caller, value_and_grad, mean(x, z, t), result)
+        if step_size is None and (curvature := steeper(before, point, 1 / a)):
+            x = z = point.params
+            t, a = 1.0, 1 / (MARGIN * curvature)
+        state = AcceleratedProximalGradientState(state.step + 1, point, x, z, t, a)
+        return arrived(point, state)
+
+    def arrived(point: Point, state: AcceleratedProximalGradientState) -> Step:
+        y = point.params
+        met = is_stationary(y, point.gradient, lambda p: prox(p, 1.0), tolerance)
+        return Step(point.value + penalty_value(penalty, y), y, y, state, converged=met)
+
+    def inverse_curvature(y: Params) -> float:
+        L = lipschitz(value_and_grad, y, lambda p: prox(p, 0.0))
+        return 1 / (MARGIN * L) if L > 0 else 1.0
+
+    start = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
+    return run(caller, advance, params, start, steps, callback, progress)
+
+
+def mean(x: Params, z: Params, t: float) -> Params:
+    """Give ``(1 - t) x + t z``."""
+    return z if t == 1 else tree_map(lambda x, z: x + t * (z - x), x, z)
+
+
+def steeper(before: Point, point: Point, L: float) -> float:
+    """Give the curvature between two points if it is above `L`, by more than rounding; or 0."""
+    dy = difference(point.params, before.params)
+    dg = difference(point.gradient, before.gradient)
+    dy2, seen = inner(dy, dy), inner(dg, dy)
+    doubt = rounding(dy) * norm(before.gradient) * math.sqrt(dy2)
+    return seen / dy2 if seen > L * dy2 + doubt else 0.0

@@ -1,0 +1,83 @@
+"""The box, and its most common case."""
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from optim._tree import Array, is_array
+from optim._vectors import ArrayProjection, check_like, real_namespace
+
+
+def box(low: float | Array, high: float | Array) -> ArrayProjection:
+    """Project onto a box: entries between two bounds.
+
+    ``p_i = min(max(x_i, low_i), high_i)``
+
+    Parameters
+    ----------
+    low, high : float or array
+        The bounds, ``low <= high``. A number, or an array of no dimensions, bounds all
+        entries (as rounded to the dtype of `x`); an array broadcasts against `x`, whose
+        namespace, dtype and device it must have.
+
+    Returns
+    -------
+    callable
+        The projection ``x -> p`` of a real floating-point array. NaN stays NaN.
+
+    Raises
+    ------
+    ValueError
+        If `low` is above `high` anywhere, or one of them is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> optim.projections.box(-0.5, 0.5)(np.asarray([-2.0, 0.1, 0.7]))
+    array([-0.5,  0.1,  0.5])
+    """
+    low, high = _bound(low), _bound(high)
+    ordered = low <= high
+    if not (ordered if isinstance(ordered, bool) else bool(array_namespace(ordered).all(ordered))):
+        msg = f"box: low is {low} and high is {high}; wanted low <= high"
+        raise ValueError(msg)
+
+    def project(x: Array) -> Array:
+        xp = real_namespace("box", x)
+        for name, bound in (("low", low), ("high", high)):
+            if not isinstance(bound, float):
+                check_like("box", name, bound, x)
+        return xp.minimum(xp.maximum(x, low), high)
+
+    return project
+
+
+def nonnegative() -> ArrayProjection:
+    """Project onto the arrays without negative entries.
+
+    ``p_i = max(x_i, 0)``
+
+    Returns
+    -------
+    callable
+        The projection ``x -> p`` of a real floating-point array. NaN stays NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> optim.projections.nonnegative()(np.asarray([-2.0, 0.1]))
+    array([0. , 0.1])
+    """
+
+    def project(x: Array) -> Array:
+        return real_namespace("nonnegative", x).maximum(x, 0.0)
+
+    return project
+
+
+def _bound(bound: Any) -> Any:
+    """Give a bound as the number or the array that it is."""
+    is_number = not is_array(bound) or bound.ndim == 0
+    return float(bound) if is_number else bound

@@ -1,0 +1,64 @@
+"""What the solvers share: points that have been evaluated, and what rounding hides."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from optim._minimize import Result, Step, evaluated, projected
+from optim._stationarity import is_stationary
+from optim._tree import Params, Projection, copied, leaves, tree_map
+
+TRIALS = 60  # of a line search; what is left after these is rounding
+
+
+class Point(NamedTuple):
+    """Parameters with their value and gradient."""
+
+    params: Params
+    value: float
+    gradient: Params
+
+
+def evaluate(
+    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
+) -> Point:
+    """Evaluate at `params`, for keeps: the function may fill the same arrays again."""
+    value, gradient = evaluated(caller, value_and_grad, params, result)
+    return Point(params, value, copied(gradient))
+
+
+def arrived(point: Point, state: Any, projection: Projection, tolerance: float) -> Step:
+    """Make the step that ends at `point`."""
+    met = is_stationary(point.params, point.gradient, projection, tolerance)
+    return Step(point.value, point.params, point.params, state, converged=met)
+
+
+def stuck(state: Any) -> Step:
+    """Make the last step, which stays where it is: no trial was better, to rounding."""
+    point = state.point
+    after = state._replace(step=state.step + 1)
+    return Step(point.value, point.params, point.params, after, last=True)
+
+
+def first_step_size(point: Point, projection: Projection) -> float:
+    """Give ``1 / max |P(p - g) - p|``, with which the first trial is about 1 away."""
+    down = projected(projection, moved(point.params, -1.0, point.gradient), point.params)
+    change = leaves(difference(down, point.params))
+    size = max(float(array_namespace(d).max(array_namespace(d).abs(d))) for _, d in change)
+    return 1 / size if size > 0 else 1.0
+
+
+def difference(a: Params, b: Params) -> Params:
+    """Give ``a - b``."""
+    return tree_map(lambda a, b: a - b, a, b)
+
+
+def moved(p: Params, a: float, d: Params) -> Params:
+    """Give ``p + a d``."""
+    return tree_map(lambda p, d: p + a * d, p, d)
+
+
+def rounding(params: Params) -> float:
+    """Give the relative error that a sum in the precision of the parameters may have."""
+    return 10 * max(float(array_namespace(p).finfo(p.dtype).eps) for _, p in leaves(params))

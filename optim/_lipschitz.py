@@ -1,0 +1,133 @@
+"""The largest curvature of a function, by power iteration."""
+
+import math
+import operator
+import random
+from collections.abc import Callable
+
+from array_api_compat import array_namespace, device
+
+from optim._evaluation import difference, moved
+from optim._minimize import Result, evaluated, projected
+from optim._tree import (
+    Array,
+    Params,
+    Projection,
+    check_parameters,
+    check_projection,
+    copied,
+    inner,
+    norm,
+    tree_map,
+)
+
+
+def lipschitz(
+    value_and_grad: Callable[[Params], tuple[float | Array, Params]],
+    params: Params,
+    projection: Projection | None = None,
+    *,
+    iterations: int = 20,
+    seed: int = 0,
+) -> float:
+    """Find the largest curvature of a function, whose inverse is a safe step size.
+
+    By power iteration with differences of the gradient `g`: from a random `v`, with `p` the
+    parameters and `h` such that ``|h v|`` is a hundredth of ``|p|``, ::
+
+        w = h v,        v = g(p + w) - g(p),        L = max <w, v> / <w, w>
+
+    On a quadratic `v` is the Hessian times `w`, and `L` approaches its largest eigenvalue,
+    the Lipschitz constant of the gradient, from below: use a margin. On another function it
+    is about the largest curvature near the parameters, and may be larger elsewhere.
+
+    Parameters
+    ----------
+    value_and_grad : callable
+        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+    params : array or mapping of str to array
+        Where to look.
+    projection : callable or mapping of str to callable, optional
+        A projection `P` on a convex set that has the parameters. Only curvatures along the
+        set are seen then, ``w = P(p + h v) - p``, and only points of it evaluated. They can
+        be far smaller: the brightness of an image is fixed by the sum of a PSF, and it is
+        along the sum that the loss is most curved.
+    iterations : int
+        Number of iterations, at least 1; there is one evaluation more.
+    seed : int
+        Seed of the random start.
+
+    Returns
+    -------
+    float
+        The curvature `L`; 0 for a linear function.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss or a gradient is NaN or infinite.
+    ValueError
+        If `iterations` is less than 1, or the gradient is not like the parameters.
+    TypeError
+        If a parameter is no floating-point array.
+
+    References
+    ----------
+    G. H. Golub and C. F. Van Loan, "Matrix computations", 4th edition, Johns Hopkins
+    University Press, 2013, section 8.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> weight = np.asarray([1.0, 3.0, 0.1])
+    >>> def value_and_grad(x):
+    ...     return 0.5 * np.sum(weight * x * x), weight * x
+    >>> L = optim.lipschitz(value_and_grad, np.ones(3))
+    >>> round(L, 6)
+    3.0
+    """
+    caller = "lipschitz"
+    check_parameters(params)
+    iterations = operator.index(iterations)
+    if iterations < 1:
+        msg = f"{caller}: iterations is {iterations}; wanted at least 1"
+        raise ValueError(msg)
+    if projection is not None:
+        check_projection(projection, params)
+    nothing = Result(params, [], None, params, math.inf, 0, False, False)
+
+    def gradient(p: Params) -> Params:
+        return evaluated(caller, value_and_grad, p, nothing)[1]
+
+    def step(v: Params, length: float) -> Params:
+        """Give `w` along `v`."""
+        to = moved(params, length / norm(v), v)
+        return difference(to if projection is None else projected(projection, to, params), params)
+
+    g = copied(gradient(params))
+    size = 0.01 * norm(params) or 0.01
+    generator = random.Random(seed)
+    v = tree_map(lambda p: noise_like(p, generator), params)
+    L = 0.0
+    for _ in range(iterations):
+        w = step(v, size)
+        ww = inner(w, w)
+        if ww == 0:  # straight out of the set
+            w = step(v, -size)
+            ww = inner(w, w)
+        v = difference(gradient(moved(params, 1.0, w)), g)
+        if ww == 0 or norm(v) == 0:
+            break
+        L = max(L, inner(w, v) / ww)
+    return L
+
+
+def noise_like(p: Array, generator: random.Random) -> Array:
+    """Draw numbers between -1/2 and 1/2, for real and imaginary part, in the form of `p`."""
+    xp = array_namespace(p)
+    n = math.prod(p.shape)
+    numbers: list[complex] = [generator.random() - 0.5 for _ in range(n)]
+    if xp.isdtype(p.dtype, "complex floating"):
+        numbers = [complex(re, generator.random() - 0.5) for re in numbers]
+    return xp.reshape(xp.asarray(numbers, dtype=p.dtype, device=device(p)), p.shape)

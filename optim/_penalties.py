@@ -1,0 +1,173 @@
+"""What a penalty is, and the ones whose proximal map is a formula."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from optim._numbers import not_negative
+from optim._tree import Array, Params, describe
+from optim._vectors import floating_namespace
+
+
+class Penalty(NamedTuple):
+    """A convex function, which need not be smooth, with its proximal map.
+
+    Parameters are one array or a mapping of name to array, as everywhere in `optim`; the
+    factories here make penalties of one array.
+
+    Attributes
+    ----------
+    value : callable
+        ``value(x) -> number``: a float or a real array of no dimensions.
+    prox : callable
+        ``prox(x, step) -> z``, which is the `z` that minimises
+        ``value(z) + |z - x|^2 / (2 step)``. With the step 0, the nearest point at which the
+        penalty is finite.
+
+    Notes
+    -----
+    A penalty that is infinite outside of a set says so by `prox`, which gives points of the
+    set alone; its `value` is then only asked for in the set, and may be that of the rest.
+
+    References
+    ----------
+    N. Parikh and S. Boyd, "Proximal algorithms", Foundations and Trends in Optimization 1,
+    2014.
+
+    Examples
+    --------
+    Half the squared norm:
+
+    >>> import numpy as np
+    >>> import optim
+    >>> ridge = optim.proximal.Penalty(
+    ...     value=lambda x: 0.5 * np.sum(x * x), prox=lambda x, step: x / (1 + step)
+    ... )
+    >>> ridge.prox(np.asarray([3.0, -1.5]), 2.0)
+    array([ 1. , -0.5])
+    """
+
+    value: Callable[[Params], float | Array]
+    prox: Callable[[Params, float], Params]
+
+
+Penalties: TypeAlias = Penalty | Mapping[str, Penalty]
+
+
+def indicator(projection: Callable[[Params], Params]) -> Penalty:
+    """Make a penalty of a constraint: 0 on the set, infinite elsewhere.
+
+    ``prox(x, step) = P(x)`` for every step.
+
+    Parameters
+    ----------
+    projection : callable
+        The projection `P` on a convex set.
+
+    Returns
+    -------
+    Penalty
+        The penalty. `value` is 0, and meant for points of the set.
+
+    Raises
+    ------
+    TypeError
+        If the projection is not callable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> penalty = optim.proximal.indicator(optim.projections.nonnegative())
+    >>> penalty.prox(np.asarray([-2.0, 0.1]), 3.0)
+    array([0. , 0.1])
+    """
+    if not callable(projection):
+        msg = f"indicator: projection is {describe(projection)}; wanted a callable"
+        raise TypeError(msg)
+    return Penalty(lambda _: 0.0, lambda x, _: projection(x))
+
+
+def soft_threshold(weight: float) -> Penalty:
+    """Penalise the sum of the moduli: the l1 norm, whose proximal map shrinks each entry.
+
+    ``value(x) = weight sum_i |x_i|`` and, with ``t = step weight``, ::
+
+        prox(x, step)_i = x_i max(|x_i| - t, 0) / |x_i|
+
+    Parameters
+    ----------
+    weight : float
+        The weight, not negative.
+
+    Returns
+    -------
+    Penalty
+        The penalty of a real or complex floating-point array. Phases are kept.
+
+    Raises
+    ------
+    ValueError
+        If `weight` is negative or not finite.
+
+    References
+    ----------
+    I. Daubechies, M. Defrise and C. De Mol, "An iterative thresholding algorithm for linear
+    inverse problems with a sparsity constraint", Communications on Pure and Applied
+    Mathematics 57, 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> penalty = optim.proximal.soft_threshold(0.5)
+    >>> x = np.asarray([2.0, -1.5, 0.3])
+    >>> float(penalty.value(x)), penalty.prox(x, 2.0)
+    (1.9, array([ 1. , -0.5,  0. ]))
+    """
+    weight = not_negative("soft_threshold", "weight", weight)
+
+    def value(x: Array) -> Array:
+        xp = floating_namespace("soft_threshold", x)
+        return weight * xp.sum(xp.abs(x), dtype=xp.float64)
+
+    def prox(x: Array, step: float) -> Array:
+        xp = floating_namespace("soft_threshold", x)
+        modulus = xp.abs(x)
+        shrunk = xp.maximum(modulus - step * weight, 0.0)
+        return x * (shrunk / xp.where(modulus == 0, 1.0, modulus))
+
+    return Penalty(value, prox)
+
+
+def check_penalty(penalty: object, params: Params) -> None:
+    """Raise unless `penalty` is one, or a mapping of names that `params` has to penalties."""
+    if isinstance(penalty, Mapping):
+        if not isinstance(params, Mapping) or not penalty.keys() <= params.keys():
+            msg = f"the penalty is {describe(penalty)}; the parameters are {describe(params)}"
+            raise ValueError(msg)
+        each = list(penalty.values())
+    else:
+        each = [penalty]
+    for one in each:
+        if not isinstance(one, Penalty):
+            msg = (
+                f"the penalty is {describe(one)}; "
+                f"wanted a Penalty, as optim.proximal.soft_threshold(0.1) returns"
+            )
+            raise TypeError(msg)
+
+
+def penalty_value(penalty: Penalties, params: Params) -> float:
+    """Give the value, the sum of those by name."""
+    if isinstance(penalty, Mapping):
+        return sum(float(one.value(params[name])) for name, one in penalty.items())
+    return float(penalty.value(params))
+
+
+def apply_prox(penalty: Penalties, params: Params, step: float) -> Params:
+    """Map `params` as a whole, or the arrays that a mapping names."""
+    if not isinstance(penalty, Mapping):
+        return penalty.prox(params, step)
+    return {
+        name: penalty[name].prox(p, step) if name in penalty else p for name, p in params.items()
+    }

@@ -1,0 +1,176 @@
+"""Projected gradient descent, with a given step size or one that it finds."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from optim._evaluation import (
+    TRIALS,
+    Point,
+    arrived,
+    difference,
+    evaluate,
+    first_step_size,
+    moved,
+    rounding,
+    stuck,
+)
+from optim._minimize import Result, Step, projected, run
+from optim._stationarity import check_tolerance
+from optim._tree import Array, Params, Projection, check_parameters, check_projection, inner
+from optim.optimizers import as_schedule
+from optim.schedules import Schedule
+
+GROWTH = 1.25  # three steps of growth make up for one halving, and nearly no trial is lost
+
+
+class ProjectedGradientState(NamedTuple):
+    """State of `projected_gradient`: steps done, the last point, and the next step size."""
+
+    step: int
+    point: Point | None
+    step_size: float
+
+
+def projected_gradient(
+    value_and_grad: Callable[[Params], tuple[float | Array, Params]],
+    params: Params,
+    projection: Projection,
+    *,
+    steps: int,
+    step_size: float | Schedule | None = None,
+    tolerance: float = 0.0,
+    callback: Callable[[int, float, Params], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Minimise on a convex set by steps down the gradient, each projected back.
+
+    With the gradient `g`, the step size `a` and the projection `P`, ::
+
+        p+ = P(p - a g)
+
+    A given `a` is taken as it is; on a convex function whose gradient has the Lipschitz
+    constant `L`, any fixed ``a < 2 / L`` converges. Otherwise `a` is halved until ::
+
+        f(p+) <= f(p) + <g, p+ - p> + |p+ - p|^2 / (2 a)
+
+    and grows by a quarter after a step that needed no halving.
+
+    Parameters
+    ----------
+    value_and_grad : callable
+        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+    params : array or mapping of str to array
+        Where to start. Not modified; the first point is its projection.
+    projection : callable or mapping of str to callable
+        The projection `P` of the parameters on a convex set; or, where these are a mapping,
+        projections by name (an array without one is free).
+    steps : int
+        Number of points at most, the projected start included. Each costs one evaluation,
+        and another for each halving.
+    step_size : float or callable, optional
+        The step size `a`, or a schedule of it by the step, counted from 0.
+    tolerance : float
+        The loop ends at a point where `projected_gradient_norm` is not above this; 0 asks
+        for no such test, which costs one projection for each step.
+    callback : callable, optional
+        ``callback(step, value, params)`` at each point. The loop stops if it returns a true
+        value.
+    progress : bool
+        Whether to show a progress bar with the loss. Needs tqdm.
+
+    Returns
+    -------
+    Result
+        `history` has the value at each point and `params` the last of them. After a
+        KeyboardInterrupt, those of the completed steps.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+    ValueError
+        If the loss is no scalar, the gradient is not like the parameters, `projection` has a
+        name that they have not, or a number is out of its range.
+    TypeError
+        If the loss is no real number or a parameter is no floating-point array.
+    ImportError
+        If `progress` is asked for and tqdm is missing.
+
+    Notes
+    -----
+    Near the minimum the decrease of `f` is below its rounding. A trial whose value is equal
+    to that of `p` up to rounding is then judged by its gradient `g+`, whose difference from
+    `g` keeps its digits: it is taken if ``<g+ - g, p+ - p> <= |p+ - p|^2 / a``, the same
+    condition on a quadratic. If no trial passes, or none moves, the loop ends.
+
+    References
+    ----------
+    E. S. Levitin and B. T. Polyak, "Constrained minimization methods", USSR Computational
+    Mathematics and Mathematical Physics 6(5), 1966.
+
+    A. Beck and M. Teboulle, "Gradient-based algorithms with applications to signal
+    recovery", in "Convex optimization in signal processing and communications", Cambridge
+    University Press, 2009.
+
+    W. W. Hager and H. Zhang, "A new conjugate gradient method with guaranteed descent and an
+    efficient line search", SIAM Journal on Optimization 16, 2005, for the test by gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> c = np.asarray([2.0, 0.3])
+    >>> def value_and_grad(x):
+    ...     return 0.5 * np.sum((x - c) ** 2), x - c
+    >>> result = optim.projected_gradient(
+    ...     value_and_grad, np.zeros(2), optim.projections.simplex(), steps=50, tolerance=1e-9
+    ... )
+    >>> result.params, result.converged
+    (array([1., 0.]), True)
+    """
+    caller = "projected_gradient"
+    check_parameters(params)
+    check_projection(projection, params)
+    tolerance = check_tolerance(caller, tolerance)
+    rate = None if step_size is None else as_schedule(caller, "step_size", step_size)
+
+    def advance(result: Result) -> Step:
+        state = result.state
+        if state.point is None:
+            start = projected(projection, params, params)
+            point = evaluate(caller, value_and_grad, start, result)
+            a = rate(0) if rate else first_step_size(point, projection)
+        elif rate:
+            p = down(state.point, state.step_size)
+            point, a = evaluate(caller, value_and_grad, p, result), rate(state.step)
+        else:
+            found = search(result)
+            if found is None:
+                return stuck(state)
+            point, a = found
+        after = ProjectedGradientState(state.step + 1, point, a)
+        return arrived(point, after, projection, tolerance)
+
+    def down(point: Point, a: float) -> Params:
+        return projected(projection, moved(point.params, -a, point.gradient), point.params)
+
+    def search(result: Result) -> tuple[Point, float] | None:
+        """Find the next point and the step size to begin with there."""
+        point, a = result.state.point, result.state.step_size
+        p, f, g = point
+        for trial in range(TRIALS):
+            d = difference(q := down(point, a), p)
+            d2 = inner(d, d)
+            if d2 == 0:
+                return None
+            new = evaluate(caller, value_and_grad, q, result)
+            hidden = new.value <= f + rounding(p) * abs(f)
+            if new.value <= f + inner(g, d) + d2 / (2 * a) or (
+                hidden and inner(difference(new.gradient, g), d) <= d2 / a
+            ):
+                return new, a if trial else GROWTH * a
+            a /= 2
+        return None
+
+    start = ProjectedGradientState(0, None, 0.0)
+    return run(caller, advance, params, start, steps, callback, progress)

@@ -1,0 +1,241 @@
+"""The spectral projected gradient method: steps as long as the last curvature allows."""
+
+import operator
+from collections.abc import Callable
+from typing import NamedTuple
+
+from optim._evaluation import (
+    TRIALS,
+    Point,
+    arrived,
+    difference,
+    evaluate,
+    first_step_size,
+    moved,
+    rounding,
+    stuck,
+)
+from optim._minimize import Result, Step, projected, run
+from optim._stationarity import check_tolerance
+from optim._tree import (
+    Array,
+    Params,
+    Projection,
+    check_parameters,
+    check_projection,
+    inner,
+    tree_map,
+)
+
+DECREASE = 1e-4  # the part of the decrease by slope that is asked for
+STEP_SIZES = (1e-30, 1e30)
+
+
+class SpectralProjectedGradientState(NamedTuple):
+    """State of `spectral_projected_gradient`.
+
+    `values` are the last ones, `shorts` the last short Barzilai-Borwein steps, `threshold`
+    what decides between a short and a long one, and `step_size` what that gave.
+    """
+
+    step: int
+    point: Point | None
+    values: tuple[float, ...]
+    step_size: float
+    shorts: tuple[float, ...]
+    threshold: float
+
+
+def spectral_projected_gradient(
+    value_and_grad: Callable[[Params], tuple[float | Array, Params]],
+    params: Params,
+    projection: Projection,
+    *,
+    steps: int,
+    memory: int = 10,
+    tolerance: float = 0.0,
+    callback: Callable[[int, float, Params], object] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Minimise on a convex set by projected gradient steps of Barzilai and Borwein's lengths.
+
+    With the gradient `g`, the projection `P` and the step size `a`, ::
+
+        d = P(p - a g) - p,        p+ = p + t d
+
+    where `t` is 1, or less until ``f(p+)`` is below the largest of the last `memory` values,
+    ``f(p+) <= max f + 1e-4 t <g, d>``. The next `a` is the inverse of a curvature seen along
+    the step ``s = p+ - p``, ``<s, s> / <s, y>`` or ``<s, y> / <y, y>``, with the change `y`
+    of the gradient.
+
+    Parameters
+    ----------
+    value_and_grad : callable
+        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+    params : array or mapping of str to array
+        Where to start. Not modified; the first point is its projection.
+    projection : callable or mapping of str to callable
+        The projection `P` of the parameters on a convex set; or, where these are a mapping,
+        projections by name (an array without one is free).
+    steps : int
+        Number of points at most, the projected start included. Each costs one evaluation,
+        another for each trial that was rejected, and two projections.
+    memory : int
+        Number of last values of which the largest is to be improved upon; 1 has the values
+        fall throughout.
+    tolerance : float
+        The loop ends at a point where `projected_gradient_norm` is not above this; 0 asks
+        for no such test, which costs one projection for each step.
+    callback : callable, optional
+        ``callback(step, value, params)`` at each point. The loop stops if it returns a true
+        value.
+    progress : bool
+        Whether to show a progress bar with the loss. Needs tqdm.
+
+    Returns
+    -------
+    Result
+        `history` has the value at each point and `params` the last of them; values may rise
+        on the way, and `best_params` has the lowest. After a KeyboardInterrupt, those of the
+        completed steps.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+    ValueError
+        If the loss is no scalar, the gradient is not like the parameters, `projection` has a
+        name that they have not, or a number is out of its range.
+    TypeError
+        If the loss is no real number or a parameter is no floating-point array.
+    ImportError
+        If `progress` is asked for and tqdm is missing.
+
+    Notes
+    -----
+    The short step, ``<s, y> / <y, y>``, sees the largest curvatures, also those across the
+    set, along which nothing can move: for the sum of a PSF, the brightness of the image. So
+    `y` is there the change of the projected gradient ``(p - P(p - a g)) / a``, which is `y`
+    itself where there is no constraint (after Crisci and others). Short and long steps
+    alternate by Bonettini's rule: the shortest of the last three short ones if the ratio of
+    short to long is below a threshold, which then falls by a tenth; else the long one, and
+    the threshold rises by as much.
+
+    Values are compared up to their rounding. If no trial is accepted, or none moves, the loop
+    ends.
+
+    References
+    ----------
+    E. G. Birgin, J. M. Martinez and M. Raydan, "Nonmonotone spectral projected gradient
+    methods on convex sets", SIAM Journal on Optimization 10, 2000 (SPG2).
+
+    J. Barzilai and J. M. Borwein, "Two-point step size gradient methods", IMA Journal of
+    Numerical Analysis 8, 1988.
+
+    S. Bonettini, R. Zanella and L. Zanni, "A scaled gradient projection method for
+    constrained image deblurring", Inverse Problems 25, 2009.
+
+    S. Crisci, F. Porta, V. Ruggiero and L. Zanni, "Spectral properties of Barzilai-Borwein
+    rules in solving singly linearly constrained optimization problems subject to lower and
+    upper bounds", SIAM Journal on Optimization 30, 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> weight, c = np.asarray([1.0, 0.01, 100.0]), np.asarray([0.2, 0.9, 0.5])
+    >>> def value_and_grad(x):
+    ...     return 0.5 * np.sum(weight * (x - c) ** 2), weight * (x - c)
+    >>> result = optim.spectral_projected_gradient(
+    ...     value_and_grad, np.zeros(3), optim.projections.simplex(), steps=50, tolerance=1e-9
+    ... )
+    >>> result.params.round(6), result.converged
+    (array([0.19406 , 0.305999, 0.499941]), True)
+    """
+    caller = "spectral_projected_gradient"
+    check_parameters(params)
+    check_projection(projection, params)
+    tolerance = check_tolerance(caller, tolerance)
+    memory = operator.index(memory)
+    if memory < 1:
+        msg = f"{caller}: memory is {memory}; wanted at least 1"
+        raise ValueError(msg)
+
+    def advance(result: Result) -> Step:
+        state, before = result.state, result.state.point
+        if before is None:
+            start = projected(projection, params, params)
+            point = evaluate(caller, value_and_grad, start, result)
+            a = first_step_size(point, projection)
+            state = state._replace(step=1, point=point, values=(point.value,), step_size=a)
+            return arrived(point, state, projection, tolerance)
+        q, d = trial(before, state.step_size)
+        found = search(result, q, d)
+        if found is None:
+            return stuck(state)
+        _, d_found = trial(found, state.step_size)
+        values = (*state.values, found.value)[-memory:]
+        state = with_next_step_size(state, before, found, d, d_found)
+        state = state._replace(step=state.step + 1, point=found, values=values)
+        return arrived(found, state, projection, tolerance)
+
+    def trial(point: Point, a: float) -> tuple[Params, Params]:
+        """Give ``P(p - a g)`` and its difference from `p`."""
+        p = point.params
+        q = projected(projection, moved(p, -a, point.gradient), p)
+        return q, difference(q, p)
+
+    def search(result: Result, q: Params, d: Params) -> Point | None:
+        """Find the next point, at `q` or nearer."""
+        state = result.state
+        p, f, g = state.point
+        d2 = inner(d, d)
+        if d2 == 0:
+            return None
+        # What the projection implies; rounding of <g, d> may hide it.
+        slope = min(inner(g, d), -d2 / state.step_size)
+        bound = max(state.values) + rounding(p) * abs(f)
+        t = 1.0
+        for _ in range(TRIALS):
+            # At t = 1 exactly what the projection gave: p + (q - p) is that up to rounding.
+            at = q if t == 1 else moved(p, t, d)
+            new = evaluate(caller, value_and_grad, at, result)
+            if new.value <= bound + DECREASE * t * slope:
+                return new
+            # The minimum of the parabola through both values and the slope, but not too near
+            # nor too far.
+            bend = new.value - f - t * slope
+            lowest = -slope * t * t / (2 * bend) if bend > 0 else t
+            t = min(max(lowest, 0.1 * t), 0.5 * t)
+        return None
+
+    start = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
+    return run(caller, advance, params, start, steps, callback, progress)
+
+
+def with_next_step_size(
+    state: SpectralProjectedGradientState, before: Point, found: Point, d: Params, d_found: Params
+) -> SpectralProjectedGradientState:
+    """Set the step size by the curvature on the way from `before` to `found`.
+
+    `d` and `d_found` are ``P(p - a g) - p`` at the two.
+    """
+    a = state.step_size
+    s = difference(found.params, before.params)
+    y = tree_map(lambda d, e: (d - e) / a, d, d_found)
+    sy = inner(s, y)
+    if sy <= 0:
+        # No curvature, or rounding: farther.
+        return state._replace(step_size=clipped(10 * a))
+    long, short = inner(s, s) / sy, sy / inner(y, y)
+    shorts = (*state.shorts, short)[-3:]
+    if short < state.threshold * long:
+        a, threshold = min(shorts), 0.9 * state.threshold
+    else:
+        a, threshold = long, 1.1 * state.threshold
+    return state._replace(step_size=clipped(a), shorts=shorts, threshold=threshold)
+
+
+def clipped(a: float) -> float:
+    """Give the step size within what can be computed with."""
+    return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])

@@ -1,0 +1,88 @@
+"""How far a point is from a constrained minimum: what the tolerance of every loop is about."""
+
+from optim._tree import (
+    Params,
+    Projection,
+    apply_projection,
+    check_gradient,
+    check_projection,
+    norm,
+    tree_map,
+)
+
+
+def projected_gradient_norm(
+    params: Params, gradient: Params, projection: Projection | None = None
+) -> float:
+    """Give the norm of the projected gradient, which vanishes at a constrained minimum.
+
+    With the parameters `p`, the gradient `g` and the projection `P` on a convex set, ::
+
+        |P(p - g) - p|
+
+    It is zero if and only if no feasible direction leads downhill from a feasible `p`.
+    Without a projection it is ``|g|``.
+
+    Parameters
+    ----------
+    params : array or mapping of str to array
+        The parameters `p`.
+    gradient : array or mapping of str to array
+        The gradient `g` there, like the parameters.
+    projection : callable or mapping of str to callable, optional
+        The projection `P` of the parameters; or projections by name, which leave the other
+        arrays alone.
+
+    Returns
+    -------
+    float
+        The l2 norm over all arrays, summed in double precision.
+
+    Raises
+    ------
+    ValueError
+        If the gradient is not like the parameters, or `projection` has a name that they have
+        not.
+    TypeError
+        If `projection` is neither callable nor a mapping.
+
+    Notes
+    -----
+    The step from `p` is rounded to the precision of the parameters: a gradient below that,
+    about 1e-7 of them in single precision, counts as none.
+
+    References
+    ----------
+    E. G. Birgin, J. M. Martinez and M. Raydan, "Nonmonotone spectral projected gradient
+    methods on convex sets", SIAM Journal on Optimization 10, 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> p, g = np.asarray([0.0, 2.0]), np.asarray([5.0, 0.5])
+    >>> optim.projected_gradient_norm(p, g, optim.projections.nonnegative())
+    0.5
+    """
+    check_gradient(gradient, params)
+    if projection is None:
+        return norm(gradient)
+    check_projection(projection, params)
+    to = apply_projection(projection, tree_map(lambda p, g: p - g, params, gradient))
+    return norm(tree_map(lambda q, p: q - p, to, params))
+
+
+def is_stationary(
+    params: Params, gradient: Params, projection: Projection | None, tolerance: float
+) -> bool:
+    """Say whether the tolerance is met; with 0 it never is, and nothing is computed."""
+    return tolerance > 0 and projected_gradient_norm(params, gradient, projection) <= tolerance
+
+
+def check_tolerance(caller: str, tolerance: float) -> float:
+    """Give the tolerance as a number that is not negative."""
+    tolerance = float(tolerance)
+    if not tolerance >= 0:
+        msg = f"{caller}: tolerance is {tolerance}; wanted 0 or more"
+        raise ValueError(msg)
+    return tolerance

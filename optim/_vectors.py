@@ -1,0 +1,84 @@
+"""What projections share: checks of their arguments, and the axes that make one vector."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from array_api_compat import array_namespace, device
+
+from optim._tree import Array, describe, is_array
+
+Axes: TypeAlias = int | tuple[int, ...] | None
+ArrayProjection: TypeAlias = Callable[[Array], Array]
+
+
+def real_namespace(call: str, x: Array, name: str = "x") -> Any:
+    """Give the namespace of `x`, a real floating-point array."""
+    if is_array(x):
+        xp = array_namespace(x)
+        if xp.isdtype(x.dtype, "real floating"):
+            return xp
+    msg = f"{call}: {name} is {describe(x)}; wanted a real floating-point array"
+    raise TypeError(msg)
+
+
+def floating_namespace(call: str, x: Array) -> Any:
+    """Give the namespace of `x`, a real or complex floating-point array."""
+    if is_array(x):
+        xp = array_namespace(x)
+        if xp.isdtype(x.dtype, ("real floating", "complex floating")):
+            return xp
+    msg = f"{call}: x is {describe(x)}; wanted a real or complex floating-point array"
+    raise TypeError(msg)
+
+
+def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
+    """Give the axes of one vector, counted from the front; it must have entries."""
+    if axes is None:
+        vector = tuple(range(x.ndim))
+    else:
+        given = (axes,) if isinstance(axes, int) else axes
+        vector = tuple(a + x.ndim if a < 0 else a for a in given)
+        if len(set(vector)) < len(vector) or not set(vector) <= set(range(x.ndim)):
+            msg = (
+                f"{call}: axes is {axes} and x has {x.ndim} dimensions; wanted different axes of x"
+            )
+            raise ValueError(msg)
+    if not vector or any(x.shape[a] == 0 for a in vector):
+        msg = f"{call}: axes is {axes} and x is {describe(x)}; wanted vectors that have entries"
+        raise ValueError(msg)
+    return vector
+
+
+def as_rows(xp: Any, x: Array, vector: tuple[int, ...]) -> Array:
+    """Give the vectors in double precision, each along the last axis."""
+    x = xp.astype(x, xp.float64, copy=False)
+    batch = tuple(a for a in range(x.ndim) if a not in vector)
+    if batch + vector != tuple(range(x.ndim)):
+        x = xp.permute_dims(x, batch + vector)
+    return xp.reshape(x, (*x.shape[: len(batch)], -1)) if batch else xp.reshape(x, (-1,))
+
+
+def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
+    """Bring rows back to the shape of `x`."""
+    order = (*(a for a in range(x.ndim) if a not in vector), *vector)
+    if order == tuple(range(x.ndim)):
+        return xp.reshape(rows, x.shape)
+    y = xp.reshape(rows, tuple(x.shape[a] for a in order))
+    return xp.permute_dims(y, tuple(order.index(a) for a in range(x.ndim)))
+
+
+def check_like(call: str, name: str, given: Array, x: Array) -> None:
+    """Raise unless `given` broadcasts against `x` and is of its namespace, dtype and device."""
+    like = (
+        array_namespace(given) is array_namespace(x)
+        and given.dtype == x.dtype
+        and device(given) == device(x)
+    )
+    # x as it is must hold the result: what is given may be stretched, not x.
+    n = given.ndim
+    fits = n <= x.ndim and all(
+        b in (1, s) for b, s in zip(given.shape, x.shape[x.ndim - n :], strict=True)
+    )
+    if not (like and fits):
+        msg = f"{call}: {name} is {describe(given)}; wanted one like x, which is {describe(x)}"
+        raise ValueError(msg)
