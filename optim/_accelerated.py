@@ -2,17 +2,25 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from optim._evaluation import Point, difference, evaluate, moved, rounding
-from optim._lipschitz import lipschitz
+from optim._evaluation import (
+    TRIALS,
+    Point,
+    difference,
+    evaluate,
+    first_step_size,
+    moved,
+    rounding,
+    stuck,
+)
 from optim._minimize import Result, Step, run
 from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import Array, Params, check_gradient, check_parameters, inner, norm, tree_map
 
-MARGIN = 1.05  # of the curvature, of which every estimate is one from below
+MARGIN = 1.05  # what is seen of the curvature is less than the largest
 
 
 class AcceleratedProximalGradientState(NamedTuple):
@@ -65,11 +73,10 @@ def accelerated_proximal_gradient(
         are a mapping, penalties by name (an array without one is free).
     steps : int
         Number of points `y` at most, the start included. Each costs one evaluation of `f`
-        and one proximal map.
+        and one proximal map, and the same again for each trial that was rejected.
     step_size : float, optional
-        The step size `a`, taken as it is. By default the inverse of `lipschitz`, found by 21
-        evaluations near the start, with a margin of a twentieth; and from the inverse of a
-        larger curvature, should one be met on the way.
+        The step size `a`, taken as it is; safe is the inverse of `lipschitz`, with a margin.
+        By default it is found on the way, and only ever falls.
     tolerance : float
         The loop ends where ``|prox(y - g, 1) - y|`` is not above this: with
         `optim.proximal.indicator` that is `projected_gradient_norm`. 0 asks for no such
@@ -101,6 +108,12 @@ def accelerated_proximal_gradient(
 
     Notes
     -----
+    By default a trial is rejected if the curvature between it and the last point,
+    ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding, and `a` is
+    set to its inverse, with a margin of a twentieth. The first `a` is far too long. So `a`
+    fits the curvatures that the way meets: inside of a set, and along a face of it, these
+    can be far smaller than that of `lipschitz`.
+
     This is the second method in Tseng's survey, after Auslender and Teboulle. It is as fast
     as FISTA, which evaluates the gradient at ``x + b (x - x_before)``, outside of the set;
     here all of `x`, `y` and `z` are means of points that `prox` gave. So `f` need not be
@@ -149,30 +162,32 @@ def accelerated_proximal_gradient(
         if before is None:
             y = prox(params, 0.0)
             point = evaluate(caller, value_and_grad, y, result)
-            a = inverse_curvature(y) if step_size is None else step_size
+            a = step_size or first_step_size(point, lambda p: prox(p, 1.0))
             return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
-        x, z, t, a = state.x, state.z, state.weight, state.step_size
-        z = prox(moved(z, -a / t, before.gradient), a / t)
-        x, last = mean(x, z, t), x
-        if inner(difference(before.params, x), difference(x, last)) > 0:
-            z, t = x, 1.0
-        else:
-            t = 2 / (1 + math.sqrt(1 + 4 / t**2))
-        point = evaluate(caller, value_and_grad, mean(x, z, t), result)
-        if step_size is None and (curvature := steeper(before, point, 1 / a)):
-            x = z = point.params
-            t, a = 1.0, 1 / (MARGIN * curvature)
-        state = AcceleratedProximalGradientState(state.step + 1, point, x, z, t, a)
-        return arrived(point, state)
+        a = state.step_size
+        for _ in range(TRIALS):
+            x, z, t = following(state, a)
+            point = evaluate(caller, value_and_grad, mean(x, z, t), result)
+            curvature = steeper(before, point, 1 / a) if step_size is None else 0.0
+            if not curvature:
+                state = AcceleratedProximalGradientState(state.step + 1, point, x, z, t, a)
+                return arrived(point, state)
+            a = 1 / (MARGIN * curvature)
+        return stuck(result)
+
+    def following(state: Any, a: float) -> tuple[Params, Params, float]:
+        """Give the next `x`, `z` and `t`."""
+        x, t, (y, _, g) = state.x, state.weight, state.point
+        z = prox(moved(state.z, -a / t, g), a / t)
+        new = mean(x, z, t)
+        if inner(difference(y, new), difference(new, x)) > 0:
+            return new, new, 1.0
+        return new, z, 2 / (1 + math.sqrt(1 + 4 / t**2))
 
     def arrived(point: Point, state: AcceleratedProximalGradientState) -> Step:
         y = point.params
         met = is_stationary(y, point.gradient, lambda p: prox(p, 1.0), tolerance)
         return Step(point.value + penalty_value(penalty, y), y, y, state, converged=met)
-
-    def inverse_curvature(y: Params) -> float:
-        L = lipschitz(value_and_grad, y, lambda p: prox(p, 0.0))
-        return 1 / (MARGIN * L) if L > 0 else 1.0
 
     start = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
     return run(caller, advance, params, start, steps, callback, progress)

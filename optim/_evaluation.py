@@ -34,11 +34,10 @@ def arrived(point: Point, state: Any, projection: Projection, tolerance: float) 
     return Step(point.value, point.params, point.params, state, converged=met)
 
 
-def stuck(state: Any) -> Step:
+def stuck(result: Result) -> Step:
     """Make the last step, which stays where it is: no trial was better, to rounding."""
-    point = state.point
-    after = state._replace(step=state.step + 1)
-    return Step(point.value, point.params, point.params, after, last=True)
+    after = result.state._replace(step=result.steps + 1)
+    return Step(result.history[-1], result.params, result.params, after, last=True)
 
 
 def first_step_size(point: Point, projection: Projection) -> float:

@@ -146,7 +146,7 @@ def projected_gradient(
         else:
             found = search(result)
             if found is None:
-                return stuck(state)
+                return stuck(result)
             point, a = found
         after = ProjectedGradientState(state.step + 1, point, a)
         return arrived(point, after, projection, tolerance)

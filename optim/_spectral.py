@@ -172,7 +172,7 @@ def spectral_projected_gradient(
         q, d = trial(before, state.step_size)
         found = search(result, q, d)
         if found is None:
-            return stuck(state)
+            return stuck(result)
         _, d_found = trial(found, state.step_size)
         values = (*state.values, found.value)[-memory:]
         state = with_next_step_size(state, before, found, d, d_found)
