@@ -124,7 +124,7 @@ def nearest(xp: Any, y: Array, radius: float) -> Array:
     row far from zero keeps its digits. Sums are in double precision, since rounding in
     `theta` alone, times the number of entries, is off the radius.
     """
-    v = distance_to_top(xp, y)
+    v = largest(xp, y) - y
     # The largest entry alone makes tau <= radius: what lies beyond that cannot matter, and
     # would cost the sums their digits.
     v = xp.minimum(v, radius)
@@ -139,28 +139,33 @@ def nearest(xp: Any, y: Array, radius: float) -> Array:
 
 
 def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
-    """Project each row of `y`, the same with weights: ``p_i = w_i max(tau - v_i, 0)``.
+    """Project each row of `y`, the same with weights: ``p_i = max(y_i - theta w_i, 0)``.
 
     Here ``v_i = top - y_i / w_i`` and, the smallest `v` first, ::
 
-        tau = min_j (radius + w_1^2 v_1 + ... + w_j^2 v_j) / (w_1^2 + ... + w_j^2)
+        tau = top - theta = min_j (radius + w_1^2 v_1 + ... + w_j^2 v_j) / (w_1^2 + ... + w_j^2)
     """
     w2 = w * w
-    v = distance_to_top(xp, y / w)
+    top = largest(xp, y / w)
+    v = top - y / w
     # Each entry alone bounds tau, as the largest does without weights.
     v = xp.minimum(v, xp.min(v + radius / w2, axis=-1, keepdims=True))
     order = xp.argsort(v, axis=-1, stable=False)
     c = xp.take_along_axis(w2, order, axis=-1)
     total = xp.cumulative_sum(c * xp.take_along_axis(v, order, axis=-1), axis=-1)
     tau = xp.min((total + radius) / xp.cumulative_sum(c, axis=-1), axis=-1, keepdims=True)
-    d = tau - v
-    excess = xp.sum(w2 * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
-    support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
-    return w * xp.maximum(d - excess / support, 0.0)
+    # Not w (tau - v): an entry of a large weight would have the rounding of all of `top`.
+    d = y - w * (top - tau)
+    # Two Newton steps: the first may bring entries in or out that were at rounding's mercy.
+    for _ in range(2):
+        excess = xp.sum(w * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
+        support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
+        d = d - w * (excess / support)
+    return xp.maximum(d, 0.0)
 
 
-def distance_to_top(xp: Any, y: Array) -> Array:
-    """Give ``max(y) - y`` of each row; NaN where that has no meaning."""
+def largest(xp: Any, y: Array) -> Array:
+    """Give the largest entry of each row; NaN where that is infinite."""
     top = xp.max(y, axis=-1, keepdims=True)
     # inf - inf would warn; nan - inf is NaN as well, and quiet.
-    return xp.where(xp.isfinite(top), top, xp.nan) - y
+    return xp.where(xp.isfinite(top), top, xp.nan)

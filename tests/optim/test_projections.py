@@ -1,6 +1,7 @@
 """Laws of every projection, from one table; then what is particular to each."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -21,6 +22,25 @@ def on_simplex(rng, radius, shape):
 def off_simplex(p, radius, axis):
     """How far a point is outside: an entry below zero by any amount is infinitely far."""
     return np.inf if np.any(p < 0) else np.max(np.abs(np.sum(p, axis=axis) - radius))
+
+
+WEIGHTS = 10.0 ** np.random.default_rng(2).uniform(-0.5, 0.5, (4, 5))
+
+
+def in_l1_ball(rng, radius, shape):
+    """Points of the ball, about every other on its surface."""
+    moduli = on_simplex(rng, radius, shape) * np.minimum(1, rng.uniform(0, 2, (shape[0], 1)))
+    return moduli * rng.choice([-1.0, 1.0], shape)
+
+
+def in_l2_ball(rng, radius, shape):
+    x = rng.normal(size=shape)
+    inwards = np.minimum(1, rng.uniform(0, 2, (shape[0], 1)))
+    return radius * inwards * x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def with_sum(x, total):
+    return x - np.mean(x, axis=1, keepdims=True) + total / x.shape[1]
 
 
 # name: (the projection, given what makes arrays of its bounds; a random feasible point;
@@ -55,6 +75,46 @@ PROJECTIONS = {
         lambda array: projections.box(-math.inf, array(HIGH)),
         lambda rng: HIGH - rng.exponential(size=(4, 5)),
         lambda p: np.max(p - HIGH),
+    ),
+    "simplex-weighted": (
+        lambda array: projections.simplex(2.5, weights=array(WEIGHTS)),
+        lambda rng: on_simplex(rng, 2.5, (1, 20)).reshape(4, 5) / WEIGHTS,
+        lambda p: off_simplex(p * WEIGHTS, 2.5, None),
+    ),
+    "simplex-weighted-columns": (
+        lambda array: projections.simplex(0.7, axes=0, weights=array(WEIGHTS[:, :1])),
+        lambda rng: on_simplex(rng, 0.7, (5, 4)).T / WEIGHTS[:, :1],
+        lambda p: off_simplex(p * WEIGHTS[:, :1], 0.7, 0),
+    ),
+    "l1-ball": (
+        lambda _: projections.l1_ball(2.5),
+        lambda rng: in_l1_ball(rng, 2.5, (1, 20)).reshape(4, 5),
+        lambda p: np.sum(np.abs(p)) - 2.5,
+    ),
+    "l1-ball-rows": (
+        lambda _: projections.l1_ball(0.7, axes=1),
+        lambda rng: in_l1_ball(rng, 0.7, (4, 5)),
+        lambda p: np.max(np.sum(np.abs(p), axis=1)) - 0.7,
+    ),
+    "l2-ball": (
+        lambda _: projections.l2_ball(1.5),
+        lambda rng: in_l2_ball(rng, 1.5, (1, 20)).reshape(4, 5),
+        lambda p: np.linalg.norm(p) - 1.5,
+    ),
+    "l2-ball-columns": (
+        lambda _: projections.l2_ball(axes=(0,)),
+        lambda rng: in_l2_ball(rng, 1.0, (5, 4)).T,
+        lambda p: np.max(np.linalg.norm(p, axis=0)) - 1.0,
+    ),
+    "affine-sum": (
+        lambda _: projections.affine_sum(-2.0),
+        lambda rng: with_sum(rng.normal(size=(1, 20)), -2.0).reshape(4, 5),
+        lambda p: abs(np.sum(p) + 2.0) / 20,
+    ),
+    "affine-sum-rows": (
+        lambda _: projections.affine_sum(axes=-1),
+        lambda rng: with_sum(rng.normal(size=(4, 5)), 1.0),
+        lambda p: np.max(np.abs(np.sum(p, axis=1) - 1.0)) / 5,
     ),
     "nonnegative": (
         lambda _: projections.nonnegative(),
@@ -121,11 +181,30 @@ def test_keeps_namespace_device_dtype_shape_and_its_input(case, row, dtype, rng)
     np.testing.assert_array_equal(row.numpy(x), before)
 
 
-@pytest.mark.parametrize("x", [np.zeros((4, 5), complex), np.zeros((4, 5), int), [0.5], 0.5])
-def test_wants_real_floating_point_arrays(case, x):
+@pytest.mark.parametrize("x", [np.zeros((4, 5), int), [0.5], 0.5])
+def test_wants_floating_point_arrays(case, x):
     make, _, _ = case
-    with pytest.raises(TypeError, match=r"x is .*; wanted a real floating-point array"):
+    with pytest.raises(TypeError, match=r"x is .*; wanted a real (or complex )?floating-point"):
         make(np.asarray)(x)
+
+
+@pytest.mark.parametrize(
+    "project", [projections.simplex(), projections.box(0.0, 1.0), projections.nonnegative()]
+)
+def test_what_is_ordered_wants_real_arrays(project):
+    with pytest.raises(TypeError, match=r"x is .*complex128.*; wanted a real floating-point array"):
+        project(np.zeros((4, 5), complex))
+
+
+def test_firmly_nonexpansive(case, row, dtype, rng):
+    """``|P x - P y|^2 <= <P x - P y, x - y>``."""
+    make, _, _ = case
+    project = make(lambda values: row.array(values, dtype))
+    for scale in (0.3, 3.0):
+        x, y = (row.array(scale * rng.normal(size=(4, 5)), dtype) for _ in range(2))
+        way = row.numpy(x).astype(float) - row.numpy(y)
+        step = row.numpy(project(x)).astype(float) - row.numpy(project(y))
+        assert np.sum(step * step) <= np.sum(step * way) + 100 * scale * EPS[dtype]
 
 
 @pytest.mark.parametrize("factory", [lambda: projections.box(-1.0, 1.0), projections.nonnegative])
@@ -226,6 +305,149 @@ def test_simplex_wants_axes_of_x(axes):
 def test_simplex_wants_vectors_with_entries(shape, axes):
     with pytest.raises(ValueError, match="wanted vectors that have entries"):
         projections.simplex(axes=axes)(np.zeros(shape))
+
+
+# --- simplex with weights -------------------------------------------------------------------
+
+
+def exactly(x, w, radius):
+    """The projection in rational numbers, by trying every support in the order of x / w."""
+    x, w = [Fraction(v) for v in x.tolist()], [Fraction(v) for v in w.tolist()]
+    theta, dot, square = None, -Fraction(radius), Fraction(0)
+    for i in sorted(range(len(x)), key=lambda i: x[i] / w[i], reverse=True):
+        if theta is not None and x[i] / w[i] <= theta:
+            break
+        dot, square = dot + w[i] * x[i], square + w[i] * w[i]
+        theta = dot / square
+    return np.asarray([float(max(x - theta * w, 0)) for x, w in zip(x, w, strict=True)])
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0])
+def test_weighted_simplex_is_exact(dtype, spread, rng):
+    for _ in range(30):
+        w = (10.0 ** rng.uniform(-spread, spread, 25)).astype(dtype)
+        x = (rng.normal(size=25) * 10.0 ** rng.uniform(-3, 3)).astype(dtype)
+        radius = float(10.0 ** rng.uniform(-2, 2))
+        p = projections.simplex(radius, weights=w)(x)
+        assert p.dtype == x.dtype
+        assert np.all(p >= 0)
+        assert abs(np.sum(w.astype(float) * p) / radius - 1) < EPS[dtype]
+        want = exactly(x, w, radius)
+        scale = np.max(want) + np.max(np.abs(x))
+        np.testing.assert_allclose(p, want, rtol=0, atol=10 * EPS[dtype] * scale)
+
+
+def test_weights_of_one_change_nothing(row, rng):
+    x = row.array(rng.normal(size=(4, 5)))
+    p = projections.simplex(0.5, 1, row.array(np.ones(5)))(x)
+    want = row.numpy(projections.simplex(0.5, 1)(x))
+    np.testing.assert_allclose(row.numpy(p), want, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_simplex_wants_positive_weights(bad):
+    with pytest.raises(ValueError, match=r"simplex: weights is .*; wanted positive numbers"):
+        projections.simplex(weights=np.asarray([1.0, bad]))
+
+
+def test_simplex_wants_weights_like_x():
+    with pytest.raises(TypeError, match="simplex: weights is a float; wanted a real"):
+        projections.simplex(weights=2.0)
+    with pytest.raises(ValueError, match=r"simplex: weights is .*float32.*; wanted one like x"):
+        projections.simplex(weights=np.ones(3, np.float32))(np.zeros(3))
+    with pytest.raises(ValueError, match=r"simplex: weights is .*\(2, 3\).*; wanted one like x"):
+        projections.simplex(weights=np.ones((2, 3)))(np.zeros(3))
+
+
+# --- balls and sums ---------------------------------------------------------------------------
+
+BALLS = {
+    "l1": (projections.l1_ball, lambda p: np.sum(np.abs(p), axis=-1)),
+    "l2": (projections.l2_ball, lambda p: np.linalg.norm(p, axis=-1)),
+}
+
+
+@pytest.fixture(params=BALLS)
+def ball(request):
+    return BALLS[request.param]
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "complex64", "complex128"])
+def test_a_point_of_the_ball_stays_as_it_is_to_the_bit(ball, row, kind, rng):
+    make, size = ball
+    values = rng.normal(size=(6, 5)) + (1j * rng.normal(size=(6, 5)) if "c" in kind else 0)
+    values *= (rng.uniform(0.1, 0.99, 6) / size(values))[:, None]
+    values[0] = 0
+    x = row.array(values, kind)
+    p = make(axes=-1)(x)
+    assert row.owns(p, kind)
+    np.testing.assert_array_equal(row.numpy(p), row.numpy(x))
+
+
+@pytest.mark.parametrize("kind", ["complex64", "complex128"])
+def test_complex_balls_keep_phases_and_are_nearest(ball, row, kind, rng):
+    make, size = ball
+    eps = {"complex64": 1e-6, "complex128": 1e-14}[kind]
+    x = row.array(rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5)), kind)
+    p = make(0.8, axes=-1)(x)
+    assert row.owns(p, kind)
+    x, p = row.numpy(x).astype(complex), row.numpy(p).astype(complex)
+    np.testing.assert_allclose(size(p), 0.8, rtol=eps)
+    turned = p * np.conj(x)
+    np.testing.assert_allclose(turned, np.abs(turned), rtol=0, atol=10 * eps)
+    for _ in range(50):
+        z = rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5))
+        z *= 0.8 / size(z)[:, None]
+        assert np.all(np.sum(np.conj(x - p) * (z - p), axis=-1).real <= 100 * eps)
+
+
+def test_a_real_array_is_a_complex_one_without_imaginary_part(ball, rng):
+    make, _ = ball
+    x = rng.normal(size=7)
+    np.testing.assert_allclose(make(0.8)(x + 0j), make(0.8)(x), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_lengths_neither_overflow_nor_vanish(ball, scale):
+    make, _ = ball
+    x = scale * np.asarray([3.0, -4.0, 0.0])
+    far = make(1.0)(x)
+    if scale < 1:
+        np.testing.assert_array_equal(far, x)
+    else:
+        assert np.sum(np.abs(far)) == pytest.approx({"l1": 1, "l2": 1.4}[make.__name__[:2]])
+    p = make(scale)(np.asarray([3.0, -4.0, 0.0]) * scale)
+    np.testing.assert_allclose(p / scale, make(1.0)(np.asarray([3.0, -4.0, 0.0])), atol=1e-15)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_vector_that_is_not_finite_has_no_nearest_point_in_a_ball(ball, row, bad):
+    make, _ = ball
+    p = row.numpy(make(axes=-1)(row.array([[1.0, 0.0], [bad, 0.5], [0.25, 0.25]])))
+    np.testing.assert_array_equal(np.isnan(p), [[False] * 2, [True] * 2, [False] * 2])
+
+
+@pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
+def test_balls_want_a_positive_radius(ball, radius):
+    make, _ = ball
+    with pytest.raises(ValueError, match=f"_ball: radius is {radius}; wanted a positive number"):
+        make(radius)
+
+
+def test_a_complex_sum(row, rng):
+    values = rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5))
+    p = projections.affine_sum(1 - 2j, axes=0)(row.array(values, "complex128"))
+    assert row.owns(p, "complex128")
+    moved = row.numpy(p) - values
+    np.testing.assert_allclose(np.sum(row.numpy(p), axis=0), 1 - 2j, rtol=1e-14)
+    np.testing.assert_allclose(moved, moved[:1] + 0 * moved, rtol=0, atol=1e-14)
+
+
+def test_a_sum_wants_what_the_array_can_have():
+    with pytest.raises(ValueError, match=r"affine_sum: total is 1j and x is real; wanted a real"):
+        projections.affine_sum(1j)(np.zeros(3))
+    with pytest.raises(ValueError, match=r"affine_sum: total is .*nan.*; wanted a finite number"):
+        projections.affine_sum(math.nan)
 
 
 # --- box ----------------------------------------------------------------------------------
