@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
-import nufftlib as nl
-from nufftlib import data, workflows
-from nufftlib.cli.devices import open_device
+from nufftlib import workflows
+from nufftlib.blur.boundaries import BOUNDARIES
+from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, MARK, ResultFolder, Writer
 from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
@@ -22,16 +25,20 @@ from nufftlib.cli.jobs import (
     finish,
     json_file,
     options_of_jobs,
-    read,
     report,
     say_what_is_written,
     speed,
     versions,
 )
+from nufftlib.cli.pairs import KINDS, Pairs, Size, measured, simulated
 from nufftlib.core.arrays import Array
-from nufftlib.workflows.calibrate_psf import RECIPES, Method
+from nufftlib.workflows.calibrate_psf import PATHS, RECIPES, Evaluation, Method, loss_at
 
-PSF_SIZE, NOISE = 25, 0.02
+PSF_SIZE, NOISE = (25, 25), 0.02
+GOOD = 0.01
+"""Part of the PSF's norm to which a component is known well."""
+MOST_COMPONENTS = 2048
+"""Pixels of a PSF up to which its components are looked at: beyond, that takes long."""
 
 
 @click.command("calibrate-psf", cls=Job)
@@ -44,11 +51,55 @@ PSF_SIZE, NOISE = 25, 0.02
     out="out/psf",
 )
 @click.option(
+    "--psf",
+    default="motion",
+    show_default=True,
+    metavar=f"[{'|'.join(KINDS)}|FILE]",
+    help="True PSF that the picture is blurred with: a random one of a kind, or a grey picture "
+    "or array, which is brought to the sum one.",
+)
+@click.option(
+    "--sharp",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Sharp picture of a pair of your own, as it is, in place of --image; give it once for "
+    "every pair.",
+)
+@click.option(
+    "--blurred",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Blurred picture of the pair, of the sharp one's size or, with --boundary valid, of its "
+    "valid part's.",
+)
+@click.option("--size", type=Size(), help="Pixels of the PSF.  [default: 25x25]")
+@click.option(
+    "--boundary",
+    type=click.Choice([*BOUNDARIES]),
+    default="valid",
+    show_default=True,
+    help="What lies beyond the edge of the sharp picture; valid: leave out what depends on it.",
+)
+@click.option(
     "--method",
     type=click.Choice([*workflows.METHODS, "all"]),
     default="all",
     show_default=True,
     help="Optimiser and loss.",
+)
+@click.option(
+    "--path",
+    type=click.Choice([*PATHS]),
+    default="auto",
+    show_default=True,
+    help="Evaluate the squared error as a quadratic function of the PSF, or by the blur.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="End at this norm of the projected gradient; 0: after the last step.",
 )
 @click.pass_context
 def calibrate_psf_command(
@@ -60,23 +111,32 @@ def calibrate_psf_command(
     out: Path,
     no_figures: bool,
     force: bool,
+    psf: str,
+    sharp: tuple[Path, ...],
+    blurred: tuple[Path, ...],
+    size: tuple[int, int] | None,
+    boundary: str,
     method: Method | str,
+    path: Evaluation,
+    tolerance: float,
 ) -> None:
-    """Calibrate the PSF of a motion blur from a sharp and a blurred picture.
+    """Calibrate the PSF of a blur from a sharp and a blurred picture.
 
-    Blurs a picture with a random 25 x 25 PSF, adds noise of standard deviation 0.02, and finds
-    the PSF again: by projected gradient and by Adam on the squared error, by AdamW on the
-    absolute error; each step is projected onto the PSFs that are nonnegative and sum to one.
+    Without --sharp and --blurred it blurs a picture with a random 25 x 25 PSF, adds noise of
+    standard deviation 0.02, and finds the PSF again. Six methods: on the squared error projected
+    gradients of a constant step, Adam, projected gradients with backtracking, accelerated ones,
+    and the spectral projected gradient method; AdamW on the absolute error. Every PSF is
+    nonnegative and sums to one.
 
-    The rates are those of the published example, and constant: on other pictures and seeds Adam,
-    and not it alone, can be restless. What is written is the best PSF seen, that of the lowest
-    loss.
+    The rates of projected-gradient, adam and adamw are those of the published example, and
+    constant: on other pictures and seeds they can be restless. What is written is the best PSF
+    seen, that of the lowest loss.
 
     \b
     Writes
-      result.npz    psf_true, psf_start, sharp, blurred, and of each method
-                    psf_METHOD and losses_METHOD
-      figure.png    pictures, PSFs, losses
+      result.npz    psf_true, psf_start, sharp, blurred, deviations, and of each method
+                    psf_METHOD, losses_METHOD, errors_METHOD
+      figure.png    pictures, PSFs, residuals, losses and errors
       result.json   settings, versions, and under "methods" of each the first and the best
                     loss, after how many steps the best was found, the loss of the true
                     PSF, steps, seconds, relative l2 error; last, when all is there
@@ -84,16 +144,18 @@ def calibrate_psf_command(
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out.
     """  # noqa: D301  # click wants the control character: keep the lines
+    check_together(ctx, method, path)
     device = open_device(device_name)
-    x = read(workflows.load_color, image, data.astronaut)
+    if sharp or blurred:
+        make = measured(sharp, blurred, size or PSF_SIZE, boundary)
+    else:
+        make = simulated(image, psf, size, boundary, NOISE, seed or 0, PSF_SIZE)
     if not no_figures:
         from nufftlib.cli import figures
     folder = ResultFolder(out)
     folder.claim(() if no_figures else (FIGURE,), force=force)
 
-    seed = 0 if seed is None else seed
-    xd = device.xp.asarray(x)
-    h, y = workflows.simulate_blur(xd, size=PSF_SIZE, noise=NOISE, seed=seed)
+    pairs = make(device)
     names = workflows.METHODS if method == "all" else tuple(m for m in RECIPES if m == method)
     wanted = {name: steps or RECIPES[name].steps for name in names}
     ctrl_c: CtrlC = ctx.obj
@@ -106,62 +168,67 @@ def calibrate_psf_command(
             ctrl_c.step_done(last=step + 1 == steps)
 
         result = workflows.calibrate_psf(
-            xd,
-            y,
+            pairs.sharp,
+            pairs.blurred,
             method=name,
-            size=PSF_SIZE,
+            size=pairs.size,
             steps=wanted[name],
+            boundary=boundary,
+            path=path if RECIPES[name].loss == "squared" else "general",
+            tolerance=tolerance,
+            truth=pairs.truth,
             callback=done,
             progress=True,
         )
-        floor = RECIPES[name].loss(y)(nl.Blur(h)(xd))
         results[name] = device.fetch(result)
-        rows[name] = {
-            "loss_start": result.losses[0],
-            "loss_final": result.loss_final,
-            "step_best": result.step_best,
-            "loss_of_true_psf": float(floor),
-            "steps": result.steps,
-            "seconds": result.seconds,
-            "psf_error": workflows.psf_error(result.psf, h),
-        }
+        rows[name] = row_of(device, pairs, name, results[name], boundary)
         if result.interrupted:
             break
     ctrl_c.hold()
     interrupted = any(r.interrupted for r in results.values())
-    h, y = device.to_host(h), device.to_host(y)
+    told = None if interrupted else what_is_told(device, pairs, results, boundary)
+    host = pairs.named(device)
+    truth = None if pairs.truth is None else device.to_host(pairs.truth)
 
     pictures: dict[str, Writer] = {}
     if not no_figures:
+        drawn = figures.Pair(
+            device.to_host(pairs.sharp[0]),
+            device.to_host(pairs.blurred[0]),
+            boundary,
+            truth,
+            None if told is None else told.deviations,
+        )
         fits = [
             figures.Fit(name, r, rows[name]["psf_error"], rows[name]["loss_of_true_psf"])
             for name, r in results.items()
         ]
-        pictures[FIGURE] = lambda file: figures.draw_calibration(x, y, h, fits, file)
+        pictures[FIGURE] = lambda file: figures.draw_calibration(drawn, fits, file)
     arrays = arrays_file(
-        psf_true=h,
+        **({} if truth is None else {"psf_true": truth}),
         psf_start=next(iter(results.values())).psf_start,
-        sharp=x,
-        blurred=y,
+        **host,
+        **({} if told is None else {"deviations": np.asarray(told.deviations)}),
         **{f"psf_{name}": r.psf for name, r in results.items()},
         **{f"losses_{name}": np.asarray(r.losses) for name, r in results.items()},
+        **{f"errors_{name}": np.asarray(r.errors) for name, r in results.items() if r.errors},
     )
     record = json_file(
         {
             "job": "calibrate-psf",
             "settings": {
-                "image": "astronaut" if image is None else str(image),
-                "shape": x.shape,
-                "psf_size": PSF_SIZE,
-                "boundary": "valid",
-                "noise": NOISE,
+                **pairs.settings,
+                "psf_size": pairs.size,
+                "boundary": boundary,
                 "method": method,
+                "path": path,
+                "tolerance": tolerance,
                 "steps": wanted,
-                "seed": seed,
                 "device": device.name,
             },
             "versions": versions(device),
             "methods": rows,
+            "identifiability": None if told is None else told.record(),
             "interrupted": interrupted,
         }
     )
@@ -169,28 +236,128 @@ def calibrate_psf_command(
     start = time.perf_counter()
     written = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
     seconds = time.perf_counter() - start
-    report(
-        (
-            "method",
-            "steps",
-            "seconds",
-            "steps/s",
-            "first loss",
-            "best loss",
-            "at step",
-            "PSF error",
-        ),
-        [
-            (name, *speed(r), *ends(r), f"{rows[name]['psf_error']:.2%}")
-            for name, r in results.items()
-        ],
-        "",
-        "Loss of the true PSF, which leaves the noise:",
-        *(f"  {rows[name]['loss_of_true_psf']:.4g}  {name}" for name in results),
-    )
+    tell(results, rows, told)
     where = ""
     if interrupted:
         last, rest = names[len(results) - 1], names[len(results) :]
         where = f"in {last} after {results[last].steps} of {count(wanted[last])}"
         where += f"; {', '.join(rest)}: not run" if rest else ""
     finish(ctx, written, seconds, pictures, where)
+
+
+class Told(NamedTuple):
+    """What the pictures tell of the PSF.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise: that of the simulation, or that of the residual.
+    deviations : array, shape (components,)
+        What it does to each component of the PSF, relative to the PSF's norm.
+    """
+
+    noise: float
+    deviations: Any
+
+    @property
+    def good(self) -> int:
+        """Number of components that are known to 1 % of the PSF's norm."""
+        return int(np.sum(self.deviations <= GOOD))
+
+    def record(self) -> dict[str, Any]:
+        """Return it for the record."""
+        worst = float(self.deviations[-1])
+        return {
+            "noise": self.noise,
+            "components": len(self.deviations),
+            "to_one_percent": self.good,
+            "worst": worst if math.isfinite(worst) else None,
+        }
+
+    def __str__(self) -> str:
+        """Say it."""
+        worst = self.deviations[-1]
+        last = f"the worst to {worst:.2%}" if math.isfinite(worst) else "the worst not at all"
+        return (
+            f"Noise of standard deviation {self.noise:.3g} leaves {self.good} of "
+            f"{len(self.deviations)} components of the PSF known to 1 % of its norm, {last}."
+        )
+
+
+def what_is_told(
+    device: Device,
+    pairs: Pairs,
+    results: Mapping[Method, workflows.CalibratedPSF],
+    boundary: str,
+) -> Told | None:
+    """Return what the pictures tell of the PSF; of a large one it would take too long."""
+    if math.prod(pairs.size) > MOST_COMPONENTS:
+        return None
+    noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
+    found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
+    norm = min(float(np.linalg.norm(r.psf)) for r in results.values())
+    return Told(noise, device.to_host(found.deviations) / norm)
+
+
+def noise_left(method: Method, loss: float) -> float:
+    """Return the standard deviation of the Gaussian noise that would leave a loss."""
+    return (
+        math.sqrt(2 * loss) if RECIPES[method].loss == "squared" else loss * math.sqrt(math.pi / 2)
+    )
+
+
+def check_together(ctx: click.Context, method: str, path: str) -> None:
+    """Refuse options that contradict each other."""
+    given = {
+        name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    }
+    if given & {"sharp", "blurred"} and (odd := given & {"image", "psf", "seed"}):
+        names = " and ".join(f"--{name}" for name in sorted(odd))
+        msg = f"--sharp and --blurred are a pair of your own; leave {names} out"
+        raise click.UsageError(msg)
+    if path == "quadratic" and method in RECIPES and RECIPES[method].loss != "squared":
+        msg = f"--path quadratic: the loss of {method} is the absolute error; want general"
+        raise click.UsageError(msg)
+
+
+def row_of(
+    device: Device, pairs: Pairs, name: Method, result: workflows.CalibratedPSF, boundary: str
+) -> dict[str, Any]:
+    """Return what the record has of a method."""
+    floor = error = None
+    if pairs.truth is not None:
+        floor = loss_at(pairs.truth, pairs.sharp, pairs.blurred, name, boundary)
+        error = workflows.psf_error(result.psf, device.to_host(pairs.truth))
+    return {
+        "loss_start": result.losses[0],
+        "loss_final": result.loss_final,
+        "step_best": result.step_best,
+        "loss_of_true_psf": floor,
+        "steps": result.steps,
+        "seconds_setup": result.seconds_setup,
+        "seconds": result.seconds,
+        "path": result.path,
+        "converged": result.converged,
+        "psf_error": error,
+    }
+
+
+def tell(
+    results: Mapping[Method, workflows.CalibratedPSF],
+    rows: Mapping[Method, dict[str, Any]],
+    told: Told | None,
+) -> None:
+    """Print the table of the methods, and below it what they are to be measured by."""
+    head = ["method", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"]
+    table = [[name, *speed(r), *ends(r)] for name, r in results.items()]
+    below: list[str] = []
+    known = all(row["psf_error"] is not None for row in rows.values())
+    if known:
+        head.append("PSF error")
+        for cells, row in zip(table, rows.values(), strict=True):
+            cells.append(f"{row['psf_error']:.2%}")
+        below += ["", "Loss of the true PSF, which leaves the noise:"]
+        below += [f"  {row['loss_of_true_psf']:.4g}  {name}" for name, row in rows.items()]
+    if told is not None:
+        below += ["", str(told)]
+    report(head, table, *below)

@@ -18,8 +18,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from nufftlib.blur.operator import Blur
 from nufftlib.cli.jobs import count
 from nufftlib.workflows import CalibratedPSF, LearnedTrajectory
+from nufftlib.workflows.calibrate_psf import fitting
 
 Real = NDArray[np.floating[Any]]
 
@@ -29,6 +31,9 @@ METHODS: dict[str, tuple[str, str]] = {
     "projected-gradient": ("Projected gradient", "half squared error per sample"),
     "adam": ("Adam", "half squared error per sample"),
     "adamw": ("AdamW", "mean absolute error"),
+    "backtracking": ("Backtracking", "half squared error per sample"),
+    "accelerated": ("Accelerated", "half squared error per sample"),
+    "spectral": ("Spectral gradient", "half squared error per sample"),
 }
 """Name and loss of each method, for people."""
 
@@ -60,16 +65,38 @@ class Fit(NamedTuple):
         Name of the method.
     result : CalibratedPSF
         What it found.
-    error : float
-        Relative l2 error of the PSF.
-    floor : float
+    error : float or None
+        Relative l2 error of the PSF, where the true one is known.
+    floor : float or None
         The method's loss at the true PSF.
     """
 
     method: str
     result: CalibratedPSF
-    error: float
-    floor: float
+    error: float | None
+    floor: float | None
+
+
+class Pair(NamedTuple):
+    """What a PSF was calibrated with.
+
+    Attributes
+    ----------
+    sharp, blurred : ndarray, shape (channels, height, width)
+        The two pictures; the first ones of several pairs.
+    boundary : str
+        Boundary of the blur.
+    truth : ndarray, shape (height, width), or None
+        The true PSF, where it is known.
+    deviations : ndarray, shape (components,), or None
+        What the noise does to each component of the PSF, relative to the PSF's norm.
+    """
+
+    sharp: Real
+    blurred: Real
+    boundary: str
+    truth: Real | None
+    deviations: Real | None
 
 
 def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> None:
@@ -157,62 +184,113 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     )
 
 
-def draw_calibration(
-    sharp: Real, blurred: Real, truth: Real, fits: Sequence[Fit], file: BinaryIO
-) -> None:
+def draw_calibration(pair: Pair, fits: Sequence[Fit], file: BinaryIO) -> None:
     """Draw calibrated PSFs: the pictures, and a row for each method.
 
     Parameters
     ----------
-    sharp, blurred : ndarray, shape (channels, height, width)
-        The two pictures.
-    truth : ndarray, shape (height, width)
-        The true PSF.
+    pair : Pair
+        The pictures, and the true PSF where it is known.
     fits : sequence of Fit
         The methods' results.
     file : binary file
         Where to write the PNG.
     """
-    rows = 1 + len(fits)
-    figure = new_figure(14.0, 3.4 * rows)
-    grid = figure.add_gridspec(rows, 4)
-    axes = [figure.add_subplot(grid[0, column]) for column in range(4)]
-    picture(axes[0], colours(sharp), "Sharp", Normalize(0, 1))
-    shown = picture(axes[1], colours(blurred), "Blurred, with noise: valid part", Normalize(0, 1))
-    # On the grid of the sharp one, which it leaves a margin of.
-    (height, width), (rows_sharp, columns) = blurred.shape[-2:], sharp.shape[-2:]
-    top, left = (rows_sharp - height) / 2 - 0.5, (columns - width) / 2 - 0.5
-    shown.set_extent((left, left + width, top + height, top))
-    axes[1].set(xlim=axes[0].get_xlim(), ylim=axes[0].get_ylim())
+    known = pair.truth is not None
+    columns, rows = 5 if known else 4, 1 + len(fits)
+    figure = new_figure(3.5 * columns, 3.4 * rows)
+    grid = figure.add_gridspec(rows, columns)
     # The square root shows the faint box of the start beside the peaks of the truth.
-    values = PowerNorm(0.5, 0, float(truth.max()))
-    picture(axes[2], truth, "True PSF", values, "magma")
-    shown = picture(axes[3], fits[0].result.psf_start, "PSF at the start", values, "magma")
-    scale_beside(axes[3], shown, "PSF weight, one scale for all", extend="max")
-    limit = max(float(np.abs(fit.result.psf - truth).max()) for fit in fits) or 1.0
+    brightest = pair.truth if pair.truth is not None else fits[-1].result.psf
+    values = PowerNorm(0.5, 0, float(brightest.max()))
+    top = [figure.add_subplot(grid[0, column]) for column in range(columns)]
+    draw_pair(top[0], top[1], pair)
+    if pair.truth is not None:
+        picture(top[2], pair.truth, "True PSF", values, "magma")
+    start = picture(top[-2], fits[0].result.psf_start, "PSF at the start", values, "magma")
+    scale_beside(top[-2], start, "PSF weight, one scale for all", extend="max")
+    draw_deviations(top[-1], pair.deviations)
+
+    differences = [fit.result.psf - pair.truth for fit in fits] if pair.truth is not None else []
+    limit = max((float(np.abs(d).max()) for d in differences), default=0.0) or 1.0
+    residuals = [residual(pair, fit.result.psf) for fit in fits]
+    # The few largest would hide all others; one scale for all, so that rows can be compared.
+    noise = max(float(np.quantile(np.abs(r), 0.99)) for r in residuals) or 1.0
     for row, fit in enumerate(fits, start=1):
+        axes = [figure.add_subplot(grid[row, column]) for column in range(columns)]
         name, loss = METHODS[fit.method]
-        left, middle = (figure.add_subplot(grid[row, column]) for column in range(2))
-        title = f"{name}: PSF\n{after(fit.result)}"
-        picture(left, fit.result.psf, title, values, "magma")
-        shown = picture(
-            middle,
-            fit.result.psf - truth,
-            f"Minus the true PSF\nrelative error {fit.error:.1%}",
-            Normalize(-limit, limit),
-            "RdBu_r",
-        )
-        scale_beside(middle, shown, "difference")
-        right = figure.add_subplot(grid[row, 2:])
-        draw_losses(right, fit.result.losses, loss)
-        right.set_title("Loss", loc="left")
-        right.axhline(fit.floor, color="0.3", linestyle="--", label="true PSF (noise)")
-        mark_best(right, fit.result)
-        # Above the axes: within them it might hide the curve.
-        right.legend(
-            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1
-        )
+        picture(axes[0], fit.result.psf, f"{name}:\nPSF {after(fit.result)}", values, "magma")
+        if fit.error is not None:
+            title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
+            norm = Normalize(-limit, limit)
+            shown = picture(axes[1], differences[row - 1], title, norm, "RdBu_r")
+            scale_beside(axes[1], shown, "difference")
+        left = residuals[row - 1]
+        title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(left):.3g}"
+        place = columns - 3
+        shown = picture(axes[place], left.mean(axis=0), title, Normalize(-noise, noise), "RdBu_r")
+        scale_beside(axes[place], shown, "blurred sharp - blurred", extend="both")
+        draw_fit(axes[place + 1], fit, loss)
+        draw_errors(axes[place + 2], fit)
     save(figure, file)
+
+
+def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
+    """Show the sharp and the blurred picture to one scale."""
+    picture(left, colours(pair.sharp), "Sharp", Normalize(0, 1))
+    (height, width), (rows, columns) = pair.blurred.shape[-2:], pair.sharp.shape[-2:]
+    title = "Blurred" if (height, width) == (rows, columns) else "Blurred, with noise: valid part"
+    shown = picture(right, colours(pair.blurred), title, Normalize(0, 1))
+    # On the grid of the sharp one, which it leaves a margin of.
+    top, side = (rows - height) / 2 - 0.5, (columns - width) / 2 - 0.5
+    shown.set_extent((side, side + width, top + height, top))
+    right.set(xlim=left.get_xlim(), ylim=left.get_ylim())
+
+
+def draw_deviations(axes: Axes, deviations: Real | None) -> None:
+    """Show how well each component of the PSF is known."""
+    if deviations is None:
+        axes.set_axis_off()
+        return
+    axes.semilogy(np.arange(1, len(deviations) + 1), 100 * deviations, color=BLUE)
+    axes.axhline(1.0, color="0.3", linestyle="--")
+    axes.set(title="Noise of the PSF's components", xlabel="component", ylabel="% of its norm")
+    axes.grid(which="both", alpha=0.25)
+    axes.set_box_aspect(1)
+
+
+def draw_fit(axes: Axes, fit: Fit, label: str) -> None:
+    """Show the losses of a method, with that of the true PSF."""
+    draw_losses(axes, fit.result.losses, label)
+    axes.set_title("Loss", loc="left")
+    if fit.floor is not None:
+        axes.axhline(fit.floor, color="0.3", linestyle="--", label="true PSF (noise)")
+    mark_best(axes, fit.result)
+    # Above the axes: within them it might hide the curve.
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, borderpad=0.1)
+
+
+def draw_errors(axes: Axes, fit: Fit) -> None:
+    """Show how far the PSF is from the true one, which the loss does not."""
+    if not fit.result.errors:
+        axes.set_axis_off()
+        return
+    draw_losses(axes, fit.result.errors, "relative error of the PSF")
+    axes.set_title("PSF error")
+    best = fit.result.step_best
+    axes.plot([best], [fit.result.errors[best]], "o", color=ORANGE)
+
+
+def residual(pair: Pair, psf: Real) -> Real:
+    """Return what a PSF leaves of the blurred picture, ``A(h) x - y``."""
+    blur = Blur(psf, boundary=pair.boundary)
+    found: Real = blur(pair.sharp) - fitting(blur, pair.sharp, pair.blurred)
+    return found
+
+
+def root_mean_square(values: Real) -> float:
+    """Return ``sqrt(mean(values^2))``."""
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))
 
 
 def new_figure(width: float, height: float, dpi: int = DPI) -> Figure:

@@ -82,17 +82,19 @@ def options_of_jobs(
 
 
 def read(
-    load: Callable[..., NDArray[np.float32]],
+    load: Callable[[Path, int], NDArray[np.float32]],
     path: Path | None,
-    default: Callable[[], NDArray[np.float32]],
+    default: Callable[[], NDArray[np.float32]] | None = None,
+    option: str = "--image",
 ) -> NDArray[np.float32]:
     """Load the user's picture, or the bundled one."""
     if path is None:
+        assert default is not None
         return default()
     try:
         return load(path, SIZE)
     except (ValueError, OSError) as error:
-        raise click.BadParameter(str(error), param_hint="'--image'") from error
+        raise click.BadParameter(str(error), param_hint=f"'{option}'") from error
     except ImportError as error:  # says itself how to install what is missing
         raise click.ClickException(str(error)) from error
 

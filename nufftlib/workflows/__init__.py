@@ -3,11 +3,13 @@
 from nufftlib.workflows.calibrate_psf import (
     METHODS,
     CalibratedPSF,
+    Identifiability,
     calibrate_psf,
+    identifiability,
     psf_error,
     simulate_blur,
 )
-from nufftlib.workflows.images import load_color, load_gray
+from nufftlib.workflows.images import load_color, load_gray, load_picture, load_psf
 from nufftlib.workflows.learn_trajectory import (
     LearnedTrajectory,
     TrajectoryObjective,
@@ -17,12 +19,16 @@ from nufftlib.workflows.learn_trajectory import (
 __all__ = [
     "METHODS",
     "CalibratedPSF",
+    "Identifiability",
     "LearnedTrajectory",
     "TrajectoryObjective",
     "calibrate_psf",
+    "identifiability",
     "learn_trajectory",
     "load_color",
     "load_gray",
+    "load_picture",
+    "load_psf",
     "psf_error",
     "simulate_blur",
 ]

@@ -1,6 +1,7 @@
 """Read a picture from a file into the square float32 array that a workflow works on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["load_color", "load_gray"]
+__all__ = ["load_color", "load_gray", "load_picture", "load_psf"]
 
 # ITU-R BT.601 luma, the weights behind Pillow's "L".
 LUMA = (0.299, 0.587, 0.114)
@@ -71,11 +72,7 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
            [ 5.,  6.,  7.],
            [ 9., 10., 11.]], dtype=float32)
     """
-    picture = _load(Path(path), size)
-    weights = LUMA if len(picture) == 3 else (1.0,)
-    # In double precision the weights of white add up to exactly 1.
-    gray: NDArray[np.float32] = np.tensordot(weights, picture, axes=1).astype(np.float32)
-    return gray
+    return _luma(_load(Path(path), size))
 
 
 def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
@@ -115,7 +112,93 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     ...     load_color(file.name, size=64).shape
     (3, 64, 64)
     """
-    picture = _load(Path(path), size)
+    return _within_colours(path, _load(Path(path), size))
+
+
+def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
+    """Read one picture with its colours, if it has any, as it is: nothing is cut or resized.
+
+    Files are those of `load_gray`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read.
+
+    Returns
+    -------
+    ndarray of float32, shape (channels, rows, columns)
+        Red, green and blue, or the one channel of a grey picture, in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As in `load_color`.
+
+    See Also
+    --------
+    load_color : Square, of one size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.workflows.images import load_picture
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, np.arange(12, dtype=np.uint8).reshape(3, 4))
+    ...     load_picture(file.name).shape
+    (1, 3, 4)
+    """
+    return _within_colours(path, _whole(Path(path)))
+
+
+def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
+    """Read a point-spread function from an array or a grey picture, and bring its sum to one.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read, of the kinds of `load_gray`.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        Nonnegative, of sum one; of a picture with colours their luma.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As in `load_gray`; also ValueError if a value is negative, or all are zero.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.workflows.images import load_psf
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, np.asarray([[1.0, 2.0, 1.0]]))
+    ...     load_psf(file.name)
+    array([[0.25, 0.5 , 0.25]], dtype=float32)
+    """
+    psf = _luma(_whole(Path(path))).astype(np.float64)
+    if psf.min() < 0 or not psf.any():
+        msg = (
+            f"{path}: the values run from {psf.min():g} to {psf.max():g}; wanted: a PSF, "
+            "nonnegative and not all zero"
+        )
+        raise ValueError(msg)
+    whole: NDArray[np.float32] = (psf / psf.sum()).astype(np.float32)
+    return whole
+
+
+def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    weights = LUMA if len(picture) == 3 else (1.0,)
+    # In double precision the weights of white add up to exactly 1.
+    gray: NDArray[np.float32] = np.tensordot(weights, picture, axes=1).astype(np.float32)
+    return gray
+
+
+def _within_colours(path: str | PathLike[str], picture: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = float(picture.min()), float(picture.max())
     if low < 0 or high > 1:
         msg = f"{path}: the values run from {low:g} to {high:g}; wanted: colours from 0 to 1"
@@ -128,8 +211,20 @@ def _load(path: Path, size: int) -> NDArray[np.float32]:
     if size < 1:
         msg = f"size={size}; wanted: at least 1 pixel"
         raise ValueError(msg)
+    with _naming_what_is_missing(path):
+        return _resized(_central_square(path, _whole(path)), size)
+
+
+def _whole(path: Path) -> NDArray[np.float32]:
+    """Read and check; the result has the shape (1 or 3, rows, columns)."""
+    with _naming_what_is_missing(path):
+        return _real(path, _read(path))
+
+
+@contextmanager
+def _naming_what_is_missing(path: Path) -> Iterator[None]:
     try:
-        return _resized(_central_square(path, _real(path, _read(path))), size)
+        yield
     except ImportError as error:
         msg = (
             f"{path}: this picture needs {error.name}, which cannot be imported; install it with\n"

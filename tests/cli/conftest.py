@@ -14,7 +14,7 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(learn_trajectory, "COILS", 3)
     monkeypatch.setattr(learn_trajectory, "SPOKES", 8)
     monkeypatch.setattr(learn_trajectory, "SAMPLES", 24)
-    monkeypatch.setattr(calibrate_psf, "PSF_SIZE", 9)
+    monkeypatch.setattr(calibrate_psf, "PSF_SIZE", (9, 9))
     np.save("brain.npy", 700 * brain()[32:-32:4, 32:-32:4])
     np.save("astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
 

@@ -3,13 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.cli import app, calibrate_psf
 
 OUT = Path("out/psf")
-METHODS = ("projected-gradient", "adam", "adamw")
+METHODS = ("projected-gradient", "adam", "adamw", "backtracking", "accelerated", "spectral")
 
 
 def result(folder=OUT):
@@ -29,7 +31,8 @@ def test_files_say_the_same_as_each_other_and_as_the_table(calibrate):
         "psf_start",
         "sharp",
         "blurred",
-        *(f"{what}_{name}" for what in ("psf", "losses") for name in METHODS),
+        "deviations",
+        *(f"{what}_{name}" for what in ("psf", "losses", "errors") for name in METHODS),
     }
     truth = arrays["psf_true"]
     for name, row in record["methods"].items():
@@ -39,12 +42,22 @@ def test_files_say_the_same_as_each_other_and_as_the_table(calibrate):
         assert row["step_best"] == losses.argmin()
         assert f"Calibrating on the CPU: {name}, 4 steps\n" in output
         assert f"\n  {row['loss_of_true_psf']:.4g}  {name}\n" in output
-        assert row["seconds"] > 0
+        assert min(row["seconds"], row["seconds_setup"]) > 0
+        assert row["path"] == ("general" if name == "adamw" else "quadratic")
+        errors = arrays[f"errors_{name}"]
+        assert len(errors) == len(losses)
+        assert errors[row["step_best"]] == pytest.approx(row["psf_error"], rel=1e-4)
         error = np.linalg.norm(psf - truth) / np.linalg.norm(truth)
         assert row["psf_error"] == pytest.approx(error, rel=1e-5)
         assert f"{error:.2%}" in output
         np.testing.assert_allclose(psf.sum(), 1, rtol=1e-5)
     assert record["interrupted"] is False
+    told = record["identifiability"]
+    deviations = arrays["deviations"]
+    assert (told["components"], told["noise"]) == (81, 0.02)
+    assert told["to_one_percent"] == np.sum(deviations <= 0.01)
+    assert told["worst"] == deviations[-1] == deviations.max()
+    assert f"leaves {told['to_one_percent']} of 81 components of the PSF known to 1 %" in output
     assert record["settings"]["steps"] == dict.fromkeys(METHODS, 4)
     assert record["settings"]["seed"] == 0
 
@@ -55,7 +68,7 @@ def test_loss_of_the_true_psf_is_that_of_the_noise(calibrate):
     floors = {name: row["loss_of_true_psf"] for name, row in record["methods"].items()}
     # Of 3 x 40 x 40 samples the mean square is known to 2 % of its value.
     assert arrays["blurred"].shape == (3, 40, 40)
-    assert floors["adam"] == floors["projected-gradient"]
+    assert len({floors[name] for name in METHODS if name != "adamw"}) == 1
     assert floors["adam"] == pytest.approx(0.5 * 0.02**2, rel=0.1)
     assert floors["adamw"] == pytest.approx(0.02 * np.sqrt(2 / np.pi), rel=0.05)
 
@@ -89,7 +102,7 @@ def test_one_method_with_its_own_number_of_steps(monkeypatch, name):
     assert record["settings"]["steps"] == {name: 2}
     assert [key for key in arrays if key.startswith("losses")] == [f"losses_{name}"]
     with Image.open(OUT / "figure.png") as figure:
-        assert figure.size == (1820, 884)
+        assert figure.size == (2275, 884)
 
 
 def test_no_figures_writes_no_pictures(calibrate):
@@ -118,12 +131,119 @@ def test_interrupted_run_writes_the_methods_so_far(calibrate, monkeypatch):
 
     monkeypatch.setattr(workflows, "calibrate_psf", pressed)
     output = calibrate(code=130).output
-    assert "Interrupted in adam after 2 of 4 steps; adamw: not run; " in output
+    assert "Interrupted in adam after 2 of 4 steps; adamw, backtracking, acc" in output
     record, arrays = result()
     assert record["interrupted"] is True
     assert {name: row["steps"] for name, row in record["methods"].items()} == {
         "projected-gradient": 4,
         "adam": 2,
     }
+    assert record["identifiability"] is None
     assert "psf_adamw" not in arrays
     assert (OUT / "figure.png").exists()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "defocus", "diffraction"])
+@pytest.mark.parametrize("boundary", ["circular", "replicate", "reflect", "zero"])
+def test_psfs_and_boundaries(calibrate, kind, boundary):
+    calibrate(
+        *("--psf", kind, "--boundary", boundary, "--size", "7x6", "--method", "spectral"),
+        "--no-figures",
+    )
+    record, arrays = result()
+    sharp = np.load("astronaut.npy")
+    truth, blurred = workflows.simulate_blur(sharp, psf=kind, size=(7, 6), boundary=boundary)
+    np.testing.assert_array_equal(arrays["psf_true"], truth)
+    np.testing.assert_array_equal(arrays["blurred"], blurred)
+    assert (record["settings"]["psf"], record["settings"]["boundary"]) == (kind, boundary)
+    assert record["settings"]["psf_size"] == [7, 6]
+
+
+def test_a_psf_from_a_file_is_brought_to_the_sum_one(calibrate):
+    psf = np.random.default_rng(0).random((5, 7))
+    np.save("psf.npy", psf)
+    calibrate("--psf", "psf.npy", "--method", "adam", "--no-figures")
+    record, arrays = result()
+    np.testing.assert_allclose(arrays["psf_true"], psf / psf.sum(), rtol=1e-6)
+    assert record["settings"]["psf_size"] == [5, 7]
+
+
+@pytest.fixture
+def own():
+    """Save pairs of pictures and return their PSF: two, of different sizes."""
+    rng = np.random.default_rng(1)
+    psf = rng.random((5, 3))
+    psf /= psf.sum()
+    for i, shape in enumerate([(3, 40, 31), (1, 25, 36)]):
+        sharp = rng.random(shape)
+        np.save(f"sharp{i}.npy", sharp)
+        np.save(f"blurred{i}.npy", np.clip(nl.Blur(psf, "zero")(sharp), 0, 1))
+    return psf
+
+
+def own_pairs(*more, code=0):
+    arguments = ["calibrate-psf", "--size", "5x3", *more]
+    done = CliRunner().invoke(app.cli, arguments)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_a_pair_of_your_own(own):
+    output = own_pairs("--sharp", "sharp0.npy", "--blurred", "blurred0.npy")
+    record, arrays = result()
+    assert "psf_true" not in arrays
+    assert "errors_spectral" not in arrays
+    assert "PSF error" not in output
+    assert record["methods"]["spectral"]["psf_error"] is None
+    assert record["settings"]["sharp"] == ["sharp0.npy"]
+    # Nothing but rounding is noise: single precision, and the PSF as the methods found it.
+    assert record["identifiability"]["noise"] < 1e-3
+    assert workflows.psf_error(arrays["psf_spectral"].astype(float), own) < 0.01
+    assert (OUT / "figure.png").exists()
+
+
+def test_several_pairs_of_your_own(own):
+    pairs = [f"--{what}={what}{i}.npy" for i in (0, 1) for what in ("sharp", "blurred")]
+    own_pairs(*pairs, "--boundary", "zero", "--method", "accelerated")
+    record, arrays = result()
+    assert {"sharp_0", "sharp_1", "blurred_0", "blurred_1"} <= set(arrays)
+    assert record["settings"]["shape"] == [[3, 40, 31], [1, 25, 36]]
+    assert workflows.psf_error(arrays["psf_accelerated"].astype(float), own) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sharp", "sharp0.npy"], "--sharp is given 1 and --blurred 0 times"),
+        (["--sharp=sharp0.npy", "--blurred=blurred1.npy"], "want as many channels, and as many"),
+        (
+            ["--sharp=sharp1.npy", "--blurred=blurred1.npy", "--size", "26x3"],
+            "no fewer than the PSF's 26 x 3",
+        ),
+        (["--sharp=sharp0.npy", "--blurred=blurred0.npy", "--seed", "1"], "leave --seed out"),
+        (
+            ["--sharp=sharp0.npy", "--blurred=blurred0.npy", "--psf=motion", "--image=a.npy"],
+            "leave --image and --psf out",
+        ),
+        (["--sharp=none.npy", "--blurred=blurred0.npy"], "there is no such file"),
+        (["--size", "5,3"], "'5,3' is no size; want pixels, as 25, or 25x31"),
+        (["--size", "0"], "'0' is no size"),
+        (["--psf", "blur"], "blur is none of motion, gaussian, defocus, diffraction, and there"),
+        (["--psf", "sharp1.npy"], "the PSF sharp1.npy has its own; leave one out"),
+        (["--method", "adamw", "--path", "quadratic"], "loss of adamw is the absolute error"),
+        (["--image=astronaut.npy", "--size", "49"], "a PSF of 49 x 49 on a picture of 48 x 48"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(own, arguments, said):
+    output = own_pairs(*arguments, code=2)
+    assert said in " ".join(output.replace("\u2502", " ").split())
+    assert not (OUT / "result.json").exists()
+
+
+def test_general_path_and_a_tolerance(calibrate):
+    calibrate("--path", "general", "--tolerance", "1.0", "--no-figures")
+    record, _ = result()
+    for row in record["methods"].values():
+        assert row["path"] == "general"
+        assert row["converged"]
+        assert row["steps"] <= 1

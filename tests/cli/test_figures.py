@@ -1,10 +1,12 @@
 """What the figures say."""
 
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 
+import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.cli import figures
 
@@ -22,7 +24,13 @@ def drawn(monkeypatch):
 
 def calibrated(losses):
     psf = RNG.random((5, 5))
-    return workflows.CalibratedPSF(losses, 1.0, False, psf, psf)
+    errors = [1.0 / (1 + i) for i in range(len(losses))]
+    return workflows.CalibratedPSF(losses, 1.0, False, psf, psf, errors, False, 0.1, "general")
+
+
+def pair(truth=None, deviations=None):
+    sharp, blurred = RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
+    return figures.Pair(sharp, blurred, "valid", truth, deviations)
 
 
 def learned(losses):
@@ -44,15 +52,18 @@ def dots(axes):
 )
 def test_both_jobs_say_which_step_they_show_and_mark_it(drawn, losses, best, said):
     figures.draw_learning(RNG.random((8, 8)), learned(losses), None)
-    truth, sharp, blurred = RNG.random((5, 5)), RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
     fit = figures.Fit("adam", calibrated(losses), 0.1, 0.5)
-    figures.draw_calibration(sharp, blurred, truth, [fit], None)
+    figures.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
     learning, calibration = drawn
     for what in ("Reconstruction", "Error", "Trajectory"):
         assert f"{what} {said}" in titles(learning)
-    assert f"Adam: PSF\n{said}" in titles(calibration)
-    for figure in drawn:
-        assert [dot for axes in figure.axes for dot in dots(axes)] == [[best]]
+    assert f"Adam:\nPSF {said}" in titles(calibration)
+    assert [dot for axes in learning.axes for dot in dots(axes)] == [[best]]
+    # On the losses and, at the same step, on the errors of the PSF.
+    assert [dot for axes in calibration.axes for dot in dots(axes)] == [
+        [best],
+        [[best[0], pytest.approx(1 / (1 + best[0]))]],
+    ]
 
 
 def test_colour_bars_say_what_they_measure(drawn):
@@ -64,9 +75,8 @@ def test_colour_bars_say_what_they_measure(drawn):
 
 
 def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn):
-    sharp, blurred = RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
     fit = figures.Fit("adam", calibrated(FALLS), 0.1, 0.5)
-    figures.draw_calibration(sharp, blurred, RNG.random((5, 5)), [fit], None)
+    figures.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
     (figure,) = drawn
     figures.FigureCanvasAgg(figure).draw()
     left, right = figure.axes[:2]
@@ -90,3 +100,28 @@ def test_animation_may_go_back_to_the_best():
     figures.animate_learning(frames, RISES, file)
     with figures.Image.open(file) as gif:
         assert gif.n_frames == 3
+
+
+def test_without_a_true_psf_nothing_is_said_of_it(drawn):
+    fit = figures.Fit("spectral", dataclasses.replace(calibrated(FALLS), errors=[]), None, None)
+    figures.draw_calibration(pair(), [fit], None)
+    said = titles(drawn[0])
+    assert not any("true" in title or "error" in title for title in said)
+    assert any(title.startswith("Residual") for title in said)
+
+
+def test_the_residual_is_that_of_the_psf_that_is_shown(drawn):
+    problem = pair()
+    fit = figures.Fit("spectral", calibrated(FALLS), None, None)
+    figures.draw_calibration(problem, [fit], None)
+    (axes,) = (a for a in drawn[0].axes if a.get_title().startswith("Residual"))
+    want = nl.Blur(fit.result.psf)(problem.sharp) - problem.blurred
+    np.testing.assert_allclose(axes.images[0].get_array(), want.mean(axis=0))
+    assert axes.get_title().endswith(f"root mean square {np.sqrt(np.mean(want**2)):.3g}")
+
+
+def test_deviations_of_the_components_are_drawn_in_percent(drawn):
+    fit = figures.Fit("adam", calibrated(FALLS), None, None)
+    figures.draw_calibration(pair(deviations=np.asarray([0.001, 0.02, np.inf])), [fit], None)
+    (axes,) = (a for a in drawn[0].axes if a.get_title() == "Noise of the PSF's components")
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.1, 2.0, np.inf])

@@ -116,7 +116,7 @@ def test_press_before_the_first_step_leaves_no_result(learn, press_in):
 def test_press_between_two_methods_keeps_the_first(calibrate, press_in):
     press_in(workflows, "psf_error")
     output = calibrate(code=130).output
-    assert "Interrupted in adam after 1 of 4 steps; adamw: not run; the files" in output
+    assert "Interrupted in adam after 1 of 4 steps; adamw, backtracking, " in output
     rows = record(Path("out/psf"))["methods"]
     assert {name: row["steps"] for name, row in rows.items()} == {
         "projected-gradient": 4,

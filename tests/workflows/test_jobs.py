@@ -7,7 +7,13 @@ import nufftlib as nl
 import optim
 from nufftlib import data, workflows
 from nufftlib.core.operator import LinearOperator
-from nufftlib.workflows.calibrate_psf import RECIPES
+from nufftlib.workflows.calibrate_psf import (
+    RECIPES,
+    loss_at,
+    objective_of,
+    stepping,
+    taken_path,
+)
 
 rng = np.random.default_rng(8)
 IMAGE = rng.random((17, 16)) + 0.2
@@ -200,18 +206,23 @@ def test_learning_refuses_what_does_not_fit(change, message):
 
 SHARP = rng.random((3, 14, 15))
 PSF = nl.blur.motion_psf(5, seed=0, dtype=np.float64)
+SQUARED = [name for name, recipe in RECIPES.items() if recipe.loss == "squared"]
 
 
-@pytest.mark.parametrize("method", workflows.METHODS)
-def test_the_whole_loss_of_job_2_against_finite_differences(row, method):
-    blurred = nl.blur.gaussian_noise(nl.Blur(PSF)(SHARP), 0.02, seed=0)
+@pytest.mark.parametrize("method", ["adam", "adamw"])
+@pytest.mark.parametrize("path", ["quadratic", "general"])
+@pytest.mark.parametrize("boundary", ["valid", "reflect"])
+def test_the_whole_loss_of_job_2_against_finite_differences(row, method, path, boundary):
+    if (method, path) == ("adamw", "quadratic"):
+        pytest.skip("the absolute error is no quadratic function")
+    blurred = nl.blur.gaussian_noise(nl.Blur(PSF, boundary)(SHARP), 0.02, seed=0)
     h = rng.random((5, 5))
     t = rng.standard_normal((5, 5))
 
     def job(make):
-        start = make(h)
-        blur = nl.Blur(start).as_map("psf", make(SHARP))
-        return RECIPES[method].loss(make(blurred)) @ blur
+        blur = nl.Blur(make(h), boundary)
+        pairs = [(make(SHARP), make(blurred)), (make(SHARP[:2]), make(blurred[:2]))]
+        return objective_of(RECIPES[method], blur, pairs, path)
 
     value, gradient = job(row.array).value_and_grad(row.array(h))
     assert row.owns(value, "float64")
@@ -219,19 +230,30 @@ def test_the_whole_loss_of_job_2_against_finite_differences(row, method):
     plain = job(np.asarray)
     want = slope(lambda dh: float(plain(h + dh)), t, h=1e-6)
     assert float(np.sum(row.numpy(gradient) * t)) == pytest.approx(want, rel=1e-6)
+    by_blur = objective_of(
+        RECIPES[method],
+        nl.Blur(h, boundary),
+        [(SHARP, blurred), (SHARP[:2], blurred[:2])],
+        "general",
+    )
+    assert float(value) == pytest.approx(float(by_blur(h)), rel=1e-12)
 
 
 def test_the_losses_of_job_2_are_the_published_ones():
-    y = rng.standard_normal((3, 4, 4))
-    z = rng.standard_normal((3, 4, 4))
-    half = 0.5 * np.sum((z - y) ** 2) / y.size
-    assert float(RECIPES["adam"].loss(y)(z)) == pytest.approx(half)
-    assert float(RECIPES["projected-gradient"].loss(y)(z)) == pytest.approx(half)
-    assert float(RECIPES["adamw"].loss(y)(z)) == pytest.approx(np.mean(np.abs(z - y)))
-    assert {name: recipe.steps for name, recipe in RECIPES.items()} == {
-        "projected-gradient": 1000,
-        "adam": 200,
-        "adamw": 100,
+    x, y = rng.random((3, 8, 8)), rng.standard_normal((3, 4, 4))
+    r = nl.Blur(PSF)(x) - y
+    assert loss_at(PSF, x, y, "adam", "valid") == pytest.approx(0.5 * np.mean(r**2))
+    assert loss_at(PSF, x, y, "adamw", "valid") == pytest.approx(np.mean(np.abs(r)))
+    # Of several pairs, the mean over all samples.
+    both = loss_at(PSF, [x, x[:1]], [y, y[:1]], "adamw", "valid")
+    assert both == pytest.approx((np.abs(r).sum() + np.abs(r[0]).sum()) / (r.size + r[0].size))
+    assert {name: (recipe.loss, recipe.steps) for name, recipe in RECIPES.items()} == {
+        "projected-gradient": ("squared", 1000),
+        "adam": ("squared", 200),
+        "adamw": ("absolute", 100),
+        "backtracking": ("squared", 1000),
+        "accelerated": ("squared", 200),
+        "spectral": ("squared", 200),
     }
 
 
@@ -241,30 +263,153 @@ def test_the_losses_of_job_2_are_the_published_ones():
         ("projected-gradient", 0.5 * 0.02**2, 0.06, 0.25),
         ("adam", 0.5 * 0.02**2, 0.02, 0.05),
         ("adamw", 0.02 * np.sqrt(2 / np.pi), 0.02, 0.05),
+        ("backtracking", 0.5 * 0.02**2, 0.02, 0.03),
+        ("accelerated", 0.5 * 0.02**2, 0.02, 0.05),
+        ("spectral", 0.5 * 0.02**2, 0.02, 0.05),
     ],
 )
 def test_the_published_calibration_reaches_the_noise_floor(method, floor, within, error):
     sharp = data.astronaut()
     psf, blurred = workflows.simulate_blur(sharp)
     assert blurred.shape == (3, 232, 232)
-    result = workflows.calibrate_psf(sharp, blurred, method=method)
+    result = workflows.calibrate_psf(sharp, blurred, method=method, truth=psf)
     assert result.loss_final == pytest.approx(floor, rel=within)
+    assert result.psf.dtype == np.float32
     assert result.psf.min() >= 0
     assert result.psf.sum() == pytest.approx(1.0, abs=1e-6)
     assert workflows.psf_error(result.psf, psf) < error
+    assert len(result.errors) == len(result.losses)
+    assert result.errors[result.step_best] == pytest.approx(
+        workflows.psf_error(result.psf, psf), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("method", SQUARED)
+def test_both_paths_of_a_squared_loss_go_the_same_way(method):
+    sharp = data.astronaut()[:, ::4, ::4].astype(float)
+    _, blurred = workflows.simulate_blur(sharp, size=9, boundary="replicate", noise=0.01)
+    quadratic, general = (
+        workflows.calibrate_psf(
+            sharp, blurred, method=method, size=9, boundary="replicate", steps=40, path=path
+        )
+        for path in ("quadratic", "general")
+    )
+    assert (quadratic.path, general.path) == ("quadratic", "general")
+    np.testing.assert_allclose(quadratic.losses, general.losses, rtol=1e-8)
+    np.testing.assert_allclose(quadratic.psf, general.psf, atol=1e-8)
+
+
+def test_auto_takes_the_quadratic_path_where_it_pays():
+    def taken(psf, image, method="adam"):
+        blur, x = nl.Blur(np.ones((psf, psf))), np.ones((image, image))
+        return taken_path(RECIPES[method], blur, [(x, x)], "auto")
+
+    assert taken(25, 256) == "quadratic"
+    assert taken(25, 256, "adamw") == "general"
+    assert taken(101, 128) == "general"  # 832 MB of matrix for an image of 0.1 MB
+
+
+@pytest.mark.parametrize("boundary", ["valid", "zero"])
+def test_several_pairs_of_images_share_the_psf(boundary):
+    whole = data.astronaut().astype(float)
+    images = [whole[:, :90:2, ::4], whole[:2, 20::4, 30::3]]
+    psf, _ = workflows.simulate_blur(images[0], size=7, seed=3)
+    blurred = [
+        workflows.simulate_blur(x, psf=psf, boundary=boundary, noise=0.01, seed=i)[1]
+        for i, x in enumerate(images)
+    ]
+    errors = {
+        name: workflows.psf_error(
+            workflows.calibrate_psf(x, y, size=7, boundary=boundary, steps=400).psf, psf
+        )
+        for name, x, y in [
+            ("both", images, blurred),
+            ("first", images[0], blurred[0]),
+            ("second", images[1], blurred[1]),
+        ]
+    }
+    assert errors["both"] < min(errors["first"], errors["second"])
+
+
+def test_a_blurred_picture_of_the_sharp_ones_size_is_cropped_to_its_valid_part():
+    sharp = rng.random((2, 20, 21))
+    full = nl.Blur(PSF, "zero")(sharp)
+    cropped, whole = (
+        workflows.calibrate_psf(sharp, y, size=5, steps=30) for y in (nl.Blur(PSF)(sharp), full)
+    )
+    np.testing.assert_allclose(whole.psf, cropped.psf, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", workflows.METHODS)
+def test_a_tolerance_ends_the_calibration(method):
+    if method == "adamw":
+        pytest.skip("the absolute error's gradient does not become small")
+    sharp = data.astronaut()[:, ::8, ::8].astype(float)
+    _, blurred = workflows.simulate_blur(sharp, size=5, noise=0.01)
+    result = workflows.calibrate_psf(
+        sharp, blurred, method=method, size=5, steps=2000, tolerance=2e-4
+    )
+    assert result.converged
+    assert 0 < result.steps < 2000
+    blur = nl.Blur(result.psf).as_map("psf", sharp)
+    _, g = (nl.HalfSquaredError(blurred) @ blur).value_and_grad(result.psf)
+    at = optim.projected_gradient_norm(result.psf, g / blurred.size, optim.projections.simplex())
+    assert at <= 1.01 * 2e-4
+    assert not workflows.calibrate_psf(sharp, blurred, method=method, size=5, steps=3).converged
+
+
+def test_ctrl_c_returns_the_psf_so_far():
+    def stop(step, loss, psf):
+        if step == 4:
+            raise KeyboardInterrupt
+
+    sharp = rng.random((20, 20))
+    y = nl.Blur(PSF)(sharp)
+    result = workflows.calibrate_psf(sharp, y, size=5, callback=stop, truth=PSF)
+    assert result.interrupted
+    assert result.steps == 5
+    assert len(result.errors) == len(result.losses) == 6
 
 
 def test_the_best_psf_is_returned_not_the_last(monkeypatch):
     """A rate can be right for a while and far too large in the end; what was found is kept."""
-    recipe = RECIPES["adam"]._replace(optimizer=optim.sgd(lambda step: 0.3 if step < 15 else 90.0))
-    monkeypatch.setitem(RECIPES, "adam", recipe)
+    solve = stepping(optim.sgd(lambda step: 0.3 if step < 15 else 90.0))
+    monkeypatch.setitem(RECIPES, "adam", RECIPES["adam"]._replace(solve=solve))
     sharp = data.astronaut()
     _, blurred = workflows.simulate_blur(sharp)
     result = workflows.calibrate_psf(sharp, blurred, method="adam", steps=20)
     assert result.losses[-1] > 2 * min(result.losses)
     assert result.step_best == 15
-    loss = recipe.loss(blurred) @ nl.Blur(result.psf).as_map("psf", sharp)
-    assert float(loss(result.psf)) == pytest.approx(result.loss_final, rel=1e-6)
+    at_psf = loss_at(result.psf, sharp, blurred, "adam", "valid")
+    assert at_psf == pytest.approx(result.loss_final, rel=1e-5)
+
+
+def test_identifiability_finds_what_a_picture_cannot_tell():
+    """Of an image that is constant along its rows, nothing says how a PSF is spread there."""
+    stripes = np.broadcast_to(rng.random((20, 1)), (20, 20)).copy()
+    told = workflows.identifiability(stripes, 0.01, size=(3, 4))
+    assert np.sum(np.isfinite(told.deviations)) == 3
+    unseen = told.components[~np.isfinite(told.deviations)]
+    np.testing.assert_allclose(np.sum(unseen, axis=-1), 0, atol=1e-6)
+    noisy = workflows.identifiability([stripes, rng.random((2, 9, 9))], 0.01, size=(3, 4))
+    assert np.all(np.isfinite(noisy.deviations))
+    assert np.all(np.diff(noisy.deviations) >= 0)
+
+
+@pytest.mark.parametrize("kind", ["motion", "gaussian", "defocus", "diffraction"])
+@pytest.mark.parametrize("boundary", ["valid", "circular"])
+def test_a_blur_is_simulated_with_a_psf_of_every_kind(row, kind, boundary):
+    sharp = row.array(SHARP, "float32")
+    psf, blurred = workflows.simulate_blur(
+        sharp, psf=kind, size=(5, 4), boundary=boundary, noise=0.0, seed=2
+    )
+    assert row.owns(psf, "float32")
+    assert float(row.xp.sum(psf)) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(
+        row.numpy(blurred), row.numpy(nl.Blur(psf, boundary)(sharp)), atol=1e-6
+    )
+    again, _ = workflows.simulate_blur(sharp, psf=psf, boundary=boundary)
+    assert again is psf
 
 
 def test_scipy_takes_the_same_objective():
@@ -291,10 +436,20 @@ def test_scipy_takes_the_same_objective():
 
 
 def test_job_2_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="got 2 sharp and 1 blurred images; want as many"):
+        workflows.calibrate_psf([SHARP, SHARP], [SHARP])
+    with pytest.raises(ValueError, match="path is 'fast'; want one of auto, quadratic, general"):
+        workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, path="fast")
+    with pytest.raises(ValueError, match="the absolute error wants 'general'"):
+        workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, path="quadratic", method="adamw")
     with pytest.raises(ValueError, match="method is 'newton'; want one of projected-gradient"):
         workflows.calibrate_psf(SHARP, SHARP, method="newton")
     with pytest.raises(ValueError, match=r"makes \(3, 10, 11\) of the sharp"):
-        workflows.calibrate_psf(SHARP, SHARP, size=5)
+        workflows.calibrate_psf(SHARP, SHARP[:, 1:], size=5)
+    with pytest.raises(ValueError, match=r"makes \(3, 14, 15\) of the sharp"):
+        workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, boundary="zero")
+    with pytest.raises(ValueError, match=r"makes \(3, -10, -9\) of the sharp"):
+        workflows.calibrate_psf(SHARP, SHARP)
     with pytest.raises(ValueError, match=r"psf has the shape \(5, 5\) and truth \(4, 4\)"):
         workflows.psf_error(PSF, PSF[1:, 1:])
 

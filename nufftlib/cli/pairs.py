@@ -1,0 +1,160 @@
+"""The images of a calibration: blurred here with a PSF that is known, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from numpy.typing import NDArray
+
+from nufftlib import data, workflows
+from nufftlib.blur.mixture import Kind
+from nufftlib.cli.devices import Device
+from nufftlib.cli.jobs import read
+from nufftlib.core.arrays import Array
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sharp and blurred images, on the device.
+
+    Parameters
+    ----------
+    sharp, blurred : list of array, shape (channels, height, width)
+        The images.
+    size : tuple of int
+        Height and width of the PSF.
+    truth : array, shape (height, width), or None
+        The PSF, where it is known.
+    noise : float or None
+        Standard deviation of the noise, where it is known.
+    settings : dict
+        Where they come from, for the record.
+    """
+
+    sharp: list[Array]
+    blurred: list[Array]
+    size: tuple[int, int]
+    truth: Array | None
+    noise: float | None
+    settings: dict[str, Any]
+
+    def named(self, device: Device) -> dict[str, NDArray[Any]]:
+        """Return the images on the host by name, numbered where there are several."""
+        return {
+            what if len(images) == 1 else f"{what}_{i}": device.to_host(image)
+            for what, images in (("sharp", self.sharp), ("blurred", self.blurred))
+            for i, image in enumerate(images)
+        }
+
+
+class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
+    """A number of pixels, or rows and columns as in 25x31."""
+
+    name = "N or NxM"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return rows and columns."""
+        numbers = str(value).split("x")
+        if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
+            self.fail(f"{value!r} is no size; want pixels, as 25, or 25x31", param, ctx)
+        return int(numbers[0]), int(numbers[-1])
+
+
+def simulated(
+    image: Path | None,
+    psf: str,
+    size: tuple[int, int] | None,
+    boundary: str,
+    noise: float,
+    seed: int,
+    default: tuple[int, int],
+) -> Callable[[Device], Pairs]:
+    """Read a picture, and return what blurs it with a PSF of a kind or from a file."""
+    x = read(workflows.load_color, image, data.astronaut)
+    kind = next((k for k in KINDS if k == psf), None)
+    own = None
+    if kind is None:
+        if not Path(psf).is_file():
+            msg = f"{psf} is none of {', '.join(KINDS)}, and there is no such file"
+            raise click.BadParameter(msg, param_hint="'--psf'")
+        if size is not None:
+            msg = f"--size: the PSF {psf} has its own; leave one out"
+            raise click.UsageError(msg)
+        own = read(lambda path, _: workflows.load_psf(path), Path(psf), None, "--psf")
+    pixels = size or default if own is None else own.shape
+    if boundary == "valid" and any(p > n for p, n in zip(pixels, x.shape[1:], strict=True)):
+        msg = (
+            f"a PSF of {pixels[0]} x {pixels[1]} on a picture of {x.shape[1]} x {x.shape[2]}; "
+            f"want one that is not larger, or another --boundary"
+        )
+        raise click.BadParameter(msg, param_hint="'--size'" if own is None else "'--psf'")
+    settings = {
+        "image": "astronaut" if image is None else str(image),
+        "shape": x.shape,
+        "psf": psf,
+        "noise": noise,
+        "seed": seed,
+    }
+
+    def make(device: Device) -> Pairs:
+        xd = device.xp.asarray(x)
+        h, y = workflows.simulate_blur(
+            xd,
+            psf=device.xp.asarray(own) if kind is None else kind,
+            size=pixels,
+            boundary=boundary,
+            noise=noise,
+            seed=seed,
+        )
+        return Pairs([xd], [y], (pixels[0], pixels[1]), h, noise, settings)
+
+    return make
+
+
+def measured(
+    sharp: tuple[Path, ...],
+    blurred: tuple[Path, ...],
+    size: tuple[int, int],
+    boundary: str,
+) -> Callable[[Device], Pairs]:
+    """Read the user's pairs, and return what brings them to the device."""
+    if len(sharp) != len(blurred):
+        msg = (
+            f"--sharp is given {len(sharp)} and --blurred {len(blurred)} times; want a --blurred "
+            f"for every --sharp, in the same order"
+        )
+        raise click.UsageError(msg)
+    images, blurry = [], []
+    for one, other in zip(sharp, blurred, strict=True):
+        x = read(lambda path, _: workflows.load_picture(path), one, None, "--sharp")
+        y = read(lambda path, _: workflows.load_picture(path), other, None, "--blurred")
+        valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
+        want = {x.shape[1:]} | ({valid} if boundary == "valid" else set())
+        if len(y) != len(x) or y.shape[1:] not in want or min(valid) < 1:
+            msg = (
+                f"{other} has the shape {y.shape} and {one} {x.shape}; want as many channels, "
+                f"and as many pixels{' (or the valid part)' * (boundary == 'valid')}, no fewer "
+                f"than the PSF's {size[0]} x {size[1]}"
+            )
+            raise click.BadParameter(msg, param_hint="'--blurred'")
+        images.append(x)
+        blurry.append(y)
+    settings = {
+        "sharp": [str(path) for path in sharp],
+        "blurred": [str(path) for path in blurred],
+        "shape": [x.shape for x in images],
+    }
+
+    def make(device: Device) -> Pairs:
+        x, y = ([device.xp.asarray(p) for p in pictures] for pictures in (images, blurry))
+        return Pairs(x, y, size, None, None, settings)
+
+    return make
