@@ -20,6 +20,7 @@ from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import Array, Params, check_gradient, check_parameters, inner, norm, tree_map
 
+FAR = 100  # times the inverse of the first curvature: later ones may be smaller
 MARGIN = 1.05  # what is seen of the curvature is less than the largest
 
 
@@ -74,6 +75,7 @@ def accelerated_proximal_gradient(
     steps : int
         Number of points `y` at most, the start included. Each costs one evaluation of `f`
         and one proximal map, and the same again for each trial that was rejected.
+        The first step size costs one evaluation.
     step_size : float, optional
         The step size `a`, taken as it is; safe is the inverse of `lipschitz`, with a margin.
         By default it is found on the way, and only ever falls.
@@ -162,7 +164,9 @@ def accelerated_proximal_gradient(
         if before is None:
             y = prox(params, 0.0)
             point = evaluate(caller, value_and_grad, y, result)
-            a = step_size or first_step_size(point, lambda p: prox(p, 1.0))
+            a = step_size or FAR * first_step_size(
+                caller, value_and_grad, point, lambda p: prox(p, 0.0), result
+            )
             return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
         a = state.step_size
         for _ in range(TRIALS):

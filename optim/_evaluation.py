@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 
 from optim._minimize import Result, Step, evaluated, projected
 from optim._stationarity import is_stationary
-from optim._tree import Params, Projection, copied, leaves, tree_map
+from optim._tree import Params, Projection, copied, inner, leaves, tree_map
 
 TRIALS = 60  # of a line search; what is left after these is rounding
 
@@ -40,12 +40,26 @@ def stuck(result: Result) -> Step:
     return Step(result.history[-1], result.params, result.params, after, last=True)
 
 
-def first_step_size(point: Point, projection: Projection) -> float:
-    """Give ``1 / max |P(p - g) - p|``, with which the first trial is about 1 away."""
-    down = projected(projection, moved(point.params, -1.0, point.gradient), point.params)
-    change = leaves(difference(down, point.params))
-    size = max(float(array_namespace(d).max(array_namespace(d).abs(d))) for _, d in change)
-    return 1 / size if size > 0 else 1.0
+def first_step_size(
+    caller: str,
+    value_and_grad: Callable[[Params], Any],
+    point: Point,
+    projection: Projection,
+    result: Result,
+) -> float:
+    """Give the inverse of the curvature towards ``P(p - t g)``, where `t` fits the scales."""
+    p, _, g = point
+    t = (largest(p) or 1.0) / (largest(g) or 1.0)
+    q = projected(projection, moved(p, -t, g), p)
+    d = difference(q, p)
+    y = difference(evaluate(caller, value_and_grad, q, result).gradient, g)
+    dd, dy = inner(d, d), inner(d, y)
+    return dd / dy if dy > 0 else t
+
+
+def largest(tree: Params) -> float:
+    """Give the largest modulus of all entries."""
+    return max(float(array_namespace(p).max(array_namespace(p).abs(p))) for _, p in leaves(tree))
 
 
 def difference(a: Params, b: Params) -> Params:

@@ -66,7 +66,7 @@ def projected_gradient(
         projections by name (an array without one is free).
     steps : int
         Number of points at most, the projected start included. Each costs one evaluation,
-        and another for each halving.
+        and another for each halving; the first step size costs one.
     step_size : float or callable, optional
         The step size `a`, or a schedule of it by the step, counted from 0.
     tolerance : float
@@ -139,7 +139,11 @@ def projected_gradient(
         if state.point is None:
             start = projected(projection, params, params)
             point = evaluate(caller, value_and_grad, start, result)
-            a = rate(0) if rate else first_step_size(point, projection)
+            a = (
+                rate(0)
+                if rate
+                else first_step_size(caller, value_and_grad, point, projection, result)
+            )
         elif rate:
             p = down(state.point, state.step_size)
             point, a = evaluate(caller, value_and_grad, p, result), rate(state.step)

@@ -79,7 +79,8 @@ def spectral_projected_gradient(
         projections by name (an array without one is free).
     steps : int
         Number of points at most, the projected start included. Each costs one evaluation,
-        another for each trial that was rejected, and two projections.
+        another for each trial that was rejected, and two projections. The first step size
+        costs one evaluation.
     memory : int
         Number of last values of which the largest is to be improved upon; 1 has the values
         fall throughout.
@@ -166,7 +167,7 @@ def spectral_projected_gradient(
         if before is None:
             start = projected(projection, params, params)
             point = evaluate(caller, value_and_grad, start, result)
-            a = first_step_size(point, projection)
+            a = first_step_size(caller, value_and_grad, point, projection, result)
             state = state._replace(step=1, point=point, values=(point.value,), step_size=a)
             return arrived(point, state, projection, tolerance)
         q, d = trial(before, state.step_size)
