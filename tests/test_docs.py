@@ -22,6 +22,7 @@ PACKAGES = [
     nufftlib.data,
     optim,
     optim.projections,
+    optim.proximal,
 ]
 PAGES = [
     ROOT / "README.md",

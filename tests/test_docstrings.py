@@ -19,6 +19,7 @@ PACKAGES = [
     nufftlib.data,
     optim,
     optim.projections,
+    optim.proximal,
 ]
 NAMES = [
     f"{package.__name__}.{name}"
@@ -29,9 +30,15 @@ NAMES = [
 # One-line summaries suffice, and formulas may begin them.
 FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
 # What a workflow or a loop returns is shown by the example of the function that returns it.
-WITHOUT_EXAMPLE = {"CalibratedPSF", "LearnedTrajectory", "NonFiniteError", "Result"}
+WITHOUT_EXAMPLE = {
+    "CalibratedPSF",
+    "Identifiability",
+    "LearnedTrajectory",
+    "NonFiniteError",
+    "Result",
+}
 # NamedTuples describe their fields as attributes.
-FIELDS = {"Optimizer", "Result"}
+FIELDS = {"Optimizer", "Penalty", "Result", "Identifiability"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,11 +6,14 @@ import pytest
 import optim
 
 
-@pytest.mark.parametrize("name", [*optim.__all__, *optim.projections.__all__])
-def test_every_public_name_is_documented_with_an_example(name):
-    thing = getattr(optim, name, None) or getattr(optim.projections, name)
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(m, name) for m in (optim, optim.projections, optim.proximal) for name in m.__all__],
+)
+def test_every_public_name_is_documented_with_an_example(module, name):
+    thing = getattr(module, name)
     assert thing.__doc__
-    if name not in {"projections", "Result", "NonFiniteError"}:
+    if name not in {"projections", "proximal", "Result", "NonFiniteError"}:
         assert "Examples\n" in thing.__doc__
 
 
