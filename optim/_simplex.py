@@ -148,7 +148,7 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
     w2 = w * w
     top = largest(xp, y / w)
     v = top - y / w
-    # Each entry alone bounds tau, as the largest does without weights.
+    # Each entry alone bounds tau, as the largest does without weights; the sums stay finite.
     v = xp.minimum(v, xp.min(v + radius / w2, axis=-1, keepdims=True))
     order = xp.argsort(v, axis=-1, stable=False)
     c = xp.take_along_axis(w2, order, axis=-1)
@@ -156,12 +156,9 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
     tau = xp.min((total + radius) / xp.cumulative_sum(c, axis=-1), axis=-1, keepdims=True)
     # Not w (tau - v): an entry of a large weight would have the rounding of all of `top`.
     d = y - w * (top - tau)
-    # Two Newton steps: the first may bring entries in or out that were at rounding's mercy.
-    for _ in range(2):
-        excess = xp.sum(w * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
-        support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
-        d = d - w * (excess / support)
-    return xp.maximum(d, 0.0)
+    excess = xp.sum(w * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
+    support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
+    return xp.maximum(d - w * (excess / support), 0.0)
 
 
 def largest(xp: Any, y: Array) -> Array:

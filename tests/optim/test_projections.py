@@ -337,6 +337,12 @@ def test_weighted_simplex_is_exact(dtype, spread, rng):
         np.testing.assert_allclose(p, want, rtol=0, atol=10 * EPS[dtype] * scale)
 
 
+def test_weights_and_an_entry_far_below(row):
+    w = row.array([1.0, 2.0, 1.0, 2.0])
+    p = projections.simplex(weights=w)(row.array([1.0, -1e308, 0.5, -math.inf]))
+    np.testing.assert_array_equal(row.numpy(p), [0.75, 0.0, 0.25, 0.0])
+
+
 def test_weights_of_one_change_nothing(row, rng):
     x = row.array(rng.normal(size=(4, 5)))
     p = projections.simplex(0.5, 1, row.array(np.ones(5)))(x)

@@ -397,6 +397,23 @@ def test_one_evaluation_for_each_step_where_nothing_is_rejected():
     assert result.steps <= len(calls) <= 1.2 * result.steps + 10
 
 
+@pytest.mark.parametrize("seed", range(5, 9))
+def test_rounding_does_not_keep_values_from_falling(seed):
+    """With a memory of one, a constant a million times the decrease, in single precision."""
+    H, c = problem(seed, condition=1e4)
+    f = quadratic(H.astype(np.float32), c.astype(np.float32))
+
+    def hidden(p):
+        value, g = f(p)
+        return value + np.float32(1e5), g
+
+    start = np.zeros(N, np.float32)
+    result = optim.spectral_projected_gradient(
+        hidden, start, projections.simplex(), steps=1500, memory=1
+    )
+    np.testing.assert_allclose(result.params, by_scipy(H, c), rtol=0, atol=1e-5)
+
+
 def test_values_fall_throughout_with_a_memory_of_one():
     f = quadratic(*problem(condition=1e4))
     one = optim.spectral_projected_gradient(
