@@ -366,6 +366,32 @@ CASES = [
         ]
     ),
     *(
+        # Its spectrum has exact zeros, where a polar form has no derivative.
+        Case(
+            f"blur {boundary} {method}, 2 x 2 box on 16 x 16",
+            lambda m, settings=(boundary, 2, method): (
+                nl.Blur(m.row.array(np.full((2, 2), 0.25), m.real_dtype), *settings),
+                m.real(16, 16),
+            ),
+            dense_blur(boundary),
+        )
+        for boundary in BOUNDARIES
+        for method in ("direct", "fft")
+    ),
+    *(
+        Case(
+            f"blur {boundary} {method}, axes of size one: psf {psf} image {image}",
+            blur(psf, image, boundary, method=method),
+            dense_blur(boundary),
+        )
+        for boundary in ("circular", "replicate", "reflect")
+        for method, psf, image in [
+            ("fft", (1, 3), (2, 5, 1)),
+            ("direct", (3, 1), (1, 5)),
+            ("fft", (2, 2), (1, 1)),
+        ]
+    ),
+    *(
         Case(
             f"blur {boundary} {method} in {d}D psf {psf}",
             blur(psf, image, boundary, d, method, complex_psf=ch),

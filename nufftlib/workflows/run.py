@@ -44,7 +44,11 @@ class Run:
 
     def __repr__(self) -> str:
         """Return the type and its fields, arrays by their shape and dtype."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        values["losses"] = f"<{len(self.losses)} of {self.losses[0]:.4g} to {self.loss_final:.4g}>"
-        shown = (f"{n}={v if n == 'losses' else summary(v)}" for n, v in values.items())
+        shown = (f"{f.name}={self._shown(getattr(self, f.name))}" for f in dataclasses.fields(self))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @staticmethod
+    def _shown(value: object) -> str:
+        if isinstance(value, list) and value:
+            return f"<{len(value)} of {value[0]:.4g} to {min(value):.4g}>"
+        return summary(value)
