@@ -1,5 +1,6 @@
 """The two headline jobs, end to end, and the pictures they read."""
 
+from nufftlib.workflows.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.workflows.calibrate_psf import (
     METHODS,
     CalibratedPSF,
@@ -18,10 +19,12 @@ from nufftlib.workflows.learn_trajectory import (
 
 __all__ = [
     "METHODS",
+    "BlindCalibration",
     "CalibratedPSF",
     "Identifiability",
     "LearnedTrajectory",
     "TrajectoryObjective",
+    "calibrate_blind",
     "calibrate_psf",
     "identifiability",
     "learn_trajectory",
@@ -30,5 +33,6 @@ __all__ = [
     "load_picture",
     "load_psf",
     "psf_error",
+    "shift_aligned_error",
     "simulate_blur",
 ]
