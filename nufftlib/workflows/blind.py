@@ -29,7 +29,7 @@ from nufftlib.core.losses import HalfSquaredError, Huber
 from nufftlib.core.operator import Map
 from nufftlib.workflows.run import Run
 
-FIRST = 3.0  # times the weight: what the first round of a level begins with
+FIRST = 10.0  # times the weight: what the first round of a level begins with
 IMAGE_STEPS, PSF_STEPS, LAST_STEPS = 20, 30, 150
 FAINT = 0.05  # of the brightest: what is below does not pass to the next level
 CORNER = 0.003  # where the total variation of the last image is round, in units of the image
