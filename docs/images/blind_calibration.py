@@ -111,11 +111,11 @@ def table():
 
 def draw():
     """Draw a case that works and one that fails."""
-    figure = Figure(figsize=(15.0, 5.6), dpi=75, layout="constrained")
+    figure = Figure(figsize=(14.0, 5.4), dpi=90, layout="constrained")
     axes = figure.subplots(2, 6)
-    for row, sharp in zip(axes, (shapes(0), texture(0)), strict=True):
-        psf = psf_of("motion", 0)
-        result, images, errors, (error, before, after, oracle) = run(sharp, psf, 0.005, 0)
+    for row, sharp in zip(axes, (shapes(1), texture(1)), strict=True):
+        psf = psf_of("motion", 1)
+        result, images, errors, (error, before, after, oracle) = run(sharp, psf, 0.005, 1)
         pictures = seen(sharp, SIZE), *images[:2], psf, result.psf
         titles = (
             "true image",

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -27,15 +27,19 @@ from nufftlib.blur.operator import Blur, extended
 from nufftlib.core.arrays import Array, common_namespace, is_complex, is_floating, is_single
 from nufftlib.core.losses import HalfSquaredError, Huber
 from nufftlib.core.operator import Map
+from nufftlib.workflows.calibrate_psf import psf_error
 from nufftlib.workflows.run import Run
 
 FIRST = 10.0  # times the weight: what the first round of a level begins with
 IMAGE_STEPS, PSF_STEPS, LAST_STEPS = 20, 30, 150
-FAINT = 0.05  # of the brightest: what is below does not pass to the next level
 CORNER = 0.003  # where the total variation of the last image is round, in units of the image
 
 SIMPLEX = optim.projections.simplex()
 LIGHT = optim.proximal.indicator(optim.projections.nonnegative())
+
+
+Level: TypeAlias = tuple[Array, tuple[int, int]]
+"""The blurred image on the level's pixels, and the shape of the PSF."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,6 +201,11 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     float
         The error, relative to the norm of the truth.
 
+    Raises
+    ------
+    ValueError
+        If one is not of two axes.
+
     Examples
     --------
     >>> import numpy as np
@@ -206,18 +215,21 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     0.0
     """
     xp = common_namespace("shift_aligned_error(psf, truth)", psf=psf, truth=truth)
+    if psf.ndim != 2 or truth.ndim != 2:
+        msg = (
+            f"shift_aligned_error(psf, truth): the shapes are {tuple(psf.shape)} and "
+            f"{tuple(truth.shape)}; want (height, width)"
+        )
+        raise ValueError(msg)
     h, t = (xp.astype(a, xp.float64, copy=False) for a in (psf, truth))
     (n0, n1), (t0, t1) = h.shape, t.shape
-    # Truth and PSF within one frame, large enough that no shift of interest leaves it.
-    h = window(h, (-t0, -t1), (n0 + 2 * t0, n1 + 2 * t1))
-    # |S h - t|^2 = |h|^2 + |t|^2 - 2 <S h, t>, the last for all shifts by one correlation.
-    products = Blur(xp.flip(t), "zero")(h)
-    best = int(xp.argmax(products))
-    row, column = divmod(best, products.shape[1])
-    there = window(h, (row - (t0 - 1 - t0 // 2), column - (t1 - 1 - t1 // 2)), (t0, t1))
-    outside = float(xp.sum(h * h)) - float(xp.sum(there * there))
-    inside = float(xp.sum((there - t) ** 2))
-    return math.sqrt((inside + max(outside, 0.0)) / float(xp.sum(t * t)))
+    # A frame that holds the truth wherever it meets the PSF.
+    frame = (n0 + 2 * t0, n1 + 2 * t1)
+    h = window(h, (-t0, -t1), frame)
+    # The nearest shift has the largest product, and one correlation has them all.
+    row, column = divmod(int(xp.argmax(Blur(xp.flip(t), "zero")(h))), frame[1])
+    there = window(t, (t0 - 1 - t0 // 2 - row, t1 - 1 - t1 // 2 - column), frame)
+    return psf_error(h, there)
 
 
 def checked(
@@ -249,21 +261,6 @@ def checked(
     return int(height), int(width)
 
 
-class Level(NamedTuple):
-    """Pixels of one size.
-
-    Attributes
-    ----------
-    blurred : array
-        The blurred image.
-    shape : tuple of int
-        Of the PSF.
-    """
-
-    blurred: Array
-    shape: tuple[int, int]
-
-
 def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:
     """Return the levels, from the finest on, until the PSF has at most 3 pixels on an axis.
 
@@ -272,12 +269,12 @@ def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:
     xp = array_namespace(blurred)
     smooth = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
     kernel = xp.asarray(smooth, dtype=blurred.dtype, device=device(blurred))
-    levels = [Level(blurred, shape)]
+    levels = [(blurred, shape)]
     while max(shape) > 3:
         height, width = (2 * -(-(n // 2) // 2) + 1 for n in shape)
         shape = (height, width)
         blurred = Downsample(kernel, 2, tuple(blurred.shape[-2:]))(blurred)
-        levels.append(Level(blurred, shape))
+        levels.append((blurred, shape))
     return levels
 
 
@@ -301,7 +298,7 @@ def alternation(
     """Give the estimates, from the first of the coarsest level to the last of the finest."""
     while True:
         yield now
-        y = levels[now.level].blurred
+        y = levels[now.level][0]
         for n in range(rounds):
             w = weight * FIRST ** (1 - n / max(rounds - 1, 1))
             image = sharpened(now.psf, now.image, y, w, edge)
@@ -310,9 +307,8 @@ def alternation(
             yield now
         if now.level == 0:
             return
-        below = levels[now.level - 1]
-        psf = finer(now.psf, below.shape)
-        now = begun(now.level - 1, psf, below.blurred, weight, edge)
+        below, shape = levels[now.level - 1]
+        now = begun(now.level - 1, finer(now.psf, shape), below, weight, edge)
 
 
 def brought_to_the_finest(
@@ -320,9 +316,9 @@ def brought_to_the_finest(
 ) -> Estimate:
     """Return the estimate on the finest pixels of a coarser one."""
     psf = now.psf
-    for level in reversed(levels[: now.level]):
-        psf = finer(psf, level.shape)
-    return begun(0, psf, levels[0].blurred, weight, edge)
+    for _, shape in reversed(levels[: now.level]):
+        psf = finer(psf, shape)
+    return begun(0, psf, levels[0][0], weight, edge)
 
 
 def differences(x: Array) -> Blur:
@@ -385,9 +381,8 @@ def solved(result: optim.Result) -> Array:
 
 
 def finer(psf: Array, shape: tuple[int, int]) -> Array:
-    """Return a PSF on pixels half as wide: centred, without what is faint, interpolated."""
-    xp = array_namespace(psf)
-    psf = centred(xp.where(psf < FAINT * xp.max(psf), xp.zeros_like(psf), psf))
+    """Return a PSF on pixels half as wide: centred, then interpolated."""
+    xp, psf = array_namespace(psf), centred(psf)
     height, width = (2 * n - 1 for n in psf.shape)
     tent = xp.asarray(np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]), dtype=psf.dtype, device=device(psf))
     wide = Downsample(tent, 2, (height, width), "zero").adjoint(psf)
