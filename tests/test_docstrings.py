@@ -31,6 +31,7 @@ NAMES = [
 FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
 # What a workflow or a loop returns is shown by the example of the function that returns it.
 WITHOUT_EXAMPLE = {
+    "BlindCalibration",
     "CalibratedPSF",
     "Identifiability",
     "LearnedTrajectory",
