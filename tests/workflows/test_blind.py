@@ -164,6 +164,18 @@ def test_a_round_of_the_image_lowers_the_objective_and_one_of_the_psf_its_error(
     assert error(blind.fitted(psf, SHARP, y)) < 0.02 * error(psf)
 
 
+def test_the_weight_falls_on_each_level(monkeypatch):
+    weights = []
+
+    def spy(psf, x, y, w, edge):
+        weights.append(w)
+        return x
+
+    monkeypatch.setattr(blind, "sharpened", spy)
+    workflows.calibrate_blind(data("motion"), size=5, weight=0.1, rounds=3)
+    np.testing.assert_allclose(weights, [1.0, math.sqrt(0.1), 0.1] * 2)
+
+
 def test_differences_are_those_of_numpy():
     D = blind.differences(SHARP)(SHARP)
     np.testing.assert_allclose(D.real, np.diff(SHARP, axis=0)[:, :-1], atol=1e-15)
