@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import index
 
 from array_api_compat import array_namespace, device
 
@@ -64,15 +65,20 @@ class Downsample(LinearOperator):
     method: Method = "auto"
 
     def __post_init__(self) -> None:
-        check_blur("Downsample", self.psf, self.boundary, len(self.shape), self.method)
-        if not isinstance(self.factor, tuple):
-            object.__setattr__(self, "factor", (self.factor,) * len(self.shape))
-        if len(self._factors) != len(self.shape) or min(self._factors) < 1:
+        shape = integers(self.shape)
+        if not shape:
+            msg = f"Downsample(shape): shape is {self.shape!r}; want the last axes of the image"
+            raise ValueError(msg)
+        check_blur("Downsample", self.psf, self.boundary, len(shape), self.method)
+        factor = integers(self.factor) or integers([self.factor] * len(shape))
+        if len(factor) != len(shape) or min(factor) < 1:
             msg = (
-                f"Downsample(factor): factor is {self.factor}; want an integer of 1 or more, "
-                f"or one for each axis of the shape {tuple(self.shape)}"
+                f"Downsample(factor): factor is {self.factor!r}; want an integer of 1 or more, "
+                f"or one for each axis of the shape {shape}"
             )
             raise ValueError(msg)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "factor", factor)
         if min(self._blurred) < 1:
             msg = (
                 f"Downsample(shape): an image of shape {tuple(self.shape)} has no pixel left "
@@ -142,6 +148,14 @@ class Downsample(LinearOperator):
                 f"shape, {tuple(self.shape)}"
             )
             raise ValueError(msg)
+
+
+def integers(values: object) -> tuple[int, ...]:
+    """Return a sequence of integers as a tuple, and of anything else an empty one."""
+    try:
+        return tuple(map(index, values))  # type: ignore[call-overload] # whether it is one is asked
+    except TypeError:
+        return ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

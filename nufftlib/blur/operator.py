@@ -237,14 +237,14 @@ def check_blur(name: str, psf: Array, boundary: str, ndim: int, method: str) -> 
     if not is_floating(xp, psf):
         msg = f"{name}(psf): the dtype is {psf.dtype}; want real or complex floating point"
         raise TypeError(msg)
-    if ndim not in AXES:
+    if not isinstance(ndim, int) or ndim not in AXES:
         msg = f"{name}(ndim): ndim is {ndim!r}; want 1, 2 or 3"
         raise ValueError(msg)
     if psf.ndim < ndim or 0 in psf.shape:
         msg = f"{name}(psf): the shape is {tuple(psf.shape)}; want (..., {AXES[ndim]}), not empty"
         raise ValueError(msg)
     for what, value, known in (("boundary", boundary, BOUNDARIES), ("method", method, METHODS)):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             names = ", ".join(map(repr, known))
             msg = f"{name}({what}): {what} is {value!r}; want one of {names}"
             raise ValueError(msg)

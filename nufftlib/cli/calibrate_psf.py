@@ -41,6 +41,14 @@ MOST_COMPONENTS = 2048
 """Pixels of a PSF up to which its components are looked at: beyond, that takes long."""
 
 
+def finite(_: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse what is no finite number."""
+    if not math.isfinite(value):
+        msg = f"{value} is no finite number"
+        raise click.BadParameter(msg, param=param)
+    return value
+
+
 @click.command("calibrate-psf", cls=Job)
 @options_of_jobs(
     image="an astronaut",
@@ -97,6 +105,7 @@ MOST_COMPONENTS = 2048
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
+    callback=finite,
     default=0.0,
     show_default=True,
     help="End at this norm of the projected gradient; 0: after the last step.",
@@ -295,8 +304,10 @@ def what_is_told(
         return None
     noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
     found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
-    norm = min(float(np.linalg.norm(r.psf)) for r in results.values())
-    return Told(noise, device.to_host(found.deviations) / norm)
+    # The squared error comes first: of the two kinds of loss the smaller says nothing.
+    best = min(results, key=lambda n: (RECIPES[n].loss != "squared", results[n].loss_final))
+    psf = results[best].psf if pairs.truth is None else device.to_host(pairs.truth)
+    return Told(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
 
 
 def noise_left(method: Method, loss: float) -> float:

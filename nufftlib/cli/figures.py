@@ -249,7 +249,7 @@ def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
 
 def draw_deviations(axes: Axes, deviations: Real | None) -> None:
     """Show how well each component of the PSF is known."""
-    if deviations is None:
+    if deviations is None or not np.any(deviations > 0):  # a logarithm of nothing
         axes.set_axis_off()
         return
     axes.semilogy(np.arange(1, len(deviations) + 1), 100 * deviations, color=BLUE)

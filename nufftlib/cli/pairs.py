@@ -138,12 +138,14 @@ def measured(
         y = read(lambda path, _: workflows.load_picture(path), other, None, "--blurred")
         valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
         want = {x.shape[1:]} | ({valid} if boundary == "valid" else set())
-        if len(y) != len(x) or y.shape[1:] not in want or min(valid) < 1:
+        fits = boundary != "valid" or min(valid) > 0
+        if len(y) != len(x) or y.shape[1:] not in want or not fits:
             msg = (
                 f"{other} has the shape {y.shape} and {one} {x.shape}; want as many channels, "
-                f"and as many pixels{' (or the valid part)' * (boundary == 'valid')}, no fewer "
-                f"than the PSF's {size[0]} x {size[1]}"
+                f"and as many pixels"
             )
+            if boundary == "valid":
+                msg += f" or the valid part, no fewer than the PSF's {size[0]} x {size[1]}"
             raise click.BadParameter(msg, param_hint="'--blurred'")
         images.append(x)
         blurry.append(y)

@@ -41,8 +41,8 @@ class Quadratic(Map):
     Parameters
     ----------
     gram : array, shape (..., size, size), real or complex, double precision
-        The matrix ``G``, Hermitian; one for each item of the leading axes, ``size`` the
-        number of entries of the argument's last axes.
+        The matrix ``G``, Hermitian, which is not checked; one for each item of the leading
+        axes, ``size`` the number of entries of the argument's last axes.
     rhs : array, shape (..., *shape), double precision
         The vector ``b``, of the argument's shape.
     constant : float
@@ -85,6 +85,9 @@ class Quadratic(Map):
                 f"{call}: gram is {self.gram.dtype} and rhs {self.rhs.dtype}; want double "
                 f"precision, and a complex rhs with a complex gram"
             )
+            raise TypeError(msg)
+        if not isinstance(self.constant, Real) or not math.isfinite(self.constant):
+            msg = f"Quadratic(constant): constant is {self.constant!r}; want a number"
             raise TypeError(msg)
         lead, size = self.gram.shape[:-2], self.gram.shape[-1:]
         inner_shape = self.rhs.shape[len(lead) :]

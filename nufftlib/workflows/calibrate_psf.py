@@ -24,7 +24,15 @@ from nufftlib.blur.motion import motion_psf
 from nufftlib.blur.noise import gaussian_noise
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
-from nufftlib.core.arrays import Array, common_namespace, item_bytes
+from nufftlib.blur.psf import pixels_2d
+from nufftlib.core.arrays import (
+    Array,
+    check_precision,
+    common_namespace,
+    is_complex,
+    is_floating,
+    item_bytes,
+)
 from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
 from nufftlib.core.operator import Map
 from nufftlib.workflows.run import Run
@@ -172,7 +180,8 @@ def calibrate_psf(
     path : {"auto", "quadratic", "general"}
         Evaluate a squared loss by the matrix of the quadratic function that it is, in double
         precision and at a cost that does not depend on the images; or by the blur.
-        ``"auto"`` takes what is faster; of the absolute error that is the blur.
+        ``"auto"`` takes what is faster; of the absolute error that is the blur. The matrix
+        knows the loss to 1e-16 of the data's mean square: without noise, a PSF to about 1e-8.
     tolerance : float
         The loop ends when the norm of the projected gradient, ``|P(h - g) - h|`` with the
         projection ``P`` on the simplex, is at most this; 0: never.
@@ -222,6 +231,10 @@ def calibrate_psf(
     h = xp.astype(start, xp.float64, copy=False) if taken == "quadratic" else start
     errors: list[float] = []
 
+    def evaluate(psf: Array) -> tuple[float, Array]:
+        value, gradient = objective.value_and_grad(psf)
+        return max(float(value), 0.0), gradient  # rounding of a quadratic may be negative
+
     def follow(step: int, loss: float, psf: Array) -> object:
         if truth is not None:
             errors.append(psf_error(xp.astype(psf, truth.dtype, copy=False), truth))
@@ -229,7 +242,7 @@ def calibrate_psf(
 
     loop = time.perf_counter()
     result = recipe.solve(
-        objective.value_and_grad,
+        evaluate,
         h,
         steps=recipe.steps if steps is None else steps,
         tolerance=tolerance,
@@ -237,7 +250,7 @@ def calibrate_psf(
         progress=progress,
     )
     seconds = time.perf_counter() - loop
-    last = float(objective(result.params))
+    last, _ = evaluate(result.params)
     best = result.params if last <= result.best_value else result.best_params
     history = result.history
     if truth is not None:
@@ -260,7 +273,13 @@ def calibrate_psf(
 def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
     """Return the box that a calibration starts from."""
     xp = common_namespace("calibrate_psf(sharp)", sharp=sharp)
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
+    if not is_floating(xp, sharp) or is_complex(xp, sharp) or sharp.ndim < 2:
+        msg = (
+            f"calibrate_psf(sharp): sharp has the shape {tuple(sharp.shape)} and dtype "
+            f"{sharp.dtype}; want (..., height, width), real floating point"
+        )
+        raise TypeError(msg)
+    height, width = pixels_2d("calibrate_psf(size)", size)
     box = np.zeros((height, width))
     box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
     return xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
@@ -284,7 +303,11 @@ def as_pairs(
 def fitting(blur: Blur, x: Array, y: Array) -> Array:
     """Return the blurred image of the size that the boundary gives, or refuse it."""
     call = "calibrate_psf(sharp, blurred)"
-    common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
+    xp = common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
+    check_precision(xp, call, sharp=x, blurred=y, psf=blur.psf)
+    if is_complex(xp, x) or is_complex(xp, y):
+        msg = f"{call}: sharp is {x.dtype} and blurred {y.dtype}; want both real"
+        raise TypeError(msg)
     (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
     if blur.boundary == "valid" and y.shape == x.shape:
         y = y[..., p0 - 1 - p0 // 2 : n0 - p0 // 2, p1 - 1 - p1 // 2 : n1 - p1 // 2]
@@ -469,6 +492,12 @@ def identifiability(
     ((81,), True)
     """
     images = list(sharp) if isinstance(sharp, list | tuple) else [sharp]
+    if not images or not 0 <= noise < math.inf:
+        msg = (
+            f"identifiability(sharp, noise): got {len(images)} images and the noise {noise}; "
+            f"want one image at least, and a standard deviation"
+        )
+        raise ValueError(msg)
     blur = Blur(first_psf(images[0], size), boundary=boundary)
     xp = array_namespace(blur.psf)
     # The matrix does not depend on the data.

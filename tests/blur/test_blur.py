@@ -119,10 +119,14 @@ def test_transforms_are_of_fast_sizes(monkeypatch):
         (lambda: nl.Blur(h, "mirror"), ValueError, "'mirror'; want one of 'valid', 'circular'"),
         (lambda: nl.Blur(h, method="sum"), ValueError, "'sum'; want one of 'auto', 'direct'"),
         (lambda: nl.Blur(h, ndim=4), ValueError, "ndim is 4; want 1, 2 or 3"),
+        (lambda: nl.Blur(h, ndim=2.0), ValueError, "ndim is 2.0; want 1, 2 or 3"),
+        (lambda: nl.Blur(h, ["valid"]), ValueError, r"\['valid'\]; want one of 'valid'"),
         (lambda: nl.Blur(h, ndim=3), ValueError, r"want \(..., depth, height, width\)"),
         (lambda: nl.Downsample(h, 0, (9, 9)), ValueError, "factor is .*; want an integer of 1"),
         (lambda: nl.Downsample(h, (2,), (9, 9)), ValueError, "or one for each axis"),
         (lambda: nl.Downsample(h, 2, (3, 9)), ValueError, "has no pixel left"),
+        (lambda: nl.Downsample(h, 1.5, (9, 9)), ValueError, "factor is 1.5; want an integer"),
+        (lambda: nl.Downsample(h, 2, 9), ValueError, "shape is 9; want the last axes"),
         (lambda: nl.Downsample(h, 2, (9, 9))(x), ValueError, r"\(3, 11, 12\); want last axes"),
         (lambda: nl.Downsample(h, 2, (9, 9)).H(x), ValueError, r"y .* want last axes \(3, 3\)"),
         (lambda: nl.SpaceVaryingBlur(h, h), ValueError, "with as many modes"),
@@ -191,6 +195,20 @@ def test_modes_cost_one_transform_of_the_image_each_way(monkeypatch):
     shapes.clear()
     A.H(y)
     assert shapes == [(3, 5, 8, 8), (5, 4, 5), (3, 1, 12, 7)]
+
+
+@pytest.mark.parametrize("method", ["direct", "fft"])
+def test_a_complex_cotangent_of_a_real_blur_counts_by_its_real_part(method):
+    A = nl.Blur(h, method=method)
+    y = rng.standard_normal(A(x).shape)
+    np.testing.assert_array_equal(A.vjp("psf", x, y + 2j * y), A.vjp("psf", x, y))
+
+
+def test_a_factor_may_be_a_list_and_an_integer_of_numpy():
+    want = nl.Downsample(h, (2, 3), (11, 12))(x)
+    np.testing.assert_array_equal(nl.Downsample(h, [np.int64(2), 3], [11, 12])(x), want)
+    every = nl.Downsample(h, np.int64(2), (11, 12))
+    np.testing.assert_array_equal(every(x), nl.Downsample(h, 2, (11, 12))(x))
 
 
 def test_downsampling_keeps_the_first_pixel_of_every_factor():

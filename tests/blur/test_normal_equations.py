@@ -84,6 +84,16 @@ def test_single_precision_is_summed_in_double():
     assert value == np.float32(want)
 
 
+def test_components_of_a_complex_psf_are_eigenvectors():
+    h, x = random("c", 2, 3, 2), random("c", 2, 6, 7)
+    f = normal_equations(nl.Blur(h), x, random("c", 2, 4, 6))
+    values, components = f.spectrum()
+    assert components.shape == (2, 6, 3, 2)
+    vectors = components.reshape(2, 6, 6)
+    turned = np.einsum("cij,ckj->cki", f.gram, vectors)
+    np.testing.assert_allclose(turned, values[..., None] * vectors, atol=1e-10)
+
+
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_every_row(row, boundary):
     shapes = [(3, 4), (2, 6, 7)]
@@ -160,6 +170,7 @@ BLUR, IMAGE, DATA = nl.Blur(np.ones((3, 2))), np.ones((6, 5)), np.ones((4, 4))
             "want double precision",
         ),
         (lambda: nl.Quadratic(1j * np.eye(2), np.ones(2), 0.0), TypeError, "complex rhs"),
+        (lambda: nl.Quadratic(np.eye(2), np.ones(2), None), TypeError, "constant is None; want a"),
     ],
 )
 def test_a_wrong_argument_is_refused(call, error, message):

@@ -202,6 +202,46 @@ def test_a_pair_of_your_own(own):
     assert (OUT / "figure.png").exists()
 
 
+@pytest.mark.parametrize("method", ["spectral", "adamw"])
+def test_the_noise_of_a_pair_of_your_own_is_that_of_the_residual(own, method):
+    sharp = np.load("sharp0.npy")
+    blurred = nl.blur.gaussian_noise(0.5 * nl.Blur(own)(sharp) + 0.2, 0.03, seed=0)
+    np.save("noisy.npy", blurred)
+    np.save("dimmed.npy", 0.5 * sharp + 0.2)
+    own_pairs("--sharp=dimmed.npy", "--blurred=noisy.npy", "--method", method, "--no-figures")
+    record, arrays = result()
+    assert record["identifiability"]["noise"] == pytest.approx(0.03, rel=0.05)
+    told = workflows.identifiability(
+        arrays["sharp"], record["identifiability"]["noise"], size=(5, 3)
+    )
+    norm = np.linalg.norm(arrays[f"psf_{method}"])
+    np.testing.assert_allclose(arrays["deviations"], told.deviations / norm, rtol=1e-6)
+
+
+def test_deviations_are_relative_to_the_true_psf_where_it_is_known(calibrate):
+    for method in ("adam", "spectral"):
+        calibrate("--method", method, "--no-figures", "--force")
+        _, arrays = result()
+        told = workflows.identifiability(arrays["sharp"], 0.02, size=9)
+        norm = np.linalg.norm(arrays["psf_true"])
+        np.testing.assert_allclose(arrays["deviations"], told.deviations / norm, rtol=1e-6)
+
+
+def test_a_pair_without_noise_or_blur_is_written_and_drawn(own):
+    own_pairs("--sharp=sharp0.npy", "--blurred=sharp0.npy", "--boundary", "reflect")
+    record, _ = result()
+    assert min(row["loss_final"] for row in record["methods"].values()) >= 0
+    assert (OUT / "figure.png").exists()
+
+
+def test_a_psf_larger_than_the_picture_where_the_boundary_allows_it(own):
+    own_pairs(
+        *("--sharp=sharp1.npy", "--blurred=sharp1.npy", "--boundary", "zero", "--steps", "2"),
+        *("--size", "27x3", "--no-figures"),
+    )
+    assert result()[0]["settings"]["psf_size"] == [27, 3]
+
+
 def test_several_pairs_of_your_own(own):
     pairs = [f"--{what}={what}{i}.npy" for i in (0, 1) for what in ("sharp", "blurred")]
     own_pairs(*pairs, "--boundary", "zero", "--method", "accelerated")
@@ -226,6 +266,8 @@ def test_several_pairs_of_your_own(own):
             "leave --image and --psf out",
         ),
         (["--sharp=none.npy", "--blurred=blurred0.npy"], "there is no such file"),
+        (["--tolerance", "nan"], "nan is no finite number"),
+        (["--tolerance", "inf"], "inf is no finite number"),
         (["--size", "5,3"], "'5,3' is no size; want pixels, as 25, or 25x31"),
         (["--size", "0"], "'0' is no size"),
         (["--psf", "blur"], "blur is none of motion, gaussian, defocus, diffraction, and there"),

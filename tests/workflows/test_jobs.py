@@ -331,11 +331,12 @@ def test_several_pairs_of_images_share_the_psf(boundary):
     assert errors["both"] < min(errors["first"], errors["second"])
 
 
-def test_a_blurred_picture_of_the_sharp_ones_size_is_cropped_to_its_valid_part():
-    sharp = rng.random((2, 20, 21))
-    full = nl.Blur(PSF, "zero")(sharp)
+@pytest.mark.parametrize("size", [(5, 3), (4, 6)])
+def test_a_blurred_picture_of_the_sharp_ones_size_is_cropped_to_its_valid_part(size):
+    sharp, psf = rng.random((2, 20, 21)), rng.random(size)
+    full = nl.Blur(psf, "zero")(sharp)
     cropped, whole = (
-        workflows.calibrate_psf(sharp, y, size=5, steps=30) for y in (nl.Blur(PSF)(sharp), full)
+        workflows.calibrate_psf(sharp, y, size=size, steps=30) for y in (nl.Blur(psf)(sharp), full)
     )
     np.testing.assert_allclose(whole.psf, cropped.psf, atol=1e-9)
 
@@ -382,6 +383,29 @@ def test_the_best_psf_is_returned_not_the_last(monkeypatch):
     assert result.step_best == 15
     at_psf = loss_at(result.psf, sharp, blurred, "adam", "valid")
     assert at_psf == pytest.approx(result.loss_final, rel=1e-5)
+
+
+def test_a_perfect_fit_has_no_negative_loss():
+    """Rounding of a quadratic function may be negative; a squared error is not."""
+    sharp = rng.random((2, 24, 25)).astype(np.float32)
+    for boundary in ("circular", "replicate", "reflect", "zero"):
+        result = workflows.calibrate_psf(sharp, sharp, size=5, boundary=boundary)
+        assert result.path == "quadratic"
+        assert 0 <= result.loss_final < 1e-12
+        assert result.psf[2, 2] == pytest.approx(1, abs=1e-4)
+
+
+def test_identifiability_is_noise_over_the_root_of_the_hessian():
+    sharp = [rng.random((2, 12, 13)), rng.random((9, 14))]
+    told = workflows.identifiability(sharp, 0.03, size=(2, 3), boundary="reflect")
+    hessian = 0
+    for x in sharp:
+        columns = [nl.Blur(d.reshape(2, 3), "reflect")(x).ravel() for d in np.eye(6)]
+        hessian = hessian + np.asarray(columns) @ np.transpose(columns)
+    want = 0.03 / np.sqrt(np.linalg.eigvalsh(hessian)[::-1])
+    np.testing.assert_allclose(told.deviations, want, rtol=1e-9)
+    v = told.components.reshape(6, 6)
+    np.testing.assert_allclose(hessian @ v[0], v[0] * (0.03 / want[0]) ** 2, rtol=1e-9)
 
 
 def test_identifiability_finds_what_a_picture_cannot_tell():
@@ -450,6 +474,18 @@ def test_job_2_refuses_what_does_not_fit():
         workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, boundary="zero")
     with pytest.raises(ValueError, match=r"makes \(3, -10, -9\) of the sharp"):
         workflows.calibrate_psf(SHARP, SHARP)
+    for size in ((5, 5, 5), 5.0, -3, 0):
+        with pytest.raises(ValueError, match=r"calibrate_psf\(size\): size is"):
+            workflows.calibrate_psf(SHARP, SHARP, size=size)
+    for wrong in (SHARP[0, 0], (255 * SHARP).astype("u1"), SHARP + 0j):
+        with pytest.raises(TypeError, match=r"\(sharp\): sharp has the .* want .* real floating"):
+            workflows.calibrate_psf(wrong, SHARP, size=5)
+    with pytest.raises(TypeError, match=r"blurred complex128; want both real"):
+        workflows.calibrate_psf(SHARP, SHARP + 0j, size=5)
+    with pytest.raises(ValueError, match=r"got 0 images and the noise 0\.1; want one image"):
+        workflows.identifiability([], 0.1)
+    with pytest.raises(ValueError, match=r"and the noise -1\.0; want"):
+        workflows.identifiability(SHARP, -1.0, size=5)
     with pytest.raises(ValueError, match=r"psf has the shape \(5, 5\) and truth \(4, 4\)"):
         workflows.psf_error(PSF, PSF[1:, 1:])
 
