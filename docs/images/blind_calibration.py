@@ -91,7 +91,7 @@ def line(name, sharp, kind, noise, **settings):
     runs = [run(sharp(s), psf_of(kind, s), noise, s, **settings)[-1] for s in SEEDS]
     error, before, after, oracle = np.median(runs, axis=0)
     low, high = min(r[0] for r in runs), max(r[0] for r in runs)
-    print(  # noqa: T201  # a script that reports to the terminal
+    print(
         f"| {name} | {kind} | {noise} | {error:.2f} ({low:.2f} to {high:.2f}) "
         f"| {before:.1f} | {after:.1f} | {oracle:.1f} |",
         flush=True,
