@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.signal
+from cases import CASES
+from rows import open_row
 
 import nufftlib as nl
 
@@ -24,6 +26,7 @@ def test_the_centre_is_size_over_2():
         np.testing.assert_allclose(nl.Blur(delta, "circular")(x), x, atol=1e-12)
 
 
+EXACT = [c for c in CASES if c.oracle and ("blur" in c.name or "downsample" in c.name)]
 BOUNDARIES = ("valid", "circular", "replicate", "reflect", "zero")
 PAD = {"circular": "wrap", "replicate": "edge", "reflect": "reflect", "zero": "constant"}
 
@@ -57,6 +60,14 @@ def test_axes_of_size_one(boundary, method, psf, image):
     """Of the PSF, of the image, or of both."""
     A = nl.Blur(rng.standard_normal(psf), boundary, method=method)
     report = nl.check_operator(A, rng.standard_normal(image), dot_tolerance=1e-12)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("case", EXACT, ids=lambda case: case.name)
+def test_adjoint_and_derivatives_are_exact_to_rounding(case):
+    """The laws of all operators allow 1e-10; these have nothing but rounding."""
+    with open_row("numpy") as row:
+        report = nl.check_operator(*case.build(row, "double"), dot_tolerance=1e-12)
     assert report.ok, str(report)
 
 
