@@ -49,6 +49,8 @@ def defocus_psf(
     ------
     ValueError
         If an argument is out of range.
+    TypeError
+        If the dtype is neither float32 nor float64.
 
     Examples
     --------
@@ -64,7 +66,7 @@ def defocus_psf(
         raise ValueError(msg)
     r = np.maximum(radius, 0.5)[..., None, None]  # smaller disks are in the same one pixel
     h = disk_overlap(edges(height), edges(width), r)
-    return of_sum_one(h, 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one("defocus_psf", h, 2, xp=xp, dtype=dtype, device=device)
 
 
 def disk_overlap(e0: Any, e1: Any, r: Any) -> Any:

@@ -71,9 +71,10 @@ class Diffraction(Map):
     the edges is left out. It is nonnegative, and centred at ``size // 2``.
 
     The pupil has samples of its own, and two matrix products take the place of a padded
-    FFT. Against the integral over the pupil the error is 3e-5 of the peak, with
-    aberrations of a quarter of a wave in all 1e-4. The Jacobian is that of what is
-    computed.
+    FFT. Against the integral over the pupil the error is 3e-5 of the peak without
+    aberrations. With a quarter of a wave in all, in random directions, it is 2e-4 for the
+    default polynomials and 8e-4 for those to 28; all in a single one, at most 5e-4 and
+    2e-3. The Jacobian is that of what is computed.
 
     References
     ----------

@@ -67,6 +67,8 @@ def random_psf(
     ------
     ValueError
         If a kind is unknown, or probabilities are negative or do not sum to one.
+    TypeError
+        If the dtype is neither float32 nor float64.
 
     Examples
     --------
@@ -75,7 +77,8 @@ def random_psf(
     (10, 25, 25)
     """
     shape, axes = pixels_2d("random_psf(size)", size), batch_shape("random_psf(batch)", batch)
-    odds: Mapping[Any, float] = kind if isinstance(kind, Mapping) else {kind: 1.0}
+    # By its text, so that a list is refused as an unknown kind is.
+    odds: Mapping[Any, float] = kind if isinstance(kind, Mapping) else {str(kind): 1.0}
     known = ", ".join(map(repr, DRAWS))
     if not set(odds) <= set(DRAWS):
         msg = f"random_psf(kind): got {kind!r}; want one of {known}, or a probability for each"
@@ -89,7 +92,7 @@ def random_psf(
     h = np.empty((math.prod(axes), *shape))
     for n in range(len(h)):
         h[n] = DRAWS[rng.choice(list(DRAWS), p=probabilities)](rng, shape)
-    return of_sum_one(h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one("random_psf", h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
 
 
 def random_motion(rng: np.random.Generator, shape: tuple[int, int]) -> Any:

@@ -13,6 +13,8 @@ from nufftlib.core.arrays import Array, Namespace
 
 KNOTS = 512
 """Points at which the random path of a motion is drawn."""
+FARTHEST = 10.0
+"""Largest std, in half-sizes: next to nothing of such a path is within the PSF."""
 
 
 def motion_psf(
@@ -47,7 +49,7 @@ def motion_psf(
         Correlation length ``l``, in units of the exposure time.
     std : float
         Standard deviation ``sigma`` of either coordinate, in units where the PSF
-        spans [-1, 1]. What leaves the PSF is lost.
+        spans [-1, 1], from 0 to 10. What leaves the PSF is lost.
     batch : int or tuple of int
         Leading axes of independent draws. The first is that of no batch at all, and a
         larger batch begins with the smaller one.
@@ -66,7 +68,9 @@ def motion_psf(
     Raises
     ------
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or all of a path is outside the PSF.
+    TypeError
+        If the dtype is neither float32 nor float64.
 
     References
     ----------
@@ -85,17 +89,17 @@ def motion_psf(
     (4, 25, 25)
     """
     shape, axes = pixels_2d("motion_psf(size)", size), batch_shape("motion_psf(batch)", batch)
-    if not length > 0 or not 0 <= std < math.inf:
+    if not length > 0 or not 0 <= std <= FARTHEST:
         msg = (
             f"motion_psf(length, std): got {length}, {std}; "
-            f"want a positive length and a std of 0 or more"
+            f"want a positive length and a std of 0 to {FARTHEST:g} half-sizes"
         )
         raise ValueError(msg)
     rng = np.random.default_rng(seed)
     h = np.empty((math.prod(axes), *shape))
     for n in range(len(h)):
         h[n] = draw_motion(rng, shape, length, std)
-    return of_sum_one(h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one("motion_psf", h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
 
 
 def draw_motion(rng: np.random.Generator, shape: tuple[int, int], length: float, std: float) -> Any:

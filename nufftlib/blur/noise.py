@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from array_api_compat import device, to_device
 
 from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
+from nufftlib.core.losses import check_beside, clear_of_rounding
 from nufftlib.nufft.engines.host import as_numpy
 
 DLPACK_CPU = 1
@@ -16,16 +18,17 @@ BRIGHTEST = 2.0**62
 """Counts beyond this NumPy does not draw: they do not fit its integers."""
 
 
-def gaussian_noise(x: Array, std: float, *, seed: int) -> Array:
+def gaussian_noise(x: Array, std: Array | float, *, seed: int) -> Array:
     """Return data with white Gaussian noise added.
 
     Parameters
     ----------
     x : array, real or complex
         Clean data.
-    std : float
+    std : float or array, real
         Standard deviation of the noise, in units of the data; of a complex array's
-        real and imaginary parts each.
+        real and imaginary parts each. An array has the precision of `x` and broadcasts
+        to its shape; it is multiplied on the CPU.
     seed : int
         Seed; one seed gives one noise in every library and on every device.
 
@@ -37,9 +40,9 @@ def gaussian_noise(x: Array, std: float, *, seed: int) -> Array:
     Raises
     ------
     TypeError
-        If `x` is no floating-point array.
+        If `x` is no floating-point array, or `std` neither a number nor such an array.
     ValueError
-        If `std` is negative.
+        If `std` is negative or not finite, or its shape does not fit.
 
     Examples
     --------
@@ -49,7 +52,7 @@ def gaussian_noise(x: Array, std: float, *, seed: int) -> Array:
     0.02
     """
     xp = check_floating("gaussian_noise", x)
-    check_std("gaussian_noise", std)
+    std = checked_std("gaussian_noise", std, x)
     return add_gaussian(xp, x, std, np.random.default_rng(seed))
 
 
@@ -63,7 +66,8 @@ def poisson_noise(x: Array, gain: float = 1.0, *, seed: int) -> Array:
     Parameters
     ----------
     x : array, real
-        Clean data, 0 or more.
+        Clean data, 0 or more. What is negative by no more than rounding,
+        ``100 eps max |x|``, counts as 0: a blur by FFT leaves it in dark pixels.
     gain : float
         What one count adds to the data, positive.
     seed : int
@@ -93,7 +97,7 @@ def poisson_noise(x: Array, gain: float = 1.0, *, seed: int) -> Array:
     return scaled_counts("poisson_noise", xp, x, gain, np.random.default_rng(seed))
 
 
-def poisson_gaussian_noise(x: Array, gain: float, std: float, *, seed: int) -> Array:
+def poisson_gaussian_noise(x: Array, gain: float, std: Array | float, *, seed: int) -> Array:
     r"""Return data as a camera reads them: counts, a gain, and noise of the reading.
 
     .. math:: y = g\, n + \sigma\, z, \qquad n \sim \mathrm{Poisson}(x / g), \quad
@@ -104,11 +108,13 @@ def poisson_gaussian_noise(x: Array, gain: float, std: float, *, seed: int) -> A
     Parameters
     ----------
     x : array, real
-        Clean data, 0 or more.
+        Clean data, 0 or more. What is negative by no more than rounding,
+        ``100 eps max |x|``, counts as 0: a blur by FFT leaves it in dark pixels.
     gain : float
         What one count adds to the data, positive.
-    std : float
-        Standard deviation of the noise of reading, in units of the data.
+    std : float or array, real
+        Standard deviation of the noise of reading, in units of the data; an array as in
+        `gaussian_noise`.
     seed : int
         Seed; the counts are those of `poisson_noise`.
 
@@ -137,12 +143,12 @@ def poisson_gaussian_noise(x: Array, gain: float, std: float, *, seed: int) -> A
     (10.0, 6.0)
     """
     xp = check_floating("poisson_gaussian_noise", x)
-    check_std("poisson_gaussian_noise", std)
+    std = checked_std("poisson_gaussian_noise", std, x)
     rng = np.random.default_rng(seed)
     return add_gaussian(xp, scaled_counts("poisson_gaussian_noise", xp, x, gain, rng), std, rng)
 
 
-def add_gaussian(xp: Namespace, x: Array, std: float, rng: np.random.Generator) -> Array:
+def add_gaussian(xp: Namespace, x: Array, std: Any, rng: np.random.Generator) -> Array:
     """Return ``x + std z``, of a complex array with a ``z`` for either part."""
     noise = std * rng.standard_normal(x.shape)
     if is_complex(xp, x):
@@ -160,7 +166,7 @@ def scaled_counts(
     if not 0 < gain < math.inf:
         msg = f"{call}(gain): gain is {gain}; want a positive number"
         raise ValueError(msg)
-    mean = on_cpu(x).astype(np.float64) / gain
+    mean = on_cpu(clear_of_rounding(xp, x)).astype(np.float64) / gain
     wrong = ~((mean >= 0) & (mean <= BRIGHTEST))  # NaN is neither
     if wrong.any():
         msg = (
@@ -187,8 +193,12 @@ def check_floating(call: str, x: Array) -> Namespace:
     return xp
 
 
-def check_std(call: str, std: float) -> None:
-    """Refuse a negative standard deviation."""
-    if not std >= 0:
+def checked_std(call: str, std: Array | float, x: Array) -> Any:
+    """Return `std` as a number or a NumPy array of double precision, or refuse it."""
+    if not isinstance(std, Real):
+        check_beside(f"{call}(std)", "std", std, "x", x)
+        return on_cpu(std).astype(np.float64)
+    if not 0 <= float(std) < math.inf:
         msg = f"{call}(std): std is {std}; want 0 or more"
         raise ValueError(msg)
+    return float(std)

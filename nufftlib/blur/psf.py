@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
 
 
 def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -46,7 +46,12 @@ def edges(size: int) -> Any:
     return np.arange(size + 1) - size // 2 - 0.5
 
 
-def of_sum_one(h: Any, ndim: int, *, xp: Namespace, dtype: Any, device: Any) -> Array:
+def of_sum_one(call: str, h: Any, ndim: int, *, xp: Namespace, dtype: Any, device: Any) -> Array:
     """Divide by the sum over the last `ndim` axes, and hand over to `xp`."""
     h = h / h.sum(axis=tuple(range(-ndim, 0)), keepdims=True)
-    return xp.asarray(h, dtype=dtype or xp.float32, device=device)
+    h = xp.asarray(h, dtype=dtype or xp.float32, device=device)
+    xp = common_namespace(call, h=h)  # torch's own module does not tell dtypes apart
+    if not is_floating(xp, h) or is_complex(xp, h):
+        msg = f"{call}(dtype): dtype is {h.dtype}; want float32 or float64"
+        raise TypeError(msg)
+    return h

@@ -20,11 +20,15 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
     is_floating,
+    real_dtype,
     real_part,
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import magnitude_and_phase
+
+ROUNDING = 100
+"""Of the largest entry, in units of its precision: what an FFT may leave in dark pixels."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,26 +89,7 @@ class Loss(Map):
 
     def _check_beside(self, name: str, array: Array) -> None:
         """Refuse what is no real, nonnegative array that broadcasts against the target."""
-        call = f"{type(self).__name__}({name})"
-        both = {name: array, "target": self.target}
-        xp = common_namespace(call, **both)
-        check_precision(xp, call, **both)
-        lead = len(self.target.shape) - len(array.shape)
-        fits = lead >= 0 and all(
-            n in (1, m) for n, m in zip(array.shape, self.target.shape[lead:], strict=True)
-        )
-        if not fits:
-            msg = (
-                f"{call}: {name} has the shape {tuple(array.shape)}; want one that broadcasts to "
-                f"the target's, {tuple(self.target.shape)}"
-            )
-            raise ValueError(msg)
-        if is_complex(xp, array):
-            msg = f"{call}: {name} has the dtype {array.dtype}; want real numbers"
-            raise TypeError(msg)
-        if not bool(xp.all((array >= 0) & xp.isfinite(array))):
-            msg = f"{call}: some entries of {name} are negative or not finite; want 0 or more"
-            raise ValueError(msg)
+        check_beside(f"{type(self).__name__}({name})", name, array, "target", self.target)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,7 +192,8 @@ class Huber(Loss):
     target : array
         The data to be matched.
     delta : float
-        Where the quadratic part ends, in units of the data; positive.
+        Where the quadratic part ends, in units of the data; positive, and a normal
+        number in the target's precision.
 
     References
     ----------
@@ -229,18 +215,22 @@ class Huber(Loss):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "delta", float(self.delta))  # NumPy's has a precision of its own
-        if not 0 < self.delta < float("inf"):
-            msg = f"Huber(delta): delta is {self.delta}; want a positive number"
+        xp = array_namespace(self.target)
+        info = xp.finfo(real_dtype(xp, self.target))
+        if not float(info.smallest_normal) <= self.delta <= float(info.max):
+            msg = (
+                f"Huber(delta): delta is {self.delta}; want a positive number, at least "
+                f"{float(info.smallest_normal):.2g} in the target's precision"
+            )
             raise ValueError(msg)
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
-        """Return ``sum h(|r|)`` and ``r min(1, delta / |r|)``."""
+        """``sum m (|r| - m / 2)`` and ``r m / |r|`` with ``m = min(|r|, delta)``."""
         r = z - self.target
         t = xp.abs(r)
-        inside = t <= self.delta
-        value = xp.sum(xp.where(inside, 0.5 * t * t, self.delta * (t - 0.5 * self.delta)))
-        # |r| may be zero inside, where it does not divide.
-        return value, r * (self.delta / xp.where(inside, self.delta * xp.ones_like(t), t))
+        m = xp.where(t <= self.delta, t, xp.full_like(t, self.delta))
+        # |r| may be zero, where it does not divide.
+        return xp.sum(m * (t - 0.5 * m)), r * (m / xp.where(t > 0, t, xp.ones_like(t)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -274,10 +264,15 @@ class PoissonLikelihood(Loss):
 
     Notes
     -----
-    ``lambda`` must be positive, or zero where the target is zero as well. Elsewhere the
-    likelihood of the data is zero: the value is infinite, and the gradient, which does
-    not exist, is zero at those entries. A projection onto nonnegative numbers and a
-    positive background keep ``z`` clear of it.
+    ``lambda`` must be positive, or zero where the target is zero as well. What is
+    negative by no more than rounding, ``100 eps max |lambda|``, counts as zero: a blur
+    by FFT leaves it in dark pixels. Elsewhere the likelihood of the data is zero: the
+    value is infinite, and the gradient, which does not exist, is zero at those entries.
+
+    A model that is dark where a single count came is such a case, however right it is
+    elsewhere, and so is one that rounding made dark. A positive background, if only of a
+    tenth of a count, keeps value and gradient finite for every ``z >= 0``; a detector
+    has one, its dark current.
 
     With noise of the reading on top (`blur.poisson_gaussian_noise`), data and mean are
     moved by ``b = std^2 / gain``: their variance, ``gain z + std^2``, is then ``gain``
@@ -326,14 +321,14 @@ class PoissonLikelihood(Loss):
         if is_complex(xp, z):
             msg = f"PoissonLikelihood(z): z has the dtype {z.dtype}; want real numbers"
             raise TypeError(msg)
-        t, rate = self.target, z + self.background
+        t, rate = self.target, clear_of_rounding(xp, z + self.background)
         impossible = (rate < 0) | ((rate == 0) & (t > 0))
         safe = xp.where(rate > 0, rate, xp.ones_like(rate))
         D = xp.where(t > 0, poisson_deviance(xp, t, safe), rate)
         D = xp.where(impossible, xp.full_like(D, float("inf")), D)
         g = xp.where(impossible, xp.zeros_like(rate), 1.0 - t / safe)
         # What is not a number stays so: it is neither possible nor impossible.
-        g = xp.where(xp.isnan(rate), rate, g)
+        D, g = (xp.where(xp.isnan(rate), rate, a) for a in (D, g))
         return xp.sum(D) / self.gain, g / self.gain
 
 
@@ -355,3 +350,34 @@ def poisson_deviance(xp: Namespace, t: Array, rate: Array) -> Array:
     close = v * (r + 2 * t * series)
     ratio = xp.where(near | (t <= 0), xp.ones_like(t), t / rate)
     return xp.where(near, close, t * xp.log(ratio) - r)
+
+
+def clear_of_rounding(xp: Namespace, x: Array) -> Array:
+    """Return `x` with 0 for what is negative by no more than rounding of its largest entry."""
+    if size(x) == 0:
+        return x
+    bound = ROUNDING * float(xp.finfo(x.dtype).eps) * xp.max(xp.abs(x))
+    return xp.where((x < 0) & (x >= -bound), xp.zeros_like(x), x)
+
+
+def check_beside(caller: str, name: str, array: Array, whole_name: str, whole: Array) -> None:
+    """Refuse an `array` that is not real, finite, nonnegative, and broadcasts to `whole`."""
+    both = {name: array, whole_name: whole}
+    xp = common_namespace(caller, **both)
+    check_precision(xp, caller, **both)
+    lead = len(whole.shape) - len(array.shape)
+    fits = lead >= 0 and all(
+        n in (1, m) for n, m in zip(array.shape, whole.shape[lead:], strict=True)
+    )
+    if not fits:
+        msg = (
+            f"{caller}: {name} has the shape {tuple(array.shape)}; want one that broadcasts to "
+            f"the shape of {whole_name}, {tuple(whole.shape)}"
+        )
+        raise ValueError(msg)
+    if is_complex(xp, array):
+        msg = f"{caller}: {name} has the dtype {array.dtype}; want real numbers"
+        raise TypeError(msg)
+    if not bool(xp.all((array >= 0) & xp.isfinite(array))):
+        msg = f"{caller}: some entries of {name} are negative or not finite; want 0 or more"
+        raise ValueError(msg)
