@@ -101,6 +101,30 @@ def test_the_first_dark_ring_is_at_its_radius():
     assert row[50] < 1e-5 * row[30]
 
 
+@pytest.mark.parametrize(("shape", "axis"), [((300, 3), 0), ((3, 301), 1)])
+def test_what_a_tilt_moves_past_an_edge_does_not_come_back_at_the_other(shape, axis):
+    shift = 145
+    a = np.asarray([shift * 0.5 / 4])  # waves: 4 a / c pixels
+    h = Diffraction(shape, (2 + axis,), cutoff=0.5)(a)
+    grid = pixel_grid(shape)
+    v = np.pi * 0.5 * np.hypot(grid[axis] - shift, grid[1 - axis])
+    airy = (2 * scipy.special.j1(v) / np.where(v > 0, v, 1)) ** 2
+    airy[v == 0] = 1
+    np.testing.assert_allclose(h / h.max(), airy, atol=3e-5)
+
+
+@pytest.mark.parametrize(("j", "error"), [(11, 2e-4), (28, 8e-4)])
+def test_the_error_of_a_quarter_of_a_wave_is_what_the_manual_says(j, error):
+    indices, draw = tuple(range(4, j + 1)), np.random.default_rng(0)
+    optics, worst = Diffraction((14, 15), indices, cutoff=0.4), []
+    for _ in range(12):
+        a = draw.standard_normal(len(indices))
+        a *= 0.25 / np.linalg.norm(a)
+        want = oracle(a, indices, 0.4, (14, 15))
+        worst.append(abs(optics(a) - want / want.sum()).max() / (want / want.sum()).max())
+    assert 0.5 * error < max(worst) < 1.2 * error
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_with_aberrations_it_is_the_integral_over_the_pupil(seed):
     indices = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.ndimage
+import scipy.stats
 
 from nufftlib.blur import Diffraction, defocus_psf, gaussian_psf, motion_psf, random_psf
 
@@ -33,6 +34,15 @@ def test_a_psf_is_equal_on_every_row(row, name):
     assert row.owns(h, "float64")
     np.testing.assert_array_equal(row.numpy(h), MAKERS[name]((7, 8), dtype=np.float64))
     assert row.owns(MAKERS[name](5, xp=row.xp, device=row.device), "float32")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex64", "complex128", "bool"])
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_psf_of_no_real_floating_dtype_is_refused(row, name, dtype):
+    if row.xp is not np:
+        dtype = getattr(row.xp, dtype)
+    with pytest.raises(TypeError, match=r"_psf\(dtype\): dtype is .*; want float32 or float64"):
+        MAKERS[name](5, xp=row.xp, dtype=dtype, device=row.device)
 
 
 def test_draws_begin_with_those_of_a_smaller_batch():
@@ -134,6 +144,28 @@ def test_a_gaussian_psf_is_the_integral_over_each_pixel(std, angle):
         assert h[16 + p[0], 16 + p[1]] == pytest.approx(want, abs=1e-12)
 
 
+@pytest.mark.parametrize("angle", [np.pi / 4, -3 * np.pi / 4, 3 * np.pi / 4])
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_long_and_narrow_gaussian_keeps_its_digits(angle, swap):
+    """Along a diagonal it is all on diagonal pixels, but for what spills at their corners.
+
+    Beside the line by ``d``, the chord in a diagonal pixel is ``sqrt(2) - 2 |d|``, and at each
+    corner one of the two neighbours has ``2 |d|``; ``E |d| = std_1 sqrt(2 / pi)``.
+    """
+    long, narrow = 1e4, 1e-3
+    if swap:
+        h = gaussian_psf(9, (narrow, long), angle + np.pi / 2, dtype=float)
+    else:
+        h = gaussian_psf(9, (long, narrow), angle, dtype=float)
+    h = h if np.tan(angle) > 0 else h[:, ::-1]
+    k, distance = np.arange(9) - 4, narrow * np.sqrt(2 / np.pi)
+    chord = np.sqrt(2) - 2 * distance
+    want = np.diag(np.exp(-((k / long) ** 2)))  # the density at sqrt(2) k
+    corner = distance / chord * np.exp(-(((k[:-1] + 0.5) / long) ** 2))
+    want = want + np.diag(corner, 1) + np.diag(corner, -1)
+    np.testing.assert_allclose(h / h[4, 4], want, atol=1e-10)
+
+
 def test_the_angle_of_a_gaussian_runs_from_the_first_axis_to_the_second():
     i, j = np.meshgrid(np.arange(41) - 20, np.arange(41) - 20, indexing="ij")
     for angle in (0.0, 0.5, 2.0):
@@ -221,6 +253,53 @@ def test_a_small_disk_is_a_delta_and_a_large_one_is_flat():
 # --- mixtures ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [(20, 31), (31, 20), (12, 40)])
+def test_parameters_are_drawn_from_the_documented_ranges(monkeypatch, size):
+    from nufftlib.blur import mixture
+
+    n, drawn, directions = min(size), {}, []
+
+    def note(**fractions):
+        """Note where a parameter is in its range, from 0 to 1, and return some PSF."""
+        for name, fraction in fractions.items():
+            drawn.setdefault(name, []).extend(np.atleast_1d(fraction))
+        return np.ones(size)
+
+    def motion(_rng, _shape, length, std):
+        return note(length=(length - 0.1) / 0.5, std_of_motion=(std - 0.1) / 0.2)
+
+    def gaussian(_shape, std, angle, **_):
+        return note(std=std / (n / 6), angle=angle / np.pi)
+
+    def defocus(_shape, radius, **_):
+        return note(radius=radius / ((n - 1) / 2))
+
+    def diffraction(_shape, *, cutoff):
+        if n < 16:
+            assert cutoff == 0.5
+        else:
+            note(cutoff=(cutoff - 8 / n) / (0.5 - 8 / n))
+
+        def optics(a):
+            waves = np.linalg.norm(a)
+            directions.append(a / waves)
+            return note(waves=waves / (n * cutoff / 40))
+
+        return optics
+
+    monkeypatch.setattr(mixture, "draw_motion", motion)
+    monkeypatch.setattr(mixture, "gaussian_psf", gaussian)
+    monkeypatch.setattr(mixture, "defocus_psf", defocus)
+    monkeypatch.setattr(mixture, "Diffraction", diffraction)
+    random_psf(size, kind=dict.fromkeys(KINDS, 0.25), seed=0, batch=2400)
+    assert set(drawn) - {"cutoff"} == {"length", "std_of_motion", "std", "angle", "radius", "waves"}
+    for name, fractions in drawn.items():
+        assert scipy.stats.kstest(fractions, "uniform").pvalue > 1e-3, name
+        assert 0 <= min(fractions) < 0.02, name
+        assert 0.98 < max(fractions) <= 1 + 1e-12, name
+    np.testing.assert_allclose(np.cov(np.transpose(directions)), np.eye(8) / 8, atol=0.03)
+
+
 def test_a_mixture_has_the_probabilities_it_was_given():
     odds = {"defocus": 0.7, "motion": 0.3}
     h = random_psf(9, kind=odds, seed=3, batch=400, dtype=float)
@@ -248,8 +327,10 @@ def test_random_psfs_fit_their_size(kind, size):
         (lambda: motion_psf(3.5, seed=0), ValueError, "size is 3.5; want whole numbers"),
         (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),
         (lambda: motion_psf(5, seed=0, length=0.0), ValueError, "a positive length"),
-        (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 or more"),
-        (lambda: motion_psf(9, seed=0, std=50.0), ValueError, "the path leaves the PSF"),
+        (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 to 10"),
+        (lambda: motion_psf(9, seed=0, std=1e9), ValueError, "1000000000.0; .* a std of 0 to 10"),
+        (lambda: motion_psf(9, seed=0, std=np.nan), ValueError, "a std of 0 to 10"),
+        (lambda: motion_psf(9, seed=0, std=10.0), ValueError, "the path leaves the PSF"),
         (lambda: gaussian_psf(5, -1.0), ValueError, "want 0 to 10000 pixels"),
         (lambda: gaussian_psf(5, np.nan), ValueError, "want 0 to 10000 pixels"),
         (lambda: gaussian_psf(5, (1.0, 2.0, 3.0)), ValueError, r"a number or \(..., 2\)"),
@@ -258,6 +339,8 @@ def test_random_psfs_fit_their_size(kind, size):
         (lambda: defocus_psf(5, -0.1), ValueError, "want a finite number, 0 or more"),
         (lambda: defocus_psf(5, np.nan), ValueError, "want a finite number, 0 or more"),
         (lambda: random_psf(5, kind="box", seed=0), ValueError, "got 'box'; want one of 'motion'"),
+        (lambda: random_psf(5, kind=["motion"], seed=0), ValueError, r"got \['motion'\]; want one"),
+        (lambda: random_psf(5, kind=None, seed=0), ValueError, "got None; want one of"),
         (lambda: random_psf(5, kind={"motion": 0.5}, seed=0), ValueError, "of sum one"),
         (
             lambda: random_psf(5, kind={"motion": 1.5, "gaussian": -0.5}, seed=0),

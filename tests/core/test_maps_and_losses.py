@@ -90,6 +90,20 @@ def test_no_derivative_at_zero_is_zero_not_nan():
     np.testing.assert_array_equal(nl.Huber(z, 1.0).value_and_grad(z)[1], [0, 0])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_huber_is_finite_for_every_delta_that_it_takes(row, dtype):
+    info = np.finfo(dtype)
+    z = row.array([0.0, 1.0, -3.0], dtype)
+    for delta in (float(info.smallest_normal), float(info.max)):
+        value, gradient = nl.Huber(0 * z, delta).value_and_grad(z)
+        want = (4.0 * delta, [0, delta, -delta]) if delta < 1 else (5.0, [0, 1, -3])
+        assert float(value) == pytest.approx(want[0], rel=1e-6, abs=0)
+        np.testing.assert_allclose(row.numpy(gradient), want[1], rtol=1e-6)
+    for delta in (float(info.smallest_normal) / 2, np.inf):
+        with pytest.raises(ValueError, match=r"want a positive number, at least [12]\.[0-9]e-3"):
+            nl.Huber(z, delta)
+
+
 def test_the_jacobian_of_the_magnitude_takes_the_real_part_of_a_cotangent():
     _, J = nl.Magnitude().linearize(COMPLEX)
     np.testing.assert_array_equal(J.adjoint(COMPLEX[::-1]), J.adjoint(REAL[::-1]))
@@ -211,7 +225,9 @@ def test_it_is_the_likelihood_up_to_its_minimum():
     assert float(nl.PoissonLikelihood(COUNTS, gain)(z)) == pytest.approx(want, rel=1e-10)
 
 
-@pytest.mark.parametrize("relative", [1e-15, 1e-12, 1e-8, 1e-4, 0.03, 0.15, 0.2, 0.25, 0.7])
+@pytest.mark.parametrize(
+    "relative", [1e-15, 1e-12, 1e-8, 1e-4, 0.03, 0.15, 0.2, 0.25, 0.33, 0.45, 0.7]
+)
 def test_close_to_the_target_no_digits_are_lost(relative):
     """The series sum (-u)^k / (k (k - 1)), and exact rationals, in place of differences."""
     from fractions import Fraction
@@ -239,6 +255,38 @@ def test_what_cannot_be_is_infinite_and_has_a_finite_gradient(row):
     value, gradient = nl.PoissonLikelihood(t).value_and_grad(t * float("nan"))
     assert np.isnan(float(value))
     assert np.all(np.isnan(row.numpy(gradient)))
+
+
+def test_what_is_not_a_number_stays_so(row):
+    loss = nl.PoissonLikelihood(row.array([1.0, 0.0, 3.0]))
+    for k in range(3):
+        z = np.asarray([1.0, 2.0, 3.0])
+        z[k] = np.nan
+        value, gradient = loss.value_and_grad(row.array(z))
+        assert np.isnan(float(value))
+        np.testing.assert_array_equal(np.isnan(row.numpy(gradient)), np.isnan(z))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rate_that_is_negative_by_rounding_is_zero(row, dtype):
+    eps = np.finfo(dtype).eps
+
+    def at(target, rate, background=0.0):
+        loss = nl.PoissonLikelihood(row.array(target, dtype), 0.5, background)
+        value, gradient = loss.value_and_grad(row.array(rate, dtype))
+        return float(value), row.numpy(gradient)
+
+    for rate in (0.0, -1e-30, -99 * 8 * eps):  # of the largest, 8
+        value, gradient = at([0.0, 8.0], [rate, 8.0])
+        assert value == 0
+        np.testing.assert_array_equal(gradient, [2, 0])
+    assert at([0.0, 8.0], [-101 * 8 * eps, 8.0])[0] == np.inf
+    value, gradient = at([1.0, 8.0], [-8 * eps, 8.0])  # one count where none can be
+    assert value == np.inf
+    np.testing.assert_array_equal(gradient, [0, 0])
+    value, gradient = at([1.0, 8.0], [-8 * eps, 7.75], 0.25)  # unless something is there
+    assert value == pytest.approx(2 * (0.25 - 1 + np.log(4)), rel=1e-4)
+    np.testing.assert_allclose(gradient, [2 * (1 - 4), 0], rtol=1e-4)
 
 
 def test_poisson_likelihood_in_single_precision_stays_single(row):
@@ -309,7 +357,7 @@ def test_weights_by_the_variance_are_the_likelihood_of_gaussian_noise():
         (
             lambda: nl.HalfSquaredError(np.ones((3, 4)), np.ones(3)),
             ValueError,
-            r"\(3,\); want one that broadcasts to the target's, \(3, 4\)",
+            r"\(3,\); want one that broadcasts to the shape of target, \(3, 4\)",
         ),
         (lambda: nl.HalfSquaredError(np.ones(3), np.ones((1, 3))), ValueError, "want one that"),
         (lambda: nl.HalfSquaredError(np.ones(3), -np.ones(3)), ValueError, "negative or not"),
