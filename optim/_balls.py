@@ -12,6 +12,7 @@ from optim._vectors import (
     as_rows,
     floating_namespace,
     from_rows,
+    scaled,
     vector_axes,
 )
 
@@ -180,9 +181,3 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
 def nonzero(xp: Any, a: Array) -> Array:
     """Give `a` with 1 for 0, to divide by."""
     return xp.where(a == 0, 1.0, a)
-
-
-def scaled(xp: Any, x: Array, by: Array) -> Array:
-    """Give ``by * x``, computed in double precision, in the dtype of `x`."""
-    wide = xp.complex128 if xp.isdtype(x.dtype, "complex floating") else xp.float64
-    return xp.astype(xp.astype(x, wide, copy=False) * by, x.dtype, copy=False)

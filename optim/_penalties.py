@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 from optim._numbers import not_negative
 from optim._tree import Array, Params, describe
-from optim._vectors import floating_namespace
+from optim._vectors import floating_namespace, scaled
 
 
 class Penalty(NamedTuple):
@@ -132,9 +132,11 @@ def soft_threshold(weight: float) -> Penalty:
 
     def prox(x: Array, step: float) -> Array:
         xp = floating_namespace("soft_threshold", x)
-        modulus = xp.abs(x)
+        modulus = xp.astype(xp.abs(x), xp.float64, copy=False)
         shrunk = xp.maximum(modulus - step * weight, 0.0)
-        return x * (shrunk / xp.where(modulus == 0, 1.0, modulus))
+        infinite = xp.isinf(modulus)  # and stays so
+        unit = xp.where(infinite | (modulus == 0), 1.0, modulus)
+        return scaled(xp, x, xp.where(infinite, 1.0, shrunk / unit))
 
     return Penalty(value, prox)
 

@@ -16,6 +16,9 @@ from optim._vectors import (
     vector_axes,
 )
 
+SLACK = 1e-8  # more than the rounding of a sum
+NEWTON_STEPS = 3  # each gains all digits, unless an entry vanishes
+
 
 def simplex(
     radius: float = 1.0,
@@ -46,8 +49,9 @@ def simplex(
     -------
     callable
         The projection ``x -> p`` of a real floating-point array. Entries of `p` are exactly
-        not negative; they sum to `radius` up to rounding, whatever the scale of `x`. A
-        vector with a NaN or ``+inf``, or with ``-inf`` alone, becomes NaN throughout.
+        not negative; they sum to `radius` up to rounding, whatever the scale of `x` (with
+        weights, if these are within six orders of magnitude). A vector with a NaN or
+        ``+inf``, or with ``-inf`` alone, becomes NaN throughout.
 
     Raises
     ------
@@ -154,11 +158,23 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
     c = xp.take_along_axis(w2, order, axis=-1)
     total = xp.cumulative_sum(c * xp.take_along_axis(v, order, axis=-1), axis=-1)
     tau = xp.min((total + radius) / xp.cumulative_sum(c, axis=-1), axis=-1, keepdims=True)
-    # Not w (tau - v): an entry of a large weight would have the rounding of all of `top`.
-    d = y - w * (top - tau)
-    excess = xp.sum(w * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
-    support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
-    return xp.maximum(d - w * (excess / support), 0.0)
+    # p_i = w_i (tau - v_i) far from zero, where y_i - theta w_i would have lost all digits of
+    # tau. But where theta is nearer to zero than to `top`, v_i has the rounding of all of
+    # `top`, which a large weight would magnify.
+    far = 2 * tau < xp.abs(top)
+    d = xp.where(far, w * (tau - v), y - w * xp.where(far, 0.0, top - tau))
+    d = xp.maximum(d, -w * tau)  # far from the support, if not on it
+    # Once more for the digits that this has lost, on d, which is as small as p. With a slightly
+    # larger radius, theta is on the side from which Newton's method on the sum, piecewise linear
+    # and convex, does not overshoot, though an entry of a large weight be about to vanish.
+    total = xp.cumulative_sum(xp.take_along_axis(w * d, order, axis=-1), axis=-1)
+    quotients = (total - (1 + SLACK) * radius) / xp.cumulative_sum(c, axis=-1)
+    d = d - w * xp.max(quotients, axis=-1, keepdims=True)
+    for _ in range(NEWTON_STEPS):
+        excess = xp.sum(w * xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
+        support = xp.sum(xp.where(d > 0, w2, 0.0), axis=-1, keepdims=True)
+        d = d - w * (excess / support)
+    return xp.maximum(d, 0.0)
 
 
 def largest(xp: Any, y: Array) -> Array:

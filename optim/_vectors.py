@@ -1,6 +1,7 @@
 """What projections share: checks of their arguments, and the axes that make one vector."""
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace, device
@@ -36,8 +37,13 @@ def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
     if axes is None:
         vector = tuple(range(x.ndim))
     else:
-        given = (axes,) if isinstance(axes, int) else axes
-        vector = tuple(a + x.ndim if a < 0 else a for a in given)
+        given = axes if isinstance(axes, Iterable) else (axes,)
+        try:
+            vector = tuple(operator.index(a) for a in given)
+        except TypeError as error:
+            msg = f"{call}: axes is {axes!r}; wanted an integer or a tuple of integers"
+            raise TypeError(msg) from error
+        vector = tuple(a + x.ndim if a < 0 else a for a in vector)
         if len(set(vector)) < len(vector) or not set(vector) <= set(range(x.ndim)):
             msg = (
                 f"{call}: axes is {axes} and x has {x.ndim} dimensions; wanted different axes of x"
@@ -65,6 +71,12 @@ def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
         return xp.reshape(rows, x.shape)
     y = xp.reshape(rows, tuple(x.shape[a] for a in order))
     return xp.permute_dims(y, tuple(order.index(a) for a in range(x.ndim)))
+
+
+def scaled(xp: Any, x: Array, by: float | Array) -> Array:
+    """Give ``by * x``, computed in double precision, in the dtype of `x`."""
+    wide = xp.complex128 if xp.isdtype(x.dtype, "complex floating") else xp.float64
+    return xp.astype(xp.astype(x, wide, copy=False) * by, x.dtype, copy=False)
 
 
 def check_like(call: str, name: str, given: Array, x: Array) -> None:

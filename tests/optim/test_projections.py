@@ -295,6 +295,17 @@ def test_simplex_wants_a_positive_radius(radius):
         projections.simplex(radius)
 
 
+def test_axes_may_be_integers_of_numpy():
+    x = np.asarray([[3.0, 0.0], [5.0, 5.0]])
+    for axes in (np.int64(0), (np.int32(-2),)):
+        np.testing.assert_array_equal(
+            projections.simplex(axes=axes)(x), projections.simplex(axes=0)(x)
+        )
+    for axes in (0.5, "0", (0, 0.5)):
+        with pytest.raises(TypeError, match=r"simplex: axes is .*; wanted an integer or a tuple"):
+            projections.simplex(axes=axes)(x)
+
+
 @pytest.mark.parametrize("axes", [2, -3, (0, 0), (0, -2), (0, 1, 2)])
 def test_simplex_wants_axes_of_x(axes):
     with pytest.raises(ValueError, match=r"x has 2 dimensions; wanted different axes of x"):
@@ -335,6 +346,42 @@ def test_weighted_simplex_is_exact(dtype, spread, rng):
         want = exactly(x, w, radius)
         scale = np.max(want) + np.max(np.abs(x))
         np.testing.assert_allclose(p, want, rtol=0, atol=10 * EPS[dtype] * scale)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("scale", [1.0, 1e8, 1e17, 1e100, 1e290])
+@pytest.mark.parametrize("spread", [0.5, 3.0])
+def test_weighted_simplex_far_from_zero(row, scale, sign, spread, rng):
+    """Entries in the proportion of the weights, of which rounding leaves a few ahead or none."""
+    for n in (2, 3, 25):
+        w = 10.0 ** rng.uniform(-spread, spread, n)
+        x = sign * scale * w
+        p = row.numpy(projections.simplex(weights=row.array(w))(row.array(x)))
+        assert np.all(p >= 0)
+        assert abs(math.fsum(w * p) - 1) < 1e-15 * n
+        far = np.max(np.abs(x)) + np.max(1 / w)
+        np.testing.assert_allclose(p, exactly(x, w, 1.0), rtol=0, atol=1e-15 * far)
+    project = projections.simplex(weights=row.array([1.0, 3.0]))
+    x = row.array([1e17, 3e17])
+    np.testing.assert_allclose(row.numpy(project(x)), [0.1, 0.3], rtol=1e-15)
+
+
+def test_a_large_weight_about_to_vanish_keeps_its_digits():
+    """The weight of one is a million times that of the other, their quotients near and far."""
+    w = np.asarray([1.0, 1e6])
+    for y in (1e-1, 1.0, 1e3, 1e5):
+        for p in (1e-12, 1e-9, 1e-7):
+            x = np.asarray([1e6, 1e6 * y + p])
+            radius = 1e6 - y + 1e6 * p
+            got = projections.simplex(radius, weights=w)(x)
+            np.testing.assert_allclose(got, exactly(x, w, radius), rtol=1e-9, atol=1e-15)
+
+
+def test_what_is_beyond_the_radius_does_not_overflow(row):
+    x = row.array([0.0, -0.25, -0.5, *[-1e308] * 5])
+    for weights in (None, row.array(np.ones(8))):
+        p = row.numpy(projections.simplex(weights=weights)(x))
+        np.testing.assert_allclose(p, np.asarray([7, 4, 1, *[0] * 5]) / 12, rtol=1e-15)
 
 
 def test_weights_and_an_entry_far_below(row):

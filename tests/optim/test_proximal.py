@@ -105,6 +105,23 @@ def test_the_threshold_is_soft():
     np.testing.assert_allclose(penalty.prox(z, 4.0), [0.8 * (3 + 4j), 0], rtol=1e-15)
 
 
+@pytest.mark.parametrize("step", [np.float64(2.0), np.float32(2.0), 2])
+def test_a_step_of_numpy_does_not_widen_single_precision(step):
+    p = proximal.soft_threshold(0.25).prox(np.asarray([3.0, 0.1], np.float32), step)
+    assert p.dtype == np.float32
+    np.testing.assert_array_equal(p, np.asarray([2.5, 0.0], np.float32))
+
+
+def test_a_step_may_be_longer_than_single_precision_counts():
+    p = proximal.soft_threshold(1.0).prox(np.asarray([3.0, -0.1], np.float32), 1e40)
+    np.testing.assert_array_equal(p, 0.0)
+
+
+def test_the_threshold_keeps_infinity_and_nan(row):
+    p = proximal.soft_threshold(1.0).prox(row.array([math.inf, -math.inf, math.nan, 2.0]), 1.0)
+    np.testing.assert_array_equal(row.numpy(p), [math.inf, -math.inf, math.nan, 1.0])
+
+
 def taut(x, t):
     """One-dimensional total variation by its dual, a least-squares problem in a box."""
     n = len(x)
