@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from optim._evaluation import (
     TRIALS,
     Point,
+    attempt,
+    check_last_trial,
+    clipped,
     difference,
     evaluate,
     first_step_size,
@@ -18,10 +21,22 @@ from optim._minimize import Result, Step, run
 from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._stationarity import check_tolerance, is_stationary
-from optim._tree import Array, Params, check_gradient, check_parameters, inner, norm, tree_map
+from optim._tree import (
+    Array,
+    Params,
+    check_gradient,
+    check_parameters,
+    copied,
+    inner,
+    norm,
+    tree_map,
+)
 
 FAR = 100  # times the inverse of the first curvature: later ones may be smaller
 MARGIN = 1.05  # what is seen of the curvature is less than the largest
+PATIENCE = 10  # trials of a step; more than those of a quadratic
+SHRINK = 10  # at most, for each trial: the curvature that one too far sees may be anything
+GROWTH = 1.5  # at each restart
 
 
 class AcceleratedProximalGradientState(NamedTuple):
@@ -78,7 +93,7 @@ def accelerated_proximal_gradient(
         The first step size costs one evaluation.
     step_size : float, optional
         The step size `a`, taken as it is; safe is the inverse of `lipschitz`, with a margin.
-        By default it is found on the way, and only ever falls.
+        By default it is found on the way.
     tolerance : float
         The loop ends where ``|prox(y - g, 1) - y|`` is not above this: with
         `optim.proximal.indicator` that is `projected_gradient_norm`. 0 asks for no such
@@ -98,7 +113,8 @@ def accelerated_proximal_gradient(
     Raises
     ------
     NonFiniteError
-        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+        If a loss or a gradient is NaN or infinite at the start, with a given step size, or at
+        the last trial of a step, however short. Has the result so far as `result`.
     ValueError
         If the loss is no scalar, the gradient is not like the parameters, `penalty` has a
         name that they have not, or a number is out of its range.
@@ -111,10 +127,21 @@ def accelerated_proximal_gradient(
     Notes
     -----
     By default a trial is rejected if the curvature between it and the last point,
-    ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding, and `a` is
-    set to its inverse, with a margin of a twentieth. The first `a` is far too long. So `a`
-    fits the curvatures that the way meets: inside of a set, and along a face of it, these
-    can be far smaller than that of `lipschitz`.
+    ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding; `a` is then
+    set to its inverse, with a margin of a twentieth (more after ten trials), but to no less
+    than a tenth of what it was. If the loss or the gradient is not finite there, it is set to
+    that tenth. The first `a` is far too long, and each restart, from which the method begins
+    anew, makes it half as long again. So `a` fits the curvatures that the way has met: inside
+    of a set, and along a face of it, these can be far smaller than that of `lipschitz`. They
+    can be far larger, too: a start where `f` is much steeper than elsewhere holds the method
+    up until it has restarted some times.
+
+    With the Lipschitz constant `L` of a convex `f`, the proof of the rate,
+    ``f + penalty`` within ``O(1 / (a k^2))`` of its minimum after `k` steps, wants
+    ``a <= 1 / L``, or for each step ``f(x+) <= f(y) + <g, x+ - y> + |x+ - y|^2 / (2 a)``,
+    and an `a` that never grows but at restarts. The curvatures seen stand for that, without
+    proof, and save the evaluation at ``x+``. What is certain is that `a` does not fall below
+    ``1 / (1.05 L)``, up to rounding, as long as no step needs more than ten trials.
 
     This is the second method in Tseng's survey, after Auslender and Teboulle. It is as fast
     as FISTA, which evaluates the gradient at ``x + b (x - x_before)``, outside of the set;
@@ -154,10 +181,12 @@ def accelerated_proximal_gradient(
     if step_size is not None:
         step_size = positive(caller, "step_size", step_size)
 
+    trial = attempt if step_size is None else evaluate
+
     def prox(p: Params, step: float) -> Params:
         new = apply_prox(penalty, p, step)
         check_gradient(new, params, "what the proximal map returned")
-        return new
+        return copied(new)  # it may fill the same arrays again
 
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
@@ -168,15 +197,21 @@ def accelerated_proximal_gradient(
                 caller, value_and_grad, point, lambda p: prox(p, 0.0), result
             )
             return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
-        a = state.step_size
-        for _ in range(TRIALS):
+        a, new = state.step_size, None
+        for k in range(1, TRIALS + 1):
             x, z, t = following(state, a)
-            point = evaluate(caller, value_and_grad, mean(x, z, t), result)
-            curvature = steeper(before, point, 1 / a) if step_size is None else 0.0
-            if not curvature:
-                state = AcceleratedProximalGradientState(state.step + 1, point, x, z, t, a)
-                return arrived(point, state)
-            a = 1 / (MARGIN * curvature)
+            new = trial(caller, value_and_grad, mean(x, z, t), result)
+            curvature = math.inf
+            if isinstance(new, Point):
+                curvature = steeper(before, new, 1 / a) if step_size is None else 0.0
+                if not curvature:
+                    a = clipped(GROWTH * a) if t == 1 and step_size is None else a
+                    state = AcceleratedProximalGradientState(state.step + 1, new, x, z, t, a)
+                    return arrived(new, state)
+            # Where y+ - y = -a g, and g+ vanishes far out, the curvature seen is 1 / a at every
+            # a that is too long: after some trials the margin has to grow.
+            a = max(a / SHRINK, 1 / (MARGIN ** max(1, k - PATIENCE) * curvature))
+        check_last_trial(new)
         return stuck(result)
 
     def following(state: Any, a: float) -> tuple[Params, Params, float]:

@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._minimize import Result, Step, evaluated, projected
+from optim._minimize import NonFiniteError, Result, Step, evaluated, projected
 from optim._stationarity import is_stationary
 from optim._tree import Params, Projection, copied, inner, leaves, tree_map
+from optim._vectors import scaled
 
 TRIALS = 60  # of a line search; what is left after these is rounding
+STEP_SIZES = (1e-300, 1e300)
 
 
 class Point(NamedTuple):
@@ -28,6 +30,16 @@ def evaluate(
     return Point(params, value, copied(gradient))
 
 
+def attempt(
+    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
+) -> Point | NonFiniteError:
+    """Evaluate a trial. Where the loss or the gradient is not finite, give the error."""
+    try:
+        return evaluate(caller, value_and_grad, params, result)
+    except NonFiniteError as error:
+        return error
+
+
 def arrived(point: Point, state: Any, projection: Projection, tolerance: float) -> Step:
     """Make the step that ends at `point`."""
     met = is_stationary(point.params, point.gradient, projection, tolerance)
@@ -40,6 +52,12 @@ def stuck(result: Result) -> Step:
     return Step(result.history[-1], result.params, result.params, after, last=True)
 
 
+def check_last_trial(trial: Point | NonFiniteError | None) -> None:
+    """Raise if it is not rounding that ended a search, since its last trial was not finite."""
+    if isinstance(trial, NonFiniteError):
+        raise trial
+
+
 def first_step_size(
     caller: str,
     value_and_grad: Callable[[Params], Any],
@@ -47,14 +65,21 @@ def first_step_size(
     projection: Projection,
     result: Result,
 ) -> float:
-    """Give the inverse of the curvature towards ``P(p - t g)``, where `t` fits the scales."""
+    """Give the inverse of the curvature towards ``P(p - t g)``.
+
+    `t` fits the scales, or is smaller by the powers of 10 that make `f` finite there.
+    """
     p, _, g = point
-    t = (largest(p) or 1.0) / (largest(g) or 1.0)
-    q = projected(projection, moved(p, -t, g), p)
-    d = difference(q, p)
-    y = difference(evaluate(caller, value_and_grad, q, result).gradient, g)
-    dd, dy = inner(d, d), inner(d, y)
-    return dd / dy if dy > 0 else t
+    t = clipped((largest(p) or 1.0) / (largest(g) or 1.0))
+    for _ in range(TRIALS):
+        q = projected(projection, moved(p, -t, g), p)
+        new = attempt(caller, value_and_grad, q, result)
+        if isinstance(new, Point):
+            d = difference(q, p)
+            dd, dy = inner(d, d), inner(d, difference(new.gradient, g))
+            return clipped(dd / dy) if dy > 0 else t
+        fault, t = new, t / 10
+    raise fault
 
 
 def largest(tree: Params) -> float:
@@ -69,7 +94,13 @@ def difference(a: Params, b: Params) -> Params:
 
 def moved(p: Params, a: float, d: Params) -> Params:
     """Give ``p + a d``."""
-    return tree_map(lambda p, d: p + a * d, p, d)
+    # In single precision `a` alone may be out of range where a d is not.
+    return tree_map(lambda p, d: p + scaled(array_namespace(p), d, a), p, d)
+
+
+def clipped(a: float) -> float:
+    """Give the step size within what can be computed with."""
+    return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])
 
 
 def rounding(params: Params) -> float:

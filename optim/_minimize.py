@@ -16,6 +16,7 @@ from optim._tree import (
     apply_projection,
     check_gradient,
     check_projection,
+    copied,
     describe,
     is_array,
     leaves,
@@ -263,10 +264,10 @@ def evaluated(
 
 
 def projected(projection: Projection, params: Params, like: Params) -> Params:
-    """Project, and check that what comes is like the parameters."""
+    """Project, check that what comes is like the parameters, and copy it, for keeps."""
     new = apply_projection(projection, params)
     check_gradient(new, like, "what the projection returned")
-    return new
+    return copied(new)
 
 
 def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:

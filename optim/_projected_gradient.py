@@ -7,6 +7,9 @@ from optim._evaluation import (
     TRIALS,
     Point,
     arrived,
+    attempt,
+    check_last_trial,
+    clipped,
     difference,
     evaluate,
     first_step_size,
@@ -87,7 +90,8 @@ def projected_gradient(
     Raises
     ------
     NonFiniteError
-        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+        If a loss or a gradient is NaN or infinite at the start, with a given step size, or at
+        the last trial of a step, however short. Has the result so far as `result`.
     ValueError
         If the loss is no scalar, the gradient is not like the parameters, `projection` has a
         name that they have not, or a number is out of its range.
@@ -101,7 +105,8 @@ def projected_gradient(
     Near the minimum the decrease of `f` is below its rounding. A trial whose value is equal
     to that of `p` up to rounding is then judged by its gradient `g+`, whose difference from
     `g` keeps its digits: it is taken if ``<g+ - g, p+ - p> <= |p+ - p|^2 / a``, the same
-    condition on a quadratic. If no trial passes, or none moves, the loop ends.
+    condition on a quadratic. If no trial passes, or none moves, the loop ends. A trial at
+    which the value or the gradient is not finite is one too far: it is rejected.
 
     References
     ----------
@@ -162,18 +167,21 @@ def projected_gradient(
         """Find the next point and the step size to begin with there."""
         point, a = result.state.point, result.state.step_size
         p, f, g = point
+        new = None
         for trial in range(TRIALS):
             d = difference(q := down(point, a), p)
             d2 = inner(d, d)
             if d2 == 0:
-                return None
-            new = evaluate(caller, value_and_grad, q, result)
-            hidden = new.value <= f + rounding(p) * abs(f)
-            if new.value <= f + inner(g, d) + d2 / (2 * a) or (
-                hidden and inner(difference(new.gradient, g), d) <= d2 / a
-            ):
-                return new, a if trial else GROWTH * a
+                break
+            new = attempt(caller, value_and_grad, q, result)
+            if isinstance(new, Point):
+                hidden = new.value <= f + rounding(p) * abs(f)
+                if new.value <= f + inner(g, d) + d2 / (2 * a) or (
+                    hidden and inner(difference(new.gradient, g), d) <= d2 / a
+                ):
+                    return new, a if trial else clipped(GROWTH * a)
             a /= 2
+        check_last_trial(new)
         return None
 
     start = ProjectedGradientState(0, None, 0.0)

@@ -8,6 +8,9 @@ from optim._evaluation import (
     TRIALS,
     Point,
     arrived,
+    attempt,
+    check_last_trial,
+    clipped,
     difference,
     evaluate,
     first_step_size,
@@ -24,11 +27,10 @@ from optim._tree import (
     check_parameters,
     check_projection,
     inner,
-    tree_map,
+    norm,
 )
 
 DECREASE = 1e-4  # the part of the decrease by slope that is asked for
-STEP_SIZES = (1e-30, 1e30)
 
 
 class SpectralProjectedGradientState(NamedTuple):
@@ -103,7 +105,8 @@ def spectral_projected_gradient(
     Raises
     ------
     NonFiniteError
-        If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
+        If a loss or a gradient is NaN or infinite at the start, or at the last trial of a
+        step, however short. Has the result so far as `result`.
     ValueError
         If the loss is no scalar, the gradient is not like the parameters, `projection` has a
         name that they have not, or a number is out of its range.
@@ -123,7 +126,8 @@ def spectral_projected_gradient(
     the threshold rises by as much.
 
     Values are compared up to their rounding. If no trial is accepted, or none moves, the loop
-    ends.
+    ends. A trial at which the value or the gradient is not finite is one too far: it is
+    rejected.
 
     References
     ----------
@@ -196,18 +200,24 @@ def spectral_projected_gradient(
         # What the projection implies; rounding of <g, d> may hide it.
         slope = min(inner(g, d), -d2 / state.step_size)
         bound = max(state.values) + rounding(p) * abs(f)
-        t = 1.0
+        t, at = 1.0, q  # exactly what the projection gave: p + (q - p) is that up to rounding
+        new = None
         for _ in range(TRIALS):
-            # At t = 1 exactly what the projection gave: p + (q - p) is that up to rounding.
-            at = q if t == 1 else moved(p, t, d)
-            new = evaluate(caller, value_and_grad, at, result)
-            if new.value <= bound + DECREASE * t * slope:
+            new = attempt(caller, value_and_grad, at, result)
+            if not isinstance(new, Point):
+                t *= 0.1
+            elif new.value <= bound + DECREASE * t * slope:
                 return new
-            # The minimum of the parabola through both values and the slope, but not too near
-            # nor too far.
-            bend = new.value - f - t * slope
-            lowest = -slope * t * t / (2 * bend) if bend > 0 else t
-            t = min(max(lowest, 0.1 * t), 0.5 * t)
+            else:
+                # The minimum of the parabola through both values and the slope, but not too
+                # near nor too far.
+                bend = new.value - f - t * slope
+                lowest = -slope * t * t / (2 * bend) if bend > 0 else t
+                t = min(max(lowest, 0.1 * t), 0.5 * t)
+            at = moved(p, t, d)
+            if norm(difference(at, p)) == 0:
+                break
+        check_last_trial(new)
         return None
 
     start = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
@@ -223,20 +233,16 @@ def with_next_step_size(
     """
     a = state.step_size
     s = difference(found.params, before.params)
-    y = tree_map(lambda d, e: (d - e) / a, d, d_found)
-    sy = inner(s, y)
-    if sy <= 0:
+    # a y instead of y, whose square may underflow: this has the scale of the parameters.
+    ay = difference(d, d_found)
+    s_ay, ay_ay = inner(s, ay), inner(ay, ay)
+    if min(s_ay, ay_ay) <= 0:
         # No curvature, or rounding: farther.
         return state._replace(step_size=clipped(10 * a))
-    long, short = inner(s, s) / sy, sy / inner(y, y)
+    long, short = a * inner(s, s) / s_ay, a * s_ay / ay_ay
     shorts = (*state.shorts, short)[-3:]
     if short < state.threshold * long:
         a, threshold = min(shorts), 0.9 * state.threshold
     else:
         a, threshold = long, 1.1 * state.threshold
     return state._replace(step_size=clipped(a), shorts=shorts, threshold=threshold)
-
-
-def clipped(a: float) -> float:
-    """Give the step size within what can be computed with."""
-    return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])

@@ -1,6 +1,9 @@
 """How far a point is from a constrained minimum: what the tolerance of every loop is about."""
 
+from array_api_compat import array_namespace
+
 from optim._tree import (
+    Array,
     Params,
     Projection,
     apply_projection,
@@ -75,8 +78,21 @@ def projected_gradient_norm(
 def is_stationary(
     params: Params, gradient: Params, projection: Projection | None, tolerance: float
 ) -> bool:
-    """Say whether the tolerance is met; with 0 it never is, and nothing is computed."""
-    return tolerance > 0 and projected_gradient_norm(params, gradient, projection) <= tolerance
+    """Say whether the tolerance is met; with 0 it never is, and nothing is computed.
+
+    An entry of the gradient that ``p - g`` has lost to rounding counts as it is.
+    """
+    return (
+        tolerance > 0
+        and projected_gradient_norm(params, gradient, projection) <= tolerance
+        and norm(tree_map(lost, params, gradient)) <= tolerance
+    )
+
+
+def lost(p: Array, g: Array) -> Array:
+    """Give `g` where ``p - g`` is `p`, and 0 elsewhere."""
+    xp = array_namespace(p)
+    return xp.where(p - g == p, g, xp.zeros_like(g))
 
 
 def check_tolerance(caller: str, tolerance: float) -> float:

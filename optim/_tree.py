@@ -66,7 +66,10 @@ def describe(x: Any) -> str:
 
 
 def check_parameters(params: Params) -> None:
-    """Raise a TypeError unless every parameter is a real or complex floating-point array."""
+    """Raise unless there are parameters, floating-point arrays that have entries."""
+    if isinstance(params, Mapping) and not params:
+        msg = "the parameters are an empty mapping; wanted an array, or a mapping of name to array"
+        raise ValueError(msg)
     for of, p in leaves(params):
         floating = ("real floating", "complex floating")
         if not is_array(p) or not array_namespace(p).isdtype(p.dtype, floating):
@@ -75,6 +78,9 @@ def check_parameters(params: Params) -> None:
                 "wanted a real or complex floating-point array, or a mapping of name to array"
             )
             raise TypeError(msg)
+        if math.prod(p.shape) == 0:
+            msg = f"the parameter{of} is {describe(p)}; wanted an array that has entries"
+            raise ValueError(msg)
 
 
 def check_gradient(gradient: Params, params: Params, what: str = "the gradient") -> None:

@@ -265,18 +265,133 @@ def test_an_interrupt_returns_the_last_completed_step(solve, n):
 
 @pytest.mark.parametrize("n", [0, 1, 4])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_what_is_not_finite_is_an_error_with_the_result_so_far(solve, n, bad):
-    f, calls = quadratic(*problem()), iter(range(100))
+def test_what_stays_not_finite_is_an_error_with_the_result_so_far(solve, n, bad):
+    f, calls = quadratic(*problem()), iter(range(1000))
 
     def broken(p):
         value, g = f(p)
-        return (bad, g) if next(calls) == n else (value, g)
+        return (bad, g) if next(calls) >= n else (value, g)
 
     with pytest.raises(optim.NonFiniteError, match=r"at step \d the loss is") as caught:
         solve(broken, np.zeros(N), projections.simplex(), steps=50)
     assert caught.value.result.steps == len(caught.value.result.history) <= n
+    assert next(calls) <= n + 61
     with pytest.raises(optim.NonFiniteError, match="the gradient is not finite in 8 of 8 entries"):
         solve(lambda p: (1.0, p + bad), np.zeros(N), projections.simplex(), steps=50)
+
+
+@pytest.mark.parametrize("of_gradient", [False, True])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_trial_that_is_not_finite_is_one_too_far(solve, n, bad, of_gradient):
+    H, c = problem(condition=30.0)
+    f, calls = quadratic(H, c), iter(range(10000))
+
+    def broken(p):
+        value, g = f(p)
+        if next(calls) != n:
+            return value, g
+        return (value, g + bad) if of_gradient else (bad, g)
+
+    result = solve(broken, np.zeros(N), projections.simplex(), steps=500, tolerance=1e-9)
+    assert result.converged
+    assert np.all(np.isfinite(result.history))
+    np.testing.assert_allclose(result.params, by_scipy(H, c), rtol=0, atol=2e-7)
+
+
+def test_a_barrier_holds(solve):
+    """``-sum_i w_i log p_i`` on the simplex, infinite at each face; its minimum is at `w`."""
+    w = np.asarray([0.2, 0.3, 0.5])
+
+    def value_and_grad(p):
+        with np.errstate(divide="ignore"):
+            return -float(w @ np.log(p)), -w / p
+
+    for start in ([0.9, 0.05, 0.05], [0.02, 0.96, 0.02], [0.002, 0.996, 0.002]):
+        result = solve(
+            value_and_grad, np.asarray(start), projections.simplex(), steps=2000, tolerance=1e-7
+        )
+        assert result.converged
+        np.testing.assert_allclose(result.params, w, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_with_a_given_step_what_is_not_finite_is_an_error(bad):
+    f = quadratic(*problem())
+    for solver in (optim.projected_gradient, by_indicator):
+        calls = iter(range(100))
+
+        def broken(p, calls=calls):
+            value, g = f(p)
+            return (bad, g) if next(calls) == 4 else (value, g)
+
+        with pytest.raises(optim.NonFiniteError, match="at step 4 the loss is") as caught:
+            solver(broken, np.zeros(N), projections.simplex(), steps=50, step_size=1e-3)
+        assert caught.value.result.steps == 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("of_f", "of_p"), [(1e-38, 1.0), (1e-30, 1e-8), (1e35, 1.0), (1.0, 1e-20), (1.0, 1e15)]
+)
+def test_scales_at_the_end_of_single_precision(solve, dtype, of_f, of_p):
+    """The value and the gradient fit; the step size, its inverse and their products need not."""
+    H, c = problem(3, condition=20.0)
+    f = quadratic(H, c)
+
+    def scaled(p):
+        value, g = f(p.astype(float) / of_p)
+        return of_f * of_p * float(value), (of_f * g).astype(dtype)
+
+    simplex = projections.simplex(of_p)
+    result = solve(scaled, np.zeros(N, dtype), simplex, steps=300)
+    atol = {"float32": 1e-3, "float64": 1e-6}[dtype]
+    np.testing.assert_allclose(result.params / of_p, by_scipy(H, c), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-300, 1e150])
+def test_scales_at_the_end_of_double_precision(solve, scale):
+    H, c = problem(3, condition=20.0)
+    f = quadratic(H, c)
+    result = solve(
+        lambda p: tuple(scale * part for part in f(p)),
+        np.zeros(N),
+        projections.simplex(),
+        steps=300,
+    )
+    np.testing.assert_allclose(result.params, by_scipy(H, c), rtol=0, atol=1e-6)
+
+
+def test_a_projection_may_fill_the_same_array_again_and_again(solve):
+    f, same = quadratic(*problem()), np.empty(N)
+
+    def filling(p):
+        same[:] = projections.simplex()(p)
+        return same
+
+    options = {"steps": 2000, "tolerance": 1e-9}
+    result = solve(f, np.zeros(N), filling, **options)
+    want = solve(f, np.zeros(N), projections.simplex(), **options)
+    assert result.converged
+    assert result.history == want.history
+    np.testing.assert_array_equal(result.params, want.params)
+    np.testing.assert_array_equal(result.best_params, want.best_params)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_function_without_a_minimum_does_not_converge(solve, dtype):
+    """Far out ``p - g`` is `p`, by rounding."""
+    far = np.asarray([1e17, 1.0], dtype)
+    start = {"a": far, "b": np.zeros(1, dtype)}
+
+    def downhill(p):
+        a, b = p["a"], p["b"]
+        return -float(a[0]), {"a": np.asarray([-1, 0], dtype), "b": 0 * b}
+
+    result = solve(downhill, start, {"b": projections.nonnegative()}, steps=5, tolerance=1e-6)
+    assert not result.converged
+    flat = solve(lambda p: (1.0, {k: 0 * v for k, v in p.items()}), start, {}, steps=5, tolerance=1)
+    assert flat.converged
 
 
 def test_a_function_may_fill_the_same_array_again_and_again(solve):
@@ -304,6 +419,8 @@ def test_the_bar_shows_the_loss(solve, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"params": np.zeros(0)}, r"the parameter is .*\(0,\).*; wanted an array that has entries"),
+        ({"params": {}, "projection": {}}, "the parameters are an empty mapping; wanted an array"),
         ({"params": np.zeros(3, int)}, "the parameter is .*int64.*; wanted a real or complex"),
         ({"tolerance": -1.0}, "_gradient: tolerance is -1.0; wanted 0 or more"),
         ({"tolerance": math.nan}, "_gradient: tolerance is nan; wanted 0 or more"),
@@ -501,12 +618,87 @@ def test_the_step_shrinks_to_the_curvatures_on_the_way():
         lambda p: (0.5 * float(np.sum(weight * p * p)), weight * p),
         np.asarray([1.0, 0.0]),  # where the gradient sees the small one alone
         proximal.soft_threshold(0.0),
-        steps=5,
+        steps=2,
     )
-    assert result.state.step_size == pytest.approx(1 / 1.05)
+    assert 1 / 1.05 <= result.state.step_size <= 1
     H, c = problem(9)
     result = by_indicator(quadratic(H, c), np.zeros(N), lambda p: p, steps=200)
     assert 0.9 / 1000 < result.state.step_size < 2 / 1000
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e6])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_step_stays_above_the_inverse_of_the_largest_curvature(seed, constant):
+    """Also where it has converged, and differences of the gradient are rounding."""
+    L = 1e3
+    f = quadratic(*problem(seed, condition=L))
+    push = np.zeros(N)
+    push[0] = constant  # a gradient that the constraint takes, and rounding remembers
+
+    def value_and_grad(p):
+        value, g = f(p)
+        return value + push @ p, g + push
+
+    sizes = [
+        by_indicator(value_and_grad, np.zeros(N), projections.simplex(), steps=n).state.step_size
+        for n in (1, 2, 3, 10, 100, 500)
+    ]
+    assert min(sizes) >= (1 - 1e-3) / (1.05 * L)
+
+
+GROWING = {  # f, its gradient, the minimum of f + |x_1| / 10 + |x_2| / 10
+    "cosh": (lambda x: float(np.sum(np.cosh(x))), np.sinh, 0.0),
+    "exp": (lambda x: float(np.sum(np.exp(x) - 2 * x)), lambda x: np.exp(x) - 2, math.log(1.9)),
+    "fourth power": (
+        lambda x: float(np.sum((x - 0.5) ** 4)),
+        lambda x: 4 * (x - 0.5) ** 3,
+        0.5 - 0.025 ** (1 / 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("start", [(3.0, 1.0), (0.0, 1.0), (-8.0, 8.0)])
+@pytest.mark.parametrize("name", GROWING)
+def test_a_curvature_that_grows_does_not_freeze_it(name, start):
+    """Far off, where the first trial is, curvatures are larger by any factor."""
+    value, gradient, minimum = GROWING[name]
+
+    def f(x):
+        with np.errstate(over="ignore"):
+            return value(x), gradient(x)
+
+    penalty = proximal.soft_threshold(0.1)
+    result = optim.accelerated_proximal_gradient(f, np.asarray(start), penalty, steps=2000)
+    np.testing.assert_allclose(result.params, minimum, rtol=0, atol=1e-3)
+    near = optim.accelerated_proximal_gradient(f, np.asarray([1.0, 0.7]), penalty, steps=200)
+    np.testing.assert_allclose(near.params, minimum, rtol=0, atol=1e-6)
+
+
+def test_a_likelihood_with_little_background_does_not_freeze_it():
+    """Poisson's, ``sum (m - y log m)`` with ``m = A p + 1e-6``: curvatures up to 1e12 y."""
+    rng = np.random.default_rng(0)
+    A = 1e3 * np.eye(20) + 50 * rng.uniform(size=(20, 20))
+    truth = rng.dirichlet(np.full(20, 0.5))
+    y = A @ truth + 1e-6
+
+    def f(p):
+        m = A @ p + 1e-6
+        return float(np.sum(m - y * np.log(m))), A.T @ (1 - y / m)
+
+    result = by_indicator(f, np.full(20, 1 / 20), projections.simplex(), steps=1000)
+    np.testing.assert_allclose(result.params, truth, rtol=0, atol=1e-3)
+
+
+def test_a_restart_lets_the_step_grow():
+    """A well at the start with a curvature of 100, then a slope with one of 1."""
+
+    def f(p):
+        steep = np.minimum(p, 1.0) - 1.0  # left of 1
+        return float(np.sum(0.5 * (p - 9) ** 2 + 50 * steep**2)), p - 9 + 100 * steep
+
+    result = by_indicator(f, np.zeros(2), lambda p: p, steps=300)
+    np.testing.assert_allclose(result.params, 9.0, rtol=1e-9)
+    assert result.state.step_size > 0.3
 
 
 @pytest.mark.parametrize(
