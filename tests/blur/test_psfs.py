@@ -328,6 +328,7 @@ def test_random_psfs_fit_their_size(kind, size):
         (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),
         (lambda: motion_psf(5, seed=0, length=0.0), ValueError, "a positive length"),
         (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "a std of 0 to 10"),
+        (lambda: motion_psf(9, seed=0, std=10.1), ValueError, "a std of 0 to 10"),
         (lambda: motion_psf(9, seed=0, std=1e9), ValueError, "1000000000.0; .* a std of 0 to 10"),
         (lambda: motion_psf(9, seed=0, std=np.nan), ValueError, "a std of 0 to 10"),
         (lambda: motion_psf(9, seed=0, std=10.0), ValueError, "the path leaves the PSF"),
