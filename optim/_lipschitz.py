@@ -51,7 +51,8 @@ def lipschitz(
         A projection `P` on a convex set that has the parameters. Only curvatures along the
         set are seen then, ``w = P(p + h v) - p``, and only points of it evaluated. They can
         be far smaller: the brightness of an image is fixed by the sum of a PSF, and it is
-        along the sum that the loss is most curved.
+        along the sum that the loss is most curved. Take parameters well inside of the set,
+        such as a uniform PSF: on a face of it, less is seen (see Notes).
     iterations : int
         Number of iterations, at least 1; there is one evaluation more.
     seed : int
@@ -70,6 +71,14 @@ def lipschitz(
         If `iterations` is less than 1, or the gradient is not like the parameters.
     TypeError
         If a parameter is no floating-point array.
+
+    Notes
+    -----
+    With a projection, `L` approaches the largest curvature of a quadratic along the set if
+    the set extends from the parameters by `h v` in all of its directions. Where it does not,
+    on a face or at a vertex, `w` is bent into the set, and `L` is the largest of the
+    curvatures towards the points ``p + w`` that were met: no more than a lower bound of the
+    largest, which may be in a direction that does not lead into the set from here.
 
     References
     ----------

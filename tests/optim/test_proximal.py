@@ -130,6 +130,21 @@ def taut(x, t):
     return x - t * D.T @ found.x
 
 
+def test_total_variation_is_found_by_the_method_of_the_notes():
+    x, t, iterations = random("float64", shape=(9,)), 0.8, 7
+    D = np.diff(np.eye(9), axis=0)
+    u = w = np.zeros(8)
+    k = 1.0
+    for _ in range(iterations):
+        v = w + D @ (x - t * D.T @ w) / (t * 4)
+        before, u = u, v / np.maximum(np.abs(v), 1)
+        after = (1 + math.sqrt(1 + 4 * k * k)) / 2
+        w, k = u + (k - 1) / after * (u - before), after
+    p = proximal.total_variation(t, accuracy=1e-9, iterations=iterations).prox(x, 1.0)
+    np.testing.assert_allclose(p, x - t * D.T @ u, rtol=0, atol=1e-13)
+    assert np.max(np.abs(p - taut(x, t))) > 1e-6  # not there yet
+
+
 @pytest.mark.parametrize("t", [0.05, 0.5, 5.0])
 def test_total_variation_in_one_dimension_is_exact(row, t):
     x = random("float64", shape=(3, 12))

@@ -500,6 +500,92 @@ def test_spectral_steps_are_those_of_barzilai_and_borwein_where_nothing_is_const
     assert result.state.step_size == pytest.approx(a)
 
 
+def spectrally(f, P, p, a, steps, memory):
+    """The whole method written out; also how often each of its branches was taken."""
+    values, shorts, threshold = [f(p)[0]], [], 0.5
+    events = {"rejected": 0, "risen": 0, "farther": 0, "short": 0, "long": 0}
+    for _ in range(steps - 1):
+        g, t = f(p)[1], 1.0
+        d = P(p - a * g) - p
+        slope = min(g @ d, -d @ d / a)
+        while (new := f(p + t * d)[0]) > max(values[-memory:]) + 1e-4 * t * slope:
+            bend = new - values[-1] - t * slope
+            t = min(max(-slope * t * t / (2 * bend), 0.1 * t), 0.5 * t)
+            events["rejected"] += 1
+        events["risen"] += new > values[-1]
+        s = t * d
+        y = (d - (P(p + s - a * f(p + s)[1]) - p - s)) / a
+        p, values = p + s, [*values, new]
+        if s @ y <= 0:
+            a, events["farther"] = 10 * a, events["farther"] + 1
+            continue
+        long, short = s @ s / (s @ y), s @ y / (y @ y)
+        shorts = [*shorts, short][-3:]
+        if short / long < threshold:
+            a, threshold, events["short"] = min(shorts), 0.9 * threshold, events["short"] + 1
+        else:
+            a, threshold, events["long"] = long, 1.1 * threshold, events["long"] + 1
+    return values, events
+
+
+@pytest.mark.parametrize("memory", [1, 4])
+@pytest.mark.parametrize("seed", range(4))
+def test_spectral_steps_are_those_of_the_papers_on_a_set(seed, memory):
+    f, simplex = quadratic(*problem(seed, condition=300.0)), projections.simplex()
+    options = {"memory": memory}
+    start = simplex(np.arange(N) % 3 - 1.0)
+    a = optim.spectral_projected_gradient(f, start, simplex, steps=1).state.step_size
+    values, events = spectrally(f, simplex, start, a, 16, memory)
+    ours = optim.spectral_projected_gradient(f, start, simplex, steps=16, **options)
+    np.testing.assert_allclose(ours.history, values, rtol=1e-8)
+    assert events["short"] > 0
+    assert events["long"] > 0
+
+
+def test_spectral_steps_are_those_of_the_papers_where_values_rise():
+    """A function with many hollows, of either curvature."""
+
+    def f(p):
+        return float(np.sum(p * p / 20 - np.cos(3 * p))), p / 10 + 3 * np.sin(3 * p)
+
+    box = projections.box(-4.0, 4.0)
+    totals = {"rejected": 0, "risen": 0, "farther": 0}
+    for seed in range(12):
+        start = np.random.default_rng(seed).uniform(-4, 4, 5)
+        a = optim.spectral_projected_gradient(f, start, box, steps=1).state.step_size
+        for memory in (1, 3):
+            ours = optim.spectral_projected_gradient(f, start, box, steps=14, memory=memory)
+            values, events = spectrally(f, box, start, a, ours.steps, memory)
+            np.testing.assert_allclose(ours.history, values, rtol=0, atol=1e-9)
+            totals = {event: totals[event] + events[event] for event in totals}
+    assert min(totals.values()) > 2
+
+
+def test_the_decrease_asked_for_is_that_of_the_trial():
+    """``1e-4 t <g, d>``: at t = 1/4 a decrease by 5e-5 of the slope is enough."""
+    values = iter([0.0, 0.0, 1.0, -5e-5, math.nan])
+
+    def f(p):
+        return next(values), np.asarray([-1.0])
+
+    result = optim.spectral_projected_gradient(f, np.zeros(1), lambda p: p, steps=2, memory=1)
+    assert result.history == [0.0, -5e-5]
+    assert result.params == 0.25
+
+
+def test_no_curvature_makes_steps_ten_times_as_long():
+    def f(p):
+        return -float(p[0]), np.asarray([-1.0])
+
+    sizes = [
+        optim.spectral_projected_gradient(
+            f, np.ones(1), projections.box(0.0, 1e6), steps=n
+        ).state.step_size
+        for n in (1, 2, 3, 4)
+    ]
+    np.testing.assert_allclose(sizes, [1.0, 10.0, 100.0, 1000.0])
+
+
 def test_one_evaluation_for_each_step_where_nothing_is_rejected():
     f, calls = quadratic(*problem(condition=1e4)), []
 
@@ -743,6 +829,35 @@ def test_curvatures_along_a_set_alone():
     assert 1.5 < L < 2
     at_vertex = np.eye(N)[0]
     assert 1 < optim.lipschitz(value_and_grad, at_vertex, projections.simplex()) < 2.01
+
+
+def test_the_largest_of_the_curvatures_seen_a_hundredth_away():
+    """The curvature changes with each evaluation, which is at ``p + w``, ``|w| = |p| / 100``."""
+    curvatures = iter([0.0, 1.0, 5.0, 2.0])
+    p, seen = np.asarray([3.0, 4.0]), []
+
+    def value_and_grad(q):
+        seen.append(np.linalg.norm(q - p))
+        return 0.0, next(curvatures) * (q - p)
+
+    assert optim.lipschitz(value_and_grad, p, iterations=3) == pytest.approx(5.0)
+    np.testing.assert_allclose(seen, [0, 0.05, 0.05, 0.05], rtol=1e-12)
+
+
+def test_at_a_vertex_the_curvatures_are_those_towards_the_set():
+    """``diag(1, 10, 1000)``: along an edge from the vertex half a sum, inside of the set more."""
+    weight = np.asarray([1.0, 10.0, 1000.0])
+
+    def value_and_grad(p):
+        return 0.5 * float(weight @ (p * p)), weight * p
+
+    simplex, options = projections.simplex(), {"iterations": 100}
+    at_vertex = optim.lipschitz(value_and_grad, np.eye(3)[0], simplex, **options)
+    inside = optim.lipschitz(value_and_grad, np.full(3, 1 / 3), simplex, **options)
+    along = np.eye(3) - 1 / 3
+    largest = np.linalg.eigvalsh(along @ np.diag(weight) @ along)[-1]
+    assert at_vertex <= 500.5 * (1 + 1e-9)
+    assert inside == pytest.approx(largest)
 
 
 def test_a_linear_function_has_no_curvature_and_iterations_are_counted():
