@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.cli.devices import Device, open_device
+from nufftlib.cli.diagnosis import MOST_COMPONENTS, best_of, misfit, what_is_told
 from nufftlib.cli.files import ARRAYS, FIGURE, MARK, ResultFolder, Writer
 from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
@@ -35,10 +36,6 @@ from nufftlib.core.arrays import Array
 from nufftlib.workflows.calibrate_psf import PATHS, RECIPES, Evaluation, Method, loss_at
 
 PSF_SIZE, NOISE = (25, 25), 0.02
-GOOD = 0.01
-"""Part of the PSF's norm to which a component is known well."""
-MOST_COMPONENTS = 2048
-"""Pixels of a PSF up to which its components are looked at: beyond, that takes long."""
 
 
 def finite(_: click.Context, param: click.Parameter, value: float) -> float:
@@ -80,7 +77,11 @@ def finite(_: click.Context, param: click.Parameter, value: float) -> float:
     help="Blurred picture of the pair, of the sharp one's size or, with --boundary valid, of its "
     "valid part's.",
 )
-@click.option("--size", type=Size(), help="Pixels of the PSF.  [default: 25x25]")
+@click.option(
+    "--size",
+    type=Size(),
+    help="Pixels of the PSF; one from a file has its own.  [default: 25x25]",
+)
 @click.option(
     "--boundary",
     type=click.Choice([*BOUNDARIES]),
@@ -91,9 +92,7 @@ def finite(_: click.Context, param: click.Parameter, value: float) -> float:
 @click.option(
     "--method",
     type=click.Choice([*workflows.METHODS, "all"]),
-    default="all",
-    show_default=True,
-    help="Optimiser and loss.",
+    help="Optimiser and loss.  [default: all; for pictures of your own spectral]",
 )
 @click.option(
     "--path",
@@ -125,7 +124,7 @@ def calibrate_psf_command(
     blurred: tuple[Path, ...],
     size: tuple[int, int] | None,
     boundary: str,
-    method: Method | str,
+    method: Method | str | None,
     path: Evaluation,
     tolerance: float,
 ) -> None:
@@ -150,9 +149,14 @@ def calibrate_psf_command(
                     loss, after how many steps the best was found, the loss of the true
                     PSF, steps, seconds, relative l2 error; last, when all is there
 
+    Pictures of your own have to show the same part of the world: registered, equally exposed, and
+    linear in the light (a camera's raw values rather than its JPEG's). The command says so where
+    what is left is no noise.
+
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out.
     """  # noqa: D301  # click wants the control character: keep the lines
+    method = method or ("spectral" if sharp or blurred else "all")
     check_together(ctx, method, path)
     device = open_device(device_name)
     if sharp or blurred:
@@ -207,6 +211,7 @@ def calibrate_psf_command(
             boundary,
             truth,
             None if told is None else told.deviations,
+            len(pairs.sharp),
         )
         fits = [
             figures.Fit(name, r, rows[name]["psf_error"], rows[name]["loss_of_true_psf"])
@@ -245,76 +250,21 @@ def calibrate_psf_command(
     start = time.perf_counter()
     written = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
     seconds = time.perf_counter() - start
-    tell(results, rows, told)
+    tell(results, rows)
+    best = best_of(results)
+    if told is not None:
+        click.echo(f"\n{told}")
+    elif not interrupted:
+        click.echo(f"\nA PSF of more than {MOST_COMPONENTS} pixels: its components are left out.")
+    click.echo(f"\nThe PSF of the lowest loss is psf_{best} in {folder.path / ARRAYS}.")
+    if wrong := misfit(device, pairs, results[best].psf, boundary):
+        click.echo(f"\n{wrong}", err=True)
     where = ""
     if interrupted:
         last, rest = names[len(results) - 1], names[len(results) :]
         where = f"in {last} after {results[last].steps} of {count(wanted[last])}"
         where += f"; {', '.join(rest)}: not run" if rest else ""
     finish(ctx, written, seconds, pictures, where)
-
-
-class Told(NamedTuple):
-    """What the pictures tell of the PSF.
-
-    Attributes
-    ----------
-    noise : float
-        Standard deviation of the noise: that of the simulation, or that of the residual.
-    deviations : array, shape (components,)
-        What it does to each component of the PSF, relative to the PSF's norm.
-    """
-
-    noise: float
-    deviations: Any
-
-    @property
-    def good(self) -> int:
-        """Number of components that are known to 1 % of the PSF's norm."""
-        return int(np.sum(self.deviations <= GOOD))
-
-    def record(self) -> dict[str, Any]:
-        """Return it for the record."""
-        worst = float(self.deviations[-1])
-        return {
-            "noise": self.noise,
-            "components": len(self.deviations),
-            "to_one_percent": self.good,
-            "worst": worst if math.isfinite(worst) else None,
-        }
-
-    def __str__(self) -> str:
-        """Say it."""
-        worst = self.deviations[-1]
-        last = f"the worst to {worst:.2%}" if math.isfinite(worst) else "the worst not at all"
-        return (
-            f"Noise of standard deviation {self.noise:.3g} leaves {self.good} of "
-            f"{len(self.deviations)} components of the PSF known to 1 % of its norm, {last}."
-        )
-
-
-def what_is_told(
-    device: Device,
-    pairs: Pairs,
-    results: Mapping[Method, workflows.CalibratedPSF],
-    boundary: str,
-) -> Told | None:
-    """Return what the pictures tell of the PSF; of a large one it would take too long."""
-    if math.prod(pairs.size) > MOST_COMPONENTS:
-        return None
-    noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
-    found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
-    # The squared error comes first: of the two kinds of loss the smaller says nothing.
-    best = min(results, key=lambda n: (RECIPES[n].loss != "squared", results[n].loss_final))
-    psf = results[best].psf if pairs.truth is None else device.to_host(pairs.truth)
-    return Told(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
-
-
-def noise_left(method: Method, loss: float) -> float:
-    """Return the standard deviation of the Gaussian noise that would leave a loss."""
-    return (
-        math.sqrt(2 * loss) if RECIPES[method].loss == "squared" else loss * math.sqrt(math.pi / 2)
-    )
 
 
 def check_together(ctx: click.Context, method: str, path: str) -> None:
@@ -356,7 +306,6 @@ def row_of(
 def tell(
     results: Mapping[Method, workflows.CalibratedPSF],
     rows: Mapping[Method, dict[str, Any]],
-    told: Told | None,
 ) -> None:
     """Print the table of the methods, and below it what they are to be measured by."""
     head = ["method", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"]
@@ -369,6 +318,4 @@ def tell(
             cells.append(f"{row['psf_error']:.2%}")
         below += ["", "Loss of the true PSF, which leaves the noise:"]
         below += [f"  {row['loss_of_true_psf']:.4g}  {name}" for name, row in rows.items()]
-    if told is not None:
-        below += ["", str(told)]
     report(head, table, *below)

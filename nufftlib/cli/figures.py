@@ -90,6 +90,8 @@ class Pair(NamedTuple):
         The true PSF, where it is known.
     deviations : ndarray, shape (components,), or None
         What the noise does to each component of the PSF, relative to the PSF's norm.
+    pairs : int
+        How many pairs there are.
     """
 
     sharp: Real
@@ -97,6 +99,7 @@ class Pair(NamedTuple):
     boundary: str
     truth: Real | None
     deviations: Real | None
+    pairs: int = 1
 
 
 def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> None:
@@ -237,7 +240,8 @@ def draw_calibration(pair: Pair, fits: Sequence[Fit], file: BinaryIO) -> None:
 
 def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
     """Show the sharp and the blurred picture to one scale."""
-    picture(left, colours(pair.sharp), "Sharp", Normalize(0, 1))
+    which = f", the first of {pair.pairs} pairs" if pair.pairs > 1 else ""
+    picture(left, colours(pair.sharp), f"Sharp{which}", Normalize(0, 1))
     (height, width), (rows, columns) = pair.blurred.shape[-2:], pair.sharp.shape[-2:]
     title = "Blurred" if (height, width) == (rows, columns) else "Blurred, with noise: valid part"
     shown = picture(right, colours(pair.blurred), title, Normalize(0, 1))

@@ -137,15 +137,15 @@ def measured(
         x = read(lambda path, _: workflows.load_picture(path), one, None, "--sharp")
         y = read(lambda path, _: workflows.load_picture(path), other, None, "--blurred")
         valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
-        want = {x.shape[1:]} | ({valid} if boundary == "valid" else set())
-        fits = boundary != "valid" or min(valid) > 0
-        if len(y) != len(x) or y.shape[1:] not in want or not fits:
+        sizes = [x.shape[1:]] + [valid] * (boundary == "valid" and min(valid) > 0)
+        if boundary == "valid" and min(valid) < 1:
+            msg = f"{one} has {x.shape[1:]} pixels, fewer than the PSF's {size}: see --size"
+            raise click.BadParameter(msg, param_hint="'--sharp'")
+        if len(y) != len(x) or y.shape[1:] not in sizes:
             msg = (
-                f"{other} has the shape {y.shape} and {one} {x.shape}; want as many channels, "
-                f"and as many pixels"
+                f"{other} has {len(y)} channels of {y.shape[1:]} pixels and {one} {len(x)} of "
+                f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
             )
-            if boundary == "valid":
-                msg += f" or the valid part, no fewer than the PSF's {size[0]} x {size[1]}"
             raise click.BadParameter(msg, param_hint="'--blurred'")
         images.append(x)
         blurry.append(y)

@@ -8,7 +8,8 @@ from PIL import Image
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.cli import app, calibrate_psf
+from nufftlib.cli import app, calibrate_psf, diagnosis
+from nufftlib.data import astronaut
 
 OUT = Path("out/psf")
 METHODS = ("projected-gradient", "adam", "adamw", "backtracking", "accelerated", "spectral")
@@ -57,7 +58,8 @@ def test_files_say_the_same_as_each_other_and_as_the_table(calibrate):
     assert (told["components"], told["noise"]) == (81, 0.02)
     assert told["to_one_percent"] == np.sum(deviations <= 0.01)
     assert told["worst"] == deviations[-1] == deviations.max()
-    assert f"leaves {told['to_one_percent']} of 81 components of the PSF known to 1 %" in output
+    assert f": {told['to_one_percent']} of its 81 components by less than 1% each" in output
+    assert f"by {np.linalg.norm(deviations):.2%}: " in output
     assert record["settings"]["steps"] == dict.fromkeys(METHODS, 4)
     assert record["settings"]["seed"] == 0
 
@@ -191,6 +193,9 @@ def own_pairs(*more, code=0):
 def test_a_pair_of_your_own(own):
     output = own_pairs("--sharp", "sharp0.npy", "--blurred", "blurred0.npy")
     record, arrays = result()
+    assert list(record["methods"]) == ["spectral"]
+    assert "The PSF of the lowest loss is psf_spectral in out/psf/result.npz." in output
+    assert "Careful" not in output
     assert "psf_true" not in arrays
     assert "errors_spectral" not in arrays
     assert "PSF error" not in output
@@ -218,6 +223,36 @@ def test_the_noise_of_a_pair_of_your_own_is_that_of_the_residual(own, method):
     np.testing.assert_allclose(arrays["deviations"], told.deviations / norm, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: 0.7 * y,  # exposure
+        lambda y: y ** (1 / 2.2),  # gamma
+        lambda y: np.roll(y, 12, axis=-1),  # not registered
+    ],
+)
+def test_pictures_that_do_not_fit_are_said_to(own, change):
+    picture = astronaut().astype(float)
+    np.save("picture.npy", picture)
+    blurred = nl.blur.gaussian_noise(nl.Blur(own, "reflect")(picture), 0.01, seed=0)
+    np.save("right.npy", np.clip(blurred, 0, 1))
+    np.save("wrong.npy", change(np.clip(blurred, 0, 1)))
+    arguments = ["--sharp=picture.npy", "--no-figures", "--force"]
+    assert "Careful" not in own_pairs(*arguments, "--blurred=right.npy")
+    assert "neighbouring pixels correlate by 0." in " ".join(
+        own_pairs(*arguments, "--blurred=wrong.npy").split()
+    )
+    # The boundary of the simulation is the mirror; only margins show another one.
+    assert "Careful" in own_pairs(*arguments, "--blurred=right.npy", "--boundary", "zero")
+
+
+def test_components_of_a_large_psf_are_left_out(own, monkeypatch):
+    monkeypatch.setattr(diagnosis, "MOST_COMPONENTS", 14)
+    output = own_pairs("--sharp=sharp0.npy", "--blurred=blurred0.npy", "--no-figures")
+    assert "its components are left out" in output
+    assert result()[0]["identifiability"] is None
+
+
 def test_deviations_are_relative_to_the_true_psf_where_it_is_known(calibrate):
     for method in ("adam", "spectral"):
         calibrate("--method", method, "--no-figures", "--force")
@@ -228,7 +263,10 @@ def test_deviations_are_relative_to_the_true_psf_where_it_is_known(calibrate):
 
 
 def test_a_pair_without_noise_or_blur_is_written_and_drawn(own):
-    own_pairs("--sharp=sharp0.npy", "--blurred=sharp0.npy", "--boundary", "reflect")
+    own_pairs(
+        *("--sharp=sharp0.npy", "--blurred=sharp0.npy", "--boundary", "reflect"),
+        *("--method", "all"),
+    )
     record, _ = result()
     assert min(row["loss_final"] for row in record["methods"].values()) >= 0
     assert (OUT / "figure.png").exists()
@@ -255,10 +293,13 @@ def test_several_pairs_of_your_own(own):
     ("arguments", "said"),
     [
         (["--sharp", "sharp0.npy"], "--sharp is given 1 and --blurred 0 times"),
-        (["--sharp=sharp0.npy", "--blurred=blurred1.npy"], "want as many channels, and as many"),
+        (
+            ["--sharp=sharp0.npy", "--blurred=blurred1.npy"],
+            "want as many channels, of (40, 31) or (36, 29) pixels",
+        ),
         (
             ["--sharp=sharp1.npy", "--blurred=blurred1.npy", "--size", "26x3"],
-            "no fewer than the PSF's 26 x 3",
+            "has (25, 36) pixels, fewer than the PSF's (26, 3): see --size",
         ),
         (["--sharp=sharp0.npy", "--blurred=blurred0.npy", "--seed", "1"], "leave --seed out"),
         (

@@ -1,0 +1,112 @@
+"""What a calibration tells of the PSF, and signs that its model does not fit the pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nufftlib import workflows
+from nufftlib.blur.operator import Blur
+from nufftlib.cli.devices import Device
+from nufftlib.cli.pairs import Pairs
+from nufftlib.workflows.calibrate_psf import RECIPES, Method, fitting
+
+GOOD = 0.01
+"""Part of the PSF's norm to which a component is known well."""
+MOST_COMPONENTS = 2048
+"""Pixels of a PSF up to which its components are looked at: beyond, that takes long."""
+CORRELATED, SEEN = 0.1, 1 / 255
+"""Correlation of neighbours in a residual that is no noise, if the residual is as large as this."""
+
+
+class Told(NamedTuple):
+    """What the pictures tell of the PSF.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise: that of the simulation, or that of the residual.
+    deviations : array, shape (components,)
+        What it does to each component of the PSF, relative to the PSF's norm.
+    """
+
+    noise: float
+    deviations: Any
+
+    @property
+    def good(self) -> int:
+        """Number of components that are known to 1 % of the PSF's norm."""
+        return int(np.sum(self.deviations <= GOOD))
+
+    def record(self) -> dict[str, Any]:
+        """Return it for the record."""
+        worst = float(self.deviations[-1])
+        return {
+            "noise": self.noise,
+            "components": len(self.deviations),
+            "to_one_percent": self.good,
+            "worst": worst if math.isfinite(worst) else None,
+        }
+
+    def __str__(self) -> str:
+        """Say it."""
+        worst, count = self.deviations[-1], len(self.deviations)
+        last = f"the worst by {worst:.2%}" if math.isfinite(worst) else "the worst by any amount"
+        return (
+            f"Noise of standard deviation {self.noise:.3g} moves a least-squares PSF, in parts of "
+            f"its norm,\nby {np.sqrt(np.sum(self.deviations**2)):.2%}: {self.good} of its {count} "
+            f"components by less than {GOOD:.0%} each, {last}.\n"
+            f"That the PSF is nonnegative brings it down."
+        )
+
+
+def best_of(results: Mapping[Method, workflows.CalibratedPSF]) -> Method:
+    """Return the method of the lowest loss; of the two kinds of loss, the squared error."""
+    return min(results, key=lambda n: (RECIPES[n].loss != "squared", results[n].loss_final))
+
+
+def what_is_told(
+    device: Device,
+    pairs: Pairs,
+    results: Mapping[Method, workflows.CalibratedPSF],
+    boundary: str,
+) -> Told | None:
+    """Return what the pictures tell of the PSF; of a large one it would take too long."""
+    if math.prod(pairs.size) > MOST_COMPONENTS:
+        return None
+    noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
+    found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
+    psf = results[best_of(results)].psf if pairs.truth is None else device.to_host(pairs.truth)
+    return Told(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
+
+
+def noise_left(method: Method, loss: float) -> float:
+    """Return the standard deviation of the Gaussian noise that would leave a loss."""
+    if RECIPES[method].loss == "squared":
+        return math.sqrt(2 * loss)
+    return loss * math.sqrt(math.pi / 2)
+
+
+def misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> str:
+    """Say so if what a PSF leaves of the pictures is no noise; nothing if it may be."""
+    products = squares = 0.0
+    samples = 0
+    blur = Blur(psf, boundary=boundary)
+    for x, y in zip(pairs.sharp, pairs.blurred, strict=True):
+        x, y = (device.to_host(a) for a in (x, y))
+        r = (blur(x) - fitting(blur, x, y)).astype(np.float64)
+        products += 0.5 * float(np.sum(r[..., 1:, :] * r[..., :-1, :]))
+        products += 0.5 * float(np.sum(r[..., 1:] * r[..., :-1]))
+        squares += float(np.sum(r * r))
+        samples += r.size
+    if math.sqrt(squares / samples) < SEEN or products < CORRELATED * squares:
+        return ""
+    return (
+        f"Careful: what the PSF leaves of the blurred picture is no noise: neighbouring pixels\n"
+        f"correlate by {products / squares:.2f}. The two pictures must be registered, equally "
+        f"exposed and linear in the\nlight (no gamma), --size must hold the PSF, and --boundary "
+        f"be right; or more steps are wanted."
+    )
