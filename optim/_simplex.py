@@ -153,7 +153,8 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
     top = largest(xp, y / w)
     v = top - y / w
     # Each entry alone bounds tau, as the largest does without weights; the sums stay finite.
-    v = xp.minimum(v, xp.min(v + radius / w2, axis=-1, keepdims=True))
+    # Not at the bound itself, which tau may be: rounding would bring in what is far out.
+    v = xp.minimum(v, 2 * xp.min(v + radius / w2, axis=-1, keepdims=True))
     order = xp.argsort(v, axis=-1, stable=False)
     c = xp.take_along_axis(w2, order, axis=-1)
     total = xp.cumulative_sum(c * xp.take_along_axis(v, order, axis=-1), axis=-1)
