@@ -10,7 +10,7 @@ import pytest
 import nufftlib as nl
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ["core", "nufft", "mri blur", "data workflows", "cli"]
+LAYERS = ["core", "nufft", "mri blur", "interop", "data workflows", "cli"]
 
 
 def run(code):
@@ -19,7 +19,7 @@ def run(code):
 
 
 def test_import_pulls_in_no_heavy_or_optional_package():
-    heavy = "finufft cufinufft cupy torch jax numba scipy matplotlib PIL click tqdm nibabel"
+    heavy = "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm nibabel"
     loaded = run(
         f"import sys, nufftlib, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
     )
@@ -78,3 +78,16 @@ def test_a_missing_cufinufft_says_what_to_install(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "nufftlib\[cuda12\]"'):
         cuda12.import_cufinufft()
     cuda12.import_cufinufft.cache_clear()
+
+
+@pytest.mark.parametrize("package", ["torch", "jax", "pylops", "deepinv"])
+def test_an_adapter_without_its_package_says_what_to_install(package):
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+try:
+    import nufftlib.interop.{package}
+except ImportError as error:
+    print(error)
+"""
+    assert run(code).endswith(f"install it with: pip install {package}")

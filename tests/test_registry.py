@@ -41,7 +41,7 @@ def parts(operator):
 
 def library():
     for module in pkgutil.walk_packages(nl.__path__, "nufftlib."):
-        if not module.name.startswith(("nufftlib.cli", "nufftlib.__main__")):
+        if not module.name.startswith(("nufftlib.cli", "nufftlib.__main__", "nufftlib.interop.")):
             importlib.import_module(module.name)
     return {
         c
