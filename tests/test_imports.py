@@ -19,7 +19,10 @@ def run(code):
 
 
 def test_import_pulls_in_no_heavy_or_optional_package():
-    heavy = "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm nibabel"
+    heavy = (
+        "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm "
+        "nibabel"
+    )
     loaded = run(
         f"import sys, nufftlib, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
     )
