@@ -1,0 +1,73 @@
+"""Operators for pylops: composed with its own, solved by its solvers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import scipy.sparse.linalg
+
+from nufftlib.core.operator import LinearOperator
+from nufftlib.interop._vectors import as_matrix
+from nufftlib.interop.packages import missing
+
+try:
+    import pylops
+except ModuleNotFoundError as error:
+    raise missing("pylops") from error  # noqa: EM101  # it makes the message
+
+__all__ = ["as_pylops"]
+
+
+def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
+    """Return an operator as pylops' `LinearOperator`.
+
+    Parameters
+    ----------
+    op : LinearOperator
+        An operator of NumPy or CuPy arrays.
+    dims : tuple of int
+        The shape of its input.
+    dtype : dtype
+        The dtype of its input: single or double precision, real or complex.
+
+    Returns
+    -------
+    pylops.LinearOperator
+        With ``dims`` and ``dimsd``, the shapes of input and output, and the dtype of what is
+        complex where one of them is.
+
+    Raises
+    ------
+    TypeError
+        If `op` is no linear operator or of another library's arrays, or the dtype is another.
+    ValueError
+        If `dims` is no tuple of positive integers.
+
+    Notes
+    -----
+    Where a real input has complex data, ``clinear`` is False, as pylops has it for such an
+    operator of its own: the adjoint is ``Re(A^H y)``, and the dot test is that of real numbers
+    (``complexflag=2``).
+
+    Vectors of another precision are cast to the operator's. The output's shape is found by
+    applying the operator to zeros, once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pylops
+    >>> import nufftlib as nl
+    >>> from nufftlib.interop.pylops import as_pylops
+    >>> blur = as_pylops(nl.Blur(np.ones((3, 3)) / 9), (16, 20), float)
+    >>> blur.dims, blur.dimsd, pylops.utils.dottest(blur, rtol=1e-10)
+    ((16, 20), (14, 18), np.True_)
+    >>> (pylops.FirstDerivative((14, 18)) @ blur @ np.ones((16, 20))).shape
+    (14, 18)
+    """
+    matrix = as_matrix("as_pylops(op, dims, dtype)", op, dims, dtype, split=False)
+    return pylops.LinearOperator(
+        matrix.wrapped(scipy.sparse.linalg.LinearOperator, matrix.dtype),
+        dims=dims,
+        dimsd=matrix.range.shape,
+        clinear=matrix.complex_linear,
+    )

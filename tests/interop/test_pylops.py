@@ -1,0 +1,112 @@
+"""Operators in the hands of pylops."""
+
+import numpy as np
+import pytest
+from cases import CASES
+from rows import open_row
+
+import nufftlib as nl
+
+pylops = pytest.importorskip("pylops")
+from nufftlib.interop.pylops import as_pylops  # noqa: E402  # it raises without pylops
+
+rng = np.random.default_rng(0)
+
+
+def noise(*shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def close(a, b, tolerance=1e-12):
+    return np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-3)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_every_operator_passes_the_dot_test(case, precision):
+    with open_row("numpy-readonly") as row:
+        op, x = case.build(row, precision)
+    y = op(x)
+    A = as_pylops(op, x.shape, x.dtype)
+    assert A.dims == x.shape
+    assert A.dimsd == y.shape
+    assert A.shape == (y.size, x.size)
+    assert A.dtype == np.result_type(x, y)
+    assert A.clinear == (np.iscomplexobj(x) == np.iscomplexobj(y))
+    single = precision == "single"
+    assert close(A @ x, y, 1e-5 if single else 1e-14)
+    # Of the size of the terms: the two numbers that are compared may come close to zero.
+    atol = (1e-4 if single else 1e-10) * float(np.linalg.norm(A @ x.reshape(-1)))
+    flag = np.iscomplexobj(x) + 2 * np.iscomplexobj(y)
+    rtol = 1e-4 if single else 1e-10
+    assert pylops.utils.dottest(A, rtol=rtol, atol=atol, complexflag=flag)
+
+
+def test_a_real_image_behind_complex_data_is_real_linear():
+    op = nl.Sense(noise(3, 4, 5))
+    A = as_pylops(op, (4, 5), float)
+    y = noise(3, 4, 5)
+    assert close(A.H @ y, op.H(y).real)
+    assert np.array_equal(A @ (np.ones((4, 5)) + 1j), A @ np.ones((4, 5)))  # as pylops' own do
+
+
+def test_it_composes_with_operators_of_pylops():
+    image = noise(6, 7)
+    F = nl.NUFFT(rng.uniform(-0.5, 0.5, (30, 2)), (6, 7), eps=1e-12)
+    A = as_pylops(F, (6, 7), complex)
+    D = pylops.FirstDerivative((6, 7), dtype=complex)
+    both = A @ D
+    assert close(both @ image, F(D @ image))
+    assert pylops.utils.dottest(both, rtol=1e-10, complexflag=3)
+    stacked = pylops.VStack([A, 0.5 * D])
+    assert stacked.shape == (72, 42)
+    assert pylops.utils.dottest(stacked, rtol=1e-10, complexflag=3)
+    assert close(A.todense() @ image.reshape(-1), F(image), 1e-11)
+
+
+def test_vectors_of_any_layout():
+    A = as_pylops(nl.Blur(rng.random((2, 3)), "circular"), (5, 6), float)
+    x = rng.standard_normal((5, 6))
+    y = A @ x
+    wide = np.zeros((30, 2))
+    wide[:, 0] = x.reshape(-1)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    assert np.array_equal(A @ frozen, y)
+    assert np.array_equal(A @ np.asfortranarray(x), y)
+    assert np.array_equal(A @ x[::-1].copy()[::-1], y)
+    assert np.array_equal(A @ wide[:, 0], y.reshape(-1))
+
+
+def test_solvers_of_pylops_find_the_image():
+    maps = nl.mri.birdcage_maps(4, (6, 7), dtype=np.complex128)
+    op = nl.NUFFT(rng.uniform(-0.5, 0.5, (80, 2)), (6, 7), eps=1e-12) @ nl.Sense(maps)
+    image = noise(6, 7)
+    A, y = as_pylops(op, (6, 7), complex), op(image).reshape(-1)
+    x0 = np.zeros(42, complex)
+    assert close(pylops.optimization.basic.cgls(A, y, x0, niter=200, tol=1e-14)[0], image, 1e-9)
+    x = pylops.optimization.basic.lsqr(A, y, x0, niter=200, atol=1e-14, btol=1e-14)[0]
+    assert close(x, image, 1e-9)
+
+    # With a penalty, against the normal equations written out.
+    G = pylops.Laplacian((6, 7), dtype=complex)
+    x = pylops.optimization.leastsquares.regularized_inversion(
+        A, y, [G], epsRs=[0.3], x0=x0, iter_lim=500, atol=1e-14, btol=1e-14
+    )[0]
+    M, L = A.todense(), G.todense()
+    expected = np.linalg.solve(M.conj().T @ M + 0.09 * L.conj().T @ L, M.conj().T @ y)
+    assert close(x.reshape(-1), expected, 1e-9)
+
+
+def test_a_real_image_is_found_behind_complex_data():
+    op = nl.Sense(noise(2, 4, 5))
+    image = rng.standard_normal((4, 5))
+    A = as_pylops(op, (4, 5), float)
+    x = pylops.optimization.basic.cgls(A, op(image).reshape(-1), np.zeros(20), niter=60, tol=0)[0]
+    assert close(x.real, image, 1e-9)
+    assert not np.any(x.imag)
+
+
+def test_what_is_no_operator_is_refused():
+    with pytest.raises(TypeError, match=r"as_pylops\(op, dims, dtype\): op is a Magnitude; want"):
+        as_pylops(nl.Magnitude(), (3,), float)
