@@ -41,7 +41,7 @@ class Maker:
 
     def engine(self, name):
         """finufft's counterpart on the GPU is a library of its own."""
-        return f"cu{name}" if self.row.name == "cupy" and name == "finufft" else name
+        return f"cu{name}" if self.row.cuda and name == "finufft" else name
 
     @property
     def real_dtype(self):

@@ -6,6 +6,8 @@ import array_api_compat as compat
 import numpy as np
 import pytest
 
+CUDA_ROWS = ("cupy", "torch-cuda", "jax-cuda")
+
 
 class Row:
     """Makes arrays of one namespace on one device, and brings them back."""
@@ -15,6 +17,7 @@ class Row:
         self.xp = xp
         self.device = device
         self.writeable = writeable
+        self.cuda = name in CUDA_ROWS
 
     def array(self, values, dtype="float64"):
         values = np.asarray(values, dtype=dtype)
@@ -27,7 +30,7 @@ class Row:
     def numpy(self, x):
         if compat.is_cupy_array(x):
             return x.get()
-        if compat.is_numpy_array(x):
+        if compat.is_numpy_array(x) or compat.is_jax_array(x):
             return np.asarray(x)
         cpu = self.xp.Device("CPU_DEVICE") if self.xp.__name__ == "array_api_strict" else "cpu"
         return np.asarray(compat.to_device(x, cpu))
@@ -46,7 +49,8 @@ ROWS = [
     "numpy-readonly",  # whoever modifies an input is found out
     "strict",
     "torch",
-    pytest.param("cupy", marks=pytest.mark.gpu),
+    "jax",
+    *(pytest.param(name, marks=pytest.mark.gpu) for name in CUDA_ROWS),
 ]
 
 
@@ -61,9 +65,19 @@ def open_row(name, *, host=False):
         device = strict.Device("CPU_DEVICE" if host else "device1")
         with strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
             yield Row(name, strict, device)
-    elif name == "torch":
+    elif name.startswith("torch"):
         torch = pytest.importorskip("torch")
-        yield Row(name, compat.array_namespace(torch.zeros(1)), "cpu")
+        if name == "torch-cuda" and not torch.cuda.is_available():
+            pytest.skip("torch finds no CUDA device")
+        device = "cpu" if name == "torch" else "cuda:0"
+        yield Row(name, compat.array_namespace(torch.zeros(1)), device)
+    elif name.startswith("jax"):
+        jax = pytest.importorskip("jax")
+        if name == "jax-cuda" and jax.default_backend() != "gpu":
+            pytest.skip("JAX finds no CUDA device")
+        device = jax.devices("cpu" if name == "jax" else "cuda")[0]
+        with jax.enable_x64(True):
+            yield Row(name, jax.numpy, device)
     else:
         cupy = pytest.importorskip("cupy")
         yield Row(name, compat.array_namespace(cupy.zeros(1)), None)

@@ -26,6 +26,7 @@ from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
+from nufftlib.nufft.engines.bridge import bridged
 from nufftlib.nufft.gram import (
     METHODS,
     ToeplitzGram,
@@ -68,7 +69,7 @@ class NUFFT(LinearOperator):
     engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
         Who computes the sums. ``"auto"`` takes the fastest for the array's device and the
         image shape: our own, ``"grid"``, on a CPU, but ``"finufft"`` for long
-        one-dimensional images; ``"cufinufft"`` for CuPy arrays. ``"direct"`` computes the
+        one-dimensional images; ``"cufinufft"`` for CUDA arrays. ``"direct"`` computes the
         exact sums in any library, in O(points * voxels).
     memory_limit : int
         Bytes that intermediate arrays may take; larger batches are worked off in
@@ -515,17 +516,17 @@ def choose_engine(
     """Return the engine's class by its name, or for ``"auto"`` the one that is fastest.
 
     On a CPU that is our own; but finufft for long one-dimensional images, whose FFT is
-    little work beside their points (docs/engines.md has the measurements). For CuPy it
-    is cufinufft.
+    little work beside their points (docs/engines.md has the measurements). On CUDA it
+    is cufinufft. The engines there are of CuPy arrays; they take others across a bridge.
     """
     if name not in ENGINES:
         msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"
         raise ValueError(msg)
     device: Any = k.__dlpack_device__()[0]
-    on_cuda = device == DEVICE_CUDA and library(xp) == "cupy"
     if name == "auto":
         long_line = len(shape) == 1 and shape[0] > LONG_LINE
-        name = "cufinufft" if on_cuda else "finufft" if long_line else "grid"
+        on_host = "finufft" if long_line else "grid"
+        name = "cufinufft" if device == DEVICE_CUDA else on_host
     if name == "direct":
         from nufftlib.nufft.engines.direct import DirectEngine
 
@@ -534,22 +535,22 @@ def choose_engine(
         from nufftlib.nufft.engines.grid.cpu import GridEngine
 
         return GridEngine
-    if name == "grid" and on_cuda:
+    if name == "grid" and device == DEVICE_CUDA:
         from nufftlib.nufft.engines.grid.cuda import CudaGridEngine
 
-        return CudaGridEngine
+        return bridged(xp, CudaGridEngine)
     if name == "finufft" and device == DEVICE_CPU:
         from nufftlib.nufft.engines.finufft import FinufftEngine
 
         return FinufftEngine
-    if name == "cufinufft" and on_cuda:
+    if name == "cufinufft" and device == DEVICE_CUDA:
         from nufftlib.nufft.engines.cufinufft import CufinufftEngine
 
-        return CufinufftEngine
+        return bridged(xp, CufinufftEngine)
     wanted = {
-        "grid": "CPU or CuPy arrays",
+        "grid": "CPU or CUDA arrays",
         "finufft": "CPU arrays",
-        "cufinufft": "CuPy arrays",
+        "cufinufft": "CUDA arrays",
     }
     msg = (
         f"NUFFT(engine={name!r}): the trajectory is one of {library(xp)} arrays on "

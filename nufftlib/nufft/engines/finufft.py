@@ -18,7 +18,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, fold
-from nufftlib.nufft.engines.host import as_numpy, from_numpy
+from nufftlib.nufft.engines.host import as_numpy, empty, from_numpy
 from nufftlib.nufft.engines.plans import PlanCache
 
 
@@ -109,13 +109,15 @@ class FinufftEngine(Engine):
         grid = np.empty(self.shape, dtype=data.dtype)
         plan.execute(points, data, grid, adjoint=True)
         plan.execute(points, grid, data, adjoint=False)
-        return from_numpy(self.xp, np.ascontiguousarray(data.real))
+        out = empty(weights.shape, weights.dtype)
+        out[...] = data.real
+        return from_numpy(self.xp, out)
 
     def _execute(
         self, points: Points, data: Array, out_shape: tuple[int, ...], *, adjoint: bool
     ) -> Array:
         source = np.ascontiguousarray(as_numpy(data))
-        out = np.empty((data.shape[0], *out_shape), dtype=source.dtype)
+        out = empty((data.shape[0], *out_shape), source.dtype)
         n_trans = data.shape[0]
         if n_trans:
             work = n_trans * max(points.size, math.prod(self.shape))

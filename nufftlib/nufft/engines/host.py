@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from nufftlib.core.arrays import Array, library
 
+ALIGNMENT = 64
+"""Bytes to which an array must be aligned for JAX to take it without a copy."""
+
+
+def resolved(x: Array) -> Array:
+    """Write out what torch has delayed: a conjugation, a negation; only then is it a copy."""
+    for resolve in ("resolve_conj", "resolve_neg"):
+        x = getattr(x, resolve, lambda x=x: x)()
+    return x
+
 
 def as_numpy(x: Array) -> Any:
     """View a CPU array as a NumPy array, without a copy."""
-    if isinstance(x, np.ndarray):
-        return x
-    # torch delays conjugation and negation; only then must the numbers be written out.
-    for resolve in ("resolve_conj", "resolve_neg"):
-        x = getattr(x, resolve, lambda x=x: x)()
-    return np.from_dlpack(x)
+    return x if isinstance(x, np.ndarray) else np.from_dlpack(resolved(x))
 
 
 def from_numpy(xp: Any, x: Any) -> Array:
-    """View a NumPy array as an array of `xp`, without a copy."""
+    """View a NumPy array as an array of `xp`, without a copy if it is one of `empty`."""
     return x if library(xp) == "numpy" else xp.from_dlpack(x)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return a NumPy array to be written, which every library can take without a copy."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return such an array of zeros."""
+    array = empty(shape, dtype)
+    array[...] = 0
+    return array

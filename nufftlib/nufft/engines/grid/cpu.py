@@ -18,7 +18,7 @@ from nufftlib.nufft.engines.grid import loops
 from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
 from nufftlib.nufft.engines.grid.parallel import Range, run, split, workers
 from nufftlib.nufft.engines.grid.vectors import whole_chunks
-from nufftlib.nufft.engines.host import as_numpy, from_numpy
+from nufftlib.nufft.engines.host import as_numpy, empty, from_numpy, zeros
 
 COILS = 8
 """Coils in one cell of a grid: more take one grid after the other."""
@@ -327,7 +327,7 @@ class GridEngine(Engine):
         grid.spread(points, data, None)
         grid.fold()
         grid.wrap()
-        out = np.empty_like(data)
+        out = empty(data.shape, data.dtype)
         grid.read("values", points, out, None)
         return from_numpy(self.xp, out[0, :, 0])
 
@@ -355,7 +355,7 @@ class GridEngine(Engine):
 
     def _spread(self, points: Points, y: Array, dk: Any) -> Array:
         data = real_parts(y)
-        image = np.empty((data.shape[0], *self.shape, 2), data.dtype)
+        image = empty((data.shape[0], *self.shape, 2), data.dtype)
         for block, grid in self.passing(data.shape[0], data.dtype):
             grid.spread(points, data[block], dk)
             grid.fold()
@@ -409,7 +409,7 @@ class GridSpectrum:
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b <y_b, d_a (F x)_b>``, summed over the batch inside of the loop."""
         data = real_parts(y)
-        gradient = np.zeros((points.size, len(self.engine.shape)), data.dtype)
+        gradient = zeros((points.size, len(self.engine.shape)), data.dtype)
         for block, grid in self.blocks():
             grid.read("gradient", points, data[block], gradient)
         return from_numpy(self.engine.xp, gradient)
@@ -417,7 +417,7 @@ class GridSpectrum:
     def curvature(self, points: Points, r: Array) -> Array:
         """``sum_b <r_b, d_a d_c (F x)_b>``."""
         data, d = real_parts(r), len(self.engine.shape)
-        blocks = np.zeros((points.size, d, d), data.dtype)
+        blocks = zeros((points.size, d, d), data.dtype)
         for block, grid in self.blocks():
             grid.read("curvature", points, data[block], blocks)
         return from_numpy(self.engine.xp, blocks)
@@ -439,7 +439,7 @@ class GridSpectrum:
         return out
 
     def _data(self, points: Points) -> Any:
-        return np.empty((self.images.shape[0], points.size, 2), self.images.dtype)
+        return empty((self.images.shape[0], points.size, 2), self.images.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -464,7 +464,7 @@ class GridJacobian(TrajectoryJacobian):
     def apply(self, x: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
         dk = as_numpy(x)
-        out = np.empty((*self.sizes, 2), dk.dtype)
+        out = empty((*self.sizes, 2), dk.dtype)
         for block, D in self.derivatives:
             run(loops.along, split(D.shape[0], D.size), D, dk, out[block])
         return from_numpy(self.engine.xp, complex_of(out))
@@ -473,7 +473,7 @@ class GridJacobian(TrajectoryJacobian):
     def adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         data = real_parts(y)
-        out = np.zeros((data.shape[1], len(self.engine.shape)), data.dtype)
+        out = zeros((data.shape[1], len(self.engine.shape)), data.dtype)
         for block, D in self.derivatives:
             run(loops.against, split(D.shape[0], D.size), D, data[block], out)
         return from_numpy(self.engine.xp, out)
@@ -482,7 +482,7 @@ class GridJacobian(TrajectoryJacobian):
         """Return the blocks ``Re sum_b conj(d_a (F x)_b) d_c (F x)_b``, shape (M, d, d)."""
         M, d = self.sizes[1], len(self.engine.shape)
         single = self.engine.dtype == self.engine.xp.float32
-        out = np.zeros((M, d, d), np.float32 if single else np.float64)
+        out = zeros((M, d, d), np.float32 if single else np.float64)
         for _, D in self.derivatives:
             run(loops.outer_products, split(M, d * D.size), D, out)
         return from_numpy(self.engine.xp, out)

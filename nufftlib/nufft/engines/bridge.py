@@ -1,0 +1,205 @@
+"""The engines of CuPy arrays for other libraries' CUDA arrays: by DLPack, without a copy.
+
+They work on the stream on which the caller's library works.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from array_api_compat import array_namespace, is_array_api_obj
+
+from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
+from nufftlib.nufft.engines.host import resolved
+
+
+def import_cupy() -> Any:
+    """Return CuPy, or say how to install it."""
+    try:
+        return importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        msg = (
+            "NUFFT: its engines compute with CuPy for the CUDA arrays of any library, and CuPy is "
+            'not installed; install it with pip install "nufftlib[cuda12]" or, with a driver for '
+            "CUDA 13, \"nufftlib[cuda13]\" (engine='direct' does without)"
+        )
+        raise ModuleNotFoundError(msg, name="cupy") from error
+
+
+def as_cupy(x: Array) -> Any:
+    """View a CUDA array as a CuPy array, without a copy."""
+    return import_cupy().from_dlpack(resolved(x))
+
+
+def from_cupy(xp: Namespace, x: Any) -> Array:
+    """View a CuPy array as an array of `xp`, without a copy."""
+    return xp.from_dlpack(x)
+
+
+@contextmanager
+def callers_stream(xp: Namespace, device: int) -> Iterator[None]:
+    """Let CuPy work on the stream on which `xp` works.
+
+    torch tells which one that is. Others have DLPack order their work and CuPy's, which
+    leaves one gap: they may give an input's memory away while CuPy still reads it. So CuPy
+    has finished before they go on.
+    """
+    cuda = import_cupy().cuda
+    with cuda.Device(device):
+        if library(xp) == "torch":
+            import torch
+
+            with cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device):
+                yield
+        else:
+            yield
+            cuda.get_current_stream().synchronize()
+
+
+@dataclass(frozen=True)
+class Border:
+    """Where a library's CUDA arrays turn into CuPy's and back.
+
+    Parameters
+    ----------
+    xp : module
+        The library.
+    device : int
+        Number of the device.
+    """
+
+    xp: Namespace
+    device: int
+
+    def cross(self, method: Callable[..., Any], *arguments: Any) -> Array:
+        """Return what a method of CuPy arrays makes of the caller's arrays."""
+        with callers_stream(self.xp, self.device):
+            result = method(*(as_cupy(a) if is_array_api_obj(a) else a for a in arguments))
+            return from_cupy(self.xp, result)
+
+
+def border_of(x: Array) -> Border:
+    """Return the border that `x` is to cross."""
+    return Border(array_namespace(x), x.__dlpack_device__()[1])
+
+
+class BridgedEngine(Engine):
+    """An engine of CuPy arrays, for another library's.
+
+    Parameters
+    ----------
+    engine : type of Engine
+        The engine of CuPy arrays.
+    xp : module
+        Namespace of the caller's arrays; the rest is as for `Engine`.
+    """
+
+    def __init__(
+        self,
+        engine: type[Engine],
+        xp: Namespace,
+        shape: tuple[int, ...],
+        dtype: Any,
+        eps: float,
+        memory_limit: int,
+    ) -> None:
+        super().__init__(xp, shape, dtype, eps, memory_limit)
+        cupy = import_cupy()
+        real = cupy.float32 if dtype == xp.float32 else cupy.float64
+        inner_xp = array_namespace(cupy.empty(0))
+        self.inner = engine(inner_xp, shape, real, eps, memory_limit)
+
+    def with_shape(self, shape: tuple[int, ...]) -> Engine:
+        """Return the same engine for another grid."""
+        settings = self.xp, shape, self.dtype, self.eps, self.memory_limit
+        return BridgedEngine(type(self.inner), *settings)
+
+    def prepare(self, trajectory: Array) -> Points:
+        """Copy into the form of the engine of CuPy arrays."""
+        border = border_of(trajectory)
+        with callers_stream(border.xp, border.device):
+            return self.inner.prepare(as_cupy(trajectory))
+
+    def forward(self, points: Points, x: Array) -> Array:
+        """``F x``."""
+        return border_of(x).cross(self.inner.forward, points, x)
+
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """``F^H y``."""
+        return border_of(y).cross(self.inner.adjoint, points, y)
+
+    def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
+        """``(dF[dk])^H y``."""
+        return border_of(y).cross(self.inner.derivative_adjoint, points, dk, y)
+
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """``C w``."""
+        return border_of(w).cross(self.inner.spread_interpolate, points, w, width)
+
+    def spectrum(self, x: Array) -> Spectrum:
+        """The images' spectrum, on the other side."""
+        border = border_of(x)
+        with callers_stream(border.xp, border.device):
+            return BridgedSpectrum(border, self.inner.spectrum(as_cupy(x)))
+
+
+@dataclass(frozen=True, eq=False)
+class BridgedSpectrum:
+    """A spectrum of CuPy arrays, for another library's."""
+
+    border: Border
+    inner: Spectrum
+
+    def values(self, points: Points) -> Array:
+        """``F x``."""
+        return self.border.cross(self.inner.values, points)
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """``dF[dk] x``."""
+        return self.border.cross(self.inner.jvp, points, dk)
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """``B(x, y)``."""
+        return self.border.cross(self.inner.vjp, points, y)
+
+    def curvature(self, points: Points, r: Array) -> Array:
+        """``Re sum_b conj(r_b) d_a d_c (F x)_b``."""
+        return self.border.cross(self.inner.curvature, points, r)
+
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
+        """``F x`` and its Jacobian."""
+        border = self.border
+        with callers_stream(border.xp, border.device):
+            value, jacobian = self.inner.linearize(points)
+            return from_cupy(border.xp, value), BridgedJacobian(border, jacobian)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BridgedJacobian(TrajectoryJacobian):
+    """A Jacobian of CuPy arrays, for another library's."""
+
+    border: Border
+    inner: TrajectoryJacobian
+
+    def apply(self, x: Array) -> Array:
+        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+        return self.border.cross(self.inner.apply, x)
+
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+        return self.border.cross(self.inner.adjoint, y)
+
+    def gauss_newton(self) -> Array:
+        """Return ``J^H J``, one symmetric block for each point: (M, d, d)."""
+        return self.border.cross(self.inner.gauss_newton)
+
+
+def bridged(xp: Namespace, engine: type[Engine]) -> Callable[..., Engine]:
+    """Return an engine of CuPy arrays, for the arrays of `xp`."""
+    return engine if library(xp) == "cupy" else partial(BridgedEngine, engine)
