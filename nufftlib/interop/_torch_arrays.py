@@ -1,0 +1,140 @@
+"""Whose arrays an operator is made of, and torch tensors as such arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+from array_api_compat import array_namespace, is_array_api_obj
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack
+
+from nufftlib.core.arrays import library
+from nufftlib.core.operator import LinearOperator, Map
+
+
+class TorchArrays:
+    """Of an operator made of torch tensors, or of no arrays: torch computes it as it is."""
+
+    def check(self, caller: str, **tensors: Any) -> None:
+        """Refuse what is no tensor; the operator itself compares devices."""
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, Tensor):
+                msg = f"{caller}: {name} is a {type(tensor).__name__}; want a torch tensor"
+                raise TypeError(msg)
+
+    def running(self, like: Tensor) -> AbstractContextManager[None]:  # noqa: ARG002  # as below
+        """Return what to compute under: nothing, torch runs where it always does."""
+        return nullcontext()
+
+    def array(self, tensor: Tensor) -> Any:
+        """Return the tensor without its history."""
+        return tensor.detach()
+
+    def copied(self, array: Any) -> Tensor:
+        """Return a copy of an operator's array as a tensor."""
+        copy: Tensor = array.detach().clone()
+        return copy
+
+    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Any:
+        """Return ``f`` of the tensors."""
+        return f(*map(self.array, tensors))
+
+
+@dataclass(frozen=True)
+class BorrowedArrays(TorchArrays):
+    """Of an operator made of NumPy or CuPy arrays, which view a tensor's memory by DLPack.
+
+    Parameters
+    ----------
+    module : module
+        ``numpy`` or ``cupy``.
+    device : {"cpu", "cuda"}
+        Torch's name for where its arrays live.
+    """
+
+    module: Any
+    device: str
+
+    def check(self, caller: str, **tensors: Any) -> None:
+        """Refuse what is no tensor, or lives elsewhere than the operator."""
+        super().check(caller, **tensors)
+        for name, tensor in tensors.items():
+            if tensor.device.type != self.device:
+                msg = (
+                    f"{caller}: {name} is on {tensor.device} and the operator is made of "
+                    f"{self.module.__name__} arrays, on {self.device}; want both on one device "
+                    f"(move one of them yourself: nothing is copied silently)"
+                )
+                raise ValueError(msg)
+
+    def running(self, like: Tensor) -> AbstractContextManager[None]:
+        """Return what to compute under: for CuPy the device of `like`, and torch's stream there."""
+        return nullcontext() if self.device == "cpu" else on_stream_of(self.module.cuda, like)
+
+    def array(self, tensor: Tensor) -> Any:
+        """View the tensor; where torch has delayed a conjugation or negation, write it out."""
+        return self.module.from_dlpack(tensor.detach().resolve_conj().resolve_neg())
+
+    def copied(self, array: Any) -> Tensor:
+        """Return a copy of an operator's array as a tensor."""
+        return from_dlpack(self.module.array(array, order="C"))
+
+    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
+        """Return ``f`` of views of the tensors, its result viewed as a tensor.
+
+        A result is copied where a tensor cannot view it: torch has no negative strides and
+        no read-only memory, and would not notice a change in place through the input.
+        """
+        arrays = [self.array(t) for t in tensors]
+        result = self.module.asarray(f(*arrays))  # a loss may be one of NumPy's scalars
+        if (
+            any(stride < 0 for stride in result.strides)
+            or not getattr(result.flags, "writeable", True)  # CuPy's always are
+            or any(self.module.may_share_memory(result, a) for a in arrays)
+        ):
+            result = result.copy()
+        return from_dlpack(result)
+
+
+@contextmanager
+def on_stream_of(cuda: Any, like: Tensor) -> Iterator[None]:
+    """Run CuPy on the device of `like` and on torch's current stream there."""
+    device = like.device.index
+    stream = torch.cuda.current_stream(device).cuda_stream
+    with cuda.Device(device), cuda.ExternalStream(stream, device):
+        yield
+
+
+def arrays_of(operator: Map) -> TorchArrays:
+    """Return how to reach the arrays that `operator` is made of."""
+    first = next(held_arrays(operator), None)
+    name = "torch" if first is None else library(array_namespace(first))
+    if name == "torch":
+        return TorchArrays()
+    if name in ("numpy", "cupy"):
+        return BorrowedArrays(import_module(name), "cpu" if name == "numpy" else "cuda")
+    msg = (
+        f"wrap(op): the operator is made of {name} arrays; want torch tensors, or NumPy or "
+        f"CuPy arrays"
+    )
+    raise TypeError(msg)
+
+
+def held_arrays(thing: Any) -> Iterator[Any]:
+    """Yield the arrays of an operator, its parameters first, and of what it is composed of."""
+    if is_array_api_obj(thing):
+        if hasattr(thing, "__dlpack__"):  # NumPy's scalars go with arrays of any library
+            yield thing
+    elif isinstance(thing, Map):
+        if isinstance(thing, LinearOperator):
+            yield from thing.parameters.values()
+        for value in vars(thing).values():
+            yield from held_arrays(value)
+    elif isinstance(thing, tuple | list):
+        for value in thing:
+            yield from held_arrays(value)

@@ -1,0 +1,336 @@
+r"""An operator and its derivatives as torch functions, closed under differentiation.
+
+With :math:`D = \mathrm{d}^n A(\theta)[c_1, \ldots, c_n]`, the derivative of the operator by
+the parameters :math:`p_1, \ldots, p_n` in the directions :math:`c_i` (for :math:`n = 0` the
+operator itself), everything is a derivative of
+
+.. math:: S(x, y, c, \theta) = \langle y, D\,x \rangle ,
+
+which is linear in :math:`y, x` and each :math:`c_i`:
+
+====================  ==========================================================
+gradient of S by      is
+====================  ==========================================================
+:math:`y`             :math:`D x`: ``Value``
+:math:`x`             :math:`D^H y`: ``Value`` of the adjoint
+:math:`\theta_q`      :math:`B_q(x, y)` of :math:`D`: ``Form``
+:math:`c_i`           :math:`B_{p_i}(x, y)` of :math:`D` without :math:`c_i`: ``Form``
+====================  ==========================================================
+
+Two functions therefore suffice for every order. A cotangent ``g`` of ``Value`` asks for the
+gradients of S at ``y = g``; a cotangent ``t`` of ``Form`` by :math:`\theta_q` for those of
+:math:`\langle t, B_q(x, y) \rangle = \langle y, D_q[t]\,x \rangle`, an S with one direction
+more. Where the operator has no further derivative it says so by NotImplementedError.
+"""
+
+# mypy: allow-untyped-calls, allow-subclassing-any
+# (torch types its functions in part, and need not be installed)
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from nufftlib.core.operator import LinearOperator
+from nufftlib.interop._torch_arrays import TorchArrays
+
+Context = Any
+"""What torch hands from forward to backward."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CLOSE = 1e-3
+"""Far above what a batch changes in rounding, far below what mixed items would."""
+
+
+def signed(function: Function) -> Function:
+    """Keep the signature: torch asks for it at every call, a third of a call's overhead."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # Python's
+    return function
+
+
+class Point:
+    """An operator at the values of some of its parameters, made once for one forward pass.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        The operator at its own values.
+    arrays : TorchArrays
+        Its library.
+    names : tuple of str
+        The parameters that are given by tensors.
+    """
+
+    def __init__(
+        self, operator: LinearOperator, arrays: TorchArrays, names: tuple[str, ...]
+    ) -> None:
+        self.operator = operator
+        self.arrays = arrays
+        self.names = names
+        self._made: tuple[Sequence[Tensor], LinearOperator] = ((), operator)
+
+    def at(self, thetas: Sequence[Tensor]) -> LinearOperator:
+        """Return the operator at these values; torch hands backward the tensors of forward."""
+        before, made = self._made
+        if len(before) != len(thetas) or any(
+            a is not b for a, b in zip(before, thetas, strict=True)
+        ):
+            values = dict(zip(self.names, map(self.arrays.array, thetas), strict=True))
+            made = self.operator.replace(**values)
+            self._made = thetas, made
+        return made
+
+
+@dataclass(frozen=True)
+class Term:
+    """Which ``D`` is meant; its tensors are ``(c_1, ..., c_n, *thetas)``.
+
+    Parameters
+    ----------
+    point : Point
+        The operator.
+    path : tuple of str
+        The parameters by which it has been differentiated, ``p_1, ..., p_n``.
+    adjoint : bool
+        Whether the adjoint of that is meant.
+    batch : int
+        How many leading axes of the input number items that go through ``D`` one by one,
+        by vmap.
+    """
+
+    point: Point
+    path: tuple[str, ...] = ()
+    adjoint: bool = False
+    batch: int = 0
+
+    def operator(self, tensors: Sequence[Tensor]) -> LinearOperator:
+        """Return ``D``."""
+        n = len(self.path)
+        D = self.point.at(tensors[n:])
+        for name, c in zip(self.path, tensors[:n], strict=True):
+            # A derivative has the parameters on which it still depends; by others it is zero.
+            D = D.derivative(name, self.point.arrays.array(c)) if name in D.parameters else 0.0 * D
+        return D.H if self.adjoint else D
+
+    def along(self, name: str) -> Term:
+        """Return the term of ``dD[c]``, whose tensors are ``(c, *tensors)``."""
+        return replace(self, path=(name, *self.path))
+
+    def without(self, i: int) -> Term:
+        """Return the term that lacks the direction of number `i`."""
+        return replace(self, path=self.path[:i] + self.path[i + 1 :])
+
+    @property
+    def H(self) -> Term:
+        """The term of ``D^H``."""
+        return replace(self, adjoint=not self.adjoint)
+
+
+class Value(torch.autograd.Function):
+    """``(term, x, *tensors) -> D x``."""
+
+    @staticmethod
+    @signed
+    def forward(term: Term, x: Tensor, *tensors: Tensor) -> Tensor:
+        """Compute ``D x``, item by item where items are told apart."""
+        arrays = term.point.arrays
+        with arrays.running(x):
+            D = term.operator(tensors)
+            return by_items(lambda item: arrays.call(D.apply, item), x, term.batch)
+
+    @staticmethod
+    def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature
+        """Keep the image only if a parameter's gradient will need it."""
+        ctx.term, x, *tensors = inputs
+        ctx.like = x.shape, x.dtype
+        ctx.save_for_backward(x if any(ctx.needs_input_grad[2:]) else None, *tensors)
+        ctx.save_for_forward(x, *tensors)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Context, g: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of ``S(x, g)``."""
+        if g is None:
+            return (None,) * len(ctx.needs_input_grad)
+        x, *tensors = ctx.saved_tensors
+        _, by_x, *others = ctx.needs_input_grad
+        return (
+            None,
+            like(Value.apply(ctx.term.H, g, *tensors), *ctx.like) if by_x else None,
+            *forms(ctx.term, x, g, tensors, others),
+        )
+
+    @staticmethod
+    def jvp(ctx: Context, _: None, dx: Tensor | None, *tangents: Tensor | None) -> Tensor:
+        """Product rule: ``D x`` is linear in x and each c."""
+        x, *tensors = ctx.saved_tensors
+        terms = [Value.apply(ctx.term, dx, *tensors)] if dx is not None else []
+        terms += [
+            Value.apply(term, x, *moved) for term, moved in moves(ctx.term, tensors, tangents)
+        ]
+        tangent: Tensor = sum(terms[1:], start=terms[0])
+        return tangent
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """Images alone become one batch; with parameters of their own they go one by one."""
+        _, dim, *others = in_dims
+        if any(d is not None for d in others):
+            return one_by_one(Value.apply, info, in_dims, inputs)
+        term, x, *tensors = inputs
+        stacked = replace(term, batch=term.batch + 1)
+        return Value.apply(stacked, x.movedim(dim, 0), *tensors), 0
+
+
+class Form(torch.autograd.Function):
+    """``(term, name, x, y, *tensors) -> B(x, y)`` of ``D`` by the parameter of that name."""
+
+    @staticmethod
+    @signed
+    def forward(term: Term, name: str, x: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
+        """Compute ``B(x, y)``, which is zero where ``D`` does not depend on the parameter."""
+        arrays, names = term.point.arrays, term.point.names
+        with arrays.running(x):
+            D = term.operator(tensors)
+            if name not in D.parameters:
+                return torch.zeros_like(tensors[len(term.path) + names.index(name)])
+            form: Tensor = arrays.call(lambda x, y: D.vjp(name, x, y), x, y)
+            return form
+
+    @staticmethod
+    def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature
+        """Keep all: each gradient needs all but its own."""
+        ctx.term, ctx.name, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Context, t: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of ``<y, D_q[t] x>``."""
+        if t is None:
+            return (None,) * len(ctx.needs_input_grad)
+        x, y, *tensors = ctx.saved_tensors
+        _, _, by_x, by_y, *others = ctx.needs_input_grad
+        term, tensors = ctx.term.along(ctx.name), [t, *tensors]
+        return (
+            None,
+            None,
+            like(Value.apply(term.H, y, *tensors), x.shape, x.dtype) if by_x else None,
+            like(Value.apply(term, x, *tensors), y.shape, y.dtype) if by_y else None,
+            *forms(term, x, y, tensors, [False, *others])[1:],
+        )
+
+    @staticmethod
+    def jvp(
+        ctx: Context,
+        _: None,
+        __: None,
+        dx: Tensor | None,
+        dy: Tensor | None,
+        *tangents: Tensor | None,
+    ) -> Tensor:
+        """Product rule: ``B(x, y)`` is linear in x, y and each c."""
+        x, y, *tensors = ctx.saved_tensors
+        pairs = [(u, v) for u, v in ((dx, y), (x, dy)) if u is not None and v is not None]
+        terms = [Form.apply(ctx.term, ctx.name, *pair, *tensors) for pair in pairs]
+        terms += [
+            Form.apply(term, ctx.name, x, y, *moved)
+            for term, moved in moves(ctx.term, tensors, tangents)
+        ]
+        tangent: Tensor = sum(terms[1:], start=terms[0])
+        return tangent
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """One by one: the operator's form sums over a batch."""
+        return one_by_one(Form.apply, info, in_dims, inputs)
+
+
+def forms(
+    term: Term, x: Tensor, y: Tensor, tensors: Sequence[Tensor], wanted: Sequence[bool]
+) -> list[Tensor | None]:
+    """Return the gradients of S by the tensors, summed over items; None where not wanted."""
+    n, single = len(term.path), replace(term, batch=0)
+    gradients: list[Tensor | None] = []
+    for i, want in enumerate(wanted):
+        if not want:
+            gradients.append(None)
+            continue
+        if i < n:
+            which, name, rest = single.without(i), term.path[i], [*tensors[:i], *tensors[i + 1 :]]
+        else:
+            which, name, rest = single, term.point.names[i - n], list(tensors)
+        parts = [
+            Form.apply(which, name, u, v, *rest)
+            for u, v in zip(items(x, term.batch), items(y, term.batch), strict=True)
+        ]
+        gradients.append(sum(parts[1:], start=parts[0]))
+    return gradients
+
+
+def moves(
+    term: Term, tensors: Sequence[Tensor], tangents: Sequence[Tensor | None]
+) -> Iterator[tuple[Term, list[Tensor]]]:
+    """Yield the terms, with their tensors, that sum to the derivative along the tangents."""
+    n = len(term.path)
+    for i, tangent in enumerate(tangents):
+        if tangent is None:
+            continue
+        if i < n:
+            yield term, [*tensors[:i], tangent, *tensors[i + 1 :]]
+        else:
+            yield term.along(term.point.names[i - n]), [tangent, *tensors]
+
+
+def like(gradient: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Bring a gradient to the input's kind: the real part of a real one, broadcast axes summed."""
+    if gradient.is_complex() and not dtype.is_complex:
+        gradient = gradient.real
+    if gradient.shape != shape:
+        gradient = gradient.sum_to_size(shape)
+    return gradient.to(dtype)
+
+
+def items(x: Tensor, batch: int) -> Sequence[Tensor]:
+    """Return the items that the first `batch` axes number."""
+    return x.flatten(0, batch - 1).unbind(0) if batch else (x,)
+
+
+def by_items(f: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
+    """Return ``f`` of each item, in one call if ``f`` keeps leading axes apart.
+
+    Most operators do. One that does not shows it in the first item: it refuses the batch,
+    or the item has another shape or other values alone.
+    """
+    if batch == 0:
+        return f(x)
+    first, *others = items(x, batch)
+    value = f(first)
+    if others:
+        try:
+            whole = f(x)
+        except ValueError:
+            whole = value
+        if whole.shape == (*x.shape[:batch], *value.shape):
+            gap = torch.linalg.vector_norm(items(whole, batch)[0] - value)
+            if gap <= CLOSE * torch.linalg.vector_norm(value):
+                return whole
+    stacked = torch.stack([value, *map(f, others)])
+    return stacked.reshape(*x.shape[:batch], *value.shape)
+
+
+def one_by_one(
+    f: Callable[..., Tensor], info: Any, in_dims: tuple[Any, ...], inputs: tuple[Any, ...]
+) -> tuple[Tensor, int]:
+    """Return ``f`` of each item of the inputs that have a mapped axis, stacked."""
+    results = [
+        f(*(a if d is None else a.select(d, i) for a, d in zip(inputs, in_dims, strict=True)))
+        for i in range(info.batch_size)
+    ]
+    return torch.stack(results), 0
