@@ -1,5 +1,6 @@
 """Every public name has a whole docstring, by numpydoc's own rules."""
 
+import importlib
 import types
 
 import pytest
@@ -21,6 +22,16 @@ PACKAGES = [
     optim.projections,
     optim.proximal,
 ]
+# Each can be imported where what it adapts to is installed.
+ADAPTERS = [
+    "nufftlib.interop.scipy",
+    "nufftlib.interop.pylops",
+]
+for adapter in ADAPTERS:
+    try:
+        PACKAGES.append(importlib.import_module(adapter))
+    except ModuleNotFoundError:
+        continue
 NAMES = [
     f"{package.__name__}.{name}"
     for package in PACKAGES
