@@ -462,6 +462,56 @@ CASES = [
         ),
     ),
     Case(
+        "derivative of a weighted gram by the trajectory",
+        lambda m: (
+            small_nufft(m)
+            .gram(m.real(3, 4), method="toeplitz")
+            .derivative("trajectory", m.real(3, 4, 2)),
+            m.complex(2, 5, 6),
+        ),
+    ),
+    Case(
+        "convolution with the lags of a gram",
+        lambda m: (small_nufft(m).gram(method="toeplitz")._convolution, m.complex(2, 5, 6)),
+    ),
+    Case(
+        "second derivative of a nufft",
+        lambda m: (
+            small_nufft(m)
+            .derivative("trajectory", m.real(3, 4, 2))
+            .derivative("trajectory", m.real(3, 4, 2)),
+            m.complex(2, 5, 6),
+        ),
+    ),
+    Case(
+        "derivative of a nufft on the grid",
+        lambda m: (
+            nufft((6, 5), (3, 4), (2,), "ortho", "grid")(m)[0].derivative(
+                "trajectory", m.real(3, 4, 2)
+            ),
+            m.complex(2, 6, 5),
+        ),
+        host=True,
+    ),
+    Case(
+        "derivative of a space-varying blur by its psf",
+        lambda m: (
+            nl.SpaceVaryingBlur(m.real(3, 2, 3), m.complex(3, 4, 5)).derivative(
+                "psf", m.real(3, 2, 3)
+            ),
+            m.real(2, 5, 7),
+        ),
+    ),
+    Case(
+        "derivative of a renamed product",
+        lambda m: (
+            (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)))
+            .rename(trajectory="k", maps="s")
+            .derivative("s", m.complex(3, 5, 6)),
+            m.complex(5, 6),
+        ),
+    ),
+    Case(
         "sense @ blur, real image and PSF behind complex maps",
         lambda m: (nl.Sense(m.complex(3, 4, 5)) @ nl.Blur(m.real(2, 3)), m.real(2, 5, 7)),
     ),

@@ -134,7 +134,7 @@ class SpaceVaryingBlur(LinearOperator):
         """Return the operator with ``dh``, or with ``dw``."""
         self._require(name)
         check_alike("SpaceVaryingBlur.derivative", "dtheta", dtheta, name, self.parameters[name])
-        return Constant(replace(self, **{name: dtheta}))
+        return Constant(replace(self, **{name: dtheta}), (name,))
 
     # B_h(x, y)_k = B_blur(x, conj(w_k) y), B_w(x, y)_k = conj(z_k) y
     def vjp(self, name: str, x: Array, y: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,9 @@ def check_operator(
     - ``jvp`` of each parameter against finite differences of fourth order;
     - ``vjp`` of each parameter: ``<B(x, y), t> = <y, dA[t] x>``;
     - ``derivative.H`` of each parameter: the dot test of ``dA[t]``;
-    - ``linearize`` by each parameter: value, jvp and vjp once more.
+    - ``linearize`` by each parameter: value, jvp and vjp once more;
+    - ``second order`` of each parameter: how ``dA[t]`` depends on all of them, against finite
+      differences. A derivative that has the parameter, but no derivative by it, is left out.
 
     Parameters
     ----------
@@ -152,10 +154,10 @@ def check_operator(
     record("linearity", distance(operator.apply(x + 2.0 * z), Ax + 2.0 * operator.apply(z)), dot)
     negligible = NEGLIGIBLE[precision] * norm(Ax)
     record("dot test", dot_error(operator, x, y, negligible), dot)
+    directions = {name: direction(rng, theta) for name, theta in operator.parameters.items()}
     for name in operator.parameters if parameters is None else parameters:
         theta = operator.parameters[name]
-        # A direction of the parameter's own size, so that neither drowns in the other.
-        t = (norm(theta) / math.sqrt(max(1, size(theta))) or 1.0) * random_like(rng, theta)
+        t = direction(rng, theta)
         dA = operator.derivative(name, t)
         dAx = operator.jvp(name, x, t)
 
@@ -177,7 +179,46 @@ def check_operator(
         linear, J = operator.linearize(x, wrt=name)
         gaps = (distance(linear, Ax), distance(J.adjoint(y), B), distance(J.apply(t), dAx))
         record(f"linearize {name}", max(gaps), dot)
+        second = second_order_error(operator, name, t, directions, x, negligible)
+        if second is not None:
+            record(f"second order {name}: finite differences", second, difference)
     return OperatorReport(type(operator).__name__, errors, tolerances)
+
+
+def second_order_error(
+    operator: LinearOperator,
+    name: str,
+    t: Array,
+    directions: Mapping[str, Array],
+    x: Array,
+    negligible: float,
+) -> float | None:
+    """Return the error of ``d(dA[t])`` along all `directions` at once; None if there is none."""
+    theta, dA = operator.parameters, operator.derivative(name, t)
+
+    def value(s: float) -> Array:
+        moved = {p: theta[p] + s * direction for p, direction in directions.items()}
+        return operator.replace(**moved).derivative(name, t).apply(x)
+
+    if strange := set(dA.parameters) - set(theta):
+        msg = (
+            f"{type(operator).__name__}.derivative({name!r}, dtheta) has the parameters "
+            f"{sorted(strange)}, which the operator has not; want only those on which it still "
+            f"depends (Constant hides the others)"
+        )
+        raise ValueError(msg)
+    change = 0.0 * dA.apply(x)
+    try:
+        for p in dA.parameters:
+            change = change + dA.jvp(p, x, directions[p])
+    except NotImplementedError:
+        return None
+    return difference_error(value, change, negligible)
+
+
+def direction(rng: np.random.Generator, theta: Array) -> Array:
+    """Return a random direction of the parameter's own size: neither drowns in the other."""
+    return (norm(theta) / math.sqrt(max(1, size(theta))) or 1.0) * random_like(rng, theta)
 
 
 def random_like(rng: np.random.Generator, array: Array) -> Array:

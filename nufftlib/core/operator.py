@@ -6,7 +6,8 @@ each parameter:
 
 ``derivative(name, dtheta)``
     the operator :math:`x \mapsto \mathrm{d}A(\theta)[\mathrm{d}\theta]\, x`, linear
-    like ``A`` itself, so that its adjoint gives the derivative of ``A.H``;
+    like ``A`` itself, so that its adjoint gives the derivative of ``A.H``, and with the
+    parameters on which it still depends, so that its derivatives are those of second order;
 ``vjp(name, x, y)``
     the form :math:`B(x, y) = \nabla_\theta \langle y, A(\theta) x \rangle`.
 
@@ -201,8 +202,9 @@ class LinearOperator(Map):
         Returns
         -------
         LinearOperator
-            Linear in its input like ``A``, and without parameters (see `Constant`);
-            its adjoint is the derivative of ``A.H``.
+            Linear in its input like ``A``; its adjoint is the derivative of ``A.H``. Its
+            parameters are those of ``A`` on which it still depends: not `name` itself where
+            ``A`` is linear in it (see `Constant`).
 
         Raises
         ------
@@ -506,13 +508,25 @@ class Scale(LinearOperator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Constant(LinearOperator):
-    """An operator whose parameters are held constant: it has none.
+    """An operator whose parameters are held constant, all or those named: it has them no more.
 
-    Derivatives are of this kind. They are made of factors whose parameters are
-    directions or points of linearisation, and no longer what their names say.
+    Derivatives are of this kind. Of their factors some are directions or points of
+    linearisation, and no longer what their names say.
     """
 
     operator: LinearOperator
+    names: tuple[str, ...] | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Those of the operator that are not held."""
+        if self.names is None:
+            return {}
+        return {n: value for n, value in self.operator.parameters.items() if n not in self.names}
+
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        free = {n: value for n, value in parameters.items() if n in self.parameters}
+        return Constant(self.operator._replaced(free, made), self.names) if free else self
 
     def apply(self, x: Array) -> Array:
         """``A x``."""
@@ -521,6 +535,16 @@ class Constant(LinearOperator):
     def adjoint(self, y: Array) -> Array:
         """``A^H y``."""
         return self.operator.adjoint(y)
+
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """``dA``, with the same held."""
+        self._require(name)
+        return Constant(self.operator.derivative(name, dtheta), self.names)
+
+    def vjp(self, name: str, x: Array, y: Array) -> Array:
+        """``B(x, y)`` by a parameter that is not held."""
+        self._require(name)
+        return self.operator.vjp(name, x, y)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -606,7 +630,7 @@ class Compose(LinearOperator):
             terms.append(Compose(self.left.derivative(name, dtheta), self.right))
         if name in self.right.parameters:
             terms.append(Compose(self.left, self.right.derivative(name, dtheta)))
-        return Constant(terms[0] if len(terms) == 1 else Sum(*terms))
+        return terms[0] if len(terms) == 1 else Sum(*terms)
 
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """``B(x, y) = B_A(C x, y) + B_C(x, A^H y)``."""
@@ -654,7 +678,7 @@ class Sum(LinearOperator):
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """``d(A + C) = dA + dC``."""
         terms = [t.derivative(name, dtheta) for t in self._terms(name)]
-        return Constant(terms[0] if len(terms) == 1 else Sum(*terms))
+        return terms[0] if len(terms) == 1 else Sum(*terms)
 
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """``B(x, y) = B_A(x, y) + B_C(x, y)``."""
@@ -696,8 +720,8 @@ class Renamed(LinearOperator):
         return self.operator.adjoint(y)
 
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``dA`` by the old name."""
-        return self.operator.derivative(self._old(name), dtheta)
+        """``dA`` by the old name, renamed as ``A`` is."""
+        return Renamed(self.operator.derivative(self._old(name), dtheta), self.names)
 
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """``B(x, y)`` by the old name."""

@@ -31,7 +31,7 @@ from nufftlib.core.arrays import (
     library,
 )
 from nufftlib.core.fourier import crop_ifft, fast_size, fft, ifft, pad_fft
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.operator import Constant, LinearOperator
 
 if TYPE_CHECKING:
     from nufftlib.nufft.operator import NUFFT
@@ -117,13 +117,11 @@ class ToeplitzGram(LinearOperator):
     def derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the convolution with ``dp``."""
         self._require(name)
-        F, G = self.nufft, self._lags
         if name == "weights":
             check_alike("NUFFT.gram(...).derivative", "dtheta", dtheta, "weights", self.weights)
-            return LagConvolution(F, lag_spectrum(F, G.adjoint(as_data(F, dtheta))))
-        F._check_direction(dtheta)
-        dG = G.derivative(name, dtheta)
-        return LagConvolution(F, lag_spectrum(F, dG.adjoint(as_data(F, self.weights))))
+            return Constant(replace(self, weights=dtheta), (name,))
+        self.nufft._check_direction(dtheta)
+        return GramDerivative(self, self._lags.derivative(name, dtheta))
 
     # B(x, y) = s^2 B_G(C, w) by the trajectory, s^2 Re(G C) by the weights
     def vjp(self, name: str, x: Array, y: Array) -> Array:
@@ -145,6 +143,68 @@ class ToeplitzGram(LinearOperator):
         if self.weights is None:
             return LagConvolution(F, F._gram_spectrum)
         return LagConvolution(F, lag_spectrum(F, self._lags.adjoint(as_data(F, self.weights))))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GramDerivative(LinearOperator):
+    """A derivative of `ToeplitzGram` by the trajectory: the convolution with ``s^2 L^H w``.
+
+    Parameters
+    ----------
+    gram : ToeplitzGram
+        The operator.
+    lags : LinearOperator
+        ``L``, the derivative of ``G`` of the same order and directions.
+    """
+
+    gram: ToeplitzGram
+    lags: LinearOperator
+
+    @property
+    def H(self) -> LinearOperator:
+        """The operator itself."""
+        return self
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """Those of the Gram."""
+        return self.gram.parameters
+
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        gram: Any = self.gram._replaced(parameters, made)
+        return GramDerivative(gram, self.lags._replaced(parameters, made))
+
+    def apply(self, x: Array) -> Array:
+        """Return the convolution."""
+        return self._convolution.apply(x)
+
+    def adjoint(self, y: Array) -> Array:
+        """Return the convolution."""
+        return self._convolution.apply(y)
+
+    # As for the Gram, with L in place of G
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return the derivative of the next order, or that of other weights."""
+        self._require(name)
+        if name == "weights":
+            gram = replace(self.gram, weights=dtheta)
+            return Constant(GramDerivative(gram, self.lags), (name,))
+        return GramDerivative(self.gram, self.lags.derivative(name, dtheta))
+
+    # B(x, y) = s^2 B_L(C, w) by the trajectory, s^2 Re(L C) by the weights
+    def vjp(self, name: str, x: Array, y: Array) -> Array:
+        """Return the gradient by a parameter of ``Re<y, D x>``."""
+        self._require(name)
+        F = self.gram.nufft
+        C = correlation(F, x, y)
+        if name == "weights":
+            return F._engine.xp.real(self.lags.apply(C))
+        return self.lags.vjp(name, C, as_data(F, self.gram.weights))
+
+    @cached_property
+    def _convolution(self) -> LagConvolution:
+        F = self.gram.nufft
+        return LagConvolution(F, lag_spectrum(F, self.lags.adjoint(as_data(F, self.gram.weights))))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

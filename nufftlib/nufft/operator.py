@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from numbers import Integral
 from typing import Any
 
@@ -24,7 +25,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.diagonal import Diagonal
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import Constant, LinearOperator, Map
 from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
 from nufftlib.nufft.engines.bridge import bridged
 from nufftlib.nufft.gram import (
@@ -329,6 +330,15 @@ class NUFFTDerivative(LinearOperator):
         k = self.direction
         return self.nufft._engine.xp.reshape(k, (-1, k.shape[-1]))
 
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """``trajectory``."""
+        return self.nufft.parameters
+
+    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
+        F: Any = self.nufft._replaced(parameters, made)
+        return NUFFTDerivative(F, self.direction)
+
     # -2 pi i sum_a dk_a F(n_a x)
     def apply(self, x: Array) -> Array:
         """Return ``dF[dk] x``."""
@@ -344,6 +354,29 @@ class NUFFTDerivative(LinearOperator):
         F._check_data("NUFFT.derivative(...).adjoint(y)", "y", y)
         x = F._engine.derivative_adjoint(F._points, self._dk, F._flat_data(y))
         return F._image(y, F._scaled(x))
+
+    # d(dF[dk])[dk'] x = -i sum_a dk_a dF[dk'] (2 pi n_a x)
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return the operator ``x -> d(dF[dk])[dk'] x``."""
+        self._require(name)
+        F = self.nufft
+        dF = F.derivative(name, dtheta)
+        terms = (
+            Constant(Diagonal(self.direction[..., a])) @ dF @ Constant(Diagonal(ramp))
+            for a, ramp in enumerate(F._engine.ramps(F.trajectory))
+        )
+        return -1j * reduce(operator.add, terms)
+
+    # B(x, y)_a = sum_c dk_c Re(conj(y) d_a d_c (F x)), summed over the batch
+    def vjp(self, name: str, x: Array, y: Array) -> Array:
+        """Return the gradient by the trajectory of ``Re<y, dF[dk] x>``."""
+        self._require(name)
+        caller, F = "NUFFT.derivative(...).vjp(name, x, y)", self.nufft
+        F._check_image(caller, "x", x)
+        F._check_data(caller, "y", y, batch=x.shape[: -len(F.shape)])
+        blocks = F._engine.spectrum(F._flat(x)).curvature(F._points, F._flat_data(y))
+        gradient = F._engine.xp.sum(blocks * self._dk[:, None, :], axis=-1)
+        return F._gradient(F._scaled(gradient))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

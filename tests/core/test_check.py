@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
+from nufftlib.core.operator import Constant
 
 rng = np.random.default_rng(0)
 
@@ -27,7 +28,7 @@ class Phase(nl.LinearOperator):
         return np.exp(-1j * self.t) * y
 
     def derivative(self, name, dtheta):
-        return nl.Diagonal(1j * dtheta * np.exp(1j * self.t))
+        return Constant(nl.Diagonal(1j * dtheta)) @ self
 
     def vjp(self, name, x, y):
         return np.imag(np.conj(np.exp(1j * self.t) * x) * y)
@@ -45,12 +46,12 @@ class MissingConjugate(Phase):
 
 class WrongDerivative(Phase):
     def derivative(self, name, dtheta):
-        return nl.Diagonal(1j * dtheta * np.exp(-1j * self.t))
+        return Constant(nl.Diagonal(1j * dtheta)) @ replace(self, t=-self.t)
 
 
 class SlightlyWrongDerivative(Phase):
     def derivative(self, name, dtheta):
-        return nl.Diagonal((1 + 1e-5) * 1j * dtheta * np.exp(1j * self.t))
+        return (1 + 1e-5) * super().derivative(name, dtheta)
 
     def vjp(self, name, x, y):
         return (1 + 1e-5) * super().vjp(name, x, y)
@@ -73,7 +74,7 @@ class RowOfGradients(Phase):
 
 class WrongAdjointOfDerivative(Phase):
     def derivative(self, name, dtheta):
-        return NoConjugate(super().derivative(name, dtheta).weights)
+        return Constant(NoConjugate(1j * dtheta)) @ self
 
 
 class NoConjugate(nl.Diagonal):
@@ -81,11 +82,40 @@ class NoConjugate(nl.Diagonal):
         return self.weights * y
 
 
+class HiddenParameter(Phase):
+    """The derivative claims that it does not depend on ``t``."""
+
+    def derivative(self, name, dtheta):
+        return Constant(super().derivative(name, dtheta))
+
+
+class StrangeParameter(Phase):
+    """The derivative shows the weights that it was made of."""
+
+    def derivative(self, name, dtheta):
+        return nl.Diagonal(1j * dtheta * np.exp(1j * self.t))
+
+
 class WrongMap(Phase):
     """The map at a fixed input has the wrong sign."""
 
     def as_map(self, name, x):
         return -1.0 * super().as_map(name, x)
+
+
+@dataclass(frozen=True, eq=False)
+class FirstOrderOnly(nl.LinearOperator):
+    """A derivative that depends on ``t``, in a way that nobody has derived."""
+
+    t: np.ndarray
+    factor: np.ndarray
+
+    parameters = Phase.parameters
+
+    def apply(self, x):
+        return self.factor * x
+
+    adjoint = apply
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +129,7 @@ class Root(Phase):
     adjoint = apply
 
     def derivative(self, name, dtheta):
-        return nl.Diagonal(0.5 * dtheta / np.sqrt(self.t))
+        return FirstOrderOnly(self.t, 0.5 * dtheta / np.sqrt(self.t))
 
     def vjp(self, name, x, y):
         return 0.5 / np.sqrt(self.t) * np.real(np.conj(x) * y)
@@ -117,7 +147,7 @@ class WeakGain(Phase):
     adjoint = apply
 
     def derivative(self, name, dtheta):
-        return nl.Diagonal((1 + self.wrong) * 1e-3 * dtheta)
+        return Constant(nl.Diagonal((1 + self.wrong) * 1e-3 * dtheta))
 
     def vjp(self, name, x, y):
         return (1 + self.wrong) * 1e-3 * np.real(np.conj(x) * y)
@@ -144,15 +174,17 @@ def test_the_right_operator_passes_and_prints():
 def test_every_law_is_there_and_has_its_tolerance():
     report = nl.check_operator(*arguments(Phase))
     exact = ["linearity", "dot test", "vjp t: dot test", "derivative.H t: dot test", "linearize t"]
-    assert set(report.errors) == {*exact, "jvp t: finite differences"}
+    differences = ["jvp t: finite differences", "second order t: finite differences"]
+    assert set(report.errors) == {*exact, *differences}
     assert {report.tolerances[law] for law in exact} == {1e-10}
-    assert report.tolerances["jvp t: finite differences"] == 1e-6
+    assert {report.tolerances[law] for law in differences} == {1e-6}
 
 
 def test_errors_that_stand_alone_fail_alone():
     for cls, law in (
         (WrongAdjointOfDerivative, "derivative.H t: dot test"),
         (WrongMap, "linearize t"),
+        (HiddenParameter, "second order t: finite differences"),
     ):
         assert nl.check_operator(*arguments(cls)).failures == [law]
 
@@ -190,6 +222,7 @@ def test_an_input_of_zeros_checks_nothing_and_is_refused():
         (NotLinear, "linearity"),
         (WrongAdjointOfDerivative, "derivative.H t: dot test"),
         (WrongMap, "linearize t"),
+        (HiddenParameter, "second order t: finite differences"),
     ],
 )
 def test_a_planted_error_is_found(cls, law):
@@ -206,6 +239,18 @@ def test_a_complex_gradient_of_a_real_parameter_is_refused():
 def test_a_gradient_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"shape \(1, 5\) .*; want the parameter's, \(5,\)"):
         nl.check_operator(*arguments(RowOfGradients))
+
+
+def test_a_parameter_that_only_the_derivative_has_is_refused():
+    with pytest.raises(ValueError, match=r"derivative\('t', dtheta\) has the parameters \['weig"):
+        nl.check_operator(*arguments(StrangeParameter))
+
+
+def test_a_second_order_that_nobody_has_derived_is_left_out():
+    A, x = Root(np.full(5, 0.5)), arguments(Phase)[1]
+    assert "second order t: finite differences" not in nl.check_operator(A, x).errors
+    with pytest.raises(NotImplementedError, match="FirstOrderOnly has no derivative by 't'"):
+        A.derivative("t", A.t).vjp("t", x, x)
 
 
 def test_a_missing_derivative_is_loud():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
+from nufftlib.core.operator import Constant
 
 rng = np.random.default_rng(1)
 u, v = rng.standard_normal((2, 4)) + 1j * rng.standard_normal((2, 4))
@@ -126,12 +127,26 @@ def test_check_operator_wants_an_operator():
         nl.check_operator(3, x)
 
 
-def test_derivatives_have_no_parameters_and_compose():
-    W = nl.Diagonal(u)
+def test_derivatives_have_the_parameters_on_which_they_depend():
+    W, S = nl.Diagonal(u), nl.Diagonal(v).rename(weights="other")
+    assert W.derivative("weights", v).parameters == {}  # it is linear in them
     D = W.N.derivative("weights", v)
-    assert D.parameters == {}
+    assert list(D.parameters) == ["weights"]
     assert nl.check_operator(D.N, x).ok
+    assert list((S @ W).derivative("weights", v).parameters) == ["other"]
     np.testing.assert_allclose((W.derivative("weights", v) @ W)(x), v * u * x)
+
+
+def test_what_is_held_constant_is_no_parameter_any_more():
+    A = nl.Diagonal(u) @ nl.Diagonal(v).rename(weights="other")
+    held = Constant(A, ("other",))
+    assert list(held.parameters) == ["weights"]
+    np.testing.assert_allclose(held.replace(weights=v)(x), v * v * x)
+    np.testing.assert_allclose(held.vjp("weights", x, x), A.vjp("weights", x, x))
+    assert held.derivative("weights", u).parameters == {}
+    for call in (lambda: held.replace(other=u), lambda: held.vjp("other", x, x)):
+        with pytest.raises(ValueError, match="Constant has no parameter 'other'"):
+            call()
 
 
 def test_renaming_onto_a_taken_name_is_refused():
