@@ -29,6 +29,7 @@ PACKAGES = [
 ADAPTERS = [
     "nufftlib.interop.scipy",
     "nufftlib.interop.pylops",
+    "nufftlib.interop.deepinv",
 ]
 NAMES = [*(package.__name__ for package in PACKAGES), *ADAPTERS]
 PAGES = [

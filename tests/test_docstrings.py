@@ -26,6 +26,7 @@ PACKAGES = [
 ADAPTERS = [
     "nufftlib.interop.scipy",
     "nufftlib.interop.pylops",
+    "nufftlib.interop.deepinv",
 ]
 for adapter in ADAPTERS:
     try:

@@ -1,0 +1,251 @@
+"""Operators in the hands of deepinv."""
+
+import copy
+import runpy
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import CASES
+from rows import open_row
+
+import nufftlib as nl
+
+if find_spec("deepinv") is None:
+    pytest.skip("deepinv is not installed", allow_module_level=True)
+runpy.run_path(str(Path(__file__).parents[2] / "bench" / "peers" / "torchvision_without_ops.py"))
+
+import deepinv  # noqa: E402
+import torch  # noqa: E402
+
+from nufftlib.interop.deepinv import as_physics  # noqa: E402
+
+rng = np.random.default_rng(0)
+# What has an axis in front of its input that is none of the operator's.
+BATCHED = [c for c in CASES if not c.name.startswith(("jacobian", "hessian", "diagonal, two axes"))]
+
+
+def noise(*shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def tensor(x):
+    return torch.from_numpy(np.array(x))
+
+
+def parts(x):
+    """(B, ...) complex as (B, 2, ...) real."""
+    return torch.stack([x.real, x.imag], dim=1)
+
+
+def sense(samples=80, shape=(6, 7), eps=1e-12):
+    k = rng.uniform(-0.5, 0.5, (samples, 2))
+    maps = nl.mri.birdcage_maps(3, shape, dtype=np.complex128)
+    return nl.NUFFT(k, shape, eps=eps) @ nl.Sense(maps)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("case", BATCHED, ids=lambda case: case.name)
+def test_every_operator_passes_deepinvs_adjointness_test(case):
+    with open_row("numpy") as row:
+        op, x = case.build(row, "double")
+    y = op(x)
+    if np.iscomplexobj(x) == np.iscomplexobj(y):
+        physics = as_physics(op)
+        u = tensor(x)[None]
+        assert physics.adjointness_test(u) < 1e-10
+        assert torch.allclose(physics.A(u)[0], tensor(y), rtol=1e-12, atol=1e-12)
+    if np.iscomplexobj(x):
+        physics = as_physics(op, two_channels=True)
+        u = parts(tensor(x)[None])
+        assert physics.adjointness_test(u) < 1e-10
+        z = tensor(y)[None]
+        z = z if z.is_complex() else torch.complex(z, torch.zeros_like(z))
+        assert torch.allclose(physics.A(u), parts(z), rtol=1e-12, atol=1e-12)
+
+
+def test_a_parameter_that_is_passed_is_kept_and_gets_its_gradient():
+    op = sense()
+    physics = as_physics(op, two_channels=True)
+    image, k = noise(2, 6, 7), rng.uniform(-0.5, 0.5, (20, 2))
+    x = parts(tensor(image)).requires_grad_()
+    kt = tensor(k).requires_grad_()
+    y = physics(x, trajectory=kt)
+    moved = op.replace(trajectory=k)
+    assert y.shape == (2, 2, 3, 20)
+    assert torch.allclose(y, parts(tensor(moved(image))), atol=1e-11)
+    c = noise(2, 3, 20)
+    (y * parts(tensor(c))).sum().backward()
+    assert np.allclose(kt.grad.numpy(), moved.vjp("trajectory", image, c), rtol=1e-11)
+    assert torch.allclose(x.grad, parts(tensor(moved.H(c))), atol=1e-11)
+    assert physics.trajectory is kt
+    assert torch.equal(physics(x), y)
+
+
+def test_gradients_by_psf_and_image_against_differences():
+    physics = as_physics(nl.Blur(rng.random((3, 2))))
+    x = torch.rand(2, 3, 6, 7, dtype=torch.float64, requires_grad=True)
+    h = torch.rand(3, 2, dtype=torch.float64, requires_grad=True)
+    y = torch.rand(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, h: physics.A(x, psf=h), (x, h))
+    assert torch.autograd.gradcheck(lambda y, h: physics.A_adjoint(y, psf=h), (y, h))
+
+
+def test_updates_are_seen_whichever_way_they_come():
+    first, second, third = (rng.random((3, 3)) for _ in range(3))
+    x = torch.rand(1, 1, 8, 8, dtype=torch.float64)
+
+    def blurred(h):
+        return tensor(nl.Blur(h)(x.numpy()))
+
+    physics = as_physics(nl.Blur(first))
+    assert torch.equal(physics(x), blurred(first))
+    physics.update(psf=tensor(second))
+    assert torch.equal(physics(x), blurred(second))
+    physics.update(psf=None)
+    assert torch.equal(physics(x), blurred(second))
+    physics.psf.copy_(tensor(third))  # in place
+    assert torch.equal(physics(x), blurred(third))
+    physics.psf = tensor(first)
+    assert torch.equal(physics(x), blurred(first))
+    physics.load_state_dict(as_physics(nl.Blur(second)).state_dict())
+    assert torch.equal(physics(x), blurred(second))
+
+    # Learned in place, looked at without gradients.
+    physics.update(psf=torch.nn.Parameter(tensor(first)))
+    optimizer = torch.optim.SGD([physics.psf], lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        physics(x).square().sum().backward()
+        optimizer.step()
+        with torch.no_grad():
+            assert torch.equal(physics(x), blurred(physics.psf.detach().numpy()))
+    physics.update(psf=tensor(third))
+    assert torch.equal(physics(x), blurred(third))
+
+
+def test_two_forwards_with_different_parameters_before_one_backward():
+    physics = as_physics(nl.Blur(np.ones((2, 2))))
+    x = torch.rand(1, 1, 5, 5, dtype=torch.float64)
+    a = torch.rand(2, 2, dtype=torch.float64, requires_grad=True)
+    b = torch.rand(2, 2, dtype=torch.float64, requires_grad=True)
+    total = physics(x, psf=a).square().sum() + physics(x, psf=b).square().sum()
+    total.backward()
+    for h in (a, b):
+        alone = h.detach().clone().requires_grad_()
+        physics(x, psf=alone).square().sum().backward()
+        assert torch.allclose(h.grad, alone.grad, rtol=1e-13)
+
+
+def test_the_operator_is_not_remade_for_each_call():
+    physics = as_physics(sense(), two_channels=True)
+    before = physics._wrapped.operator
+    y = physics(torch.rand(1, 2, 6, 7, dtype=torch.float64))
+    physics.A_dagger(y)
+    assert physics._wrapped.operator is before
+
+
+def test_what_the_operator_refuses_is_refused_at_once():
+    physics = as_physics(sense(eps=1e-6))
+    before = physics.trajectory
+    k = torch.zeros(5, 2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="not finite"):
+        physics.update(trajectory=k * np.nan)
+    with pytest.raises(ValueError, match="last axis matching the image shape"):
+        physics.update(trajectory=k[:, :1])
+    with pytest.raises(TypeError, match="int64"):
+        physics.update(trajectory=k.long())
+    with pytest.raises(TypeError, match="want a torch tensor"):
+        physics.update(trajectory=k.numpy())
+    with pytest.raises(
+        ValueError, match=r"no parameter 'trajectry'; the operator has \['maps', 't"
+    ):
+        physics.update(trajectry=k)
+    assert physics.trajectory is before
+    physics.update(trajectory=k.float())  # not cast: it meets maps of double precision
+    with pytest.raises(TypeError, match="complex64"):
+        physics(torch.zeros(1, 6, 7, dtype=torch.complex128))
+    with pytest.raises(TypeError, match="want a LinearOperator"):
+        as_physics(nl.Magnitude())
+    channels = as_physics(sense(), two_channels=True)
+    for bad in (torch.zeros(1, 6, 7), torch.zeros(1, 2, 6, 7) + 0j):
+        with pytest.raises(ValueError, match=r"want \(B, 2, ...\), real"):
+            channels(bad)
+
+
+def test_parameters_of_the_noise_model_pass():
+    physics = as_physics(nl.Blur(np.ones((2, 2))))
+    physics.noise_model = deepinv.physics.GaussianNoise(sigma=0.0, rng=torch.Generator())
+    x = torch.rand(1, 1, 5, 5, dtype=torch.float64)
+    clean = physics(x)
+    noisy = physics(x, sigma=0.5, seed=1)
+    assert torch.equal(clean, physics.A(x))
+    assert not torch.equal(noisy, clean)
+    with pytest.raises(ValueError, match="no parameter 'sigm'"):
+        physics(x, sigm=0.5)
+
+
+def test_solvers_of_deepinv_find_the_image():
+    physics = as_physics(sense(), two_channels=True)
+    x = torch.randn(2, 2, 6, 7, dtype=torch.float64)
+    y = physics(x)
+    for solver in ("CG", "lsqr"):
+        found = physics.A_dagger(y, solver=solver, max_iter=300, tol=1e-12)
+        assert (found - x).norm() < 1e-6 * x.norm()
+    z = torch.randn_like(x)
+    found = physics.prox_l2(z, y, gamma=2.0, max_iter=300, tol=1e-12)
+    gradient = 2.0 * physics.A_adjoint(physics.A(found) - y) + found - z
+    assert gradient.norm() < 1e-8 * physics.A_adjoint(y).norm()
+
+
+def test_the_gradient_passes_through_deepinvs_solver():
+    op = sense(shape=(4, 5))
+    physics = as_physics(op, two_channels=True)
+    data = torch.randn(1, 2, 3, 80, dtype=torch.float64)
+    weights = torch.randn(1, 2, 4, 5, dtype=torch.float64)
+    z = torch.zeros_like(weights)
+
+    def value(k):
+        found = physics.update(trajectory=k) or physics.prox_l2(
+            z, data, gamma=0.1, solver="CG", max_iter=300, tol=1e-13
+        )
+        return (found * weights).sum()
+
+    k = tensor(op.parameters["trajectory"]).requires_grad_()
+    value(k).backward()
+    direction = torch.randn_like(k)
+    with torch.no_grad():
+        h = 1e-5
+        slope = (value(k + h * direction) - value(k - h * direction)) / (2 * h)
+    assert abs((k.grad * direction).sum() - slope) < 1e-6 * abs(slope)
+
+
+def test_an_optimiser_of_deepinv_takes_it():
+    physics = as_physics(nl.Blur(nl.blur.gaussian_psf(5, 1.0, dtype=np.float64), "circular"))
+    y = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    model = deepinv.optim.PGD(
+        data_fidelity=deepinv.optim.L2(),
+        prior=deepinv.optim.Tikhonov(),
+        stepsize=1.0,
+        lambda_reg=0.1,
+        max_iter=300,
+    )
+    found = model(y, physics)
+    gradient = physics.A_adjoint(physics.A(found) - y) + 0.1 * found
+    assert gradient.norm() < 1e-10 * y.norm()
+
+
+def test_copies_are_independent():
+    physics = as_physics(sense(), two_channels=True)
+    x = torch.rand(1, 2, 6, 7, dtype=torch.float64)
+    y = physics(x)
+    for other in (physics.clone(), copy.deepcopy(physics)):
+        assert torch.equal(other(x), y)
+        other.update(trajectory=torch.zeros(3, 2, dtype=torch.float64))
+        assert other(x).shape == (1, 2, 3, 3)
+        assert torch.equal(physics(x), y)
