@@ -16,4 +16,9 @@ pytest_collect_file = Sybil(
 
 # Adapters cannot be imported without what they adapt to.
 ADAPTED = ("torch", "jax", "pylops", "deepinv")
-collect_ignore = [f"nufftlib/interop/{name}.py" for name in ADAPTED if find_spec(name) is None]
+collect_ignore_glob = [
+    f"nufftlib/interop/{file}.py"
+    for name in ADAPTED
+    if find_spec(name) is None
+    for file in (name, f"_{name}_*")
+]
