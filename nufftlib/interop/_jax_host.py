@@ -1,0 +1,146 @@
+"""JAX primitives that NumPy computes: at once on arrays, as callbacks where JAX traces.
+
+Three mechanisms of JAX were tried for functions that are linear in one input and have
+derivatives by hand. ``custom_vjp`` refuses forward mode. ``custom_jvp`` with a tangent by
+``linear_call`` has both modes, but ``linear_call`` has no rule for ``vmap``, and so no
+``jacrev``, and none for second order. A primitive of one's own has rules for all of it, of
+a few lines each.
+
+The callback is lowered as ``pure_callback`` lowers its own, less one step: that hands JAX
+arrays to the callback, whose conversion to NumPy waits for XLA's threads, of which the
+callback itself may hold the last one (jax issue 24255; seen to hang on one core). Here it
+gets the NumPy arrays that XLA gives out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
+
+from nufftlib.core.arrays import project_like
+
+Evaluate = Callable[..., tuple[Any, ...]]
+"""``evaluate(*arrays, form, **static) -> results``, NumPy arrays all."""
+
+
+class Form:
+    """What primitives compute with; compared by identity, so that JAX keeps what it compiled."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.probed: dict[Any, tuple[jax.ShapeDtypeStruct, ...]] = {}
+
+    def samples(self, avals: Sequence[Any], **_: Any) -> list[Any]:
+        """Return what stands for the inputs when results are probed."""
+        return [np.zeros(a.shape, a.dtype) for a in avals]
+
+
+def shaped(x: Any) -> jax.ShapeDtypeStruct:
+    """Return shape and dtype alone."""
+    return jax.ShapeDtypeStruct(tuple(x.shape), x.dtype)
+
+
+def run(
+    evaluate: Evaluate, arrays: Sequence[Any], *, like: Sequence[Any] | None, **static: Any
+) -> Sequence[Any]:
+    """Return the results in NumPy, brought to the shapes and dtypes of `like`."""
+    results = evaluate(*map(np.asarray, arrays), **static)
+    if like is None:
+        return results
+    # A cotangent is what a gradient by its primal must be: real of a real one.
+    wanted = (np.broadcast_to(np.zeros((), a.dtype), a.shape) for a in like)
+    return [project_like(np, r, w) for r, w in zip(results, wanted, strict=True)]
+
+
+def probe(
+    evaluate: Evaluate, avals: Sequence[Any], form: Form, **static: Any
+) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes and dtypes of the results, by one evaluation, kept by the form.
+
+    What is wrong with the inputs raises here, and so does a derivative that is missing.
+    """
+    key = (evaluate, *map(shaped, avals), *static.items())
+    if key not in form.probed:
+        with np.errstate(all="ignore"):
+            results = run(evaluate, form.samples(avals, **static), form=form, **static)
+        form.probed[key] = tuple(map(shaped, results))
+    return form.probed[key]
+
+
+def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[..., Any]]:
+    """Return a primitive of several results with all rules but those of its derivatives.
+
+    The second is its rule for ``vmap``, one item after the other.
+
+    Its parameter ``like`` holds the shapes and dtypes of the results, or is None where
+    they are to be found by `probe`.
+    """
+    primitive = Primitive(name)
+    primitive.multiple_results = True
+
+    def compute(*arrays: Any, **static: Any) -> list[Any]:
+        return placed(run(evaluate, arrays, **static), arrays)
+
+    def abstract(*avals: Any, like: Any, **static: Any) -> list[Any]:
+        found = like if like is not None else probe(evaluate, avals, like=None, **static)
+        return [jax.core.ShapedArray(a.shape, a.dtype) for a in found]
+
+    def lower(ctx: Any, *arrays: Any, **static: Any) -> Any:
+        probe(evaluate, ctx.avals_in, **static)
+
+        def callback(*arrays: Any) -> tuple[Any, ...]:
+            return tuple(run(evaluate, arrays, **static))
+
+        return mlir.emit_python_callback(
+            ctx,
+            callback,
+            None,
+            list(arrays),
+            ctx.avals_in,
+            ctx.avals_out,
+            has_side_effect=False,
+            returns_token=False,
+        )[0]
+
+    def by_items(arrays: Sequence[Any], dims: Sequence[int | None], **static: Any) -> Any:
+        mapped = [d is not None for d in dims]
+        stacks = [jnp.moveaxis(a, d, 0) for a, d in zip(arrays, dims, strict=True) if d is not None]
+
+        def inputs(parts: Iterable[Any]) -> list[Any]:
+            rest = iter(parts)
+            return [next(rest) if m else a for a, m in zip(arrays, mapped, strict=True)]
+
+        if len(stacks[0]) == 0 or any(isinstance(a, jax.core.Tracer) for a in arrays):
+            results = jax.lax.map(lambda parts: primitive.bind(*inputs(parts), **static), stacks)
+        else:  # JAX would compile that map anew for each call
+            items = [
+                run(evaluate, inputs(parts), **static)
+                for parts in zip(*map(np.asarray, stacks), strict=True)
+            ]
+            results = placed([np.stack(r) for r in zip(*items, strict=True)], arrays)
+        return results, [0] * len(results)
+
+    primitive.def_impl(compute)
+    primitive.def_abstract_eval(abstract)
+    mlir.register_lowering(primitive, lower, cacheable=False)
+    batching.primitive_batchers[primitive] = by_items
+    return primitive, by_items
+
+
+def placed(results: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Return JAX arrays on the one device to which an input is committed, if any is."""
+    committed = (
+        a.sharding
+        for a in arrays
+        if isinstance(a, jax.Array)
+        and a.committed
+        and isinstance(a.sharding, jax.sharding.SingleDeviceSharding)
+    )
+    there: list[Any] = jax.device_put(list(results), next(committed, None))
+    return there
