@@ -6,6 +6,12 @@ import array_api_compat as compat
 import numpy as np
 import pytest
 
+CPU_ROWS = (
+    "numpy",
+    "numpy-readonly",  # whoever modifies an input is found out
+    "strict",
+    "torch",
+)
 CUDA_ROWS = ("cupy", "torch-cuda", "jax-cuda")
 
 
@@ -37,26 +43,26 @@ class Row:
 
     def owns(self, x, dtype):
         """Whether `x` is of this namespace, on this device and of this dtype."""
+        own = self.array(0.0, "float32")
         return (
-            compat.array_namespace(x) is compat.array_namespace(self.array(0.0))
-            and compat.device(x) == compat.device(self.array(0.0))
+            compat.array_namespace(x) is compat.array_namespace(own)
+            and compat.device(x) == compat.device(own)
             and x.dtype == getattr(self.xp, dtype)
         )
 
 
-ROWS = [
-    "numpy",
-    "numpy-readonly",  # whoever modifies an input is found out
-    "strict",
-    "torch",
-    "jax",
-    *(pytest.param(name, marks=pytest.mark.gpu) for name in CUDA_ROWS),
-]
+ROWS = [*CPU_ROWS, pytest.param("cupy", marks=pytest.mark.gpu)]
+"""Of every test. JAX compiles each operation for each shape, and torch computes on CUDA as on the
+CPU: they have the tests of `test_laws.py` and `test_rows.py` that compare rows."""
 
 
 @contextmanager
-def open_row(name, *, host=False):
-    """Give the row of this name; `host` asks for memory that a native library can read."""
+def open_row(name, *, host=False, single=False):
+    """Give the row of this name.
+
+    `host` asks for memory that a native library can read, and `single` for a JAX that, as it
+    does unless told otherwise, knows single precision alone.
+    """
     if name.startswith("numpy"):
         yield Row(name, compat.array_namespace(np.zeros(1)), "cpu", writeable=name == "numpy")
     elif name == "strict":
@@ -76,7 +82,7 @@ def open_row(name, *, host=False):
         if name == "jax-cuda" and jax.default_backend() != "gpu":
             pytest.skip("JAX finds no CUDA device")
         device = jax.devices("cpu" if name == "jax" else "cuda")[0]
-        with jax.enable_x64(True):
+        with jax.enable_x64(not single):
             yield Row(name, jax.numpy, device)
     else:
         cupy = pytest.importorskip("cupy")

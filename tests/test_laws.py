@@ -1,29 +1,66 @@
 """The laws of linear operators and their derivatives, on every case, row and precision."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from cases import CASES
-from rows import ROWS, open_row
+from rows import CPU_ROWS, CUDA_ROWS, open_row
+from test_registry import parts
 
 import nufftlib as nl
 
-PRECISIONS = ["double", "single"]
+
+def first_of_each_kind():
+    """Return the cases with a type of operator, or a setting of one, that no case before has."""
+    seen, cases = set(), []
+    with open_row("numpy") as row:
+        for case in CASES:
+            A, _ = case.build(row, "double")
+            kinds = {
+                kind
+                for part in parts(A)
+                for kind in (type(part), *vars(part).values())
+                if isinstance(kind, type | str)
+            }
+            if not kinds <= seen:
+                seen |= kinds
+                cases.append(case)
+    return cases
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request):
-    return request.param
+def settings(rows, cases, precisions):
+    for name, case, precision in product(rows, cases, precisions):
+        marks = [pytest.mark.gpu] if name in CUDA_ROWS else []
+        label = f"{name}-{case.name}-{precision}"
+        yield pytest.param((name, case, precision), marks=marks, id=label)
 
 
-@pytest.fixture(params=ROWS)
-def built(request, case, precision):
-    with open_row(request.param, host=case.host) as row:
+FIRST = first_of_each_kind()
+BOTH = ["double", "single"]
+EVERY = [*settings([*CPU_ROWS, "cupy"], CASES, BOTH), *settings(["torch-cuda"], FIRST, BOTH)]
+# JAX compiles each operation for each shape. What agrees with NumPy keeps NumPy's laws.
+JAX = list(settings(["jax", "jax-cuda"], FIRST, ["double"]))
+JAX_SINGLE = list(settings(["jax", "jax-cuda"], FIRST[::3], ["single"]))
+
+laws = pytest.mark.parametrize("setting", EVERY)
+
+
+@pytest.fixture
+def case(setting):
+    return setting[1]
+
+
+@pytest.fixture
+def precision(setting):
+    return setting[2]
+
+
+@pytest.fixture
+def built(setting):
+    name, case, precision = setting
+    with open_row(name, host=case.host, single=precision == "single") as row:
         yield row, *case.build(row, precision)
-
-
-@pytest.fixture(params=PRECISIONS)
-def precision(request):
-    return request.param
 
 
 def tolerances(case, precision):
@@ -41,12 +78,14 @@ def snapshot(row, operator, x):
     return [np.copy(row.numpy(a)) for a in (x, *operator.parameters.values())]
 
 
+@laws
 def test_operator(built, case, precision):
     _, A, x = built
     report = nl.check_operator(A, x, **tolerances(case, precision))
     assert report.ok, str(report)
 
 
+@laws
 def test_adjoint_is_an_operator_with_the_same_derivatives(built, case, precision):
     row, A, x = built
     y = A(x)
@@ -58,10 +97,9 @@ def test_adjoint_is_an_operator_with_the_same_derivatives(built, case, precision
     assert A.H.H is A
 
 
+@pytest.mark.parametrize("setting", list(settings(["numpy"], CASES, BOTH)))
 def test_gram(built, case, precision):
-    row, A, x = built
-    if row.name != "numpy":
-        pytest.skip("composition is checked on every row by the cases that are compositions")
+    _, A, x = built
     report = nl.check_operator(A.N, x, **tolerances(case, precision))
     assert report.ok, str(report)
     # Where A is approximate, its Gram may be another approximation: a convolution.
@@ -74,6 +112,7 @@ def test_gram(built, case, precision):
         assert close(A.N.vjp(name, x, z), B, (1e-12 if double else 1e-5) + 20 * eps)
 
 
+@laws
 def test_linearize_by_a_parameter_agrees_with_value_jvp_and_vjp(built, precision):
     row, A, x = built
     tolerance = 1e-11 if precision == "double" else 1e-4
@@ -91,6 +130,7 @@ def test_linearize_by_a_parameter_agrees_with_value_jvp_and_vjp(built, precision
         assert close(row.numpy(J.adjoint(value)), row.numpy(moved.vjp(name, x, value)), tolerance)
 
 
+@laws
 def test_dense_oracle(built, case, precision):
     row, A, x = built
     if case.oracle is None:
@@ -105,6 +145,7 @@ def test_dense_oracle(built, case, precision):
     assert close(row.numpy(A(x)), want, tolerance)
 
 
+@pytest.mark.parametrize("setting", EVERY + JAX_SINGLE)
 def test_namespace_device_and_precision_are_kept_and_inputs_unchanged(built, precision):
     row, A, x = built
     before = snapshot(row, A, x)
@@ -122,15 +163,21 @@ def test_namespace_device_and_precision_are_kept_and_inputs_unchanged(built, pre
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("name", ROWS[1:])
-def test_rows_agree_with_numpy(case, name):
-    with open_row("numpy", host=case.host) as row:
-        A, x = case.build(row, "double")
-        y = A(x)
-        want = [y, A.adjoint(y), *(A.vjp(p, x, y) for p in A.parameters)]
-    with open_row(name, host=case.host) as row:
-        A, x = case.build(row, "double")
-        y = A(x)
-        got = [y, A.adjoint(y), *(A.vjp(p, x, y) for p in A.parameters)]
-        tolerance = 1e-12 + 20 * case.eps
-        assert all(close(row.numpy(g), w, tolerance) for g, w in zip(got, want, strict=True))
+def everything(A, x):
+    """Return what every method gives."""
+    y = A(x)
+    results = [y, A.adjoint(y)]
+    for name, theta in A.parameters.items():
+        value, J = A.linearize(x, wrt=name)
+        results += [A.vjp(name, x, y), A.jvp(name, x, theta), A.H.jvp(name, y, theta)]
+        results += [value, J(theta), J.adjoint(y)]
+    return results
+
+
+@pytest.mark.parametrize("setting", [s for s in EVERY + JAX if not s.id.endswith("single")])
+def test_rows_agree_with_numpy(built, case):
+    with open_row("numpy", host=case.host) as numpy:
+        want = everything(*case.build(numpy, "double"))
+    row, A, x = built
+    for got, expected in zip(everything(A, x), want, strict=True):
+        assert close(row.numpy(got), expected, 1e-12 + 20 * case.eps)
