@@ -22,6 +22,7 @@ import torch  # noqa: E402
 from nufftlib.interop.deepinv import as_physics  # noqa: E402
 
 rng = np.random.default_rng(0)
+START = rng.bit_generator.state
 # What has an axis in front of its input that is none of the operator's.
 BATCHED = [c for c in CASES if not c.name.startswith(("jacobian", "hessian", "diagonal, two axes"))]
 
@@ -47,6 +48,8 @@ def sense(samples=80, shape=(6, 7), eps=1e-12):
 
 @pytest.fixture(autouse=True)
 def _seed():
+    """Each test draws the same numbers, whichever ran before it."""
+    rng.bit_generator.state = START
     torch.manual_seed(0)
 
 
@@ -249,3 +252,34 @@ def test_copies_are_independent():
         other.update(trajectory=torch.zeros(3, 2, dtype=torch.float64))
         assert other(x).shape == (1, 2, 3, 3)
         assert torch.equal(physics(x), y)
+
+
+def test_a_copy_does_not_see_what_is_written_to_the_original():
+    h = torch.rand(2, 2, dtype=torch.float64)
+    physics = as_physics(nl.Blur(np.ones((2, 2))))
+    x = torch.rand(1, 1, 5, 5, dtype=torch.float64)
+    y = physics(x, psf=h)
+    other = physics.clone()
+    h.mul_(2.0)
+    assert torch.equal(physics(x), 2 * y)
+    assert torch.equal(other(x), y)
+
+
+def test_backward_has_the_values_of_forward():
+    h = torch.rand(2, 2, dtype=torch.float64)
+    before = h.numpy().copy()
+    physics = as_physics(nl.Blur(np.ones((2, 2))))
+    x = torch.rand(1, 1, 5, 5, dtype=torch.float64, requires_grad=True)
+    y = physics(x, psf=h)
+    h.mul_(2.0)
+    y.sum().backward()
+    ones = np.ones(tuple(y.shape))
+    assert torch.equal(x.grad, tensor(nl.Blur(before).H(ones)))
+
+
+def test_an_operator_of_torch_tensors():
+    h = torch.rand(3, 2, dtype=torch.float64)
+    physics = as_physics(nl.Blur(h))
+    u = torch.rand(2, 1, 6, 6, dtype=torch.float64)
+    assert physics.adjointness_test(u) < 1e-12
+    assert torch.equal(physics(u, psf=2 * h), as_physics(nl.Blur(2 * h.numpy()))(u))

@@ -11,6 +11,14 @@ pylops = pytest.importorskip("pylops")
 from nufftlib.interop.pylops import as_pylops  # noqa: E402  # it raises without pylops
 
 rng = np.random.default_rng(0)
+START = rng.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """Each test draws the same numbers, whichever ran before it; pylops draws NumPy's own."""
+    rng.bit_generator.state = START
+    np.random.seed(0)  # noqa: NPY002
 
 
 def noise(*shape):
