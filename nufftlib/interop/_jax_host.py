@@ -9,7 +9,7 @@ a few lines each.
 The callback is lowered as ``pure_callback`` lowers its own, less one step: that hands JAX
 arrays to the callback, whose conversion to NumPy waits for XLA's threads, of which the
 callback itself may hold the last one (jax issue 24255; seen to hang on one core). Here it
-gets the NumPy arrays that XLA gives out.
+gets the NumPy arrays that XLA makes.
 """
 
 from __future__ import annotations

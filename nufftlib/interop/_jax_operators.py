@@ -53,7 +53,7 @@ class Values:
             return self.operator
         last = self.last
         if last is None or last[0] != names or not all(map(same, last[1], values)):
-            # XLA reuses the memory of what it gives to a callback.
+            # A view would end with its JAX array, whose memory can be donated and written to.
             own = [np.array(v) for v in values]
             operator = self.operator.replace(**dict(zip(names, own, strict=True)))
             self.last = last = names, own, operator

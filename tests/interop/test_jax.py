@@ -74,19 +74,19 @@ def every(step):
     return pytest.mark.parametrize("case", OPERATORS[::step], ids=lambda case: case.name)
 
 
-@every(5)
+@every(7)
 def test_first_derivatives(built):
     A, x = built
     check(A, x, wrap(A), 1)
 
 
-@every(9)
+@every(15)
 def test_first_derivatives_of_the_adjoint(built):
     A, x = built
     check(A, A(x), wrap(A).adjoint, 1)
 
 
-@every(7)
+@every(9)
 def test_second_derivatives(built):
     A, x = built
     check(A, x, wrap(A), 2)
@@ -439,12 +439,11 @@ def test_no_stale_constants_under_jit(rng):
 
 
 def test_what_was_kept_of_the_last_parameters_is_no_view(rng):
-    """XLA gives its buffers to a callback for as long as that runs."""
-    f = wrap(nl.Diagonal(np.ones(3)))
-    compiled = jax.jit(lambda x, w: f(x, weights=w))
-    compiled(jnp.ones(3), jnp.ones(3)).block_until_ready()
+    """The memory of a JAX array can be donated, and written to by the next step."""
+    f, w = wrap(nl.Diagonal(np.ones(3))), jnp.arange(3.0)
+    f(jnp.ones(3), weights=w)
     (kept,) = f._forward.values.last[1]
-    assert kept.flags.owndata
+    assert kept.ctypes.data != w.unsafe_buffer_pointer()
 
 
 def test_eager_images_and_parameters_are_not_copied(counted, rng):
