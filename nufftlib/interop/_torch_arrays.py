@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -15,6 +15,7 @@ from torch.utils.dlpack import from_dlpack
 
 from nufftlib.core.arrays import library
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.nufft.engines.bridge import callers_stream
 
 
 class TorchArrays:
@@ -40,9 +41,17 @@ class TorchArrays:
         copy: Tensor = array.detach().clone()
         return copy
 
-    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Any:
-        """Return ``f`` of the tensors."""
-        return f(*map(self.array, tensors))
+    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
+        """Return ``f`` of the tensors; a result that shares memory with one of them is copied.
+
+        Torch's record of changes in place would not know of it.
+        """
+        arrays = [self.array(t) for t in tensors]
+        result: Tensor = f(*arrays)
+        memory = result.untyped_storage().data_ptr()
+        if any(memory == a.untyped_storage().data_ptr() for a in arrays):
+            return result.clone()
+        return result.data  # no longer a view of what `f` has made: forward mode takes none
 
 
 @dataclass(frozen=True)
@@ -51,14 +60,19 @@ class BorrowedArrays(TorchArrays):
 
     Parameters
     ----------
-    module : module
-        ``numpy`` or ``cupy``.
+    library : {"numpy", "cupy"}
+        Its name.
     device : {"cpu", "cuda"}
         Torch's name for where its arrays live.
     """
 
-    module: Any
+    library: str
     device: str
+
+    @property
+    def module(self) -> Any:
+        """The library; not a field, which could not be copied."""
+        return import_module(self.library)
 
     def check(self, caller: str, **tensors: Any) -> None:
         """Refuse what is no tensor, or lives elsewhere than the operator."""
@@ -67,14 +81,14 @@ class BorrowedArrays(TorchArrays):
             if tensor.device.type != self.device:
                 msg = (
                     f"{caller}: {name} is on {tensor.device} and the operator is made of "
-                    f"{self.module.__name__} arrays, on {self.device}; want both on one device "
+                    f"{self.library} arrays, on {self.device}; want both on one device "
                     f"(move one of them yourself: nothing is copied silently)"
                 )
                 raise ValueError(msg)
 
     def running(self, like: Tensor) -> AbstractContextManager[None]:
         """Return what to compute under: for CuPy the device of `like`, and torch's stream there."""
-        return nullcontext() if self.device == "cpu" else on_stream_of(self.module.cuda, like)
+        return nullcontext() if self.device == "cpu" else callers_stream(torch, like.device.index)
 
     def array(self, tensor: Tensor) -> Any:
         """View the tensor; where torch has delayed a conjugation or negation, write it out."""
@@ -85,10 +99,10 @@ class BorrowedArrays(TorchArrays):
         return from_dlpack(self.module.array(array, order="C"))
 
     def call(self, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
-        """Return ``f`` of views of the tensors, its result viewed as a tensor.
+        """Return ``f`` of views of the tensors, and its result viewed as a tensor.
 
-        A result is copied where a tensor cannot view it: torch has no negative strides and
-        no read-only memory, and would not notice a change in place through the input.
+        It is copied if it shares memory with one of them, or is what a tensor cannot be:
+        of negative strides, or read-only.
         """
         arrays = [self.array(t) for t in tensors]
         result = self.module.asarray(f(*arrays))  # a loss may be one of NumPy's scalars
@@ -101,15 +115,6 @@ class BorrowedArrays(TorchArrays):
         return from_dlpack(result)
 
 
-@contextmanager
-def on_stream_of(cuda: Any, like: Tensor) -> Iterator[None]:
-    """Run CuPy on the device of `like` and on torch's current stream there."""
-    device = like.device.index
-    stream = torch.cuda.current_stream(device).cuda_stream
-    with cuda.Device(device), cuda.ExternalStream(stream, device):
-        yield
-
-
 def arrays_of(operator: Map) -> TorchArrays:
     """Return how to reach the arrays that `operator` is made of."""
     first = next(held_arrays(operator), None)
@@ -117,7 +122,7 @@ def arrays_of(operator: Map) -> TorchArrays:
     if name == "torch":
         return TorchArrays()
     if name in ("numpy", "cupy"):
-        return BorrowedArrays(import_module(name), "cpu" if name == "numpy" else "cuda")
+        return BorrowedArrays(name, "cpu" if name == "numpy" else "cuda")
     msg = (
         f"wrap(op): the operator is made of {name} arrays; want torch tensors, or NumPy or "
         f"CuPy arrays"

@@ -1,0 +1,72 @@
+"""What the torch adapter refuses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+
+torch = pytest.importorskip("torch")
+
+from nufftlib.interop.torch import wrap  # noqa: E402
+
+
+def test_an_unknown_parameter_is_refused_with_the_names():
+    with pytest.raises(ValueError, match="no parameter 'traj'; it has 'trajectory'"):
+        wrap(nl.NUFFT(np.zeros((1, 2)), (5, 6)))(torch.zeros(5, 6) + 0j, traj=torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_devices_that_do_not_fit_are_refused_with_both(library):
+    A = nl.Diagonal(np.ones(2) if library == "numpy" else torch.ones(2))
+    with pytest.raises(ValueError, match=r"(?s)x is on meta.*on cpu"):
+        wrap(A)(torch.ones(2, device="meta"))
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_what_is_no_tensor_is_refused(library):
+    A = nl.Diagonal(np.ones(2) if library == "numpy" else torch.ones(2))
+    with pytest.raises(TypeError, match=r"f\(x\): x is a ndarray; want a torch tensor"):
+        wrap(A)(np.ones(2))
+    with pytest.raises(TypeError, match=r"f.adjoint\(y\): weights is a ndarray"):
+        wrap(A).adjoint(torch.ones(2), weights=np.ones(2))
+
+
+def test_what_is_no_operator_of_these_libraries_is_refused():
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="op is a function; want a LinearOperator or another Map"):
+        wrap(lambda x: x)
+    with pytest.raises(TypeError, match="made of array_api_strict arrays; want torch tensors"):
+        wrap(nl.Diagonal(strict.ones(2)))
+
+
+def test_a_parameter_whose_gradient_would_be_lost_is_refused():
+    with pytest.raises(ValueError, match=r"own 'weights' requires grad.*f\(x, weights=tensor\)"):
+        wrap(nl.Diagonal(torch.ones(2, requires_grad=True)))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gain(nl.LinearOperator):
+    """An operator whose derivative nobody has derived."""
+
+    gain: object
+
+    @property
+    def parameters(self):
+        return {"gain": self.gain}
+
+    def apply(self, x):
+        return self.gain * x
+
+    def adjoint(self, y):
+        return self.gain * y
+
+
+def test_a_missing_derivative_is_loud():
+    f = wrap(Gain(np.ones(2)) @ nl.Diagonal(np.ones(2)))
+    x, gain = (torch.tensor([1.0, 2.0]).double().requires_grad_() for _ in range(2))
+    f(x, gain=gain.detach()).sum().backward()
+    assert x.grad.tolist() == [1.0, 2.0]
+    with pytest.raises(NotImplementedError, match="Gain has no derivative by 'gain'"):
+        f(x, gain=gain).sum().backward()
