@@ -24,6 +24,7 @@ PACKAGES = [
 ]
 # Each can be imported where what it adapts to is installed.
 ADAPTERS = [
+    "nufftlib.interop.torch",
     "nufftlib.interop.jax",
     "nufftlib.interop.scipy",
     "nufftlib.interop.pylops",
