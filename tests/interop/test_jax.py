@@ -369,18 +369,19 @@ def test_a_batch_whose_items_have_different_maps(compiled, rng):
     assert close(jit(jax.vmap(each))(maps, x), want.conj())
 
 
-def test_an_axis_of_the_image_that_the_operator_takes_for_another(rng):
+@pytest.mark.parametrize("shape", [(3, 6), (3, 1, 6)])
+def test_an_axis_of_the_image_that_the_operator_takes_for_another(shape, rng):
     """Where a parameter has more axes than the image, a new one in front is no batch."""
-    gain, x = rng.standard_normal((3, 6)), rng.standard_normal((3, 6))
+    gain, x = rng.standard_normal(shape), rng.standard_normal((3, 6))
     f = wrap(Gain(gain))
-    want = gain * x[:, None]  # of each image three
+    want = np.stack([gain * item for item in x])
     assert np.array_equal(jax.vmap(f)(x), want)
     assert np.array_equal(jax.jit(jax.vmap(f))(x), want)
     y = rng.standard_normal(want.shape)
     (pulled,) = jax.vmap(lambda x, y: jax.vjp(f, x)[1](y))(x, y)
-    assert close(pulled, np.sum(gain * y, axis=1))
+    assert close(pulled, np.sum(gain * y, axis=tuple(range(1, y.ndim - 1))))
     with pytest.raises(ValueError, match="to which the weights"):
-        jax.vmap(wrap(nl.Diagonal(gain)))(x)  # though it would take all three at once
+        jax.vmap(wrap(nl.Diagonal(gain)))(x)  # though it may take all three at once
 
 
 def test_nested_vmap_and_an_empty_batch(rng):
