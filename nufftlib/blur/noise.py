@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from array_api_compat import device, to_device
+from array_api_compat import device, is_jax_array, to_device
 
 from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
 from nufftlib.core.losses import check_beside, clear_of_rounding
@@ -179,6 +179,8 @@ def scaled_counts(
 
 def on_cpu(x: Array) -> Any:
     """Return `x` as a NumPy array."""
+    if is_jax_array(x):  # it has no device by the name of "cpu" alone
+        return np.asarray(x)
     if not isinstance(x, np.ndarray) and x.__dlpack_device__()[0] != DLPACK_CPU:
         x = to_device(x, "cpu")
     return as_numpy(x)

@@ -504,7 +504,7 @@ def identifiability(
     terms = [normal_equations(blur, x, blur(x)) for x in images]
     total: Any = sum(terms[1:], start=terms[0])
     values, components = total.spectrum()
-    seen = values > len(values) * 2e-16 * xp.max(values)  # below that it is rounding
+    seen = values > values.shape[0] * 2e-16 * xp.max(values)  # below that it is rounding
     deviations = xp.where(seen, noise / xp.sqrt(xp.where(seen, values, 1.0)), xp.inf)
     return Identifiability(deviations, components)
 
