@@ -52,8 +52,8 @@ class Row:
 
 
 ROWS = [*CPU_ROWS, pytest.param("cupy", marks=pytest.mark.gpu)]
-"""Of every test. JAX compiles each operation for each shape, and torch computes on CUDA as on the
-CPU: they have the tests of `test_laws.py` and `test_rows.py` that compare rows."""
+"""Of every test. JAX, which compiles each operation for each shape, is in `test_rows.py` alone:
+what agrees with NumPy keeps its laws. torch on CUDA is there too, and in a few of the laws."""
 
 
 @contextmanager

@@ -39,9 +39,6 @@ def settings(rows, cases, precisions):
 FIRST = first_of_each_kind()
 BOTH = ["double", "single"]
 EVERY = [*settings([*CPU_ROWS, "cupy"], CASES, BOTH), *settings(["torch-cuda"], FIRST, BOTH)]
-# JAX compiles each operation for each shape. What agrees with NumPy keeps NumPy's laws.
-JAX = list(settings(["jax", "jax-cuda"], FIRST, ["double"]))
-JAX_SINGLE = list(settings(["jax", "jax-cuda"], FIRST[::3], ["single"]))
 
 laws = pytest.mark.parametrize("setting", EVERY)
 
@@ -59,7 +56,7 @@ def precision(setting):
 @pytest.fixture
 def built(setting):
     name, case, precision = setting
-    with open_row(name, host=case.host, single=precision == "single") as row:
+    with open_row(name, host=case.host) as row:
         yield row, *case.build(row, precision)
 
 
@@ -145,7 +142,7 @@ def test_dense_oracle(built, case, precision):
     assert close(row.numpy(A(x)), want, tolerance)
 
 
-@pytest.mark.parametrize("setting", EVERY + JAX_SINGLE)
+@laws
 def test_namespace_device_and_precision_are_kept_and_inputs_unchanged(built, precision):
     row, A, x = built
     before = snapshot(row, A, x)
@@ -174,7 +171,7 @@ def everything(A, x):
     return results
 
 
-@pytest.mark.parametrize("setting", [s for s in EVERY + JAX if not s.id.endswith("single")])
+@pytest.mark.parametrize("setting", [s for s in EVERY if not s.id.endswith("single")])
 def test_rows_agree_with_numpy(built, case):
     with open_row("numpy", host=case.host) as numpy:
         want = everything(*case.build(numpy, "double"))

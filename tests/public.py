@@ -1,0 +1,444 @@
+"""The registry of public functions: a call of each, and what it copies.
+
+``test_rows.py`` makes the calls in every array library, and ``tools/make_arrays_table.py``
+writes the table of ``docs/arrays.md``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from rows import CPU_ROWS, CUDA_ROWS
+
+import nufftlib as nl
+import optim
+from nufftlib import workflows
+
+NOTHING = "nothing"
+THERE = "nothing: made in `xp` on `device`"
+MADE = "made by NumPy on the CPU, and copied once to `xp` and `device`"
+DRAWN = "drawn by NumPy on the CPU, and copied to the image's library and device"
+COUNTED = "the image, on CUDA, to the CPU for drawing; the counts back"
+START = "the random start of its iteration, from the CPU"
+HOST = (
+    "the trajectory; images and data go by DLPack without a copy, unless they are not contiguous "
+    "or torch has delayed a conjugation"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    call: Callable | None
+    """``call(maker)`` gives arrays, numbers, or tuples and lists of them."""
+    copies: str = NOTHING
+    setting: str = ""
+    host: bool = False
+    """Whether a native library computes it: finufft, Numba, or CuPy for CUDA arrays."""
+    eps: float = 0.0
+    """To which two libraries agree, beside rounding."""
+    double: bool = False
+    """Whether it works in double precision whatever it is given."""
+
+    @property
+    def title(self):
+        return f"{self.name}({self.setting})" if self.setting else self.name
+
+
+def used(A, x, *more):
+    """Return what an operator gives: values, adjoint, and all derivatives."""
+    y = A(x)
+    results = [y, A.H(y), *more]
+    for name, theta in A.parameters.items():
+        results += [A.vjp(name, x, y), A.jvp(name, x, theta)]
+    return results
+
+
+def mapped(f, x):
+    value, J = f.linearize(x)
+    return value, J(x), J.adjoint(value)
+
+
+def blurs(m):
+    h, x = m.real(3, 2), m.real(2, 5, 6)
+    boundaries = "valid", "circular", "replicate", "reflect", "zero"
+    return [used(nl.Blur(h, boundary), x) for boundary in boundaries]
+
+
+def product(m):
+    """Return what a product with a parameter in two places gives."""
+    W, F = nl.Diagonal(m.real(3, 4)), small(m)
+    return used(F.H @ W @ F + 2 * nl.Diagonal(m.real(6, 5)).rename(weights="more"), m.complex(6, 5))
+
+
+def positive(m, *shape):
+    return m.row.array(m.rng.uniform(0.5, 1.5, shape), m.real_dtype)
+
+
+def small(m, engine="direct", shape=(6, 5)):
+    k = m.trajectory(3, 4, len(shape))
+    return nl.NUFFT(k, shape, engine=m.engine(engine), eps=1e-6 if m.single else 1e-12)
+
+
+def nufft(engine):
+    def call(m):
+        F, x = small(m, engine), m.complex(2, 6, 5)
+        y, J = F.linearize(x, wrt="trajectory")
+        blocks = J.hessian(y).parameters["blocks"], J.gauss_newton().parameters["blocks"]
+        return used(F, x, F.gram(method="toeplitz")(x), *blocks)
+
+    return call
+
+
+def density(m):
+    k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
+    return nl.mri.pipe_menon(nl.NUFFT(k, (8, 9), engine="direct"), width=4, iterations=3)
+
+
+def low_frequencies(m):
+    F = small(m)
+    k = F.trajectory
+    F = F.replace(trajectory=k * 0.1)
+    return nl.mri.low_frequency_maps(F, m.complex(2, 3, 4), positive(m, 3, 4), smoothing=2.0)
+
+
+def given(m):
+    """Keywords that ask a generator for arrays of the row."""
+    dtype = getattr(m.row.xp, m.real_dtype)
+    return {"xp": m.row.xp, "dtype": dtype, "device": m.row.device}
+
+
+def coil_maps(m):
+    where = given(m) | {"dtype": getattr(m.row.xp, m.complex_dtype)}
+    return nl.mri.birdcage_maps(3, (5, 6), **where)
+
+
+def normal_equations(m):
+    f = nl.blur.normal_equations(nl.Blur(positive(m, 3, 2)), m.real(6, 5), m.real(4, 4))
+    return f.value_and_grad(m.real(3, 2))
+
+
+def quadratic(m):
+    f = nl.blur.normal_equations(nl.Blur(positive(m, 3, 2)), m.real(6, 5), m.real(4, 4))
+    g = nl.Quadratic(f.gram, f.rhs, f.constant)
+    return g.value_and_grad(m.real(3, 2)), g.spectrum()[0]
+
+
+def report(m):
+    found = nl.check_operator(nl.Diagonal(m.real(4)), m.real(4))
+    assert m.single or found.ok
+    return ()
+
+
+def problem(m):
+    """Return half the squared distance to a point, with a slope that differs by entry."""
+    c, w = m.row.array([0.2, 0.9, 0.5], m.real_dtype), m.row.array([1, 0.1, 3], m.real_dtype)
+    xp = m.row.xp
+
+    def value_and_grad(x):
+        return 0.5 * xp.sum(w * (x - c) ** 2), w * (x - c)
+
+    return value_and_grad, m.row.array([0.3, 0.3, 0.4], m.real_dtype)
+
+
+def descent(make):
+    def call(m):
+        value_and_grad, start = problem(m)
+        result = optim.minimize(value_and_grad, start, make(), steps=3)
+        return result.params, result.best_params, result.history
+
+    return call
+
+
+def solver(solve, *arguments, **settings):
+    def call(m):
+        result = solve(*problem(m), *arguments, steps=4, **settings)
+        return result.params, result.best_params, result.history
+
+    return call
+
+
+def blocks(m):
+    xp = m.row.xp
+    c, eye = (
+        m.row.array([[2.0, 8.0], [9.0, 27.0]], m.real_dtype),
+        m.row.array(np.eye(2), m.real_dtype),
+    )
+
+    def function(p):
+        r = p * p - c
+        return 0.5 * xp.sum(r * r, axis=-1), 2 * p * r, (2 * p)[..., None] ** 2 * eye
+
+    result = optim.levenberg_marquardt(function, xp.ones_like(c), steps=3)
+    return result.params, result.history
+
+
+def projected(project):
+    return lambda m: [project(m.real(2, 5)), project(positive(m, 7))]
+
+
+def job_1(m):
+    """Return what `learn_trajectory` is given."""
+    k = m.row.array(m.rng.uniform(-0.4, 0.4, (4, 20, 2)), m.real_dtype)
+    return positive(m, 16, 15), m.complex(2, 16, 15), k
+
+
+def learned(m):
+    found = workflows.learn_trajectory(*job_1(m), steps=2)
+    return found.trajectory, found.reconstruction, found.losses
+
+
+def objective(m):
+    image, s, k = job_1(m)
+    return workflows.TrajectoryObjective(image, s, nl.NUFFT(k, (16, 15))).value_and_grad(k)
+
+
+def calibrated(m):
+    found = workflows.calibrate_psf(positive(m, 16, 14), positive(m, 14, 12), size=3, steps=2)
+    return found.psf, found.losses
+
+
+def errors(f):
+    return lambda m: f(positive(m, 5, 5), positive(m, 5, 5))
+
+
+def blind(m):
+    found = workflows.calibrate_blind(positive(m, 8, 8), size=3, rounds=1)
+    return found.psf, found.image
+
+
+def penalty(penalty):
+    return lambda m: (penalty.value(m.real(3, 4)), penalty.prox(positive(m, 3, 4), 0.5))
+
+
+SIMPLEX = optim.projections.simplex()
+SHRINK = optim.proximal.soft_threshold(0.3)
+
+ENTRIES = [
+    Entry("nufftlib.NUFFT", nufft("direct"), "the trajectory", "engine='direct'"),
+    Entry("nufftlib.NUFFT", nufft("grid"), HOST, "engine='grid'", True, 1e-11),
+    Entry(
+        "nufftlib.NUFFT",
+        nufft("finufft"),
+        HOST,
+        "engine='finufft', on CUDA 'cufinufft'",
+        True,
+        1e-11,
+    ),
+    Entry("nufftlib.Blur", blurs),
+    Entry(
+        "nufftlib.Downsample",
+        lambda m: used(nl.Downsample(m.real(3, 2), 2, (7, 6), "zero"), m.real(2, 7, 6)),
+    ),
+    Entry(
+        "nufftlib.SpaceVaryingBlur",
+        lambda m: used(nl.SpaceVaryingBlur(m.real(2, 3, 2), m.real(2, 3, 4)), m.real(5, 5)),
+    ),
+    Entry("nufftlib.Sense", lambda m: used(nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5))),
+    Entry("nufftlib.Diagonal", lambda m: used(nl.Diagonal(m.complex(4)), m.real(3, 4))),
+    Entry(
+        "nufftlib.BlockDiagonal", lambda m: used(nl.BlockDiagonal(m.real(3, 2, 2)), m.real(3, 2))
+    ),
+    Entry("nufftlib.LinearOperator", product),
+    Entry(
+        "nufftlib.Map", lambda m: (nl.HalfSquaredError(m.real(4)) @ nl.Magnitude())(m.complex(4))
+    ),
+    Entry("nufftlib.Magnitude", lambda m: mapped(nl.Magnitude(), m.complex(3, 4))),
+    Entry("nufftlib.MeanNormalize", lambda m: mapped(nl.MeanNormalize(), positive(m, 3, 4))),
+    Entry(
+        "nufftlib.HalfSquaredError",
+        lambda m: nl.HalfSquaredError(m.complex(4), positive(m, 4)).value_and_grad(m.complex(4)),
+    ),
+    Entry(
+        "nufftlib.MeanSquaredError",
+        lambda m: nl.MeanSquaredError(m.complex(4)).value_and_grad(m.complex(4)),
+    ),
+    Entry(
+        "nufftlib.MeanAbsoluteError",
+        lambda m: nl.MeanAbsoluteError(m.complex(4)).value_and_grad(m.complex(4)),
+    ),
+    Entry("nufftlib.Huber", lambda m: nl.Huber(m.real(9), 0.5).value_and_grad(m.real(9))),
+    Entry(
+        "nufftlib.PoissonLikelihood",
+        lambda m: nl.PoissonLikelihood(positive(m, 4), 0.1, 0.2).value_and_grad(positive(m, 4)),
+    ),
+    Entry("nufftlib.Quadratic", quadratic, double=True),
+    Entry("nufftlib.check_operator", report),
+    Entry("nufftlib.inner", lambda m: nl.inner(m.complex(3, 4), m.real(3, 4))),
+    Entry(
+        "nufftlib.mri.radial_trajectory",
+        lambda m: nl.mri.radial_trajectory(3, 4, **given(m)),
+        "made in `xp` on `device`",
+    ),
+    Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
+    Entry(
+        "nufftlib.mri.from_cycles_per_fov",
+        lambda m: nl.mri.from_cycles_per_fov(m.real(3, 2), (4, 5)),
+    ),
+    Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
+    Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
+    Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
+    Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
+    Entry("nufftlib.blur.gaussian_psf", lambda m: nl.blur.gaussian_psf(5, 1.2, **given(m)), MADE),
+    Entry("nufftlib.blur.defocus_psf", lambda m: nl.blur.defocus_psf(5, 1.7, **given(m)), MADE),
+    Entry(
+        "nufftlib.blur.random_psf",
+        lambda m: nl.blur.random_psf(5, kind="defocus", seed=0, batch=2, **given(m)),
+        MADE,
+    ),
+    Entry(
+        "nufftlib.blur.Diffraction",
+        lambda m: mapped(nl.blur.Diffraction(7, indices=(4, 5)), m.real(2)),
+    ),
+    Entry(
+        "nufftlib.blur.gaussian_noise",
+        lambda m: nl.blur.gaussian_noise(m.complex(3, 4), 0.1, seed=0),
+        DRAWN,
+    ),
+    Entry(
+        "nufftlib.blur.poisson_noise",
+        lambda m: nl.blur.poisson_noise(positive(m, 3, 4), 0.25, seed=0),
+        COUNTED,
+    ),
+    Entry(
+        "nufftlib.blur.poisson_gaussian_noise",
+        lambda m: nl.blur.poisson_gaussian_noise(positive(m, 3, 4), 0.25, 0.1, seed=0),
+        COUNTED,
+    ),
+    Entry("nufftlib.blur.normal_equations", normal_equations, double=True),
+    Entry("optim.minimize", descent(lambda: optim.sgd(0.1))),
+    Entry("optim.sgd", descent(lambda: optim.sgd(optim.linear_schedule(0.1, 0.01, 3), 0.9))),
+    Entry("optim.adam", descent(lambda: optim.adam(optim.constant(0.1)))),
+    Entry("optim.adamw", descent(lambda: optim.adamw(0.1))),
+    Entry("optim.projected_gradient", solver(optim.projected_gradient, SIMPLEX), double=True),
+    Entry(
+        "optim.spectral_projected_gradient",
+        solver(optim.spectral_projected_gradient, SIMPLEX),
+        double=True,
+    ),
+    Entry(
+        "optim.accelerated_proximal_gradient",
+        solver(optim.accelerated_proximal_gradient, SHRINK),
+        double=True,
+    ),
+    Entry("optim.levenberg_marquardt", blocks),
+    Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
+    Entry(
+        "optim.projected_gradient_norm",
+        lambda m: optim.projected_gradient_norm(m.real(4), m.real(4), SIMPLEX),
+        double=True,
+    ),
+    Entry("optim.projections.simplex", projected(SIMPLEX), double=True),
+    Entry("optim.projections.l1_ball", projected(optim.projections.l1_ball(0.8)), double=True),
+    Entry("optim.projections.l2_ball", projected(optim.projections.l2_ball(0.8)), double=True),
+    Entry(
+        "optim.projections.affine_sum", projected(optim.projections.affine_sum(0.8)), double=True
+    ),
+    Entry("optim.projections.box", projected(optim.projections.box(-0.5, 0.7))),
+    Entry("optim.projections.nonnegative", projected(optim.projections.nonnegative())),
+    Entry("optim.proximal.soft_threshold", penalty(SHRINK), double=True),
+    Entry(
+        "optim.proximal.total_variation",
+        penalty(optim.proximal.total_variation(0.3, iterations=5)),
+        double=True,
+    ),
+    Entry("optim.proximal.indicator", penalty(optim.proximal.indicator(SIMPLEX)), double=True),
+    Entry("nufftlib.workflows.learn_trajectory", learned, "as `NUFFT`", "", True, 1e-6),
+    Entry("nufftlib.workflows.TrajectoryObjective", objective, "as `NUFFT`", "", True, 1e-6),
+    Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
+    Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
+    Entry(
+        "nufftlib.workflows.simulate_blur",
+        lambda m: workflows.simulate_blur(positive(m, 9, 8), size=3),
+        "the PSF and the noise, from the CPU to the image's library and device",
+    ),
+    Entry(
+        "nufftlib.workflows.identifiability",
+        lambda m: list(workflows.identifiability(positive(m, 9, 8), 0.1, size=3))[:1],
+        double=True,
+    ),
+    Entry("nufftlib.workflows.psf_error", errors(workflows.psf_error)),
+    Entry(
+        "nufftlib.workflows.shift_aligned_error", errors(workflows.shift_aligned_error), double=True
+    ),
+]
+
+FILES = "NumPy arrays, of a file"
+FIELDS = "the arrays of what made it"
+NO_ARRAYS = "no arrays"
+WITHOUT_CALL = {
+    "nufftlib.OperatorReport": "numbers, no arrays",
+    "nufftlib.blur": "a package",
+    "nufftlib.mri": "a package",
+    "optim.projections": "a module",
+    "optim.proximal": "a module",
+    "optim.constant": NO_ARRAYS,
+    "optim.linear_schedule": NO_ARRAYS,
+    "optim.Optimizer": FIELDS,
+    "optim.Result": FIELDS,
+    "optim.NonFiniteError": FIELDS,
+    "optim.proximal.Penalty": "two functions of the caller's",
+    "nufftlib.workflows.METHODS": NO_ARRAYS,
+    "nufftlib.workflows.BlindCalibration": FIELDS,
+    "nufftlib.workflows.CalibratedPSF": FIELDS,
+    "nufftlib.workflows.Identifiability": FIELDS,
+    "nufftlib.workflows.LearnedTrajectory": FIELDS,
+    "nufftlib.workflows.load_color": FILES,
+    "nufftlib.workflows.load_gray": FILES,
+    "nufftlib.workflows.load_picture": FILES,
+    "nufftlib.workflows.load_psf": FILES,
+    "nufftlib.data.astronaut": FILES,
+    "nufftlib.data.brain": FILES,
+}
+"""The other public names, and what stands in their way."""
+
+ROWS = [*CPU_ROWS, "jax", *CUDA_ROWS]
+COLUMNS = {
+    "numpy": "NumPy",
+    "strict": "strict",
+    "torch": "torch",
+    "jax": "JAX",
+    "cupy": "CuPy",
+    "torch-cuda": "torch, CUDA",
+    "jax-cuda": "JAX, CUDA",
+}
+MARKERS = "<!--- table -->\n", "<!--- end of table -->\n"
+
+
+def runs(entry, row, precision):
+    """Whether it is tested there; JAX, which compiles all anew, has no workflow in single."""
+    workflow = entry.name.startswith("nufftlib.workflows.")
+    return not (precision == "single" and workflow and row.startswith("jax"))
+
+
+def marks_of(row):
+    return [pytest.mark.gpu] if row in CUDA_ROWS else []
+
+
+def cell(entry, row):
+    tested = "gpu" if marks_of(row) else "yes"
+    return f"{tested}, x64" if entry.double and row.startswith("jax") else tested
+
+
+def table():
+    lines = [
+        f"| function | {' | '.join(COLUMNS.values())} | copied |",
+        f"|{'---|' * (len(COLUMNS) + 2)}",
+        *(
+            f"| `{e.title}` | {' | '.join(cell(e, row) for row in COLUMNS)} | {e.copies} |"
+            for e in ENTRIES
+        ),
+        "",
+        "| other names | |",
+        "|---|---|",
+        *(f"| `{name}` | {why} |" for name, why in WITHOUT_CALL.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def with_table(page):
+    """Return the page with the table of this registry between its markers."""
+    begin, end = MARKERS
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
