@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number, Real
 from typing import Any, final, overload
 
+import array_api_compat
 from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import Array, is_complex, project_like, summary
@@ -49,9 +50,11 @@ class Map(ABC):
 
     def __repr__(self) -> str:
         """Return the type and its fields, arrays by their shape and dtype."""
+        if not dataclasses.is_dataclass(self):
+            return f"{type(self).__name__}(...)"
         shown = (
             f"{f.name}={summary(getattr(self, f.name))}"
-            for f in dataclasses.fields(self)  # type: ignore[arg-type]  # ours are dataclasses
+            for f in dataclasses.fields(self)
             if not f.name.startswith("_")
         )
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -730,6 +733,24 @@ class Renamed(LinearOperator):
     def as_map(self, name: str, x: Array) -> Map:
         """The operator's own, by the old name."""
         return self.operator.as_map(self._old(name), x)
+
+
+def held_arrays(thing: object) -> Iterator[Array]:
+    """Yield the arrays that a map is made of, an operator's parameters first.
+
+    NumPy's scalars are left out: they go with arrays of any library.
+    """
+    if array_api_compat.is_array_api_obj(thing):
+        if hasattr(thing, "__dlpack__"):
+            yield thing
+    elif isinstance(thing, Map):
+        if isinstance(thing, LinearOperator):
+            yield from thing.parameters.values()
+        for value in vars(thing).values():
+            yield from held_arrays(value)
+    elif isinstance(thing, tuple | list):
+        for value in thing:
+            yield from held_arrays(value)
 
 
 def add(expression: str, u: Array, v: Array) -> Array:

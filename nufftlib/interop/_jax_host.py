@@ -1,6 +1,6 @@
 """JAX primitives that NumPy computes: at once on arrays, as callbacks where JAX traces.
 
-Three mechanisms of JAX were tried for functions that are linear in one input and have
+There are three mechanisms of JAX for functions that are linear in one input and have
 derivatives by hand. ``custom_vjp`` refuses forward mode. ``custom_jvp`` with a tangent by
 ``linear_call`` has both modes, but ``linear_call`` has no rule for ``vmap``, and so no
 ``jacrev``, and none for second order. A primitive of one's own has rules for all of it, of

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import torch
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
 from nufftlib.core.arrays import library
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import Map, held_arrays
 from nufftlib.nufft.engines.bridge import callers_stream
 
 
@@ -128,18 +128,3 @@ def arrays_of(operator: Map) -> TorchArrays:
         f"CuPy arrays"
     )
     raise TypeError(msg)
-
-
-def held_arrays(thing: Any) -> Iterator[Any]:
-    """Yield the arrays of an operator, its parameters first, and of what it is composed of."""
-    if is_array_api_obj(thing):
-        if hasattr(thing, "__dlpack__"):  # NumPy's scalars go with arrays of any library
-            yield thing
-    elif isinstance(thing, Map):
-        if isinstance(thing, LinearOperator):
-            yield from thing.parameters.values()
-        for value in vars(thing).values():
-            yield from held_arrays(value)
-    elif isinstance(thing, tuple | list):
-        for value in thing:
-            yield from held_arrays(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -17,7 +17,7 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array
+from array_api_compat import array_namespace, is_cupy_array
 
 from nufftlib.core.arrays import (
     Array,
@@ -29,7 +29,7 @@ from nufftlib.core.arrays import (
     is_single,
     library,
 )
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import LinearOperator, Map, held_arrays
 
 REAL = {"float32": "float32", "float64": "float64", "complex64": "float32", "complex128": "float64"}
 
@@ -209,7 +209,7 @@ def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split:
     if name not in REAL:
         msg = f"{caller}: the input's dtype is {name}; want one of {', '.join(REAL)}"
         raise TypeError(msg)
-    like = next(arrays(op), np.zeros(0))
+    like = next(held_arrays(op), np.zeros(0))
     xp = array_namespace(like)
     if library(xp) not in ("numpy", "cupy"):
         msg = f"{caller}: the operator's arrays are of {library(xp)}; want NumPy's or CuPy's"
@@ -221,15 +221,6 @@ def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split:
     return Matrix(
         op, dataclasses.replace(domain, split=mixed), dataclasses.replace(codomain, split=mixed)
     )
-
-
-def arrays(op: Map) -> Iterator[Array]:
-    """Yield the arrays among the fields of an operator, and of the operators among them."""
-    for value in vars(op).values():
-        if is_array_api_obj(value):
-            yield value
-        elif isinstance(value, Map):
-            yield from arrays(value)
 
 
 @dataclass(frozen=True)

@@ -385,3 +385,8 @@ def test_weights_by_the_variance_are_the_likelihood_of_gaussian_noise():
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_map_that_is_no_dataclass_has_a_repr():
+    fixed = nl.Blur(np.ones((3, 3))).as_map("psf", np.ones((5, 5)))
+    assert repr(2.0 * fixed) == "Compose(left=Scale(scalar=2.0), right=FixedImage(...))"
