@@ -22,8 +22,9 @@ except ModuleNotFoundError as error:
     raise missing("torch") from error  # noqa: EM101  # it makes the message
 
 from nufftlib.interop._torch_arrays import arrays_of
-from nufftlib.interop._torch_functions import Point, Term, Value
+from nufftlib.interop._torch_functions import Value
 from nufftlib.interop._torch_maps import MapPoint, MapValue
+from nufftlib.interop._torch_terms import Point, Term
 
 __all__ = ["OperatorModule", "wrap"]
 

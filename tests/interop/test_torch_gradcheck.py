@@ -39,7 +39,8 @@ def built(case, row_name, *, adjoint=False):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_gradients_by_image_and_all_parameters(case, row_name):
     f, tensors = built(case, row_name)
-    assert gradcheck(f, tensors, **TOLERANCES, fast_mode=True)
+    forward = row_name == "torch"
+    assert gradcheck(f, tensors, **TOLERANCES, fast_mode=True, check_forward_ad=forward)
 
 
 @pytest.mark.parametrize("case", SOME, ids=lambda case: case.name)
@@ -72,12 +73,12 @@ def test_every_entry_of_second_jacobians_backward_and_forward():
 
 
 def third(f, v):
-    """Three gradients in turn, of ``f`` and of what comes out with different weights."""
+    """Three gradients in turn: of ``f``, and of what comes out, squared with weights."""
     v = v.clone().requires_grad_()
     (g,) = grad(f(v), v, create_graph=True)
     for _ in range(2):
         weights = torch.arange(1.0, 1.0 + g.numel()).reshape(g.shape)
-        (g,) = grad((weights * g).sum(), v, create_graph=True)
+        (g,) = grad((weights * g * g).sum(), v, create_graph=True)
     return g.detach()
 
 
@@ -85,17 +86,16 @@ def test_third_derivatives_are_right_where_the_operator_has_them():
     rng = np.random.default_rng(0)
     k, x = torch.tensor(rng.uniform(-0.5, 0.5, (3, 2))), torch.tensor(rng.standard_normal((4, 5)))
     n = torch.cartesian_prod(torch.arange(4) - 2, torch.arange(5) - 2).double()
-    F = wrap(nl.NUFFT(k.numpy(), (4, 5), eps=1e-13))
-    W = wrap(nl.Diagonal(np.ones((4, 5))))
+    f = wrap(nl.NUFFT(k.numpy(), (4, 5), eps=1e-13) @ nl.Diagonal(x.numpy() + 0j))
 
     def ours(k):
-        return F(W(x, weights=x + k.sum()) + 0j, trajectory=k).abs().pow(3).sum()
+        return f(x + 0j, trajectory=k, weights=x + k.prod() + 0j).abs().pow(3).sum()
 
     def dense(k):
         E = torch.exp(-2j * torch.pi * (k @ n.T))
-        return (E @ ((x + k.sum()) * x + 0j).flatten()).abs().pow(3).sum()
+        return (E @ ((x + k.prod()) * x + 0j).flatten()).abs().pow(3).sum()
 
-    torch.testing.assert_close(third(ours, k), third(dense, k), rtol=1e-10, atol=0)
+    torch.testing.assert_close(third(ours, k), third(dense, k), rtol=1e-9, atol=0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -72,6 +72,19 @@ def test_vmap_goes_item_by_item(f):
     assert_close(ours, torch.stack([gradient(item) for item in batch]))
 
 
+@pytest.mark.parametrize("batch", [None, 3])
+def test_it_is_linearized_once_for_forward_and_backward(batch, monkeypatch):
+    calls = []
+    linearize = nl.Magnitude.linearize
+    monkeypatch.setattr(
+        nl.Magnitude, "linearize", lambda self, x: (calls.append(x.shape), linearize(self, x))[1]
+    )
+    f = wrap(nl.Magnitude() @ nl.Diagonal(real(4)))
+    x = torch.tensor(real(batch, 4) if batch else real(4)).requires_grad_()
+    (vmap(f) if batch else f)(x).sum().backward()
+    assert calls == [(4,)] * (batch or 1)
+
+
 def test_the_gradient_is_linear_in_its_cotangent(f):
     x = torch.tensor(complex_(3, 4))
     _, pull = torch.func.vjp(f, x)
