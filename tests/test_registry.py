@@ -1,7 +1,6 @@
 """No operator without a case, an oracle and a derivation."""
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 from pathlib import Path
@@ -54,7 +53,7 @@ def library():
 
 
 def needs_cuda(cls):
-    """What the cases meet in the rows of CUDA alone; `test_bridge.py` has the bridge on the host."""
+    """What the cases meet in rows of CUDA alone; `test_bridge.py` has the bridge on the host."""
     return any(name in cls.__module__ for name in ("cuda", "bridge"))
 
 
