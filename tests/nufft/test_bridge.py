@@ -300,3 +300,13 @@ def test_work_is_ordered_on_a_stream_of_torch(engine):
             got = F(late) + 0
         stream.synchronize()
         assert torch.allclose(got, want)
+
+
+@pytest.mark.filterwarnings("ignore:torch.asarray")  # that the copy requires grad as well
+def test_a_tensor_that_requires_grad_is_sent_to_the_adapter():
+    torch = pytest.importorskip("torch")
+    F, x = nl.NUFFT(torch.tensor(K), X.shape[1:]), torch.tensor(X).requires_grad_()
+    with pytest.raises(TypeError, match=r"requires grad.*nufftlib\.interop\.torch\.wrap"):
+        F(x)
+    with pytest.raises(TypeError, match="requires grad"):
+        nl.NUFFT(torch.tensor(K).requires_grad_(), X.shape[1:])

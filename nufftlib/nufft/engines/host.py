@@ -14,7 +14,16 @@ ALIGNMENT = 64
 
 
 def resolved(x: Array) -> Array:
-    """Write out what torch has delayed: a conjugation, a negation; only then is it a copy."""
+    """Write out what torch has delayed: a conjugation, a negation; only then is it a copy.
+
+    Torch would have to record what native code does to a tensor that requires grad.
+    """
+    if getattr(x, "requires_grad", False):
+        msg = (
+            "NUFFT: a tensor requires grad, which native code does not record; want it detached, "
+            "or the operator as nufftlib.interop.torch.wrap(operator), which differentiates"
+        )
+        raise TypeError(msg)
     for resolve in ("resolve_conj", "resolve_neg"):
         x = getattr(x, resolve, lambda x=x: x)()
     return x
