@@ -18,8 +18,68 @@ from nufftlib.interop._vectors import Matrix, Packing, Slot, check_finite
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
+class Vectors:
+    """What `Objective` and `Residuals` share: parameters as one vector, and back."""
+
+    packing: Packing
+
+    @cached_property
+    def x0(self) -> Vector:
+        """The vector of the start."""
+        packing = self.packing
+        v: Vector = packing.pack(
+            "x0", "the start", packing.params[""] if packing.single else packing.params
+        )
+        return v
+
+    def unpack(self, v: Vector) -> Any:
+        """Return new arrays of a vector, in the parameters' shapes, dtypes and libraries.
+
+        Parameters
+        ----------
+        v : numpy.ndarray, shape (n,)
+            The vector.
+
+        Returns
+        -------
+        array or dict of str to array
+            The parameters.
+        """
+        return self._unpacked("unpack", v)
+
+    def bounds(self, lower: Any = None, upper: Any = None) -> scipy.optimize.Bounds:
+        """Return bounds of the vector's entries.
+
+        Parameters
+        ----------
+        lower, upper : float, array or mapping of str to these, optional
+            Numbers, or arrays that broadcast to the parameter; of several parameters, by name.
+            What is not named or None has no bound. In single precision where the parameter is.
+
+        Returns
+        -------
+        scipy.optimize.Bounds
+            With ``lb`` and ``ub``, which nlopt takes.
+
+        Raises
+        ------
+        TypeError
+            If a complex parameter is to be bounded.
+        ValueError
+            If a name is unknown, a shape does not fit or a bound is NaN.
+        """
+        call = f"{type(self).__name__}.bounds"
+        return scipy.optimize.Bounds(
+            side(f"{call}(lower)", self.packing, lower, -np.inf),
+            side(f"{call}(upper)", self.packing, upper, np.inf),
+        )
+
+    def _unpacked(self, method: str, v: Vector) -> Any:
+        return self.packing.unpack(f"{type(self).__name__}.{method}(v)", v)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Objective:
+class Objective(Vectors):
     """A loss as a function of one real vector of double precision; made by `as_objective`.
 
     Parameters
@@ -51,26 +111,6 @@ class Objective:
     value_and_grad: Callable[[Any], tuple[Any, Any]]
     packing: Packing
 
-    @cached_property
-    def x0(self) -> Vector:
-        """The vector of the start."""
-        return start(self.packing)
-
-    def unpack(self, v: Vector) -> Any:
-        """Return new arrays of a vector, in the parameters' shapes, dtypes and libraries.
-
-        Parameters
-        ----------
-        v : numpy.ndarray, shape (n,)
-            The vector.
-
-        Returns
-        -------
-        array or dict of str to array
-            The parameters.
-        """
-        return self.packing.unpack("Objective.unpack(v)", v)
-
     def fun(self, v: Vector) -> tuple[float, Vector]:
         """Return loss and gradient at a vector, as ``minimize(..., jac=True)`` takes them.
 
@@ -94,7 +134,7 @@ class Objective:
             If the loss is no scalar, or the gradient not like the parameters.
         """
         call = "Objective.fun(v)"
-        value, gradient = self.value_and_grad(self.packing.unpack(call, v))
+        value, gradient = self.value_and_grad(self._unpacked("fun", v))
         if getattr(value, "ndim", 0) != 0:
             msg = f"{call}: the loss has the shape {tuple(value.shape)}; want one number"
             raise ValueError(msg)
@@ -124,32 +164,9 @@ class Objective:
             grad[:] = gradient
         return value
 
-    def bounds(self, lower: Any = None, upper: Any = None) -> scipy.optimize.Bounds:
-        """Return bounds of the vector's entries.
-
-        Parameters
-        ----------
-        lower, upper : float, array or mapping of str to these, optional
-            Numbers, or arrays that broadcast to the parameter; of several parameters, by name.
-            What is not named or None has no bound. In single precision where the parameter is.
-
-        Returns
-        -------
-        scipy.optimize.Bounds
-            With ``lb`` and ``ub``, which nlopt takes.
-
-        Raises
-        ------
-        TypeError
-            If a complex parameter is to be bounded.
-        ValueError
-            If a name is unknown, a shape does not fit or a bound is NaN.
-        """
-        return bounds("Objective.bounds", self.packing, lower, upper)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Residuals:
+class Residuals(Vectors):
     """What a model's value is off its data, as a real vector; made by `as_residuals`.
 
     Parameters
@@ -181,26 +198,6 @@ class Residuals:
     data: Array
     packing: Packing
 
-    @cached_property
-    def x0(self) -> Vector:
-        """The vector of the start."""
-        return start(self.packing)
-
-    def unpack(self, v: Vector) -> Array:
-        """Return a new array of a vector, in the parameters' shape, dtype and library.
-
-        Parameters
-        ----------
-        v : numpy.ndarray, shape (n,)
-            The vector.
-
-        Returns
-        -------
-        array
-            The parameters.
-        """
-        return self.packing.unpack("Residuals.unpack(v)", v)
-
     def fun(self, v: Vector) -> Vector:
         """Return the residuals ``model(params) - data`` at a vector.
 
@@ -220,7 +217,7 @@ class Residuals:
             If some are NaN or infinite.
         """
         call = "Residuals.fun(v)"
-        value = self.model(self.packing.unpack(call, v))
+        value = self.model(self._unpacked("fun", v))
         residual: Vector = self._slot.vector(value - self.data)
         check_finite(FloatingPointError, call, "the residual", residual)
         return residual
@@ -238,7 +235,7 @@ class Residuals:
         scipy.sparse.linalg.LinearOperator
             Of shape (m, n).
         """
-        _, J = self.model.linearize(self.packing.unpack("Residuals.jac(v)", v))
+        _, J = self.model.linearize(self._unpacked("jac", v))
         (domain,) = self.packing.slots.values()
         return Matrix(J, domain, self._slot).wrapped(scipy.sparse.linalg.LinearOperator, float)
 
@@ -258,47 +255,9 @@ class Residuals:
         jacobian: Vector = self.jac(v) @ np.eye(self.packing.size)
         return jacobian
 
-    def bounds(self, lower: Any = None, upper: Any = None) -> scipy.optimize.Bounds:
-        """Return bounds of the vector's entries.
-
-        Parameters
-        ----------
-        lower, upper : float or array, optional
-            Numbers, or arrays that broadcast to the parameters. In single precision where the
-            parameters are.
-
-        Returns
-        -------
-        scipy.optimize.Bounds
-            With ``lb`` and ``ub``.
-
-        Raises
-        ------
-        TypeError
-            If the parameters are complex.
-        ValueError
-            If a shape does not fit or a bound is NaN.
-        """
-        return bounds("Residuals.bounds", self.packing, lower, upper)
-
     @cached_property
     def _slot(self) -> Slot:
         return Slot.of(self.data, split=True, host=True)
-
-
-def start(packing: Packing) -> Vector:
-    """Return the vector of the parameters that the packing was made of."""
-    params = packing.params[""] if packing.single else packing.params
-    v: Vector = packing.pack("x0", "the start", params)
-    return v
-
-
-def bounds(caller: str, packing: Packing, lower: Any, upper: Any) -> scipy.optimize.Bounds:
-    """Return both bounds as vectors."""
-    return scipy.optimize.Bounds(
-        side(f"{caller}(lower)", packing, lower, -np.inf),
-        side(f"{caller}(upper)", packing, upper, np.inf),
-    )
 
 
 def side(caller: str, packing: Packing, given: Any, free: float) -> Vector:
