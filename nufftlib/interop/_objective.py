@@ -23,7 +23,7 @@ class Vectors:
 
     packing: Packing
 
-    @cached_property
+    @property
     def x0(self) -> Vector:
         """The vector of the start."""
         packing = self.packing

@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from array_api_compat import device
+
+from nufftlib.core.arrays import Array
 from nufftlib.core.operator import LinearOperator
 from nufftlib.interop.packages import missing
 
@@ -120,8 +123,6 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         self._shared = Shared(wrap(op))
         for name, value in op.parameters.items():
             self.register_buffer(name, self._wrapped._arrays.copied(value))
-        # The buffers that the operator was made of, and how often they had been written to.
-        self._made_of = {name: (t, t._version) for name, t in self._tensors().items()}
 
     def A(self, x: Tensor, **parameters: Any) -> Tensor:
         """Return ``A x``.
@@ -207,23 +208,21 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
     def _current(self) -> tuple[WrappedOperator, dict[str, Tensor]]:
         """Return the operator at the buffers' values, and those that gradients are asked of.
 
-        It is remade where a buffer is another, or was written to; not for each call, since
-        to make it takes time, and solvers call it often.
+        It is remade where a buffer's values are others than its own. To compare them is cheap
+        beside a call, to make it is not, and solvers call it often.
         """
-        tensors = self._tensors()
+        tensors, arrays, operator = self._tensors(), self._wrapped._arrays, self._wrapped.operator
         live = {n: t for n, t in tensors.items() if t.requires_grad and torch.is_grad_enabled()}
-        changed = {}
-        for name in tensors.keys() - live.keys():
-            tensor, version = self._made_of[name]
-            if tensors[name] is not tensor or tensors[name]._version != version:
-                changed[name] = tensors[name]
-        if changed:
-            arrays = self._wrapped._arrays
-            arrays.check("physics", **changed)
+        kept = {n: t.detach() for n, t in tensors.items() if n not in live}
+        arrays.check("physics", **kept)
+        changed = {
             # Copies: an operator's arrays do not change, a buffer may.
-            values = {name: arrays.array(t.detach().clone()) for name, t in changed.items()}
-            self._shared = Shared(wrap(self._wrapped.operator.replace(**values)))
-            self._made_of |= {name: (t, t._version) for name, t in changed.items()}
+            name: arrays.array(t.clone())
+            for name, t in kept.items()
+            if not same(arrays.array(t), operator.parameters[name])
+        }
+        if changed:
+            self._shared = Shared(wrap(operator.replace(**changed)))
         return self._wrapped, live
 
     def _taken(self, call: str, name: str, x: Tensor) -> Tensor:
@@ -242,3 +241,10 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         if not self.two_channels:
             return y
         return torch.stack([y.real, y.imag if y.is_complex() else torch.zeros_like(y)], dim=1)
+
+
+def same(a: Array, b: Array) -> bool:
+    """Tell whether two arrays of one library have the same values, of one dtype and device."""
+    if a.shape != b.shape or a.dtype != b.dtype or device(a) != device(b):
+        return False
+    return bool((a == b).all())

@@ -283,3 +283,29 @@ def test_an_operator_of_torch_tensors():
     u = torch.rand(2, 1, 6, 6, dtype=torch.float64)
     assert physics.adjointness_test(u) < 1e-12
     assert torch.equal(physics(u, psf=2 * h), as_physics(nl.Blur(2 * h.numpy()))(u))
+
+
+WRITES = {
+    "in place": lambda physics: physics.psf.add_(1.0),
+    "past torch's record": lambda physics: physics.psf.data.add_(1.0),
+    "by the state": lambda physics: physics.load_state_dict({"psf": physics.psf + 1.0}),
+}
+COPIES = {"clone": lambda p: p.clone(), "deepcopy": copy.deepcopy, "copy": copy.copy}
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_copy_has_the_values_of_its_own_buffers(write, copied, writes):
+    physics = as_physics(nl.Blur(np.full((3, 3), 1 / 9)))
+    x = torch.rand(1, 2, 8, 8, dtype=torch.float64)
+    for _ in range(writes):
+        WRITES[write](physics)
+        physics.A(x)
+    WRITES[write](physics)
+    again = COPIES[copied](physics)
+    WRITES[write](again)
+    physics.update(psf=torch.rand(3, 3, dtype=torch.float64))
+    for p in (again, physics):
+        want = nl.Blur(p.psf.numpy())(x.numpy())
+        np.testing.assert_allclose(p.A(x).numpy(), want, rtol=1e-12)

@@ -538,3 +538,36 @@ def test_faults_of_residuals_are_named():
     assert "bounds of real ones" in raises(
         TypeError, lambda: as_residuals(nl.Magnitude(), noise(3), np.ones(3)).bounds(0.0)
     )
+
+
+def test_no_columns_make_no_columns():
+    matrix = as_linear_operator(nl.Diagonal(np.ones(3)), (3,), float)
+    assert (matrix @ np.zeros((3, 0))).shape == (3, 0)
+    assert (matrix.H @ np.zeros((3, 0))).shape == (3, 0)
+
+
+def test_a_start_that_was_handed_out_is_the_callers():
+    objective = as_objective(nl.HalfSquaredError(np.zeros(2)), np.ones(2))
+    objective.x0[0] = 99.0
+    np.testing.assert_array_equal(objective.x0, [1.0, 1.0])
+
+
+def test_a_gradient_that_torch_has_not_conjugated_yet():
+    torch = pytest.importorskip("torch")
+    start = np.asarray([1 + 2j, 3 - 1j])
+
+    def delayed(z):
+        z = torch.tensor(z)
+        gradient = z.conj().resolve_conj().conj()
+        assert gradient.is_conj()
+        return 0.5 * float(z.abs().square().sum()), gradient
+
+    _, gradient = as_objective(delayed, start).fun(np.asarray([1.0, 2.0, 3.0, -1.0]))
+    np.testing.assert_array_equal(gradient, [1.0, 2.0, 3.0, -1.0])
+
+
+def test_a_vector_beyond_single_precision_is_an_error_without_a_warning():
+    loss = nl.HalfSquaredError(np.zeros(2, np.float32))
+    objective = as_objective(loss, np.ones(2, np.float32))
+    with pytest.raises(FloatingPointError, match="want finite"), np.errstate(all="ignore"):
+        objective.fun(np.full(2, 1e300))

@@ -20,8 +20,8 @@ def resolved(x: Array) -> Array:
     """
     if getattr(x, "requires_grad", False):
         msg = (
-            "NUFFT: a tensor requires grad, which native code does not record; want it detached, "
-            "or the operator as nufftlib.interop.torch.wrap(operator), which differentiates"
+            "a tensor requires grad, and what NumPy and native code do to it is not recorded; want "
+            "it detached, or the operator as nufftlib.interop.torch.wrap(operator)"
         )
         raise TypeError(msg)
     for resolve in ("resolve_conj", "resolve_neg"):
