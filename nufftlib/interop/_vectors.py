@@ -17,7 +17,7 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array
+from array_api_compat import array_namespace, is_cupy_array
 
 from nufftlib.core.arrays import (
     Array,
@@ -184,7 +184,7 @@ class Matrix:
 
 def readable(x: Any) -> Any:
     """Return an array that is no CuPy array, or a number, as a NumPy array."""
-    return as_numpy(x) if is_array_api_obj(x) else np.asarray(x)
+    return as_numpy(x) if hasattr(x, "__dlpack__") else np.asarray(x)
 
 
 def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split: bool) -> Matrix:

@@ -554,10 +554,9 @@ def test_a_start_that_was_handed_out_is_the_callers():
 
 def test_a_gradient_that_torch_has_not_conjugated_yet():
     torch = pytest.importorskip("torch")
-    start = np.asarray([1 + 2j, 3 - 1j])
+    start = torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128)
 
     def delayed(z):
-        z = torch.tensor(z)
         gradient = z.conj().resolve_conj().conj()
         assert gradient.is_conj()
         return 0.5 * float(z.abs().square().sum()), gradient
