@@ -87,8 +87,9 @@ def check_operator(
     - ``vjp`` of each parameter: ``<B(x, y), t> = <y, dA[t] x>``;
     - ``derivative.H`` of each parameter: the dot test of ``dA[t]``;
     - ``linearize`` by each parameter: value, jvp and vjp once more;
-    - ``second order`` of each parameter: how ``dA[t]`` depends on all of them, against finite
-      differences. A derivative that has the parameter, but no derivative by it, is left out.
+    - ``second order`` of each pair of parameters: how ``dA[t]`` depends on the second, against
+      finite differences, and its ``vjp``. Left out is a pair of which ``dA[t]`` has the
+      parameter, but not both derivatives by it.
 
     Parameters
     ----------
@@ -179,27 +180,24 @@ def check_operator(
         linear, J = operator.linearize(x, wrt=name)
         gaps = (distance(linear, Ax), distance(J.adjoint(y), B), distance(J.apply(t), dAx))
         record(f"linearize {name}", max(gaps), dot)
-        second = second_order_error(operator, name, t, directions, x, negligible)
-        if second is not None:
-            record(f"second order {name}: finite differences", second, difference)
+        check_second_order(operator, name, t, directions, x, y, negligible, record, dot, difference)
     return OperatorReport(type(operator).__name__, errors, tolerances)
 
 
-def second_order_error(
+def check_second_order(
     operator: LinearOperator,
     name: str,
     t: Array,
     directions: Mapping[str, Array],
     x: Array,
+    y: Array,
     negligible: float,
-) -> float | None:
-    """Return the error of ``d(dA[t])`` along all `directions` at once; None if there is none."""
+    record: Callable[[str, float, float], None],
+    dot: float,
+    difference: float,
+) -> None:
+    """Record how ``dA[t]`` depends on each parameter; what is not implemented is left out."""
     theta, dA = operator.parameters, operator.derivative(name, t)
-
-    def value(s: float) -> Array:
-        moved = {p: theta[p] + s * direction for p, direction in directions.items()}
-        return operator.replace(**moved).derivative(name, t).apply(x)
-
     if strange := set(dA.parameters) - set(theta):
         msg = (
             f"{type(operator).__name__}.derivative({name!r}, dtheta) has the parameters "
@@ -207,13 +205,26 @@ def second_order_error(
             f"depends (Constant hides the others)"
         )
         raise ValueError(msg)
-    change = 0.0 * dA.apply(x)
-    try:
-        for p in dA.parameters:
-            change = change + dA.jvp(p, x, directions[p])
-    except NotImplementedError:
-        return None
-    return difference_error(value, change, negligible)
+    for p, u in directions.items():
+
+        def value(s: float, p: str = p, u: Array = u) -> Array:
+            return operator.replace(**{p: theta[p] + s * u}).derivative(name, t).apply(x)
+
+        law = f"second order {name}, {p}"
+        change, gradient = 0.0 * dA.apply(x), None
+        try:
+            if p in dA.parameters:
+                change = dA.jvp(p, x, u)
+                gradient = dA.vjp(p, x, y)
+        except NotImplementedError:
+            continue
+        record(
+            f"{law}: finite differences", difference_error(value, change, negligible), difference
+        )
+        if gradient is not None:
+            gap = abs(float(inner(gradient, u)) - float(inner(y, change)))
+            error = relative(gap, norm(y) * max(norm(change), negligible))
+            record(f"{law}: dot test", error, dot)
 
 
 def direction(rng: np.random.Generator, theta: Array) -> Array:

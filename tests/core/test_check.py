@@ -89,6 +89,34 @@ class HiddenParameter(Phase):
         return Constant(super().derivative(name, dtheta))
 
 
+@dataclass(frozen=True, eq=False)
+class WrongSecondGradient(nl.LinearOperator):
+    """A derivative whose own gradient is twice too large."""
+
+    operator: nl.LinearOperator
+
+    @property
+    def parameters(self):
+        return self.operator.parameters
+
+    def apply(self, x):
+        return self.operator.apply(x)
+
+    def adjoint(self, y):
+        return self.operator.adjoint(y)
+
+    def derivative(self, name, dtheta):
+        return self.operator.derivative(name, dtheta)
+
+    def vjp(self, name, x, y):
+        return 2.0 * self.operator.vjp(name, x, y)
+
+
+class WrongSecond(Phase):
+    def derivative(self, name, dtheta):
+        return WrongSecondGradient(super().derivative(name, dtheta))
+
+
 class StrangeParameter(Phase):
     """The derivative shows the weights that it was made of."""
 
@@ -174,7 +202,8 @@ def test_the_right_operator_passes_and_prints():
 def test_every_law_is_there_and_has_its_tolerance():
     report = nl.check_operator(*arguments(Phase))
     exact = ["linearity", "dot test", "vjp t: dot test", "derivative.H t: dot test", "linearize t"]
-    differences = ["jvp t: finite differences", "second order t: finite differences"]
+    exact.append("second order t, t: dot test")
+    differences = ["jvp t: finite differences", "second order t, t: finite differences"]
     assert set(report.errors) == {*exact, *differences}
     assert {report.tolerances[law] for law in exact} == {1e-10}
     assert {report.tolerances[law] for law in differences} == {1e-6}
@@ -184,7 +213,8 @@ def test_errors_that_stand_alone_fail_alone():
     for cls, law in (
         (WrongAdjointOfDerivative, "derivative.H t: dot test"),
         (WrongMap, "linearize t"),
-        (HiddenParameter, "second order t: finite differences"),
+        (HiddenParameter, "second order t, t: finite differences"),
+        (WrongSecond, "second order t, t: dot test"),
     ):
         assert nl.check_operator(*arguments(cls)).failures == [law]
 
@@ -222,7 +252,8 @@ def test_an_input_of_zeros_checks_nothing_and_is_refused():
         (NotLinear, "linearity"),
         (WrongAdjointOfDerivative, "derivative.H t: dot test"),
         (WrongMap, "linearize t"),
-        (HiddenParameter, "second order t: finite differences"),
+        (HiddenParameter, "second order t, t: finite differences"),
+        (WrongSecond, "second order t, t: dot test"),
     ],
 )
 def test_a_planted_error_is_found(cls, law):
@@ -248,7 +279,14 @@ def test_a_parameter_that_only_the_derivative_has_is_refused():
 
 def test_a_second_order_that_nobody_has_derived_is_left_out():
     A, x = Root(np.full(5, 0.5)), arguments(Phase)[1]
-    assert "second order t: finite differences" not in nl.check_operator(A, x).errors
+    assert not any(law.startswith("second order") for law in nl.check_operator(A, x).errors)
+    product = A @ nl.Diagonal(np.arange(1.0, 6.0))
+    laws = [law for law in nl.check_operator(product, x).errors if law.startswith("second order")]
+    assert sorted({law.partition(":")[0] for law in laws}) == [
+        "second order t, weights",  # the pair is there though that of t alone is not
+        "second order weights, t",
+        "second order weights, weights",
+    ]
     with pytest.raises(NotImplementedError, match="FirstOrderOnly has no derivative by 't'"):
         A.derivative("t", A.t).vjp("t", x, x)
 
