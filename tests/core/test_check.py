@@ -211,8 +211,8 @@ def test_every_law_is_there_and_has_its_tolerance():
 
 def test_errors_that_stand_alone_fail_alone():
     for cls, law in (
-        (WrongAdjointOfDerivative, "derivative.H t: dot test"),
         (WrongMap, "linearize t"),
+        (WrongSecond, "second order t, t: dot test"),
         (HiddenParameter, "second order t, t: finite differences"),
         (WrongSecond, "second order t, t: dot test"),
     ):
