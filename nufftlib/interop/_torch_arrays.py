@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,15 +17,23 @@ from nufftlib.core.arrays import library
 from nufftlib.core.operator import Map, held_arrays
 from nufftlib.nufft.engines.bridge import callers_stream
 
+DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+
 
 class TorchArrays:
     """Of an operator made of torch tensors, or of no arrays: torch computes it as it is."""
 
-    def check(self, caller: str, **tensors: Any) -> None:
-        """Refuse what is no tensor; the operator itself compares devices."""
+    def check(self, caller: str, /, **tensors: Any) -> None:
+        """Refuse what is no tensor that the library computes with; devices it compares itself."""
         for name, tensor in tensors.items():
             if not isinstance(tensor, Tensor):
                 msg = f"{caller}: {name} is a {type(tensor).__name__}; want a torch tensor"
+                raise TypeError(msg)
+            if tensor.dtype not in DTYPES:
+                msg = (
+                    f"{caller}: {name} is {tensor.dtype}; want floating point of single or double "
+                    f"precision (nothing is cast silently)"
+                )
                 raise TypeError(msg)
 
     def running(self, like: Tensor) -> AbstractContextManager[None]:  # noqa: ARG002  # as below
@@ -41,17 +49,25 @@ class TorchArrays:
         copy: Tensor = array.detach().clone()
         return copy
 
-    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
-        """Return ``f`` of the tensors; a result that shares memory with one of them is copied.
-
-        Torch's record of changes in place would not know of it.
-        """
+    def call(self, operator: Map, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
+        """Return ``f``, a method of the operator, of the tensors."""
         arrays = [self.array(t) for t in tensors]
-        result: Tensor = f(*arrays)
-        memory = result.untyped_storage().data_ptr()
-        if any(memory == a.untyped_storage().data_ptr() for a in arrays):
-            return result.clone()
-        return result.data  # no longer a view of what `f` has made: forward mode takes none
+        return self.result(f(*arrays), *arrays, *held_arrays(operator))
+
+    def result(self, array: Any, *others: Any) -> Tensor:
+        """Return a result as a tensor, which may be changed in place.
+
+        It is copied if it shares memory with one of the others, which torch's record of such
+        changes would not know of, or with itself.
+        """
+        memory = array.untyped_storage().data_ptr()
+        if repeats(array.stride(), array.shape) or any(
+            memory == a.untyped_storage().data_ptr() for a in others if isinstance(a, Tensor)
+        ):
+            copy: Tensor = array.clone()
+            return copy
+        owned: Tensor = array.data  # no view of what the operator has made: forward mode takes none
+        return owned
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,8 @@ class BorrowedArrays(TorchArrays):
         """The library; not a field, which could not be copied."""
         return import_module(self.library)
 
-    def check(self, caller: str, **tensors: Any) -> None:
-        """Refuse what is no tensor, or lives elsewhere than the operator."""
+    def check(self, caller: str, /, **tensors: Any) -> None:
+        """Refuse what is no such tensor, or lives elsewhere than the operator."""
         super().check(caller, **tensors)
         for name, tensor in tensors.items():
             if tensor.device.type != self.device:
@@ -98,21 +114,29 @@ class BorrowedArrays(TorchArrays):
         """Return a copy of an operator's array as a tensor."""
         return from_dlpack(self.module.array(array, order="C"))
 
-    def call(self, f: Callable[..., Any], *tensors: Tensor) -> Tensor:
-        """Return ``f`` of views of the tensors, and its result viewed as a tensor.
+    def result(self, array: Any, *others: Any) -> Tensor:
+        """View a result as a tensor, which may be changed in place.
 
-        It is copied if it shares memory with one of them, or is what a tensor cannot be:
-        of negative strides, or read-only.
+        It is copied if it shares memory with one of the others or with itself, or is what a
+        tensor cannot be: of negative strides, or read-only.
         """
-        arrays = [self.array(t) for t in tensors]
-        result = self.module.asarray(f(*arrays))  # a loss may be one of NumPy's scalars
+        module = self.module
+        array = module.asarray(array)  # a loss may be one of NumPy's scalars
         if (
-            any(stride < 0 for stride in result.strides)
-            or not getattr(result.flags, "writeable", True)  # CuPy's always are
-            or any(self.module.may_share_memory(result, a) for a in arrays)
+            any(stride < 0 for stride in array.strides)
+            or repeats(array.strides, array.shape)
+            or not getattr(array.flags, "writeable", True)  # CuPy's always are
+            or any(
+                module.may_share_memory(array, a) for a in others if isinstance(a, module.ndarray)
+            )
         ):
-            result = result.copy()
-        return from_dlpack(result)
+            array = array.copy()
+        return from_dlpack(array)
+
+
+def repeats(strides: Sequence[int], shape: Sequence[int]) -> bool:
+    """Tell whether entries of an array are one in memory."""
+    return any(stride == 0 and n > 1 for stride, n in zip(strides, shape, strict=True))
 
 
 def arrays_of(operator: Map) -> TorchArrays:

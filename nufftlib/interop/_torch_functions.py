@@ -36,14 +36,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from nufftlib.interop._batch import takes_batch
 from nufftlib.interop._torch_terms import Term
 
 Context = Any
 """What torch hands from forward to backward."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-CLOSE = 1e-3
-"""Far above what a batch changes in rounding, far below what mixed items would."""
+FEW = 4
+"""So many items go one by one: to test whether they may go at once costs as much."""
 
 
 def signed(function: Function) -> Function:
@@ -62,7 +63,7 @@ class Value(torch.autograd.Function):
         arrays = term.point.arrays
         with arrays.running(x):
             D = term.operator(tensors)
-            return by_items(lambda item: arrays.call(D.apply, item), x, term.batch)
+            return by_items(lambda item: arrays.call(D, D.apply, item), x, term.batch)
 
     @staticmethod
     def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature
@@ -120,8 +121,7 @@ class Form(torch.autograd.Function):
             D = term.operator(tensors)
             if name not in D.parameters:
                 return torch.zeros_like(tensors[len(term.path) + names.index(name)])
-            form: Tensor = arrays.call(lambda x, y: D.vjp(name, x, y), x, y)
-            return form
+            return arrays.call(D, lambda x, y: D.vjp(name, x, y), x, y)
 
     @staticmethod
     def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature
@@ -191,7 +191,7 @@ def forms(
             Form.apply(which, name, u, v, *rest)
             for u, v in zip(items(x, term.batch), items(y, term.batch), strict=True)
         ]
-        gradients.append(sum(parts[1:], start=parts[0]))
+        gradients.append(sum(parts[1:], start=parts[0]) if parts else torch.zeros_like(tensors[i]))
     return gradients
 
 
@@ -224,32 +224,38 @@ def items(x: Tensor, batch: int) -> Sequence[Tensor]:
 
 
 def by_items(f: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
-    """Return ``f`` of each item, in one call if ``f`` keeps leading axes apart.
+    """Return ``f`` of each item, in one call if ``f`` takes a leading axis as a batch.
 
-    Most operators do. One that does not shows it in the first item: it refuses the batch,
-    or the item has another shape or other values alone.
+    Most operators do; whether this one does, two random items tell.
     """
     if batch == 0:
         return f(x)
-    first, *others = items(x, batch)
-    value = f(first)
-    if others:
-        try:
-            whole = f(x)
-        except ValueError:
-            whole = value
-        if whole.shape == (*x.shape[:batch], *value.shape):
-            gap = torch.linalg.vector_norm(items(whole, batch)[0] - value)
-            if gap <= CLOSE * torch.linalg.vector_norm(value):
-                return whole
-    stacked = torch.stack([value, *map(f, others)])
-    return stacked.reshape(*x.shape[:batch], *value.shape)
+    lead, shape = x.shape[:batch], x.shape[batch:]
+    each = items(x, batch)
+    if not each:
+        value = f(x.new_zeros(shape))
+        return value.new_zeros((*lead, *value.shape))
+
+    def on_host(array: Any) -> Any:
+        return f(torch.from_numpy(array).to(x.device)).resolve_conj().resolve_neg().cpu().numpy()
+
+    if len(each) > FEW and takes_batch(on_host, shape, str(x.dtype).removeprefix("torch.")):
+        values = f(x.flatten(0, batch - 1))
+    else:
+        values = torch.stack([f(item) for item in each])
+    return values.reshape(*lead, *values.shape[1:])
 
 
 def one_by_one(
     f: Callable[..., Tensor], info: Any, in_dims: tuple[Any, ...], inputs: tuple[Any, ...]
 ) -> tuple[Tensor, int]:
     """Return ``f`` of each item of the inputs that have a mapped axis, stacked."""
+    if info.batch_size == 0:
+        msg = (
+            "vmap: there are 0 items; want one at least, where items are not images alone (of "
+            "items that go one by one, none tells the shape of its result)"
+        )
+        raise ValueError(msg)
     results = [
         f(*(a if d is None else a.select(d, i) for a, d in zip(inputs, in_dims, strict=True)))
         for i in range(info.batch_size)

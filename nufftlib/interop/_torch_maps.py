@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import LinearOperator, Map, held_arrays
 from nufftlib.interop._torch_arrays import TorchArrays
 from nufftlib.interop._torch_functions import Context, like, one_by_one, signed
 
+JACOBIAN = "_nufftlib_jacobian"
+"""An attribute of tensors."""
 
+
+@dataclass(frozen=True)
 class MapPoint:
-    """A map with its Jacobian at the last input, which forward leaves to backward.
+    """A map and its Jacobians, each kept by the tensor at which it was taken.
+
+    That tensor is the adapter's own, and lives as long as torch keeps it for backward.
 
     Parameters
     ----------
@@ -26,27 +33,20 @@ class MapPoint:
         Its library.
     """
 
-    def __init__(self, map: Map, arrays: TorchArrays) -> None:
-        self.map = map
-        self.arrays = arrays
-        self._last: tuple[Tensor, LinearOperator] | None = None
+    map: Map
+    arrays: TorchArrays
 
     def value(self, x: Tensor) -> Tensor:
-        """Return ``f(x)``."""
-
-        def linearize(array: Any) -> Any:
-            value, jacobian = self.map.linearize(array)
-            self._last = x, jacobian
-            return value
-
-        value: Tensor = self.arrays.call(linearize, x)
-        return value
+        """Return ``f(x)``, and leave the Jacobian to backward."""
+        array = self.arrays.array(x)
+        value, jacobian = self.map.linearize(array)
+        setattr(x, JACOBIAN, jacobian)
+        return self.arrays.result(value, array, *held_arrays(self.map), *held_arrays(jacobian))
 
     def jacobian(self, x: Tensor) -> LinearOperator:
-        """Return the Jacobian at `x`; torch hands backward the tensor of forward."""
-        if self._last is None or self._last[0] is not x:
-            self._last = x, self.map.linearize(self.arrays.array(x))[1]
-        return self._last[1]
+        """Return the Jacobian at `x`; torch hands backward the tensor of forward, if it can."""
+        kept: LinearOperator | None = getattr(x, JACOBIAN, None)
+        return self.map.linearize(self.arrays.array(x))[1] if kept is None else kept
 
 
 class MapValue(torch.autograd.Function):
@@ -82,10 +82,7 @@ class MapValue(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Tensor, int]:
         """One by one: a map need not know batches, and each item has its Jacobian."""
-        point = inputs[0]
-        return one_by_one(
-            lambda _, x: MapValue.apply(MapPoint(point.map, point.arrays), x), info, in_dims, inputs
-        )
+        return one_by_one(MapValue.apply, info, in_dims, inputs)
 
 
 class MapJacobian(torch.autograd.Function):
@@ -98,9 +95,8 @@ class MapJacobian(torch.autograd.Function):
         with point.arrays.running(x):
             J = point.jacobian(x)
             if not adjoint:
-                value: Tensor = point.arrays.call(J.apply, v)
-                return value
-            return like(point.arrays.call(J.adjoint, v), x.shape, x.dtype)
+                return point.arrays.call(J, J.apply, v)
+            return like(point.arrays.call(J, J.adjoint, v), x.shape, x.dtype)
 
     @staticmethod
     def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, final, overload
 
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import LinearOperator, Map, held_arrays
 from nufftlib.interop.packages import missing
 
 try:
     import torch
     from torch import Tensor
+    from torch.autograd import forward_ad
 except ModuleNotFoundError as error:
     raise missing("torch") from error  # noqa: EM101  # it makes the message
 
@@ -109,17 +110,19 @@ class WrappedOperator:
         self.operator = operator
         self._arrays = arrays_of(operator)
         for name, value in operator.parameters.items():
-            if getattr(value, "requires_grad", False):
+            if differentiated(value):
                 msg = (
                     f"wrap(op): the operator's own {name!r} requires grad, which it would not "
                     f"get; want a detached one, and the tensor given to each call: "
                     f"f(x, {name}=tensor)"
                 )
                 raise ValueError(msg)
+        refuse_lost_gradients(operator)
 
     def __repr__(self) -> str:
         return f"wrap({self.operator!r})"
 
+    # (a parameter may be named x, or self)
     def __call__(self, x: Tensor, /, **parameters: Tensor) -> Tensor:
         """Return ``A(theta) x``."""
         return opaque(self._evaluate, "f(x)", False, x, parameters)
@@ -133,7 +136,8 @@ class WrappedOperator:
     ) -> Tensor:
         for name in parameters:
             self.operator._require(name)
-        self._arrays.check(caller, x=x, **parameters)
+        self._arrays.check(caller, **{"y" if adjoint else "x": x})
+        self._arrays.check(caller, **parameters)
         thetas = list(parameters.values())
         if torch.is_grad_enabled():
             thetas = [theta.clone() for theta in thetas]
@@ -155,6 +159,8 @@ class WrappedMap:
     def __init__(self, map: Map) -> None:
         self.map = map
         self._arrays = arrays_of(map)
+        refuse_lost_gradients(map)
+        self._point = MapPoint(map, self._arrays)
 
     def __repr__(self) -> str:
         return f"wrap({self.map!r})"
@@ -165,8 +171,27 @@ class WrappedMap:
 
     def _evaluate(self, x: Tensor) -> Tensor:
         self._arrays.check("f(x)", x=x)
-        value: Tensor = MapValue.apply(MapPoint(self.map, self._arrays), x)
+        # A tensor of its own, with which the Jacobian is freed.
+        value: Tensor = MapValue.apply(self._point, x.view_as(x))
         return value
+
+
+def refuse_lost_gradients(op: Map) -> None:
+    """Refuse a map that holds a tensor of which torch wants the derivative."""
+    for array in held_arrays(op):
+        if differentiated(array):
+            msg = (
+                f"wrap(op): op holds a tensor of the shape {tuple(array.shape)} that requires "
+                f"grad, which it would not get; want a detached one"
+            )
+            raise ValueError(msg)
+
+
+def differentiated(array: Any) -> bool:
+    """Tell whether an array is a tensor that requires grad, or has a tangent."""
+    return isinstance(array, Tensor) and (
+        array.requires_grad or forward_ad.unpack_dual(array).tangent is not None
+    )
 
 
 def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:

@@ -142,14 +142,16 @@ class Crop(nl.LinearOperator):
         lambda x: x[::-1],
         lambda x: np.broadcast_to(2 * x[:1], x.shape),
         lambda x: (2 * x)[::-1],
+        lambda x: np.lib.stride_tricks.as_strided(2 * x[:1], x.shape, (0,)),
     ],
-    ids=["the input", "the input backwards", "read-only", "negative strides"],
+    ids=["the input", "the input backwards", "read-only", "negative strides", "one entry"],
 )
 def test_a_result_that_torch_cannot_hold_is_copied(result):
     x = torch.arange(3.0)
     y = wrap(Crop(result))(x)
     assert np.array_equal(y.numpy(), result(x.numpy()))
     y += 1.0
+    assert np.array_equal(y.numpy(), result(x.numpy()) + 1.0)
     assert x.tolist() == [0.0, 1.0, 2.0]
 
 
@@ -160,6 +162,34 @@ def test_a_view_of_the_input_is_copied_in_torch_as_well():
     y = wrap(operator)(x)
     y += 1.0
     assert x.tolist() == [0.0, 1.0, 2.0]
+
+
+def test_a_result_of_one_entry_is_copied_in_torch_as_well():
+    operator = Crop(lambda x: (x[1:2] + 1.0).expand(3))
+    operator.array = torch.zeros(1)
+    y = wrap(operator)(torch.arange(3.0))
+    y += 1.0
+    assert y.tolist() == [3.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize("array", [np.ones, lambda n: torch.ones(n).double()])
+def test_what_an_operator_keeps_is_not_given_away(array):
+    operator = Crop(lambda x: operator.array[1:])
+    operator.array = array(3)
+    y = wrap(operator)(torch.ones(2).double())
+    y += 1.0
+    assert y.tolist() == [2.0, 2.0]
+    assert operator.array.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["x", "y", "self", "caller", "operator"])
+def test_a_parameter_may_have_any_name(name):
+    f = wrap(nl.Diagonal(np.ones(3)).rename(weights=name))
+    x, w = tensor(np.arange(3.0)), tensor(np.arange(3.0))
+    y = f(x, **{name: w}) + f.adjoint(x, **{name: w})
+    y.sum().backward()
+    assert close(y, 2 * np.arange(3.0) ** 2)
+    assert close(w.grad, 2 * np.arange(3.0))
 
 
 # --- kinds of tensors -----------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Maps that are not linear, such as losses, in torch."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,67 @@ def test_it_is_linearized_once_for_forward_and_backward(batch, monkeypatch):
     x = torch.tensor(real(batch, 4) if batch else real(4)).requires_grad_()
     (vmap(f) if batch else f)(x).sum().backward()
     assert calls == [(4,)] * (batch or 1)
+
+
+@pytest.mark.parametrize("transform", [torch.func.jacrev, grad, None])
+def test_derivatives_by_cotangents_share_the_jacobian(transform, monkeypatch):
+    calls = []
+    linearize = nl.Magnitude.linearize
+    monkeypatch.setattr(
+        nl.Magnitude, "linearize", lambda self, x: (calls.append(x.shape), linearize(self, x))[1]
+    )
+    f, x = wrap(nl.Magnitude() @ nl.Diagonal(real(4))), torch.tensor(real(4))
+    if transform is None:
+        y = f(x.requires_grad_())
+        for _ in range(2):
+            torch.autograd.grad(y.sum(), x, retain_graph=True)
+    else:
+        transform(f if transform is torch.func.jacrev else lambda x: f(x).sum())(x)
+    assert calls == [(4,)]
+
+
+def test_the_jacobian_is_freed_with_the_graph(monkeypatch):
+    jacobians = []
+    linearize = nl.Magnitude.linearize
+
+    def noted(self, x):
+        value, J = linearize(self, x)
+        jacobians.append(weakref.ref(J))
+        return value, J
+
+    monkeypatch.setattr(nl.Magnitude, "linearize", noted)
+    f, x = wrap(nl.Magnitude()), torch.tensor(real(4)).requires_grad_()
+    value = f(x).sum()
+    value.backward(retain_graph=True)
+    (jacobian,) = jacobians
+    assert jacobian() is not None
+    value.backward()
+    assert jacobian() is None
+    with torch.no_grad():
+        f(x)
+    assert jacobians[-1]() is None
+
+
+class Exponential(nl.Map):
+    """``x -> e^x``, whose Jacobian keeps the value; at zero it is an array of the map's own."""
+
+    def __init__(self, ones):
+        self.ones = ones
+
+    def linearize(self, x):
+        value = self.ones if x[0] == 0 else 1.0 * self.ones * np.e
+        return value, nl.Diagonal(1.0 * value) if x[0] == 0 else nl.Diagonal(value)
+
+
+@pytest.mark.parametrize("array", [np.ones, lambda n: torch.ones(n).double()])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_what_a_map_or_its_jacobian_keeps_is_not_given_away(array, start):
+    f, x = wrap(Exponential(array(3))), torch.full((3,), start).double().requires_grad_()
+    y = f(x)
+    y.data.add_(100.0)
+    y.sum().backward()
+    assert_close(x.grad, x.detach().exp())
+    assert_close(f(x).detach(), x.detach().exp())
 
 
 def test_the_gradient_is_linear_in_its_cotangent(f):

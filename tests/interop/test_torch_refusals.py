@@ -46,6 +46,47 @@ def test_a_parameter_whose_gradient_would_be_lost_is_refused():
         wrap(nl.Diagonal(torch.ones(2, requires_grad=True)))
 
 
+def held(t):
+    """Return maps that hold the tensor, and not as a parameter that a call could replace."""
+    W = nl.Diagonal(torch.ones_like(t))
+    return {
+        "loss": nl.HalfSquaredError(t),
+        "image": nl.HalfSquaredError(torch.zeros_like(t)) @ W.as_map("weights", t),
+        "direction": W.derivative("weights", t),
+    }
+
+
+@pytest.mark.parametrize("kind", held(torch.ones(2)))
+def test_a_tensor_whose_gradient_would_be_lost_is_refused_wherever_it_is(kind):
+    wrap(held(torch.ones(2))[kind])
+    message = r"op holds a tensor of the shape \(2,\) that requires grad"
+    with pytest.raises(ValueError, match=message):
+        wrap(held(torch.ones(2, requires_grad=True))[kind])
+    with pytest.raises(ValueError, match=message):
+        torch.func.grad(lambda t: wrap(held(t)[kind])(torch.ones(2)).sum())(torch.ones(2))
+    with pytest.raises(ValueError, match=message):
+        torch.func.jvp(
+            lambda t: wrap(held(t)[kind])(torch.ones(2)), (torch.ones(2),), (torch.ones(2),)
+        )
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf:UserWarning")
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.complex32, torch.int64])
+def test_dtypes_that_the_library_does_not_compute_with_are_refused(library, dtype):
+    ones = np.ones(2) if library == "numpy" else torch.ones(2)
+    f, loss = wrap(nl.Diagonal(ones)), wrap(nl.HalfSquaredError(ones))
+    x = torch.ones(2).to(dtype)
+    for call, match in [
+        (lambda: f(x), rf"f\(x\): x is {dtype}; want floating point of single or double"),
+        (lambda: f.adjoint(x), rf"f.adjoint\(y\): y is {dtype}; want"),
+        (lambda: f(torch.ones(2), weights=x), rf"f\(x\): weights is {dtype}; want"),
+        (lambda: loss(x), rf"f\(x\): x is {dtype}; want"),
+    ]:
+        with pytest.raises(TypeError, match=match):
+            call()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Gain(nl.LinearOperator):
     """An operator whose derivative nobody has derived."""

@@ -178,7 +178,10 @@ def test_vmap_of_vjp_over_cotangents(sense_nufft):
 def test_a_batch_of_images_is_one_call():
     A = Counted(nl.Diagonal(np.ones(4)))
     vmap(wrap(A))(real(5, 4))
-    assert A.calls == [(4,), (5, 4)]  # the first item tells whether the batch is right
+    assert A.calls == [(2, 4), (4,), (4,), (5, 4)]  # two tell whether a batch is right
+    A.calls.clear()
+    vmap(wrap(A))(real(4, 4))
+    assert A.calls == 4 * [(4,)]
 
 
 def test_weights_with_more_axes_than_the_item_are_no_weights_of_the_batch():
@@ -200,20 +203,77 @@ class Product(nl.LinearOperator):
         return np.sum(self.matrix * y, axis=0)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Matrix(nl.LinearOperator):
+    """``x -> m x``, which takes a batch of four for a matrix and refuses others."""
+
+    matrix: object
+
+    def apply(self, x):
+        return self.matrix @ x
+
+    def adjoint(self, y):
+        return self.matrix.T @ y
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cumulate(nl.LinearOperator):
+    """``x -> cumsum(x)`` along the first axis, which a batch puts another axis before."""
+
+    like: np.ndarray
+
+    def apply(self, x):
+        return np.cumsum(x, axis=0)
+
+    def adjoint(self, y):
+        return np.cumsum(y[::-1], axis=0)[::-1]
+
+
+START = RNG.standard_normal(4)
+BATCHES = {
+    "random": real(6, 4),
+    "far": torch.tensor(np.stack([START, START + 1, START - 1, START, START, 2 * START])),
+    "near": torch.tensor(START + 1e-4 * np.arange(6.0)[:, None]),
+    "first is zero": torch.arange(6.0)[:, None].double() * real(4),
+    "nested": real(2, 3, 4),
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize(
     "operator",
     [
         Product(RNG.standard_normal((3, 4))),  # the item's result has another shape
         nl.MeanNormalize().linearize(RNG.uniform(1.0, 2.0, 4))[1],  # mixes all entries
         nl.HalfSquaredError(np.zeros(4)).linearize(RNG.standard_normal(4))[1],  # refuses
+        Matrix(RNG.standard_normal((3, 4))),
+        Matrix(real(3, 4)),
+        Cumulate(np.zeros(1)),
     ],
-    ids=["grows", "mixes", "refuses"],
+    ids=["grows", "mixes", "refuses", "matrix", "matrix of torch", "cumulates"],
 )
-def test_an_operator_that_knows_no_batch_gets_items(operator):
-    f, x = wrap(operator), real(3, 4)
+def test_an_operator_that_knows_no_batch_gets_items(operator, batch):
+    f, x = wrap(operator), BATCHES[batch]
     gradient = grad(lambda x: f(x).square().sum())
-    assert_close(vmap(f)(x), torch.stack([f(item) for item in x]))
-    assert_close(vmap(gradient)(x), torch.stack([gradient(item) for item in x]))
+    for each in (f, gradient):
+        over_items = vmap(vmap(each)) if batch == "nested" else vmap(each)
+        want = torch.stack([each(item) for item in x.reshape(6, 4)])
+        assert_close(over_items(x), want.reshape(*x.shape[:-1], *want.shape[1:]))
+
+
+def test_no_images_give_no_results():
+    f, x = wrap(nl.Sense(RNG.standard_normal((3, 4)))), real(0, 4)
+    assert vmap(f)(x).shape == (0, 3, 4)
+    assert vmap(vmap(f))(real(2, 0, 4)).shape == (2, 0, 3, 4)
+    x, maps = x.requires_grad_(), real(3, 4).requires_grad_()
+    vmap(lambda x: f(x, maps=maps))(x).sum().backward()
+    assert x.grad.shape == (0, 4)
+    assert torch.equal(maps.grad, torch.zeros(3, 4).double())
+
+
+def test_no_items_of_a_map_are_refused():
+    with pytest.raises(ValueError, match="vmap: there are 0 items; want one at least"):
+        vmap(wrap(nl.HalfSquaredError(np.zeros(4))))(real(0, 4))
 
 
 # --- torch.compile --------------------------------------------------------------------------
