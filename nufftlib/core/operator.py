@@ -325,7 +325,7 @@ class LinearOperator(Map):
         return f"{type(self).__name__} has no derivative by {name!r}"
 
     @final
-    def replace(self, **parameters: Array) -> LinearOperator:
+    def replace(self, /, **parameters: Array) -> LinearOperator:
         """Return a copy with other values of the named parameters.
 
         Parameters
@@ -363,7 +363,7 @@ class LinearOperator(Map):
         return remade
 
     @final
-    def rename(self, **names: str) -> LinearOperator:
+    def rename(self, /, **names: str) -> LinearOperator:
         """Return the operator with other names for its parameters.
 
         Two operators whose parameters share a name compose once one is renamed.
