@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.dtypes import canonicalize_dtype
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
@@ -85,11 +86,12 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
     primitive.multiple_results = True
 
     def compute(*arrays: Any, **static: Any) -> list[Any]:
-        return placed(run(evaluate, arrays, **static), arrays)
+        there = device(arrays, **static)
+        return placed(run(evaluate, arrays, **static), there)
 
     def abstract(*avals: Any, like: Any, **static: Any) -> list[Any]:
         found = like if like is not None else probe(evaluate, avals, like=None, **static)
-        return [jax.core.ShapedArray(a.shape, a.dtype) for a in found]
+        return [jax.core.ShapedArray(a.shape, canonicalize_dtype(a.dtype)) for a in found]
 
     def lower(ctx: Any, *arrays: Any, **static: Any) -> Any:
         probe(evaluate, ctx.avals_in, **static)
@@ -97,7 +99,7 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
         def callback(*arrays: Any) -> tuple[Any, ...]:
             return tuple(run(evaluate, arrays, **static))
 
-        return mlir.emit_python_callback(
+        found, _, checked = mlir.emit_python_callback(
             ctx,
             callback,
             None,
@@ -106,7 +108,17 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
             ctx.avals_out,
             has_side_effect=False,
             returns_token=False,
-        )[0]
+        )
+        # JAX's check of the results cuts them to the precision of the thread that runs it, which
+        # may be one of XLA's, or this one once it has left ``jax.enable_x64``.
+        double = any(a.dtype in (np.float64, np.complex128) for a in ctx.avals_out)
+
+        def in_precision(*arrays: Any) -> Any:
+            with jax.enable_x64(double):
+                return checked(*arrays)
+
+        ctx.module_context.host_callbacks[-1] = in_precision
+        return found
 
     def by_items(arrays: Sequence[Any], dims: Sequence[int | None], **static: Any) -> Any:
         mapped = [d is not None for d in dims]
@@ -119,11 +131,12 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
         if len(stacks[0]) == 0 or any(isinstance(a, jax.core.Tracer) for a in arrays):
             results = jax.lax.map(lambda parts: primitive.bind(*inputs(parts), **static), stacks)
         else:  # JAX would compile that map anew for each call
+            there = device(arrays, **static)
             items = [
                 run(evaluate, inputs(parts), **static)
                 for parts in zip(*map(np.asarray, stacks), strict=True)
             ]
-            results = placed([np.stack(r) for r in zip(*items, strict=True)], arrays)
+            results = placed([np.stack(r) for r in zip(*items, strict=True)], there)
         return results, [0] * len(results)
 
     primitive.def_impl(compute)
@@ -133,14 +146,19 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
     return primitive, by_items
 
 
-def placed(results: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
-    """Return JAX arrays on the one device to which an input is committed, if any is."""
-    committed = (
-        a.sharding
-        for a in arrays
-        if isinstance(a, jax.Array)
-        and a.committed
-        and isinstance(a.sharding, jax.sharding.SingleDeviceSharding)
-    )
-    there: list[Any] = jax.device_put(list(results), next(committed, None))
-    return there
+def device(arrays: Sequence[Any], *, form: Form, **_: Any) -> Any:
+    """Return the one device to which inputs are committed, or None."""
+    held = {d for a in arrays if isinstance(a, jax.Array) and a.committed for d in a.devices()}
+    if len(held) > 1:
+        names = " and ".join(sorted(map(str, held)))
+        msg = (
+            f"wrap({form.name}): the arrays are on {names}; want one device, or `jax.jit` for "
+            f"arrays that are each sharded over all of them"
+        )
+        raise ValueError(msg)
+    return next(iter(held), None)
+
+
+def placed(results: Sequence[Any], there: Any) -> list[Any]:
+    """Return JAX arrays, copies: the operator may keep what it returns, or have returned `x`."""
+    return [jnp.array(r, device=there) for r in results]

@@ -22,7 +22,6 @@ transpose
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any
 
 import jax
@@ -32,7 +31,8 @@ from jax.interpreters import ad, batching
 
 from nufftlib.core.arrays import conjugate
 from nufftlib.core.operator import LinearOperator
-from nufftlib.interop._jax_host import Form, host_primitive, probe, shaped
+from nufftlib.interop._batch import takes_batch
+from nufftlib.interop._jax_host import Form, host_primitive, run, shaped
 
 X, Y = 0, 1  # the slots of every form; those of its directions follow
 
@@ -73,6 +73,7 @@ class OperatorForm(Form):
         self.values = values
         self.adjoint = adjoint
         self.dependent: dict[tuple[str, ...], frozenset[str]] = {}
+        self.batched: dict[Any, bool] = {}
 
     def at(self, names: tuple[str, ...], values: Sequence[Any]) -> LinearOperator:
         """Return the operator at these values of the named parameters."""
@@ -97,23 +98,6 @@ class OperatorForm(Form):
                 derivative = derivative.derivative(c, zeros)
             self.dependent[directions] = frozenset(derivative.parameters)
         return name in self.dependent[directions]
-
-    def keeps_batch(self, names: tuple[str, ...], x: Any, thetas: Sequence[Any]) -> bool:
-        """Tell whether a new leading axis of `x` is a batch axis.
-
-        It is not where a parameter has more axes than the image, such as one PSF for
-        each channel of an image that has none.
-        """
-        static = {"names": names, "directions": (), "out": Y, "like": None}
-        (y,) = probe(evaluate, (x, *thetas), form=self, **static)
-        taken = {*x.shape, *y.shape, *(n for t in thetas for n in t.shape)}
-        size = next(n for n in count(2) if n not in taken)  # that no axis has by chance
-        batch = jax.ShapeDtypeStruct((size, *x.shape), x.dtype)
-        try:
-            (found,) = probe(evaluate, (batch, *thetas), form=self, **static)
-        except ValueError:
-            return False
-        return bool(found.shape == (size, *y.shape))
 
 
 def evaluate(
@@ -186,19 +170,42 @@ def transpose(cotangents: Any, *arrays: Any, **static: Any) -> Any:
     return result
 
 
+def batched(like: Sequence[Any] | None, axes: tuple[int, ...]) -> Any:
+    """Return shapes and dtypes of results with axes in front."""
+    return like and tuple(jax.ShapeDtypeStruct((*axes, *a.shape), a.dtype) for a in like)
+
+
+def keeps_batch(
+    avals: Sequence[Any], *, form: OperatorForm, like: Sequence[Any] | None, **static: Any
+) -> bool:
+    """Tell whether a new leading axis of the first input is a batch axis.
+
+    It is not where a parameter has more axes than the image, such as one PSF for
+    each channel of an image that has none, or where the operator mixes that axis.
+    """
+    first, *others = map(shaped, avals)
+    key = (first, *others, like, *static.items())
+    if key not in form.batched:
+        rng = np.random.default_rng(1)
+        # Parameters of zero would hide what is mixed.
+        fixed = [rng.uniform(-0.5, 0.5, a.shape).astype(a.dtype) for a in others]
+
+        def function(x: Any) -> Any:
+            wanted = batched(like, x.shape[: x.ndim - len(first.shape)])
+            return run(evaluate, (x, *fixed), form=form, like=wanted, **static)[0]
+
+        with np.errstate(all="ignore"):
+            form.batched[key] = takes_batch(function, first.shape, first.dtype)
+    return form.batched[key]
+
+
 def batch(arrays: Any, dims: Any, **static: Any) -> Any:
     """Images alone in one call, where the operator takes the axis for a batch; else by items."""
-    form, names, directions, out, like = (
-        static[key] for key in ("form", "names", "directions", "out", "like")
-    )
-    if out in (X, Y) and all(d is None for d in dims[1:]):
+    if static["out"] in (X, Y) and all(d is None for d in dims[1:]):
         image = jnp.moveaxis(arrays[0], dims[0], 0)
         item = jax.ShapeDtypeStruct(image.shape[1:], image.dtype)
-        if form.keeps_batch(names, like[0] if out == X else item, arrays[1 + len(directions) :]):
-            if like is not None:
-                static["like"] = (
-                    jax.ShapeDtypeStruct((image.shape[0], *like[0].shape), like[0].dtype),
-                )
+        if keeps_batch((item, *arrays[1:]), **static):
+            static["like"] = batched(static["like"], image.shape[:1])
             return form_p.bind(image, *arrays[1:], **static), [0]
     return by_items(arrays, dims, **static)
 

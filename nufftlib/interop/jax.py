@@ -166,7 +166,8 @@ def wrap(op: Map) -> Function | OperatorFunction:
         If `op` is no map, or has arrays of another library. When called: if the
         operator is of double precision and ``jax_enable_x64`` is off.
     ValueError
-        When called: if there is no parameter of that name.
+        When called: if there is no parameter of that name, or if arrays are on several
+        devices, without ``jit``.
     NotImplementedError
         When differentiated: if the operator lacks the derivative. A map that is no
         operator has first derivatives alone.
@@ -181,8 +182,9 @@ def wrap(op: Map) -> Function | OperatorFunction:
     Compiling evaluates each derivative once more in this way, so that one that is
     missing is an error of the first call.
 
-    ``vmap`` over the image alone is one call with a batch axis in front; over a
-    parameter, it is one call for each item.
+    ``vmap`` over the image alone is one call with a batch axis in front, where two
+    random images show that the operator takes that axis for a batch; otherwise, and
+    over a parameter, it is one call for each item.
 
     Examples
     --------

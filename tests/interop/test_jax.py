@@ -1,5 +1,6 @@
 """Operators as JAX functions: values, derivatives of both orders and modes, transformations."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -395,6 +396,87 @@ def test_nested_vmap_and_an_empty_batch(rng):
     assert jax.vmap(lambda m: f(x[0], maps=m))(maps[:0]).shape == (0, 3, 4)
 
 
+# --- batches ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Fourier(nl.LinearOperator):
+    """A transform of all axes, so that one in front is mixed like the others."""
+
+    def apply(self, x):
+        return np.fft.fftn(x, norm="ortho")
+
+    def adjoint(self, y):
+        return np.fft.ifftn(y, norm="ortho")
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed(nl.LinearOperator):
+    """Weights with a share of the mean over the first axis, if there is one more."""
+
+    weights: np.ndarray
+
+    @property
+    def parameters(self):
+        return {"weights": self.weights}
+
+    def apply(self, x):
+        return self.weights * (x + (x.mean(axis=0) if x.ndim > 1 else 0))
+
+    def adjoint(self, y):
+        y = self.weights * y
+        return y + (y.mean(axis=0) if y.ndim > 1 else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class OneImage(nl.LinearOperator):
+    """An operator that says in its own way that it takes no batch."""
+
+    def apply(self, x):
+        if x.ndim != 1:
+            raise TypeError(x.shape)
+        return 2 * x
+
+    adjoint = apply
+
+
+def mixing(kind, rng):
+    """Operators that keep a leading axis but mix it, with an item each."""
+    x = rng.standard_normal((5, 4))
+    if kind == "Jacobian":
+        f = nl.MeanNormalize() @ nl.Magnitude() @ nl.Blur(rng.standard_normal((2, 2)))
+        return f.linearize(x)[1], x
+    if kind == "Jacobian alone":
+        return nl.MeanNormalize().linearize(x)[1], x
+    if kind == "weights of zero":  # of which all results are zero
+        return Mixed(np.zeros(4)), x[0]
+    return {"Fourier": (Fourier(), noise(rng, 5, 4)), "refuses": (OneImage(), x[0])}[kind]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["Jacobian", "Jacobian alone", "Fourier", "refuses", "weights of zero"]
+)
+def test_an_axis_that_is_mixed_is_no_batch(kind, compiled, rng):
+    A, x = mixing(kind, rng)
+    theta = {name: p + 1 for name, p in A.parameters.items()}
+    f = wrap(A)
+    A = A.replace(**theta)
+    jit = jax.jit if compiled else lambda f: f
+    for function, of_library, item in (
+        (lambda x: f(x, **theta), A.apply, x),
+        (lambda y: f.adjoint(y, **theta), A.adjoint, A(x)),
+    ):
+        items = np.stack([item, 2 * item + 1, -item])
+        assert close(jit(jax.vmap(function))(items), np.stack([of_library(i) for i in items]))
+        basis = np.eye(item.size).reshape(-1, *item.shape).astype(item.dtype)
+        want = np.moveaxis(np.stack([of_library(e) for e in basis]), 0, -1)
+        holomorphic = np.iscomplexobj(item)
+        for jacobian in (jax.jacfwd, jax.jacrev):
+            found = jit(jacobian(function, holomorphic=holomorphic))(item)
+            assert close(np.reshape(found, want.shape), want)
+
+
 # --- pitfalls -----------------------------------------------------------------------------
 
 
@@ -483,6 +565,128 @@ print(jax.jit(jax.grad(lambda x: jnp.sum(f(jnp.sin(f(x))))))(x).shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert done.stdout.strip() == "(1000000,)", done.stderr
+
+
+@dataclass(frozen=True, eq=False)
+class Keeps(nl.LinearOperator):
+    """An operator that returns an array that it keeps."""
+
+    kept: np.ndarray
+
+    def apply(self, x):
+        np.copyto(self.kept, x)
+        return self.kept
+
+    def adjoint(self, y):
+        return y
+
+
+def test_results_are_no_views_of_what_the_operator_keeps():
+    memory = np.empty(1064)
+    start = -memory.ctypes.data % 64 // 8
+    kept = memory[start : start + 1000]  # aligned, as JAX wants it for a view
+    f, x = wrap(Keeps(kept)), jnp.ones(1000)
+    for function in (f, jax.jit(f), lambda x: jax.vmap(f)(x[None])[0]):
+        y = function(x)
+        kept[:] = 5
+        assert np.array_equal(y, np.ones(1000))
+    assert f.adjoint(x).unsafe_buffer_pointer() != x.unsafe_buffer_pointer()
+
+
+def test_compiled_in_double_precision_and_called_outside_of_it(rng):
+    """The flag is of the thread, and XLA calls back on others."""
+    w, n = rng.standard_normal(2**18), 2**18
+    f = wrap(nl.Diagonal(w))
+    g, x = jax.jit(lambda x: f(jnp.sin(x))), jnp.ones(n)
+    compiled = g.lower(x).compile()
+    with jax.enable_x64(False):
+        assert close(compiled(x), w * np.sin(1))
+    for i in range(10):
+        for y in jax.block_until_ready([g(x * i) for _ in range(5)]):
+            assert close(y, w * np.sin(i))
+
+
+@dataclass(frozen=True, eq=False)
+class Double(nl.LinearOperator):
+    """An operator that computes in double precision whatever it is given."""
+
+    def apply(self, x):
+        return 2 * np.asarray(x, np.float64)
+
+    adjoint = apply
+
+
+def test_results_of_double_precision_are_single_where_jax_has_no_other():
+    x = np.ones(3, np.float32)
+    with jax.enable_x64(False):
+        f = wrap(Double())
+        for g in (f, jax.jit(f), jax.grad(lambda x: f(x).sum()), jax.jit(jax.vmap(f))):
+            assert g(x).dtype == jnp.float32
+            assert close(g(x), 2 * x)
+
+
+DEVICES = """
+import jax, jax.numpy as jnp, numpy as np, nufftlib as nl
+from nufftlib.interop.jax import wrap
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+first, second = jax.devices()
+f, w = wrap(nl.Diagonal(np.ones(4, np.float32))), np.arange(4, dtype=np.float32)
+x, theta = jax.device_put(w, second), jax.device_put(w, first)
+over_both = jax.device_put(w, NamedSharding(Mesh([first, second], "i"), PartitionSpec("i")))
+for y in (f(x), f(w, weights=x), jax.vmap(lambda w: f(x, weights=w))(w[None]), jax.jit(f)(x)):
+    assert y.devices() == {second}, y.devices()
+assert np.array_equal(jax.jit(f)(over_both), w)
+for call in (
+    lambda: f(x, weights=theta),
+    lambda: jax.vmap(lambda w: f(x, weights=w))(theta[None]),
+    lambda: f(over_both),
+):
+    try:
+        call()
+    except ValueError as error:
+        assert "wrap(Diagonal): the arrays are on cpu:0 and cpu:1" in str(error), error
+    else:
+        raise AssertionError
+print("done")
+"""
+
+
+def test_arrays_on_two_devices():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run(
+        [sys.executable, "-c", DEVICES],
+        env={**os.environ, **flags},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stdout.strip() == "done", done.stderr
+
+
+@dataclass(frozen=True, eq=False)
+class Names(nl.LinearOperator):
+    """An operator whose parameters have names that arguments of functions have."""
+
+    self: np.ndarray
+    x: np.ndarray
+
+    @property
+    def parameters(self):
+        return {"self": self.self, "x": self.x}
+
+    def apply(self, x):
+        return self.self * self.x * x
+
+    adjoint = apply
+
+
+def test_parameters_may_have_any_name():
+    one, two = np.ones(3), 2 * np.ones(3)
+    f = wrap(Names(one, one))
+    assert close(f(one, **{"self": two, "x": two}), 4 * one)
+    assert close(jax.jit(f.adjoint)(one, **{"self": two}), two)
+    renamed = Names(one, two).rename(**{"self": "form"})
+    assert close(wrap(renamed)(one, form=two, x=two), 4 * one)
 
 
 # --- errors -------------------------------------------------------------------------------
