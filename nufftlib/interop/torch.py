@@ -12,12 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, final, overload
 
+from array_api_compat import array_namespace, device
+
+from nufftlib.core.arrays import Array
 from nufftlib.core.operator import LinearOperator, Map, held_arrays
 from nufftlib.interop.packages import missing
 
 try:
     import torch
     from torch import Tensor
+    from torch._C import _DisableFuncTorch
+    from torch._C._functorch import is_functorch_wrapped_tensor
     from torch.autograd import forward_ad
 except ModuleNotFoundError as error:
     raise missing("torch") from error  # noqa: EM101  # it makes the message
@@ -222,12 +227,16 @@ class OperatorModule(torch.nn.Module):
     Raises
     ------
     TypeError, ValueError
-        As `wrap`, and if the operator has no parameter of a name in `learn`.
+        As `wrap`, and if the operator has no parameter of a name in `learn`, or one whose name
+        a module needs; by a conversion, if it is not to single or double precision.
 
     Notes
     -----
-    ``module(x)`` is ``A x`` and ``module.adjoint(y)`` is ``A^H y``, as by `wrap`. A
-    conversion such as ``module.double()`` keeps complex parameters complex.
+    ``module(x)`` is ``A x`` and ``module.adjoint(y)`` is ``A^H y``, as by `wrap`. The operator
+    is remade when a buffer changes: a NUFFT whose points are not learned sorts them once.
+
+    A conversion takes a real dtype, as ``module.double()``, and keeps complex parameters
+    complex.
 
     Examples
     --------
@@ -247,29 +256,36 @@ class OperatorModule(torch.nn.Module):
     def __init__(self, operator: LinearOperator, learn: Iterable[str]) -> None:
         super().__init__()
         self._wrapped = wrap(operator)
-        learn = tuple(learn)
-        for name in learn:
+        self._learned = tuple(learn)
+        for name in self._learned:
             operator._require(name)
         for name, value in operator.parameters.items():
+            if name in dir(self):
+                msg = (
+                    f"OperatorModule(op, learn): op has a parameter {name!r}, which is the name "
+                    f"of something else in a module; want another, by "
+                    f"op.rename({name}=...)"
+                )
+                raise ValueError(msg)
             tensor = self._wrapped._arrays.copied(value)
-            if name in learn:
+            if name in self._learned:
                 self.register_parameter(name, torch.nn.Parameter(tensor))
             else:
                 self.register_buffer(name, tensor)
+        self._wrapped = wrap(self.operator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``A x``."""
-        return self._wrapped(x, **self._tensors())
+        return opaque(self._evaluate, False, x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return ``A^H y``."""
-        return self._wrapped.adjoint(y, **self._tensors())
+        return opaque(self._evaluate, True, y)
 
     @property
     def operator(self) -> LinearOperator:
         """The operator as it stands now."""
-        arrays = self._wrapped._arrays
-        tensors = self._tensors()
+        arrays, tensors = self._wrapped._arrays, self._tensors()
         arrays.check("module.operator", **tensors)
         values = {name: arrays.array(t.detach().clone()) for name, t in tensors.items()}
         return self._wrapped.operator.replace(**values)
@@ -277,10 +293,55 @@ class OperatorModule(torch.nn.Module):
     def _tensors(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in self._wrapped.operator.parameters}
 
+    def _evaluate(self, adjoint: bool, x: Tensor) -> Tensor:
+        passed = self._passed()
+        return (self._wrapped.adjoint if adjoint else self._wrapped)(x, **passed)
+
+    def _passed(self) -> dict[str, Tensor]:
+        """Return what is passed to the operator at the values of the buffers.
+
+        It is remade where a buffer has other values than it. To compare them is cheap beside a
+        call, to sort the points of a NUFFT is not; and nothing else tells of every change.
+        """
+        arrays, tensors = self._wrapped._arrays, self._tensors()
+        arrays.check("module", **tensors)
+        # torch.func.functional_call may have put anything in the place of a buffer.
+        passed = {
+            name: t
+            for name, t in tensors.items()
+            if name in self._learned or differentiated(t) or is_functorch_wrapped_tensor(t)
+        }
+        own = self._wrapped.operator.parameters
+        with _DisableFuncTorch():  # the rest is nothing that torch.func transforms
+            if all(n in passed or same(arrays.array(t), own[n]) for n, t in tensors.items()):
+                return passed
+            if any(map(is_functorch_wrapped_tensor, passed.values())):
+                return tensors
+            self._wrapped = wrap(self.operator)
+            return passed
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OperatorModule:
         # Real dtypes, as of .double(), pass complex tensors by or cut off their imaginary parts.
         def keep_complex(t: Tensor) -> Tensor:
-            return torch.view_as_complex(fn(torch.view_as_real(t))) if t.is_complex() else fn(t)
+            parts = torch.view_as_real(t) if t.is_complex() else t
+            moved = fn(parts)
+            if moved.dtype not in (torch.float32, torch.float64):
+                msg = (
+                    f"module.to(dtype): the dtype is {moved.dtype}; want torch.float32 or "
+                    f"torch.float64, the precision: what is complex stays so"
+                )
+                raise TypeError(msg)
+            return torch.view_as_complex(moved) if t.is_complex() else moved
 
         super()._apply(keep_complex, recurse)
         return self
+
+
+def same(a: Array, b: Array) -> bool:
+    """Tell whether two arrays of one library have the same values, as they have it now."""
+    return (
+        device(a) == device(b)
+        and a.dtype == b.dtype
+        and a.shape == b.shape
+        and bool(array_namespace(a).all(a == b))
+    )

@@ -174,7 +174,7 @@ def test_a_result_of_one_entry_is_copied_in_torch_as_well():
 
 @pytest.mark.parametrize("array", [np.ones, lambda n: torch.ones(n).double()])
 def test_what_an_operator_keeps_is_not_given_away(array):
-    operator = Crop(lambda x: operator.array[1:])
+    operator = Crop(lambda _: operator.array[1:])
     operator.array = array(3)
     y = wrap(operator)(torch.ones(2).double())
     y += 1.0

@@ -105,6 +105,138 @@ def test_parameters_of_any_strides_and_read_only_ones_are_copied():
     assert maps.any()
 
 
+@pytest.mark.filterwarnings("ignore:Complex modules:UserWarning", "ignore:ComplexHalf:UserWarning")
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128, torch.half, torch.bfloat16])
+@pytest.mark.parametrize("name", ["trajectory", "maps"])
+def test_a_conversion_to_another_kind_of_numbers_is_refused(operator, dtype, name):
+    part = {"trajectory": operator.left, "maps": operator.right}[name]
+    module = OperatorModule(part, learn=[name])
+    before = getattr(module, name).dtype
+    with pytest.raises(TypeError, match=f"the dtype is {dtype}; want torch.float32 or torch.float"):
+        module.to(dtype)
+    assert getattr(module, name).dtype == before
+
+
+# --- what is not learned ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """A list of the NUFFTs that are made."""
+    made, check = [], nl.NUFFT.__post_init__
+    monkeypatch.setattr(nl.NUFFT, "__post_init__", lambda self: (made.append(self), check(self)))
+    return made
+
+
+def test_a_trajectory_that_is_not_learned_is_not_sorted_again(operator, made):
+    module, x = OperatorModule(operator, learn=["maps"]), torch.tensor(complex_(4, 5))
+    made.clear()
+    for _ in range(2):
+        module.adjoint(module(x)).abs().sum().backward()
+        torch.func.grad(lambda x: module(x).abs().sum())(x)
+        torch.vmap(torch.func.grad(lambda x: module(x).abs().sum()))(x[None])
+        with torch.no_grad():
+            module.maps.mul_(2.0)
+    assert not made
+    module.double()(x)
+    assert not made
+    with torch.no_grad():
+        module.trajectory.mul_(0.5)
+    for _ in range(2):
+        module(x)
+    assert len(made) == 1
+
+
+def data_write(module):
+    module.trajectory.data.mul_(0.5)
+
+
+def load(module):
+    state = {"trajectory": 0.5 * module.trajectory, "maps": module.maps}
+    module.load_state_dict(state)
+
+
+def assign(module):
+    module.trajectory = 0.5 * module.trajectory
+
+
+def write_in_inference(module):
+    with torch.inference_mode():
+        module.trajectory.mul_(0.5)
+        module(torch.zeros(4, 5, dtype=torch.complex128))
+
+
+CHANGES = [data_write, load, assign, write_in_inference, torch.nn.Module.float]
+
+
+@pytest.mark.parametrize("copies", [lambda m: m, copy.deepcopy])
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_operator_is_that_of_the_buffers_as_they_are(operator, change, copies):
+    module, f = OperatorModule(operator, learn=["maps"]), wrap(operator)
+    x = torch.tensor(complex_(4, 5))
+    module(x)
+    change(module)
+    module = copies(module)
+    x = x.to(module.maps.dtype)
+    for _ in range(2):
+        got, want = module(x), f(x, maps=module.maps, trajectory=module.trajectory)
+        assert torch.equal(got, want)
+        ours, theirs = (torch.autograd.grad(y.abs().sum(), module.maps)[0] for y in (got, want))
+        assert torch.equal(ours, theirs)
+    assert same(module.operator.parameters["trajectory"], module.trajectory)
+
+
+def test_arrays_that_the_operator_was_made_of_may_change(operator):
+    module, x = OperatorModule(operator, learn=["maps"]), torch.tensor(complex_(4, 5))
+    want = module(x)
+    k = operator.parameters["trajectory"]
+    k *= 0.5
+    assert torch.equal(module(x), want)
+    module.trajectory.mul_(0.5)
+    assert torch.equal(module(x), wrap(operator)(x, maps=module.maps, trajectory=module.trajectory))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("changed", [False, True])
+def test_buffers_that_functional_call_replaces_are_part_of_the_function(operator, changed):
+    module, f, x = OperatorModule(operator, ["maps"]), wrap(operator), torch.tensor(complex_(4, 5))
+    k, maps = module.trajectory.clone(), module.maps.detach().clone()
+    if changed:
+        module.trajectory.mul_(0.5)
+
+    def ours(k, maps):
+        state = {"trajectory": k, "maps": maps}
+        return torch.func.functional_call(module, state, (x,)).abs().square().sum()
+
+    def theirs(k, maps):
+        return f(x, trajectory=k, maps=maps).abs().square().sum()
+
+    for transform in [
+        lambda f: f(k, maps),
+        lambda f: torch.func.grad(f, 0)(k, maps),
+        lambda f: torch.func.grad(f, 1)(k, maps),
+        lambda f: torch.func.jvp(f, (k, maps), (k, maps))[1],
+        lambda f: torch.func.jvp(lambda k: f(k, maps), (k,), (k,))[1],
+        lambda f: torch.vmap(f, (0, None))(torch.stack([k, 0.9 * k]), maps),
+        lambda f: torch.vmap(f, (None, 0))(k, torch.stack([maps, 2 * maps])),
+        lambda f: torch.vmap(torch.func.grad(f, 1), (None, 0))(k, torch.stack([maps, 2 * maps])),
+    ]:
+        torch.testing.assert_close(transform(ours), transform(theirs), rtol=1e-12, atol=1e-12)
+    want = f(x, maps=module.maps, trajectory=module.trajectory)
+    assert torch.equal(module(x), want)
+    leaf = k.clone().requires_grad_()
+    ours(leaf, maps).backward()
+    assert leaf.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["operator", "forward", "training", "adjoint", "_wrapped"])
+def test_a_name_that_a_module_needs_is_refused(name):
+    A = nl.Diagonal(np.ones(3)).rename(weights=name)
+    for learn in ([name], []):
+        with pytest.raises(ValueError, match=f"parameter '{name}', which is the name of something"):
+            OperatorModule(A, learn)
+
+
 def test_it_is_a_part_of_larger_modules(operator):
     module = torch.nn.Sequential(OperatorModule(operator, learn=["trajectory"]))
     assert [name for name, _ in module.named_parameters()] == ["0.trajectory"]
