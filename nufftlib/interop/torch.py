@@ -9,6 +9,7 @@ complex array (``dL/dRe + i dL/dIm``) are torch's and the library's alike.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, final, overload
 
@@ -60,24 +61,26 @@ def wrap(op: Map) -> WrappedOperator | WrappedMap:
     ------
     TypeError
         If `op` is no map, or made of arrays of another library; by the function, if an
-        argument is no tensor.
+        argument is no tensor of single or double precision.
     ValueError
-        If a parameter of `op` requires grad, which it would not get; by the function, if a
-        name is unknown, or a tensor is on another device than the operator.
+        If a tensor that `op` holds requires grad, which it would not get; by the function, if
+        a name is unknown, or a tensor is on another device than the operator.
     NotImplementedError
-        By backward, if a derivative has not been derived.
+        By backward, if a derivative has not been derived; by the function, if it is traced.
 
     Notes
     -----
-    Only gradients that are asked for are computed. Backward uses the values of forward:
-    parameters are cloned (in the graph), so that changing them in place changes nothing;
-    images are not, and torch raises if one that backward needs was changed in place.
+    By a tensor that does not require grad nothing is computed; by those that do, everything,
+    also if ``torch.autograd.grad`` is asked for one of them alone. Backward uses the values of
+    forward: parameters are cloned (in the graph), so that changing them in place changes
+    nothing; images are not, and torch raises if one that backward needs was changed in place.
 
     Gradients of gradients, and forward mode, are as far as the operator has them: a second
     derivative by image and parameters for most, of maps none. What is missing raises.
 
-    ``torch.func`` works; under ``torch.vmap`` images go as one batch, parameters one by one.
-    ``torch.compile`` calls the function as it is, outside of its graph.
+    ``torch.func`` works, but for ``linearize``, which traces; under ``torch.vmap`` images go as
+    one batch where two random ones at once give what they give alone, and else, as parameters
+    do, one by one. ``torch.compile`` calls the function as it is, outside of its graph.
 
     Examples
     --------
@@ -201,9 +204,22 @@ def differentiated(array: Any) -> bool:
 
 def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
     """Call `f`, out of the sight of torch.compile."""
+    call: Callable[..., Tensor] = untraced
     # Asked for only then: its import takes longer than torch's own.
     if torch.compiler.is_compiling():
-        f = torch.compiler.disable(f)
+        call = torch.compiler.disable(untraced)
+    return call(f, *args)
+
+
+def untraced(f: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Call `f`, unless what it gives were to be taken for a constant."""
+    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # likewise
+    if tracer is not None and tracer.get_proxy_mode() is not None:
+        msg = (
+            "f(x) is being traced, by make_fx, torch.export or torch.func.linearize, which see "
+            "torch's own operations alone; want it called outside of that"
+        )
+        raise NotImplementedError(msg)
     return f(*args)
 
 

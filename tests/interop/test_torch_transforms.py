@@ -11,8 +11,9 @@ import nufftlib as nl
 torch = pytest.importorskip("torch")
 
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
-from nufftlib.interop.torch import wrap  # noqa: E402
+from nufftlib.interop.torch import OperatorModule, wrap  # noqa: E402
 
 # torch's forward mode loads what torch has come to discourage.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -277,6 +278,28 @@ def test_no_items_of_a_map_are_refused():
 
 
 # --- torch.compile --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.as_tensor])
+def test_what_traces_is_refused(array):
+    x = complex_(4, 5)
+    F = nl.NUFFT(array(points(7, 2)), (4, 5))
+    f, module = wrap(F), OperatorModule(F, [])
+    y = f(x)
+    calls = (f, x), (f.adjoint, y), (module, x), (module.adjoint, y), (wrap(nl.Magnitude()), x)
+    for call, at in calls:
+        for trace in (make_fx, partial(make_fx, tracing_mode="fake")):
+            with pytest.raises(NotImplementedError, match=r"f\(x\) is being traced, by make_fx"):
+                trace(partial(call))(at)
+        with pytest.raises(NotImplementedError, match=r"f\(x\) is being traced, by make_fx"):
+            torch.func.linearize(call, at)
+        assert call(at).shape  # and not for ever
+
+
+def test_export_is_refused():
+    module = OperatorModule(nl.NUFFT(points(7, 2).numpy(), (4, 5)), [])
+    with pytest.raises(NotImplementedError, match=r"f\(x\) is being traced, by make_fx"):
+        torch.export.export(module, (complex_(4, 5),), strict=False)
 
 
 # torch asks tensors for what it warns of, and hides that, except where warnings are errors.
