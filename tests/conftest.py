@@ -1,7 +1,27 @@
-"""One fixture: the row, an array library on a device."""
+"""One fixture: the row, an array library on a device. And what JAX compiles is kept small."""
+
+import os
+import sys
+from itertools import count
 
 import pytest
 from rows import ROWS, open_row
+
+# JAX compiles each operation for each shape, to run it once: here without optimising it.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false",
+)
+TESTS = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    """Free what JAX has compiled, some megabytes for each test, before it is gigabytes."""
+    yield
+    if next(TESTS) % 100 == 0 and "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(params=ROWS)
