@@ -1,5 +1,8 @@
 """Whose arrays an operator is made of, and torch tensors as such arrays and back."""
 
+# mypy: allow-untyped-calls
+# (torch types its functions in part, and need not be installed)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -9,11 +12,12 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils.dlpack import from_dlpack
 
-from nufftlib.core.arrays import library
+from nufftlib.core.arrays import Array, library
 from nufftlib.core.operator import Map, held_arrays
 from nufftlib.nufft.engines.bridge import callers_stream
 
@@ -152,3 +156,31 @@ def arrays_of(operator: Map) -> TorchArrays:
         f"CuPy arrays"
     )
     raise TypeError(msg)
+
+
+def refuse_lost_gradients(op: Map) -> None:
+    """Refuse a map that holds a tensor of which torch wants the derivative."""
+    for array in held_arrays(op):
+        if differentiated(array):
+            msg = (
+                f"wrap(op): op holds a tensor of the shape {tuple(array.shape)} that requires "
+                f"grad, which it would not get; want a detached one"
+            )
+            raise ValueError(msg)
+
+
+def differentiated(array: Any) -> bool:
+    """Tell whether an array is a tensor that requires grad, or has a tangent."""
+    return isinstance(array, Tensor) and (
+        array.requires_grad or forward_ad.unpack_dual(array).tangent is not None
+    )
+
+
+def same(a: Array, b: Array) -> bool:
+    """Tell whether two arrays of one library have the same values, as they have it now."""
+    return (
+        device(a) == device(b)
+        and a.dtype == b.dtype
+        and a.shape == b.shape
+        and bool(array_namespace(a).all(a == b))
+    )

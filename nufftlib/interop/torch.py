@@ -9,14 +9,10 @@ complex array (``dL/dRe + i dL/dIm``) are torch's and the library's alike.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
-from typing import Any, final, overload
+from typing import final, overload
 
-from array_api_compat import array_namespace, device
-
-from nufftlib.core.arrays import Array
-from nufftlib.core.operator import LinearOperator, Map, held_arrays
+from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.interop.packages import missing
 
 try:
@@ -24,11 +20,11 @@ try:
     from torch import Tensor
     from torch._C import _DisableFuncTorch
     from torch._C._functorch import is_functorch_wrapped_tensor
-    from torch.autograd import forward_ad
 except ModuleNotFoundError as error:
     raise missing("torch") from error  # noqa: EM101  # it makes the message
 
-from nufftlib.interop._torch_arrays import arrays_of
+from nufftlib.interop._torch_arrays import arrays_of, differentiated, refuse_lost_gradients, same
+from nufftlib.interop._torch_calls import opaque
 from nufftlib.interop._torch_functions import Value
 from nufftlib.interop._torch_maps import MapPoint, MapValue
 from nufftlib.interop._torch_terms import Point, Term
@@ -184,45 +180,6 @@ class WrappedMap:
         return value
 
 
-def refuse_lost_gradients(op: Map) -> None:
-    """Refuse a map that holds a tensor of which torch wants the derivative."""
-    for array in held_arrays(op):
-        if differentiated(array):
-            msg = (
-                f"wrap(op): op holds a tensor of the shape {tuple(array.shape)} that requires "
-                f"grad, which it would not get; want a detached one"
-            )
-            raise ValueError(msg)
-
-
-def differentiated(array: Any) -> bool:
-    """Tell whether an array is a tensor that requires grad, or has a tangent."""
-    return isinstance(array, Tensor) and (
-        array.requires_grad or forward_ad.unpack_dual(array).tangent is not None
-    )
-
-
-def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
-    """Call `f`, out of the sight of torch.compile."""
-    call: Callable[..., Tensor] = untraced
-    # Asked for only then: its import takes longer than torch's own.
-    if torch.compiler.is_compiling():
-        call = torch.compiler.disable(untraced)
-    return call(f, *args)
-
-
-def untraced(f: Callable[..., Tensor], *args: Any) -> Tensor:
-    """Call `f`, unless what it gives were to be taken for a constant."""
-    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # likewise
-    if tracer is not None and tracer.get_proxy_mode() is not None:
-        msg = (
-            "f(x) is being traced, by make_fx, torch.export or torch.func.linearize, which see "
-            "torch's own operations alone; want it called outside of that"
-        )
-        raise NotImplementedError(msg)
-    return f(*args)
-
-
 @final
 class OperatorModule(torch.nn.Module):
     """An operator as a module that learns some of its parameters.
@@ -351,13 +308,3 @@ class OperatorModule(torch.nn.Module):
 
         super()._apply(keep_complex, recurse)
         return self
-
-
-def same(a: Array, b: Array) -> bool:
-    """Tell whether two arrays of one library have the same values, as they have it now."""
-    return (
-        device(a) == device(b)
-        and a.dtype == b.dtype
-        and a.shape == b.shape
-        and bool(array_namespace(a).all(a == b))
-    )

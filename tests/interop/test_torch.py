@@ -111,6 +111,16 @@ def test_only_gradients_that_are_asked_for_are_computed(wanted, calls):
     assert have == [n in wanted for n in ("x", "first", "second")]
 
 
+def test_gradients_that_nobody_asks_for_in_particular():
+    """torch.func knows what it wants in forward; torch.autograd.grad does not tell."""
+    A = recorder()
+    x, a = (torch.ones(4).double().requires_grad_() for _ in range(2))
+    torch.func.grad(lambda x: wrap(A)(x, first=a).sum())(x)
+    assert [what for what, _ in A.calls] == ["apply", "adjoint"]
+    torch.autograd.grad(wrap(A)(x, first=a).sum(), x)
+    assert [what for what, _ in A.calls[2:]] == ["apply", "adjoint", "first"]
+
+
 def test_an_operator_is_made_once_for_forward_and_backward(monkeypatch):
     made = []
     check = nl.NUFFT.__post_init__

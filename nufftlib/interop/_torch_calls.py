@@ -1,0 +1,34 @@
+"""Calls that torch neither compiles nor traces."""
+
+# mypy: allow-untyped-calls
+# (torch types its functions in part, and need not be installed)
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Call `f`, out of the sight of torch.compile."""
+    call: Callable[..., Tensor] = untraced
+    # Asked for only then: its import takes longer than torch's own.
+    if torch.compiler.is_compiling():
+        call = torch.compiler.disable(untraced)
+    return call(f, *args)
+
+
+def untraced(f: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Call `f`, unless what it gives were to be taken for a constant."""
+    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # likewise
+    if tracer is not None and tracer.get_proxy_mode() is not None:
+        msg = (
+            "f(x) is being traced, by make_fx, torch.export or torch.func.linearize, which see "
+            "torch's own operations alone; want it called outside of that"
+        )
+        raise NotImplementedError(msg)
+    return f(*args)
