@@ -20,7 +20,7 @@ TESTS = count(1)
 def _forget():
     """Free what JAX has compiled, some megabytes for each test, before it is gigabytes."""
     yield
-    if next(TESTS) % 100 == 0 and "jax" in sys.modules:
+    if next(TESTS) % 50 == 0 and "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
 
 
