@@ -52,7 +52,9 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
                 f"nothing is copied silently)"
             )
             raise TypeError(msg)
-        if array_api_compat.device(array) != array_api_compat.device(first):
+        devices = array_api_compat.device(array), array_api_compat.device(first)
+        # What JAX traces has none: it is compiled with what it meets, wherever that is.
+        if devices[0] != devices[1] and None not in devices:
             msg = (
                 f"{caller}: {first_name} is on {array_api_compat.device(first)} and {name} on "
                 f"{array_api_compat.device(array)}; want both on one device "
@@ -60,6 +62,16 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
             )
             raise ValueError(msg)
     return xp
+
+
+def check_traced(caller: str, x: Array) -> None:
+    """Refuse what JAX traces, which has no numbers that native code could read."""
+    if any(cls.__name__ == "Tracer" for cls in type(x).__mro__):
+        msg = (
+            f"{caller}: an array is a {type(x).__name__}, which has no values yet; want the "
+            f"operator as nufftlib.interop.jax.wrap(operator) under jit, grad and vmap"
+        )
+        raise TypeError(msg)
 
 
 def library(xp: Namespace) -> str:

@@ -43,5 +43,6 @@ def takes_batch(
     alone = np.stack([f(x) for x in two])
     if together.shape != alone.shape:
         return False
-    tolerance = math.sqrt(np.finfo(alone.dtype).eps) * np.max(np.abs(alone), initial=0.0)
+    eps = np.finfo(np.result_type(alone.dtype, np.float32)).eps
+    tolerance = math.sqrt(eps) * np.max(np.abs(alone), initial=0.0)
     return bool(np.max(np.abs(together - alone), initial=0.0) <= tolerance)

@@ -134,7 +134,11 @@ class Objective(Vectors):
             If the loss is no scalar, or the gradient not like the parameters.
         """
         call = "Objective.fun(v)"
-        value, gradient = self.value_and_grad(self._unpacked("fun", v))
+        result = self.value_and_grad(self._unpacked("fun", v))
+        if not isinstance(result, tuple) or len(result) != 2:
+            msg = f"{call}: the loss returned a {type(result).__name__}; want (value, gradient)"
+            raise TypeError(msg)
+        value, gradient = result
         if getattr(value, "ndim", 0) != 0:
             msg = f"{call}: the loss has the shape {tuple(value.shape)}; want one number"
             raise ValueError(msg)

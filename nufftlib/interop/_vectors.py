@@ -202,9 +202,12 @@ def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split:
     ):
         msg = f"{caller}: the input's shape is {shape!r}; want a tuple of positive integers"
         raise ValueError(msg)
-    name = np.dtype(dtype).name
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:  # torch's, say
+        name = repr(dtype)
     if name not in REAL:
-        msg = f"{caller}: the input's dtype is {name}; want one of {', '.join(REAL)}"
+        msg = f"{caller}: the input's dtype is {name}; want NumPy's {', '.join(REAL)}"
         raise TypeError(msg)
     like = next(held_arrays(op), np.zeros(0))
     xp = array_namespace(like)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import device as device_of
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, real_dtype
+from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, real_dtype
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -57,6 +57,8 @@ def birdcage_maps(
 
     Raises
     ------
+    TypeError
+        If the dtype is not complex.
     ValueError
         If an argument is out of range.
 
@@ -83,7 +85,11 @@ def birdcage_maps(
     w = (p1[None, None, :] + 1j * p0[None, :, None] - radius * turn) * np.conj(turn)
     s = 1j / np.conj(w)
     s = s / np.sqrt(np.sum(np.abs(s) ** 2, axis=0))
-    return xp.asarray(s, dtype=dtype or xp.complex64, device=device)
+    dtype = xp.complex64 if dtype is None else dtype
+    if not is_complex(xp, xp.zeros(1, dtype=dtype)):
+        msg = f"birdcage_maps(dtype): dtype is {dtype}; want a complex one"
+        raise TypeError(msg)
+    return xp.asarray(s, dtype=dtype, device=device)
 
 
 def low_frequency_maps(

@@ -17,6 +17,7 @@ from nufftlib.core.arrays import (
     Namespace,
     check_alike,
     check_precision,
+    check_traced,
     common_namespace,
     complex_dtype,
     flatten_batch,
@@ -125,6 +126,7 @@ class NUFFT(LinearOperator):
 
     def __post_init__(self) -> None:
         xp = common_namespace("NUFFT(trajectory)", trajectory=self.trajectory)
+        check_traced("NUFFT(trajectory)", self.trajectory)
         # Copied before it is checked: what is checked is what the engine sees.
         object.__setattr__(self, "trajectory", xp.asarray(self.trajectory, copy=True))
         check_trajectory(xp, self.trajectory, self.shape)
@@ -520,7 +522,7 @@ def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -
             first, i = divmod(first, size)
             index.insert(0, i)
         msg = (
-            f"{call}: {int(xp.sum(xp.astype(bad, xp.int64)))} of {bad.shape[0]} points are not "
+            f"{call}: {int(xp.sum(xp.astype(bad, xp.int32)))} of {bad.shape[0]} points are not "
             f"finite (first at index {tuple(index)}); a trajectory must be finite"
         )
         raise ValueError(msg)

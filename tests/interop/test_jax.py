@@ -795,3 +795,18 @@ def test_reverse_mode_needs_a_vjp_alone(compiled):
     assert close(gradient(x), x)
     with pytest.raises(NotImplementedError, match="no derivative by 'gain'"):
         jax.jvp(gradient, (x,), (x,))
+
+
+def test_what_jax_traces_passes_plain_operators_and_is_sent_to_the_adapter_by_native_code():
+    with jax.enable_x64(True):
+        h, x = jnp.ones((3, 3)), jnp.ones((6, 6))
+        A = nl.Blur(h)  # of JAX's own operations: JAX compiles and differentiates it
+        np.testing.assert_allclose(jax.jit(A)(x), A(x))
+        gradient = jax.grad(lambda h: jnp.sum(nl.Blur(h)(x) ** 2))(h)
+        np.testing.assert_allclose(gradient, A.vjp("psf", x, 2 * A(x)))
+        k, z = jnp.zeros((3, 2)), jnp.ones((4, 4), complex)
+        F = nl.NUFFT(k, (4, 4))
+        for f, argument in [(F, z), (lambda k: nl.NUFFT(k, (4, 4))(z), k)]:
+            for transform in (jax.jit, lambda f: lambda v: jax.jvp(f, (v,), (v,))):
+                with pytest.raises(TypeError, match=r"Tracer.*nufftlib\.interop\.jax\.wrap"):
+                    transform(f)(argument)

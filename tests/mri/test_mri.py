@@ -289,3 +289,8 @@ y = np.ones((3, 48, 33), complex)
 def test_a_wrong_argument_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_coil_maps_of_a_real_dtype_are_refused():
+    with pytest.raises(TypeError, match=r"birdcage_maps\(dtype\): .*float32.*; want a com"):
+        nl.mri.birdcage_maps(4, (8, 8), dtype=np.float32)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, library
+from nufftlib.core.arrays import Array, check_traced, library
 
 ALIGNMENT = 64
 """Bytes to which an array must be aligned for JAX to take it without a copy."""
@@ -16,8 +16,10 @@ ALIGNMENT = 64
 def resolved(x: Array) -> Array:
     """Write out what torch has delayed: a conjugation, a negation; only then is it a copy.
 
-    Torch would have to record what native code does to a tensor that requires grad.
+    Torch would have to record what native code does to a tensor that requires grad; what JAX
+    traces has no values.
     """
+    check_traced("native code", x)
     if getattr(x, "requires_grad", False):
         msg = (
             "a tensor requires grad, and what NumPy and native code do to it is not recorded; want "
