@@ -5,9 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from array_api_compat import device
-
-from nufftlib.core.arrays import Array
 from nufftlib.core.operator import LinearOperator
 from nufftlib.interop.packages import missing
 
@@ -18,6 +15,7 @@ except ModuleNotFoundError as error:
 
 import torch
 
+from nufftlib.interop._torch_arrays import same
 from nufftlib.interop.torch import WrappedOperator, wrap
 
 __all__ = ["OperatorPhysics", "as_physics"]
@@ -241,10 +239,3 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         if not self.two_channels:
             return y
         return torch.stack([y.real, y.imag if y.is_complex() else torch.zeros_like(y)], dim=1)
-
-
-def same(a: Array, b: Array) -> bool:
-    """Tell whether two arrays of one library have the same values, of one dtype and device."""
-    if a.shape != b.shape or a.dtype != b.dtype or device(a) != device(b):
-        return False
-    return bool((a == b).all())

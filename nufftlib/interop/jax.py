@@ -65,6 +65,9 @@ class OperatorFunction:
         self._forward = OperatorForm(values)
         self._backward = OperatorForm(values, adjoint=True)
 
+    def __repr__(self) -> str:
+        return f"wrap({self._operator!r})"
+
     def __call__(self, x: Any, /, **parameters: Any) -> Any:
         """Return ``A(theta) x``, with the operator's own parameters unless they are passed."""
         return self._bind(f"{self._call}(x)", self._forward, x, parameters)

@@ -228,6 +228,10 @@ class OperatorModule(torch.nn.Module):
 
     def __init__(self, operator: LinearOperator, learn: Iterable[str]) -> None:
         super().__init__()
+        if not isinstance(operator, LinearOperator) or isinstance(learn, str):
+            have = f"op is a {type(operator).__name__} and learn a {type(learn).__name__}"
+            msg = f"OperatorModule(op, learn): {have}; want a LinearOperator and a list of names"
+            raise TypeError(msg)
         self._wrapped = wrap(operator)
         self._learned = tuple(learn)
         for name in self._learned:
@@ -246,6 +250,10 @@ class OperatorModule(torch.nn.Module):
             else:
                 self.register_buffer(name, tensor)
         self._wrapped = wrap(self.operator)
+
+    def extra_repr(self) -> str:
+        """Return what ``print(module)`` shows: the operator, and what is learned of it."""
+        return f"{self._wrapped.operator!r}, learn={list(self._learned)}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``A x``."""

@@ -252,3 +252,16 @@ def test_it_compiles(operator):
     x = torch.tensor(complex_(4, 5))
     torch._dynamo.reset()
     assert torch.equal(torch.compile(module, backend="eager")(x), module(x))
+
+
+def test_what_is_no_operator_or_no_list_of_names_is_refused():
+    F = nl.Blur(np.ones((2, 2)))
+    for arguments in ((F, "psf"), (nl.HalfSquaredError(np.ones(2)), [])):
+        with pytest.raises(TypeError, match="want a LinearOperator and a list of names"):
+            OperatorModule(*arguments)
+
+
+def test_a_module_shows_its_operator_and_what_it_learns():
+    shown = repr(OperatorModule(nl.Blur(np.ones((2, 2))), learn=["psf"]))
+    assert shown.startswith("OperatorModule(Blur(psf=<(2, 2) float64>")
+    assert shown.endswith("learn=['psf'])")
