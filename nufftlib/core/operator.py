@@ -740,10 +740,7 @@ def held_arrays(thing: object) -> Iterator[Array]:
 
     NumPy's scalars are left out: they go with arrays of any library.
     """
-    if array_api_compat.is_array_api_obj(thing):
-        if hasattr(thing, "__dlpack__"):
-            yield thing
-    elif isinstance(thing, Map):
+    if isinstance(thing, Map):
         if isinstance(thing, LinearOperator):
             yield from thing.parameters.values()
         for value in vars(thing).values():
@@ -751,6 +748,8 @@ def held_arrays(thing: object) -> Iterator[Array]:
     elif isinstance(thing, tuple | list):
         for value in thing:
             yield from held_arrays(value)
+    elif hasattr(thing, "__dlpack__") and array_api_compat.is_array_api_obj(thing):
+        yield thing
 
 
 def add(expression: str, u: Array, v: Array) -> Array:

@@ -112,7 +112,8 @@ class BorrowedArrays(TorchArrays):
 
     def array(self, tensor: Tensor) -> Any:
         """View the tensor; where torch has delayed a conjugation or negation, write it out."""
-        return self.module.from_dlpack(tensor.detach().resolve_conj().resolve_neg())
+        plain = tensor.detach().resolve_conj().resolve_neg()
+        return plain.numpy() if self.library == "numpy" else self.module.from_dlpack(plain)
 
     def copied(self, array: Any) -> Tensor:
         """Return a copy of an operator's array as a tensor."""
@@ -135,7 +136,8 @@ class BorrowedArrays(TorchArrays):
             )
         ):
             array = array.copy()
-        return from_dlpack(array)
+        tensor: Tensor = torch.from_numpy(array) if self.library == "numpy" else from_dlpack(array)
+        return tensor
 
 
 def repeats(strides: Sequence[int], shape: Sequence[int]) -> bool:

@@ -177,7 +177,7 @@ def forms(
     term: Term, x: Tensor, y: Tensor, tensors: Sequence[Tensor], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients of S by the tensors, summed over items; None where not wanted."""
-    n, single = len(term.path), replace(term, batch=0)
+    n, single = len(term.path), replace(term, batch=0) if term.batch else term
     gradients: list[Tensor | None] = []
     for i, want in enumerate(wanted):
         if not want:
