@@ -8,31 +8,9 @@ from pathlib import Path
 
 import numpy
 import pytest
-
-import nufftlib
-import nufftlib.data
-import nufftlib.workflows
-import optim
+from packages import ADAPTERS, PACKAGES
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = [
-    nufftlib,
-    nufftlib.mri,
-    nufftlib.blur,
-    nufftlib.workflows,
-    nufftlib.data,
-    optim,
-    optim.projections,
-    optim.proximal,
-]
-# Each can be imported where what it adapts to is installed.
-ADAPTERS = [
-    "nufftlib.interop.torch",
-    "nufftlib.interop.jax",
-    "nufftlib.interop.scipy",
-    "nufftlib.interop.pylops",
-    "nufftlib.interop.deepinv",
-]
 NAMES = [*(package.__name__ for package in PACKAGES), *ADAPTERS]
 PAGES = [
     ROOT / "README.md",

@@ -4,40 +4,19 @@ import importlib
 import types
 
 import pytest
-
-import nufftlib
-import nufftlib.data
-import nufftlib.workflows
-import optim
+from packages import ADAPTERS, PACKAGES
 
 validate = pytest.importorskip("numpydoc.validate", reason="comes with the extra dev").validate
 
-PACKAGES = [
-    nufftlib,
-    nufftlib.mri,
-    nufftlib.blur,
-    nufftlib.workflows,
-    nufftlib.data,
-    optim,
-    optim.projections,
-    optim.proximal,
-]
-# Each can be imported where what it adapts to is installed.
-ADAPTERS = [
-    "nufftlib.interop.torch",
-    "nufftlib.interop.jax",
-    "nufftlib.interop.scipy",
-    "nufftlib.interop.pylops",
-    "nufftlib.interop.deepinv",
-]
+IMPORTED = [*PACKAGES]
 for adapter in ADAPTERS:
     try:
-        PACKAGES.append(importlib.import_module(adapter))
+        IMPORTED.append(importlib.import_module(adapter))
     except ModuleNotFoundError:
         continue
 NAMES = [
     f"{package.__name__}.{name}"
-    for package in PACKAGES
+    for package in IMPORTED
     for name in package.__all__
     if not isinstance(getattr(package, name), types.ModuleType | tuple)
 ]

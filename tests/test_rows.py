@@ -8,24 +8,9 @@ import array_api_compat as compat
 import numpy as np
 import pytest
 from cases import Maker
+from packages import PACKAGES
 from public import ENTRIES, ROWS, WITHOUT_CALL, marks_of, runs, with_table
 from rows import open_row
-
-import nufftlib
-import nufftlib.data
-import nufftlib.workflows
-import optim
-
-PACKAGES = [
-    nufftlib,
-    nufftlib.mri,
-    nufftlib.blur,
-    nufftlib.workflows,
-    nufftlib.data,
-    optim,
-    optim.projections,
-    optim.proximal,
-]
 
 
 def in_rows(precision):

@@ -1,0 +1,25 @@
+"""Everything that has public names."""
+
+import nufftlib
+import nufftlib.data
+import nufftlib.workflows
+import optim
+
+PACKAGES = [
+    nufftlib,
+    nufftlib.mri,
+    nufftlib.blur,
+    nufftlib.workflows,
+    nufftlib.data,
+    optim,
+    optim.projections,
+    optim.proximal,
+]
+# Each can be imported where what it adapts to is installed.
+ADAPTERS = [
+    "nufftlib.interop.torch",
+    "nufftlib.interop.jax",
+    "nufftlib.interop.scipy",
+    "nufftlib.interop.pylops",
+    "nufftlib.interop.deepinv",
+]
