@@ -127,11 +127,7 @@ class ToeplitzGram(LinearOperator):
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """Return the gradient by a parameter of ``Re<y, F^H W F x>``."""
         self._require(name)
-        F, G = self.nufft, self._lags
-        C = correlation(F, x, y)
-        if name == "weights":
-            return F._engine.xp.real(G.apply(C))
-        return G.vjp(name, C, as_data(F, self.weights))
+        return GramDerivative(self, self._lags).vjp(name, x, y)
 
     @cached_property
     def _lags(self) -> NUFFT:
@@ -148,6 +144,8 @@ class ToeplitzGram(LinearOperator):
 @dataclass(frozen=True, eq=False, repr=False)
 class GramDerivative(LinearOperator):
     """A derivative of `ToeplitzGram` by the trajectory: the convolution with ``s^2 L^H w``.
+
+    That of order zero, with ``G`` for ``L``, is the Gram itself.
 
     Parameters
     ----------
