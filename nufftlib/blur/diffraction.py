@@ -184,7 +184,7 @@ class DiffractionJacobian(LinearOperator):
 
     # dphi = sum_k 2 pi Z_k da_k;  df = E0 (i P dphi) E1^T;  dI = 2 Re(conj(f) df);
     # dh = (dI - h sum dI) / S
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return ``dh`` for real ``da``."""
         call = "DiffractionJacobian.apply(da)"
         xp = common_namespace(call, da=x, psf=self.psf)
@@ -201,7 +201,7 @@ class DiffractionJacobian(LinearOperator):
         return (dI - self.psf * xp.sum(dI, axis=(-2, -1), keepdims=True)) / self.total
 
     # z = (y - <h, y>) / S;  g = E0^H (2 f z) conj(E1);  a_k: sum 2 pi Z_k Im(conj(P) g)
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the gradient by the coefficients at the cotangent ``y``."""
         call = "DiffractionJacobian.adjoint(y)"
         xp = common_namespace(call, y=y, psf=self.psf)

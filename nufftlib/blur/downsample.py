@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from operator import index
 
 from array_api_compat import array_namespace, device
 
 from nufftlib.blur.boundaries import part
 from nufftlib.blur.convolution import Method
-from nufftlib.blur.operator import Blur, boundary_of, check_blur
-from nufftlib.core.arrays import Array, check_alike, common_namespace
-from nufftlib.core.operator import Constant, LinearOperator
+from nufftlib.blur.operator import Blur, check_blur
+from nufftlib.core.arrays import Array
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.shapes import Exchanged, Shape
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,13 +59,14 @@ class Downsample(LinearOperator):
     array([[1.5, 3.5]])
     """
 
-    psf: Array
+    psf: Array = parameter(linear=True)
     factor: int | tuple[int, ...]
     shape: tuple[int, ...]
     boundary: str = "valid"
     method: Method = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shape = integers(self.shape)
         if not shape:
             msg = f"Downsample(shape): shape is {self.shape!r}; want the last axes of the image"
@@ -86,68 +88,40 @@ class Downsample(LinearOperator):
             )
             raise ValueError(msg)
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """``psf``."""
-        return {"psf": self.psf}
+    @cached_property
+    def shapes(self) -> Exchanged:
+        """From the image's shape to that of the pixels that are kept."""
+        return Exchanged(self.shape, self._decimate.kept, tuple(self.psf.shape[: -len(self.shape)]))
 
     # y[p] = (A(h) x)[s p]
-    def apply(self, x: Array) -> Array:
-        """Return the blurred and decimated image."""
-        self._check_image("Downsample.apply(x)", x)
+    def _apply(self, x: Array) -> Array:
         return self._decimate.apply(self._blur.apply(x))
 
     # x = A(h)^H of y with zeros between its pixels
-    def adjoint(self, y: Array) -> Array:
-        """Return the image ``D^H y``."""
+    def _adjoint(self, y: Array) -> Array:
         return self._blur.adjoint(self._decimate.adjoint(y))
 
-    # dD[dh] x = D(dh) x
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the operator with ``dh``."""
-        self._require(name)
-        check_alike("Downsample.derivative", "dtheta", dtheta, "psf", self.psf)
-        return Constant(replace(self, psf=dtheta))
-
     # B_D(x, y) = B_A(x, y with zeros between its pixels)
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return the gradient by the PSF of ``Re<y, D x>``."""
-        return self.as_map(name, x).adjoint(y)
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        return self._blur.vjp(name, x, self._decimate.adjoint(y))
 
-    def as_map(self, name: str, x: Array) -> LinearOperator:
-        """Return the linear map ``h -> D(h) x``; the image is transformed once."""
-        self._require(name)
-        self._check_image("Downsample.as_map(name, x)", x)
+    # h -> D(h) x; the image is transformed once
+    def _as_map(self, name: str, x: Array) -> LinearOperator:
         return self._decimate @ self._blur.as_map(name, x)
 
-    @property
-    def _factors(self) -> tuple[int, ...]:
-        assert isinstance(self.factor, tuple)  # since __post_init__
-        return self.factor
-
-    @property
+    @cached_property
     def _blur(self) -> Blur:
         return Blur(self.psf, self.boundary, len(self.shape), self.method)
 
-    @property
-    def _blurred(self) -> tuple[int, ...]:
-        if boundary_of(self._blur).keeps_size:
-            return tuple(self.shape)
-        P = self.psf.shape[-len(self.shape) :]
-        return tuple(n - p + 1 for n, p in zip(self.shape, P, strict=True))
+    @cached_property
+    def _blurred(self) -> Shape:
+        d, by = len(self.shape), self._blur.shapes.by
+        return tuple(n + b for n, b in zip(self.shape[-d:], by, strict=True))
 
-    @property
+    @cached_property
     def _decimate(self) -> Decimate:
-        return Decimate(self._factors, self._blurred)
-
-    def _check_image(self, caller: str, x: Array) -> None:
-        common_namespace(caller, x=x, psf=self.psf)
-        if tuple(x.shape[-len(self.shape) :]) != tuple(self.shape):
-            msg = (
-                f"{caller}: x has the shape {tuple(x.shape)}; want last axes of the operator's "
-                f"shape, {tuple(self.shape)}"
-            )
-            raise ValueError(msg)
+        assert isinstance(self.factor, tuple)  # since __post_init__
+        return Decimate(self.factor, self._blurred)
 
 
 def integers(values: object) -> tuple[int, ...]:
@@ -173,19 +147,25 @@ class Decimate(LinearOperator):
     factor: tuple[int, ...]
     shape: tuple[int, ...]
 
+    @cached_property
+    def kept(self) -> Shape:
+        """The last axes of the result."""
+        return tuple(math.ceil(n / s) for n, s in zip(self.shape, self.factor, strict=True))
+
+    @cached_property
+    def shapes(self) -> Exchanged:
+        """From all entries to those that are kept."""
+        return Exchanged(self.shape, self.kept)
+
     # y[p] = x[s p]
-    def apply(self, x: Array) -> Array:
-        """Drop what is between."""
-        self._check("x", x, self.shape)
+    def _apply(self, x: Array) -> Array:
         return x[(..., *(slice(None, None, s) for s in self.factor))]
 
     # x[s p] = y[p], x = 0 elsewhere
-    def adjoint(self, y: Array) -> Array:
-        """Put zeros between the entries."""
-        kept = tuple(math.ceil(n / s) for n, s in zip(self.shape, self.factor, strict=True))
-        self._check("y", y, kept)
+    def _adjoint(self, y: Array) -> Array:
         xp = array_namespace(y)
-        for axis, s, n in zip(range(-len(kept), 0), self.factor, self.shape, strict=True):
+        axes = range(-len(self.shape), 0)
+        for axis, s, n in zip(axes, self.factor, self.shape, strict=True):
             behind = y.ndim + axis + 1  # an axis for each entry and the zeros after it
             spread = xp.expand_dims(y, axis=behind)
             zeros = xp.zeros(
@@ -194,8 +174,3 @@ class Decimate(LinearOperator):
             merged = (*y.shape[: behind - 1], y.shape[axis] * s, *y.shape[behind:])
             y = part(xp.reshape(xp.concat([spread, zeros], axis=behind), merged), axis, 0, n)
         return y
-
-    def _check(self, label: str, x: Array, want: tuple[int, ...]) -> None:
-        if tuple(x.shape[-len(want) :]) != want:
-            msg = f"Downsample: {label} has the shape {tuple(x.shape)}; want last axes {want}"
-            raise ValueError(msg)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from array_api_compat import array_namespace
 
 from nufftlib.blur.boundaries import BOUNDARIES, Boundary
-from nufftlib.blur.convolution import METHODS, Method, convolution
+from nufftlib.blur.convolution import METHODS, Convolution, Method, convolution
 from nufftlib.core.arrays import (
     Array,
     Namespace,
-    check_alike,
     check_precision,
     common_namespace,
     is_complex,
-    is_floating,
     project_like,
 )
-from nufftlib.core.operator import Constant, LinearOperator
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.shapes import Fixed, Resized
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 """Names of the axes that are blurred, by their number."""
@@ -73,69 +75,38 @@ class Blur(LinearOperator):
     array([[4., 1., 2., 3.]])
     """
 
-    psf: Array
+    psf: Array = parameter(linear=True)
     boundary: str = "valid"
     ndim: int = 2
     method: Method = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_blur("Blur", self.psf, self.boundary, self.ndim, self.method)
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """``psf``."""
-        return {"psf": self.psf}
+    @cached_property
+    def shapes(self) -> Resized:
+        """Smaller by ``P - 1`` where only pixels that see image alone are kept."""
+        lead, P = tuple(self.psf.shape[: -self.ndim]), self.psf.shape[-self.ndim :]
+        return Resized(tuple(0 if boundary_of(self).keeps_size else 1 - p for p in P), lead)
 
     # y[p] = sum_q h[q] x[p - (q - c)]
-    def apply(self, x: Array) -> Array:
-        """Return the blurred image."""
-        self._check_image("Blur.apply(x)", x)
+    def _apply(self, x: Array) -> Array:
         return FixedImage(self, x).apply(self.psf)
 
     # x[n] = sum_p conj(h[p - n + c]) y[p]: convolution with the flipped conjugate PSF
-    def adjoint(self, y: Array) -> Array:
-        """Return the image ``A^H y``."""
-        self._check("Blur.adjoint(y)", "y", y)
+    def _adjoint(self, y: Array) -> Array:
         return transposed(self, y, y.shape[: -self.ndim])
 
-    # dA[dh] x = A(dh) x
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the blur with ``dh``."""
-        self._require(name)
-        check_alike("Blur.derivative", "dtheta", dtheta, "psf", self.psf)
-        return Constant(replace(self, psf=dtheta))
+    # B(x, y)[q] = sum_p conj(x[p - (q - c)]) y[p]
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        return FixedImage(self, x).adjoint(y)
 
-    # B(x, y)[q] = sum_p conj(x[p - (q - c)]) y[p], summed over shared axes
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return the gradient by the PSF of ``Re<y, A x>``."""
-        return self.as_map(name, x).adjoint(y)
-
-    def as_map(self, name: str, x: Array) -> FixedImage:
-        """Return the linear map ``h -> A(h) x``; the image is transformed once."""
-        self._require(name)
-        self._check_image("Blur.as_map(name, x)", x)
+    def _as_map(self, name: str, x: Array) -> FixedImage:
         return FixedImage(self, x)
 
-    def _check(self, caller: str, label: str, x: Array) -> Namespace:
-        xp = common_namespace(caller, **{label: x}, psf=self.psf)
-        check_precision(xp, caller, **{label: x}, psf=self.psf)
-        lead, have = self.psf.shape[: -self.ndim], x.shape[: -self.ndim]
-        fits = len(lead) <= len(have) and all(
-            n in (1, m) for n, m in zip(lead, have[len(have) - len(lead) :], strict=True)
-        )
-        if x.ndim < self.ndim or 0 in x.shape or not fits:
-            msg = (
-                f"{caller}: {label} has the shape {tuple(x.shape)}; want (..., {AXES[self.ndim]}) "
-                f"with leading axes to which the PSF of shape {tuple(self.psf.shape)} broadcasts"
-            )
-            raise ValueError(msg)
-        return xp
 
-    def _check_image(self, caller: str, x: Array) -> None:
-        self._check(caller, "x", x)
-        check_size(self, caller, x)
-
-
+@dataclass(frozen=True, eq=False, repr=False)
 class FixedImage(LinearOperator):
     """The linear map ``h -> A(h) x`` of an image that stays fixed, transformed once.
 
@@ -145,51 +116,54 @@ class FixedImage(LinearOperator):
         Says the PSF's shape and dtype, and the boundary.
     x : array
         The image, checked. Its leading axes broadcast against those of the PSF, either way.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the result.
     """
 
-    def __init__(self, blur: Blur, x: Array) -> None:
-        xp = common_namespace("Blur", x=x, psf=blur.psf)
-        d = blur.ndim
-        e = extended(xp, blur, x)
-        self._xp = xp
-        self._psf = blur.psf
-        self._real = not (is_complex(xp, x) or is_complex(xp, blur.psf))
-        self._convolution = convolution(
-            xp, e.shape[-d:], blur.psf.shape[-d:], real=self._real, method=blur.method
-        )
-        self._image = self._convolution.prepare(e)
-        self.shape = (*broadcast(x.shape[:-d], blur.psf.shape[:-d]), *self._convolution.shape)
+    blur: Blur
+    x: Array
+    convolution: Convolution = field(init=False, repr=False)
+    image: Any = field(init=False, repr=False)
+    real: bool = field(init=False, repr=False)
 
-    # y[p] = sum_q h[q] e[p + P - 1 - q] of the extended image e
-    def apply(self, x: Array) -> Array:
-        """Return ``A(h) x`` for the PSF ``h``."""
-        self._check("h -> A(h) x: h", x, self._psf.shape)
-        if self._real and is_complex(self._xp, x):
+    def __post_init__(self) -> None:
+        """Extend and transform the image."""
+        psf, d = self.blur.psf, self.blur.ndim
+        xp = common_namespace("Blur", x=self.x, psf=psf)
+        e = extended(xp, self.blur, self.x)
+        real = not (is_complex(xp, self.x) or is_complex(xp, psf))
+        made = convolution(xp, e.shape[-d:], psf.shape[-d:], real=real, method=self.blur.method)
+        for name, value in (("convolution", made), ("image", made.prepare(e)), ("real", real)):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def shapes(self) -> Fixed:
+        """From the PSF's shape to that of the blurred image."""
+        psf, d = self.blur.psf, self.blur.ndim
+        lead = broadcast(tuple(self.x.shape[:-d]), tuple(psf.shape[:-d]))
+        return Fixed(tuple(psf.shape), (*lead, *self.convolution.shape))
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return {}  # the PSF is the argument
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        arrays = {label: x, "psf": self.blur.psf}
+        xp = common_namespace(call, **arrays)
+        check_precision(xp, call, **arrays)
+        if label == "x" and self.real and is_complex(xp, x):
             msg = f"h -> A(h) x: h has the dtype {x.dtype}; want real, as image and PSF are"
             raise TypeError(msg)
-        return self._convolution.value(self._convolution.prepare(x), self._image)
+
+    # y[p] = sum_q h[q] e[p + P - 1 - q] of the extended image e
+    def _apply(self, x: Array) -> Array:
+        return self.convolution.value(self.convolution.prepare(x), self.image)
 
     # B(x, y)[q] = sum_p conj(e[p + P - 1 - q]) y[p]
-    def adjoint(self, y: Array) -> Array:
-        """Return the gradient by the PSF at the cotangent ``y``."""
-        xp, conv = self._xp, self._convolution
-        self._check("Blur.vjp: y", y, self.shape)
-        if self._real and is_complex(xp, y):
+    def _adjoint(self, y: Array) -> Array:
+        psf, conv, xp = self.blur.psf, self.convolution, array_namespace(y)
+        if self.real and is_complex(xp, y):
             y = xp.real(y)  # <y, A x> of a real A x
-        lead = self._psf.shape[: -len(conv.shape)]
-        return project_like(xp, conv.to_psf(self._image, conv.prepare(y), lead), self._psf)
-
-    def _check(self, caller: str, x: Array, want: tuple[int, ...]) -> None:
-        xp = common_namespace(caller, array=x, psf=self._psf)
-        if tuple(x.shape) != tuple(want):
-            msg = f"{caller} has the shape {tuple(x.shape)}; want {tuple(want)}"
-            raise ValueError(msg)
-        check_precision(xp, caller, array=x, psf=self._psf)
+        lead = psf.shape[: -self.blur.ndim]
+        return project_like(xp, conv.to_psf(self.image, conv.prepare(y), lead), psf)
 
 
 def extended(xp: Namespace, blur: Blur, x: Array) -> Array:
@@ -233,10 +207,6 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 def check_blur(name: str, psf: Array, boundary: str, ndim: int, method: str) -> None:
     """Refuse what makes no blur; `name` is the operator's."""
-    xp = common_namespace(f"{name}(psf)", psf=psf)
-    if not is_floating(xp, psf):
-        msg = f"{name}(psf): the dtype is {psf.dtype}; want real or complex floating point"
-        raise TypeError(msg)
     if not isinstance(ndim, int) or ndim not in AXES:
         msg = f"{name}(ndim): ndim is {ndim!r}; want 1, 2 or 3"
         raise ValueError(msg)
@@ -248,14 +218,3 @@ def check_blur(name: str, psf: Array, boundary: str, ndim: int, method: str) -> 
             names = ", ".join(map(repr, known))
             msg = f"{name}({what}): {what} is {value!r}; want one of {names}"
             raise ValueError(msg)
-
-
-def check_size(blur: Blur, caller: str, x: Array) -> None:
-    """Refuse an image that has no valid part."""
-    P, N = blur.psf.shape[-blur.ndim :], x.shape[-blur.ndim :]
-    if not boundary_of(blur).keeps_size and any(n < p for n, p in zip(N, P, strict=True)):
-        msg = (
-            f"{caller}: the image is {tuple(N)} and the PSF {tuple(P)} pixels; "
-            f"boundary {blur.boundary!r} wants an image at least as large as the PSF"
-        )
-        raise ValueError(msg)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from array_api_compat import array_namespace
 
 from nufftlib.blur.convolution import Method
-from nufftlib.blur.operator import (
-    AXES,
-    Blur,
-    FixedImage,
-    broadcast,
-    check_blur,
-    check_size,
-    transposed,
-)
-from nufftlib.core.arrays import (
-    Array,
-    check_alike,
-    check_precision,
-    common_namespace,
-    conjugate,
-    is_floating,
-    project_like,
-)
-from nufftlib.core.operator import Constant, LinearOperator
+from nufftlib.blur.operator import AXES, Blur, FixedImage, broadcast, check_blur, transposed
+from nufftlib.core.arrays import Array, conj, project_like
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.shapes import Exchanged, Fixed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,105 +71,68 @@ class SpaceVaryingBlur(LinearOperator):
     array([[1., 2., 2., 3.]])
     """
 
-    psf: Array
-    weights: Array
+    psf: Array = parameter(linear=True)
+    weights: Array = parameter(linear=True)
     boundary: str = "valid"
     ndim: int = 2
     method: Method = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_blur("SpaceVaryingBlur", self.psf, self.boundary, self.ndim, self.method)
-        call, d = "SpaceVaryingBlur(psf, weights)", self.ndim
-        xp = common_namespace(call, psf=self.psf, weights=self.weights)
-        check_precision(xp, call, psf=self.psf, weights=self.weights)
+        d = self.ndim
         modes = self.psf.shape[-d - 1 : -d], self.weights.shape[-d - 1 : -d]
-        if not is_floating(xp, self.weights) or () in modes or modes[0] != modes[1]:
+        if () in modes or modes[0] != modes[1]:
             msg = (
-                f"{call}: the shapes are {tuple(self.psf.shape)} and "
+                f"SpaceVaryingBlur(psf, weights): the shapes are {tuple(self.psf.shape)} and "
                 f"{tuple(self.weights.shape)}; want (..., modes, {AXES[d]}) with as many modes"
             )
             raise ValueError(msg)
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """``psf`` and ``weights``."""
-        return {"psf": self.psf, "weights": self.weights}
+    @cached_property
+    def shapes(self) -> Exchanged:
+        """From the image to the weights' pixels."""
+        d, blurred = self.ndim, tuple(self.weights.shape[-self.ndim :])
+        image = tuple(n - b for n, b in zip(blurred, self._blur.shapes.by, strict=True))
+        lead = broadcast(tuple(self.psf.shape[: -d - 1]), tuple(self.weights.shape[: -d - 1]))
+        return Exchanged(image, blurred, lead)
 
     # y = sum_k w_k z_k, z_k = h_k * x
-    def apply(self, x: Array) -> Array:
-        """Return the blurred image."""
+    def _apply(self, x: Array) -> Array:
         return self._sum.apply(self._modes(x).apply(self.psf))
 
-    # x = sum_k H_k^H (conj(w_k) y)
-    def adjoint(self, y: Array) -> Array:
-        """Return the image ``A^H y``; the modes are added before the inverse transform."""
-        caller, d = "SpaceVaryingBlur.adjoint(y)", self.ndim
-        self._check_lead(caller, "y", y)
-        if y.shape[-d:] != self.weights.shape[-d:]:
-            msg = (
-                f"{caller}: y has the shape {tuple(y.shape)}; want last axes of the weights', "
-                f"{tuple(self.weights.shape[-d:])}"
-            )
-            raise ValueError(msg)
+    # x = sum_k H_k^H (conj(w_k) y); the modes are added before the inverse transform
+    def _adjoint(self, y: Array) -> Array:
+        d = self.ndim
         x = transposed(self._blur, self._sum.adjoint(y), (*y.shape[:-d], 1))
         return array_namespace(y).squeeze(x, axis=x.ndim - d - 1)
 
-    # dA[dh] x = A(dh, w) x, dA[dw] x = A(h, dw) x
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the operator with ``dh``, or with ``dw``."""
-        self._require(name)
-        check_alike("SpaceVaryingBlur.derivative", "dtheta", dtheta, name, self.parameters[name])
-        return Constant(replace(self, **{name: dtheta}), (name,))
-
     # B_h(x, y)_k = B_blur(x, conj(w_k) y), B_w(x, y)_k = conj(z_k) y
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return the gradient by PSFs or weights of ``Re<y, A x>``."""
-        return self.as_map(name, x).adjoint(y)
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        return self._as_map(name, x).adjoint(y)
 
-    def as_map(self, name: str, x: Array) -> LinearOperator:
-        """Return the linear map of PSFs, or of weights; the image is transformed once."""
-        self._require(name)
+    # The map of PSFs, or of weights; the image is transformed once
+    def _as_map(self, name: str, x: Array) -> LinearOperator:
         modes = self._modes(x)
         if name == "psf":
             return self._sum @ modes
         return ModeSum(modes.apply(self.psf), self.ndim, self.weights)
 
-    @property
+    @cached_property
     def _blur(self) -> Blur:
         return Blur(self.psf, self.boundary, self.ndim, self.method)
 
-    @property
+    @cached_property
     def _sum(self) -> ModeSum:
         return ModeSum(self.weights, self.ndim)
 
     def _modes(self, x: Array) -> FixedImage:
         """Return the map from PSFs to the modes' convolutions with the image."""
-        caller, d = "SpaceVaryingBlur(x)", self.ndim
-        self._check_lead(caller, "x", x)
-        check_size(self._blur, caller, x)
-        modes = FixedImage(self._blur, array_namespace(x).expand_dims(x, axis=x.ndim - d))
-        if modes.shape[-d:] != self.weights.shape[-d:]:
-            msg = (
-                f"{caller}: x has the shape {tuple(x.shape)}, which makes a result of "
-                f"{modes.shape[-d:]}; want that of the weights, {self.weights.shape[-d:]}"
-            )
-            raise ValueError(msg)
-        return modes
-
-    def _check_lead(self, caller: str, label: str, x: Array) -> None:
-        d, arrays = self.ndim, {label: x, "psf": self.psf, "weights": self.weights}
-        check_precision(common_namespace(caller, **arrays), caller, **arrays)
-        lead = x.shape[:-d]
-        parameters = [p.shape[: -d - 1] for p in self.parameters.values()]
-        if x.ndim < d or 0 in x.shape or any(broadcast(lead, p) != lead for p in parameters):
-            msg = (
-                f"{caller}: {label} has the shape {tuple(x.shape)}; want (..., {AXES[d]}) with "
-                f"leading axes to which those of psf {tuple(self.psf.shape)} and weights "
-                f"{tuple(self.weights.shape)} broadcast, their modes left out"
-            )
-            raise ValueError(msg)
+        image = array_namespace(x).expand_dims(x, axis=x.ndim - self.ndim)
+        return FixedImage(self._blur, image)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class ModeSum(LinearOperator):
     """The sum over modes ``u -> sum_k f_k u_k`` with fixed factors.
 
@@ -199,20 +147,25 @@ class ModeSum(LinearOperator):
         are complex.
     """
 
-    def __init__(self, factors: Array, ndim: int, like: Array | None = None) -> None:
-        self._factors = factors
-        self._ndim = ndim
-        self._like = like
+    factors: Array
+    ndim: int
+    like: Array | None = None
+
+    @cached_property
+    def shapes(self) -> Exchanged | Fixed:
+        """The axis of the modes is summed."""
+        core = tuple(self.factors.shape[-self.ndim :])
+        if self.like is not None:
+            return Fixed(tuple(self.like.shape), (*self.factors.shape[: -self.ndim - 1], *core))
+        lead = tuple(self.factors.shape[: -self.ndim - 1])
+        return Exchanged((self.factors.shape[-self.ndim - 1], *core), core, lead)
 
     # y = sum_k f_k u_k
-    def apply(self, x: Array) -> Array:
-        """Return the sum."""
-        xp = common_namespace("ModeSum.apply(u)", u=x, factors=self._factors)
-        return xp.sum(self._factors * x, axis=-self._ndim - 1)
+    def _apply(self, x: Array) -> Array:
+        return array_namespace(x).sum(self.factors * x, axis=-self.ndim - 1)
 
-    # u_k = conj(f_k) y
-    def adjoint(self, y: Array) -> Array:
-        """Return the products, summed to what the input is like."""
-        xp = common_namespace("ModeSum.adjoint(y)", y=y, factors=self._factors)
-        u = conjugate(xp, self._factors) * xp.expand_dims(y, axis=y.ndim - self._ndim)
-        return u if self._like is None else project_like(xp, u, self._like)
+    # u_k = conj(f_k) y, summed to what the input is like
+    def _adjoint(self, y: Array) -> Array:
+        xp = array_namespace(y)
+        u = conj(self.factors) * xp.expand_dims(y, axis=y.ndim - self.ndim)
+        return u if self.like is None else project_like(xp, u, self.like)

@@ -97,6 +97,11 @@ def real_part(xp: Namespace, x: Array) -> Array:
     return xp.real(x) if is_complex(xp, x) else x
 
 
+def conj(x: Array) -> Array:
+    """Return the conjugate, of a real array the array itself."""
+    return conjugate(array_namespace(x), x)
+
+
 def conjugate(xp: Namespace, x: Array) -> Array:
     """Return the conjugate, of a real array the array itself."""
     return xp.conj(x) if is_complex(xp, x) else x

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
-from nufftlib.core.arrays import (
-    Array,
-    Namespace,
-    check_alike,
-    check_precision,
-    common_namespace,
-    conjugate,
-    is_floating,
-    project_like,
-)
-from nufftlib.core.operator import Constant, LinearOperator
+from array_api_compat import array_namespace
+
+from nufftlib.core.arrays import Array, conj
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.shapes import Kept
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,70 +39,28 @@ class BlockDiagonal(LinearOperator):
            [3., 6.]])
     """
 
-    blocks: Array
+    blocks: Array = parameter(linear=True)
 
     def __post_init__(self) -> None:
-        xp = common_namespace("BlockDiagonal(blocks)", blocks=self.blocks)
-        if not is_floating(xp, self.blocks):
-            msg = (
-                f"BlockDiagonal(blocks): blocks have the dtype {self.blocks.dtype}; "
-                f"want real or complex floating point"
-            )
-            raise TypeError(msg)
+        super().__post_init__()
         shape = tuple(self.blocks.shape)
         if len(shape) < 2 or shape[-1] != shape[-2]:
             msg = f"BlockDiagonal(blocks): blocks have the shape {shape}; want (..., d, d)"
             raise ValueError(msg)
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """``blocks``."""
-        return {"blocks": self.blocks}
+    @cached_property
+    def shapes(self) -> Kept:
+        """The input's shape, to which all axes of the blocks but the last broadcast."""
+        return Kept(tuple(self.blocks.shape[:-1]), exact=1)
 
     # (M x)[n, a] = sum_c m[n, a, c] x[n, c]
-    def apply(self, x: Array) -> Array:
-        """Return ``m x``."""
-        xp = self._check("BlockDiagonal.apply(x)", "x", x)
-        return xp.sum(self.blocks * x[..., None, :], axis=-1)
+    def _apply(self, x: Array) -> Array:
+        return array_namespace(x).sum(self.blocks * x[..., None, :], axis=-1)
 
     # (M^H y)[n, c] = sum_a conj(m[n, a, c]) y[n, a]
-    def adjoint(self, y: Array) -> Array:
-        """Return ``m^H y``."""
-        xp = self._check("BlockDiagonal.adjoint(y)", "y", y)
-        return xp.sum(conjugate(xp, self.blocks) * y[..., :, None], axis=-2)
+    def _adjoint(self, y: Array) -> Array:
+        return array_namespace(y).sum(conj(self.blocks) * y[..., :, None], axis=-2)
 
-    # dM[dm] x = dm x
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the multiplication by ``dm``."""
-        self._require(name)
-        check_alike("BlockDiagonal.derivative", "dtheta", dtheta, "blocks", self.blocks)
-        return Constant(replace(self, blocks=dtheta))
-
-    # B(x, y)[n, a, c] = sum over shared axes of y[n, a] conj(x[n, c])
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return ``y conj(x)^T``, summed to the shape of the blocks."""
-        self._require(name)
-        caller = "BlockDiagonal.vjp(name, x, y)"
-        xp = self._check(caller, "x", x)
-        self._check(caller, "y", y)
-        if x.shape != y.shape:
-            msg = f"{caller}: y has the shape {tuple(y.shape)}; want that of x, {tuple(x.shape)}"
-            raise ValueError(msg)
-        return project_like(xp, y[..., :, None] * conjugate(xp, x)[..., None, :], self.blocks)
-
-    def _check(self, caller: str, label: str, x: Array) -> Namespace:
-        xp = common_namespace(caller, **{label: x}, blocks=self.blocks)
-        check_precision(xp, caller, **{label: x}, blocks=self.blocks)
-        have, want = tuple(x.shape), tuple(self.blocks.shape[:-1])
-        lead = len(have) - len(want)
-        if (
-            lead < 0
-            or have[-1] != want[-1]
-            or any(b not in (1, n) for b, n in zip(want, have[lead:], strict=True))
-        ):
-            msg = (
-                f"{caller}: {label} has the shape {have}; want last axes to which "
-                f"{want} broadcasts, for blocks of shape {tuple(self.blocks.shape)}"
-            )
-            raise ValueError(msg)
-        return xp
+    # B(x, y)[n, a, c] = y[n, a] conj(x[n, c])
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        return y[..., :, None] * conj(x)[..., None, :]

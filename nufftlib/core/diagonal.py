@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
-from nufftlib.core.arrays import (
-    Array,
-    Namespace,
-    check_alike,
-    check_precision,
-    common_namespace,
-    conjugate,
-    is_floating,
-    project_like,
-)
-from nufftlib.core.operator import Constant, LinearOperator
+from nufftlib.core.arrays import Array, conj
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.shapes import Kept
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,62 +36,21 @@ class Diagonal(LinearOperator):
            [3., 8.]])
     """
 
-    weights: Array
+    weights: Array = parameter(linear=True)
 
-    def __post_init__(self) -> None:
-        xp = common_namespace("Diagonal(weights)", weights=self.weights)
-        if not is_floating(xp, self.weights):
-            msg = (
-                f"Diagonal(weights): weights have the dtype {self.weights.dtype}; "
-                f"want real or complex floating point"
-            )
-            raise TypeError(msg)
-
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """``weights``."""
-        return {"weights": self.weights}
+    @cached_property
+    def shapes(self) -> Kept:
+        """The input's shape, to which the weights broadcast."""
+        return Kept(tuple(self.weights.shape))
 
     # (W x)[n] = w[n] x[n]
-    def apply(self, x: Array) -> Array:
-        """Return ``w x``."""
-        self._check("Diagonal.apply(x)", "x", x)
+    def _apply(self, x: Array) -> Array:
         return self.weights * x
 
     # (W^H y)[n] = conj(w[n]) y[n]
-    def adjoint(self, y: Array) -> Array:
-        """Return ``conj(w) y``."""
-        xp = self._check("Diagonal.adjoint(y)", "y", y)
-        return conjugate(xp, self.weights) * y
+    def _adjoint(self, y: Array) -> Array:
+        return conj(self.weights) * y
 
-    # dW[dw] x = dw x
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the multiplication by ``dw``."""
-        self._require(name)
-        check_alike("Diagonal.derivative", "dtheta", dtheta, "weights", self.weights)
-        return Constant(replace(self, weights=dtheta))
-
-    # B(x, y) = sum over shared axes of conj(x) y
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """Return ``conj(x) y``, summed to the shape of the weights."""
-        self._require(name)
-        caller = "Diagonal.vjp(name, x, y)"
-        xp = self._check(caller, "x", x)
-        self._check(caller, "y", y)
-        if x.shape != y.shape:
-            msg = f"{caller}: y has the shape {tuple(y.shape)}; want that of x, {tuple(x.shape)}"
-            raise ValueError(msg)
-        return project_like(xp, conjugate(xp, x) * y, self.weights)
-
-    def _check(self, caller: str, label: str, x: Array) -> Namespace:
-        xp = common_namespace(caller, **{label: x}, weights=self.weights)
-        check_precision(xp, caller, **{label: x}, weights=self.weights)
-        want = self.weights.shape
-        lead = x.ndim - len(want)
-        if lead < 0 or any(w not in (1, n) for w, n in zip(want, x.shape[lead:], strict=True)):
-            msg = (
-                f"{caller}: {label} has the shape {x.shape}; want last axes to which the "
-                f"weights of shape {want} broadcast"
-            )
-            raise ValueError(msg)
-        return xp
+    # B(x, y)[n] = conj(x[n]) y[n]
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        return conj(x) * y

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import final
 
@@ -25,6 +26,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.shapes import Fixed
 from nufftlib.core.pointwise import magnitude_and_phase
 
 ROUNDING = 100
@@ -37,12 +39,17 @@ class Functional(LinearOperator):
 
     gradient: Array
 
-    def apply(self, x: Array) -> Array:
-        """``<g, x>``."""
+    @cached_property
+    def shapes(self) -> Fixed:
+        """From the gradient's shape to a number."""
+        return Fixed(tuple(self.gradient.shape), ())
+
+    # <g, x>
+    def _apply(self, x: Array) -> Array:
         return inner(self.gradient, x)
 
-    def adjoint(self, y: Array) -> Array:
-        """``Re(y) g``: the value is real."""
+    # Re(y) g: the value is real
+    def _adjoint(self, y: Array) -> Array:
         y = y.real if isinstance(y, complex) else y
         if is_array_api_obj(y):
             y = real_part(array_namespace(y), y)

@@ -1,18 +1,21 @@
 r"""Maps, linear operators, and how both compose.
 
 A linear operator :math:`A(\theta)` is linear in its input and smooth in its
-parameters. Its author writes, beside ``apply`` and ``adjoint``, two things for
-each parameter:
+parameters. Its author declares its parameters and its shape rule, and writes formulas:
 
-``derivative(name, dtheta)``
-    the operator :math:`x \mapsto \mathrm{d}A(\theta)[\mathrm{d}\theta]\, x`, linear
-    like ``A`` itself, so that its adjoint gives the derivative of ``A.H``, and with the
-    parameters on which it still depends, so that its derivatives are those of second order;
-``vjp(name, x, y)``
-    the form :math:`B(x, y) = \nabla_\theta \langle y, A(\theta) x \rangle`.
+``_apply(x)``, ``_adjoint(y)``
+    the operator and its adjoint;
+``_form(name, x, y)``
+    the form :math:`B(x, y) = \nabla_\theta \langle y, A(\theta) x \rangle`;
+``_derivative(name, dtheta)``
+    where the operator is not linear in a parameter, the operator
+    :math:`x \mapsto \mathrm{d}A(\theta)[\mathrm{d}\theta]\, x`. It is linear like ``A``, so
+    that its adjoint gives the derivative of ``A.H``. It keeps the parameters on which it still
+    depends, so that its own derivatives are the second ones.
 
-Everything else in this file follows from them by the product rule. There is no
-tape: the derivative of a composition is a composition.
+The public methods are final. They check their arguments, so that formulas need not, and bring
+gradients to the parameter's shape and dtype. Everything else in this file follows by the product
+rule. There is no tape: the derivative of a composition is a composition.
 """
 
 from __future__ import annotations
@@ -21,16 +24,39 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Number, Real
+from types import MappingProxyType
 from typing import Any, final, overload
 
-import array_api_compat
 from array_api_compat import array_namespace
 
-from nufftlib.core.arrays import Array, is_complex, project_like, summary
+from nufftlib.core.arrays import (
+    Array,
+    check_alike,
+    check_precision,
+    common_namespace,
+    is_complex,
+    is_floating,
+    project_like,
+    summary,
+)
+from nufftlib.core.shapes import (
+    Chained,
+    Common,
+    Fixed,
+    Kept,
+    Misfit,
+    Shape,
+    Shapes,
+    Swapped,
+    meet,
+    written,
+)
+from nufftlib.core.tree import Node, with_fields
 
 
-class Map(ABC):
+class Map(Node, ABC):
     """A differentiable map from arrays to arrays.
 
     The author writes ``linearize``; values, compositions ``f @ g``, sums
@@ -55,7 +81,7 @@ class Map(ABC):
         shown = (
             f"{f.name}={summary(getattr(self, f.name))}"
             for f in dataclasses.fields(self)
-            if not f.name.startswith("_")
+            if f.repr
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -157,16 +183,36 @@ class MapSum(Map):
         """Add values and Jacobians."""
         u, first = self.first.linearize(x)
         v, second = self.second.linearize(x)
-        return add("f + g", u, v), Constant(Sum(first, second))
+        return add("f + g", u, v), Constant(Sum((first, second)))
+
+
+def parameter(*, linear: bool = False, default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field of an operator as one of its differentiable parameters.
+
+    Parameters
+    ----------
+    linear : bool
+        Whether the operator is linear in it. The derivative then is the operator itself with
+        the direction in the parameter's place, and need not be written.
+    default : object, optional
+        The field's default; a parameter that is None is left out.
+
+    Returns
+    -------
+    dataclasses.Field
+        To be assigned in the class body: ``weights: Array = parameter(linear=True)``.
+    """
+    return dataclasses.field(default=default, metadata={"linear": linear})
 
 
 class LinearOperator(Map):
     """A linear operator ``A(theta)`` with adjoint and derivatives by its parameters.
 
-    Subclasses are frozen dataclasses: immutable, so that nothing cached can go
-    stale. They write ``apply``, ``adjoint`` and, where they have parameters,
-    ``parameters``, ``derivative`` and ``vjp``. ``as_map`` may be written when part
-    of the work depends on the input alone. The rest is derived and final.
+    Subclasses are frozen dataclasses: immutable, so that nothing cached can go stale. They
+    declare parameters by `parameter` and a shape rule, and write ``_apply``, ``_adjoint`` and,
+    where they have parameters, ``_form``. ``_derivative`` is for a parameter in which the
+    operator is not linear. ``_as_map`` is for work that depends on the input alone. The public
+    methods are final.
 
     Examples
     --------
@@ -177,45 +223,114 @@ class LinearOperator(Map):
     ((3, 4), array([ 0.,  3., 12., 27.]), ['maps', 'weights'])
     """
 
-    # --- what an author writes -------------------------------------------------
+    # --- what an author declares and writes -------------------------------------------
+
+    @property
+    def shapes(self) -> Shapes | None:
+        """The shape rule, or None if it is not known; adapters then go item by item."""
+        return None
 
     @abstractmethod
-    def apply(self, x: Array) -> Array:
-        """Return ``A(theta) x``; the same as calling the operator."""
+    def _apply(self, x: Array) -> Array:
+        """Return ``A(theta) x`` of a checked `x`."""
 
     @abstractmethod
-    def adjoint(self, y: Array) -> Array:
-        """Return ``A(theta)^H y``."""
+    def _adjoint(self, y: Array) -> Array:
+        """Return ``A(theta)^H y`` of a checked `y`."""
+
+    def _form(self, name: str, x: Array, y: Array) -> Array:  # noqa: ARG002  # for authors
+        """Return ``B(x, y)``; it is brought to the parameter's shape and dtype."""
+        msg = f"{type(self).__name__} has no derivative by {name!r}"
+        raise NotImplementedError(msg)
+
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return ``dA[dtheta]``; of a linear parameter the operator at the direction."""
+        if self._linear(name):
+            return Constant(dataclasses.replace(self, **{name: dtheta}), (name,))  # type: ignore[type-var]  # a dataclass
+        msg = f"{type(self).__name__} has no derivative by {name!r}"
+        raise NotImplementedError(msg)
+
+    def _as_map(self, name: str, x: Array) -> Map:
+        """Return ``theta -> A(theta) x``."""
+        return ParameterMap(self, name, x)
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        """Refuse an array that does not go with the parameters."""
+        arrays = {label: x, **self._parameters}
+        if len(arrays) > 1:
+            check_precision(common_namespace(call, **arrays), call, **arrays)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        """The declared parameters, and those of operators among the fields."""
+        own = {name: getattr(self, name) for name in declared(self)}
+        parts = (getattr(self, f.name) for f in dataclasses.fields(self))  # type: ignore[arg-type]  # a dataclass
+        inner = [part for part in parts if isinstance(part, LinearOperator)]
+        return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
+
+    # --- what follows ---------------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that are not floating point, or do not go together."""
+        name = type(self).__name__
+        own = {p: v for p in declared(self) if (v := getattr(self, p)) is not None}
+        for p, value in own.items():
+            xp = common_namespace(f"{name}({p})", **{p: value})
+            if not is_floating(xp, value):
+                msg = (
+                    f"{name}({p}): {p} has the dtype {value.dtype}; "
+                    f"want real or complex floating point"
+                )
+                raise TypeError(msg)
+        if len(own) > 1:
+            call = f"{name}({', '.join(own)})"
+            check_precision(common_namespace(call, **own), call, **own)
 
     @property
     def parameters(self) -> Mapping[str, Array]:
         """The differentiable parameters by name."""
-        return {}
+        return MappingProxyType(self._parameters)
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """Return the operator ``x -> dA(theta)[dtheta] x``.
+    @final
+    def __call__(self, x: Array) -> Array:
+        """Return ``A(theta) x``."""
+        return self.apply(x)
+
+    @final
+    def apply(self, x: Array) -> Array:
+        """Return ``A(theta) x``; the same as calling the operator.
 
         Parameters
         ----------
-        name : str
-            A name in `parameters`.
-        dtheta : array
-            A direction, of the parameter's shape.
+        x : array
+            An input.
 
         Returns
         -------
-        LinearOperator
-            Linear in its input like ``A``; its adjoint is the derivative of ``A.H``. Its
-            parameters are those of ``A`` on which it still depends: not `name` itself where
-            ``A`` is linear in it (see `Constant`).
-
-        Raises
-        ------
-        NotImplementedError
-            If this derivative has not been derived.
+        array
+            ``A(theta) x``.
         """
-        raise NotImplementedError(self._no_derivative(name))
+        self._check("apply(x)", "x", x)
+        return self._apply(x)
 
+    @final
+    def adjoint(self, y: Array) -> Array:
+        """Return ``A(theta)^H y``.
+
+        Parameters
+        ----------
+        y : array
+            A cotangent, of the shape of ``A(x)``.
+
+        Returns
+        -------
+        array
+            ``A(theta)^H y``.
+        """
+        self._check("adjoint(y)", "y", y)
+        return self._adjoint(y)
+
+    @final
     def vjp(self, name: str, x: Array, y: Array) -> Array:
         """Return ``B(x, y)``, the gradient by a parameter of ``Re<y, A(theta) x>``.
 
@@ -238,8 +353,38 @@ class LinearOperator(Map):
         NotImplementedError
             If this derivative has not been derived.
         """
-        raise NotImplementedError(self._no_derivative(name))
+        self.require(name)
+        return self._vjp(name, x, y)
 
+    @final
+    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        """Return the operator ``x -> dA(theta)[dtheta] x``.
+
+        Parameters
+        ----------
+        name : str
+            A name in `parameters`.
+        dtheta : array
+            A direction, of the parameter's shape.
+
+        Returns
+        -------
+        LinearOperator
+            Linear in its input like ``A``; its adjoint is the derivative of ``A.H``. Its
+            parameters are those of ``A`` on which it still depends: not `name` itself where
+            ``A`` is linear in it (see `Constant`).
+
+        Raises
+        ------
+        NotImplementedError
+            If this derivative has not been derived.
+        """
+        self.require(name)
+        call = f"{type(self).__name__}.derivative(name, dtheta)"
+        check_alike(call, "dtheta", dtheta, name, self._parameters[name])
+        return self._derivative(name, dtheta)
+
+    @final
     def as_map(self, name: str, x: Array) -> Map:
         """Return the map ``theta -> A(theta) x`` of one parameter at a fixed input.
 
@@ -258,15 +403,9 @@ class LinearOperator(Map):
         Map
             Its argument is the parameter.
         """
-        self._require(name)
-        return ParameterMap(self, name, x)
-
-    # --- what follows ----------------------------------------------------------
-
-    @final
-    def __call__(self, x: Array) -> Array:
-        """Return ``A(theta) x``."""
-        return self.apply(x)
+        self.require(name)
+        self._check("as_map(name, x)", "x", x)
+        return self._as_map(name, x)
 
     @final
     def jvp(self, name: str, x: Array, dtheta: Array) -> Array:
@@ -309,20 +448,26 @@ class LinearOperator(Map):
         """
         if wrt is None:
             return self.apply(x), self
-        self._require(wrt)
-        return self.as_map(wrt, x).linearize(self.parameters[wrt])
+        return self.as_map(wrt, x).linearize(self._parameters[wrt])
 
     @final
-    def _require(self, name: str) -> None:
-        if name not in self.parameters:
-            known = ", ".join(repr(p) for p in self.parameters) or "none"
+    def require(self, name: str) -> None:
+        """Raise unless the operator has a parameter of this name.
+
+        Parameters
+        ----------
+        name : str
+            The name asked for.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the error lists those that there are.
+        """
+        if name not in self._parameters:
+            known = ", ".join(map(repr, self._parameters)) or "none"
             msg = f"{type(self).__name__} has no parameter {name!r}; it has {known}"
             raise ValueError(msg)
-
-    @final
-    def _no_derivative(self, name: str) -> str:
-        self._require(name)
-        return f"{type(self).__name__} has no derivative by {name!r}"
 
     @final
     def replace(self, /, **parameters: Array) -> LinearOperator:
@@ -344,23 +489,53 @@ class LinearOperator(Map):
             If the operator has no parameter of that name.
         """
         for name in parameters:
-            self._require(name)
-        return self._replaced(parameters, {})
+            self.require(name)
+        return substitute(self, parameters, {})
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        """Replace those of `parameters` that are its own.
+    def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return new parameter values by the names that they have in the operator's fields.
 
-        An operator that stands in several places of a composition is remade once, and
-        found in `made` by the others, so that its parameters stay shared.
+        Parameters
+        ----------
+        values : dict
+            Values by the operator's own names.
+
+        Returns
+        -------
+        dict
+            The same values; `Renamed` has other names inside.
         """
-        own = {name: value for name, value in parameters.items() if name in self.parameters}
-        if not own:
-            return self
-        key = (id(self), *((name, id(value)) for name, value in own.items()))
-        if key not in made:
-            made[key] = dataclasses.replace(self, **own)  # type: ignore[type-var]  # a dataclass
-        remade: LinearOperator = made[key]
-        return remade
+        return values
+
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
+        call = "vjp(name, x, y)"
+        want = self._check(call, "x", x)
+        self._check(call, "y", y)
+        if want is not None and tuple(y.shape) != want:
+            msg = (
+                f"{type(self).__name__}.{call}: x has the shape {tuple(x.shape)} and y "
+                f"{tuple(y.shape)}; want {want} for y"
+            )
+            raise ValueError(msg)
+        return project_like(array_namespace(x, y), self._form(name, x, y), self._parameters[name])
+
+    def _check(self, method: str, label: str, x: Array) -> Shape | None:
+        """Refuse a misfit; return the shape at the other side where the rule knows it."""
+        number = isinstance(x, Number) and not hasattr(x, "dtype")
+        if not number:
+            self._check_argument(f"{type(self).__name__}.{method}", label, x)
+        rule = self.shapes
+        if rule is None:
+            return None
+        shape: Shape = () if number else tuple(x.shape)
+        try:
+            return rule.result(shape) if label == "x" else rule.argument(shape)
+        except Misfit as want:
+            msg = f"{type(self).__name__}.{method}: {label} has the shape {shape}; want {want}"
+            raise ValueError(msg) from None
+
+    def _linear(self, name: str) -> bool:
+        return any(f.name == name and f.metadata.get("linear") for f in dataclasses.fields(self))  # type: ignore[arg-type]  # a dataclass
 
     @final
     def rename(self, /, **names: str) -> LinearOperator:
@@ -387,7 +562,7 @@ class LinearOperator(Map):
         ['gain', 'weights']
         """
         for name in names:
-            self._require(name)
+            self.require(name)
         new = [names.get(name, name) for name in self.parameters]
         if len(set(new)) < len(new):
             msg = f"rename: the parameters would be named {new}; want a name for each"
@@ -412,9 +587,7 @@ class LinearOperator(Map):
     def __matmul__(self, other: Map) -> Map:
         if not isinstance(other, LinearOperator):
             return super().__matmul__(other)
-        product = Compose(self, other)
-        product.parameters  # noqa: B018  # two parameters of one name are refused here
-        return product
+        return Compose(self, other)
 
     @overload
     def __add__(self, other: LinearOperator) -> LinearOperator: ...
@@ -424,9 +597,7 @@ class LinearOperator(Map):
     def __add__(self, other: Map) -> Map:
         if not isinstance(other, LinearOperator):
             return super().__add__(other)
-        total = Sum(self, other)
-        total.parameters  # noqa: B018  # as above
-        return total
+        return Sum((*summands(self), *summands(other)))
 
     def __rmul__(self, scalar: complex) -> LinearOperator:
         return Scale(scalar) @ self
@@ -465,21 +636,45 @@ class ParameterMap(Map):
         return operator.apply(self.x), ParameterJacobian(operator, self.name, self.x)
 
 
+class Composite(LinearOperator):
+    """An operator made of others, which check whatever reaches them."""
+
+    def __post_init__(self) -> None:
+        """Take factors as they are: each has been checked when it was made."""
+
+    def _check(self, method: str, label: str, x: Array) -> Shape | None:
+        return None
+
+    @abstractmethod
+    def _vjp(self, name: str, x: Array, y: Array) -> Array: ...
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class ParameterJacobian(LinearOperator):
+class ParameterJacobian(Composite):
     """The Jacobian of ``theta -> A(theta) x`` at the operator's own ``theta``."""
 
     operator: LinearOperator
     name: str
     x: Array
 
-    def apply(self, dtheta: Array) -> Array:
-        """``dA(theta)[dtheta] x``."""
+    @cached_property
+    def shapes(self) -> Shapes | None:
+        """From the parameter's shape to that of ``A x``."""
+        rule, theta = self.operator.shapes, self.operator.parameters[self.name]
+        return rule and Fixed(tuple(theta.shape), rule.result(tuple(self.x.shape)))
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return {}
+
+    def _apply(self, dtheta: Array) -> Array:
         return self.operator.jvp(self.name, self.x, dtheta)
 
-    def adjoint(self, y: Array) -> Array:
-        """``B(x, y)``."""
+    def _adjoint(self, y: Array) -> Array:
         return self.operator.vjp(self.name, self.x, y)
+
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
+        return self._form(name, x, y)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -489,6 +684,7 @@ class Scale(LinearOperator):
     scalar: complex
 
     def __post_init__(self) -> None:
+        """Turn NumPy's numbers, which have a precision of their own, into Python's."""
         c: object = self.scalar
         if not isinstance(c, Number):
             msg = (
@@ -496,62 +692,64 @@ class Scale(LinearOperator):
                 f"a Diagonal, and an operator is applied by calling it)"
             )
             raise TypeError(msg)
-        # A Python number takes the precision of the array that it meets; NumPy's has its own.
         number = float(self.scalar) if isinstance(c, Real) else complex(self.scalar)  # type: ignore[arg-type]  # just seen
         object.__setattr__(self, "scalar", number)
 
-    def apply(self, x: Array) -> Array:
-        """``c x``."""
+    @cached_property
+    def shapes(self) -> Kept:
+        """Any shape."""
+        return Kept(())
+
+    # c x
+    def _apply(self, x: Array) -> Array:
         return self.scalar * x
 
-    def adjoint(self, y: Array) -> Array:
-        """``conj(c) y``."""
+    # conj(c) y
+    def _adjoint(self, y: Array) -> Array:
         return self.scalar.conjugate() * y
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Constant(LinearOperator):
-    """An operator whose parameters are held constant, all or those named: it has them no more.
+class Constant(Composite):
+    """An operator whose parameters are held constant: all of them, or those named.
 
-    Derivatives are of this kind. Of their factors some are directions or points of
-    linearisation, and no longer what their names say.
+    Derivatives are built with it: the ``weights`` of ``dA[dw]`` are a direction, so they must
+    not be offered as a parameter.
     """
 
     operator: LinearOperator
     names: tuple[str, ...] | None = None
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
-        """Those of the operator that are not held."""
+    def shapes(self) -> Shapes | None:
+        """The operator's rule."""
+        return self.operator.shapes
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
         if self.names is None:
             return {}
         return {n: value for n, value in self.operator.parameters.items() if n not in self.names}
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        free = {n: value for n, value in parameters.items() if n in self.parameters}
-        return Constant(self.operator._replaced(free, made), self.names) if free else self
-
-    def apply(self, x: Array) -> Array:
-        """``A x``."""
+    # A x
+    def _apply(self, x: Array) -> Array:
         return self.operator.apply(x)
 
-    def adjoint(self, y: Array) -> Array:
-        """``A^H y``."""
+    # A^H y
+    def _adjoint(self, y: Array) -> Array:
         return self.operator.adjoint(y)
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``dA``, with the same held."""
-        self._require(name)
+    # dA, with the same held
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         return Constant(self.operator.derivative(name, dtheta), self.names)
 
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """``B(x, y)`` by a parameter that is not held."""
-        self._require(name)
+    # B(x, y) by a parameter that is not held
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
         return self.operator.vjp(name, x, y)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Adjoint(LinearOperator):
+class Adjoint(Composite):
     """``A^H``; made by ``A.H``.
 
     Its form is that of ``A`` with the arguments swapped, because
@@ -565,33 +763,30 @@ class Adjoint(LinearOperator):
         """``(A^H)^H = A``."""
         return self.operator
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """Those of ``A``."""
-        return self.operator.parameters
+    @cached_property
+    def shapes(self) -> Shapes | None:
+        """The operator's rule, the other way round."""
+        return self.operator.shapes and Swapped(self.operator.shapes)
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        return self.operator._replaced(parameters, made).H
-
-    def apply(self, x: Array) -> Array:
-        """``A^H x``."""
+    # A^H x
+    def _apply(self, x: Array) -> Array:
         return self.operator.adjoint(x)
 
-    def adjoint(self, y: Array) -> Array:
-        """``A y``."""
+    # (A^H)^H y = A y
+    def _adjoint(self, y: Array) -> Array:
         return self.operator.apply(y)
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``d(A^H) = (dA)^H``."""
+    # d(A^H) = (dA)^H
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         return self.operator.derivative(name, dtheta).H
 
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """``B_{A^H}(x, y) = B_A(y, x)``."""
+    # B_{A^H}(x, y) = B_A(y, x)
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
         return self.operator.vjp(name, y, x)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Compose(LinearOperator):
+class Compose(Composite):
     """``A C``, first ``C`` then ``A``; made by ``A @ C``.
 
     A parameter that both share (the same array under the same name, as in
@@ -602,42 +797,52 @@ class Compose(LinearOperator):
     left: LinearOperator
     right: LinearOperator
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """Those of both factors."""
-        return merge_parameters("A @ C", self.left, self.right)
+    def __post_init__(self) -> None:
+        """Refuse factors that cannot meet, and two parameters of one name."""
+        outer, inner = self.left.shapes, self.right.shapes
+        if outer and inner and not meet(inner.target, outer.source):
+            msg = (
+                f"A @ C: C, a {type(self.right).__name__}, returns last axes "
+                f"{written(inner.target)}; want {written(outer.source)}, which A, a "
+                f"{type(self.left).__name__}, takes"
+            )
+            raise ValueError(msg)
+        self._parameters  # noqa: B018  # merges the names
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        return Compose(
-            self.left._replaced(parameters, made), self.right._replaced(parameters, made)
-        )
+    @cached_property
+    def shapes(self) -> Shapes | None:
+        """The two rules, one after the other."""
+        outer, inner = self.left.shapes, self.right.shapes
+        return Chained(outer, inner) if outer and inner else None
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return merge_parameters("A @ C", self.left.parameters, self.right.parameters)
 
     @property
     def N(self) -> LinearOperator:
         """``C^H (A^H A) C``, with the Gram that ``A`` has."""
         return self.right.H @ self.left.N @ self.right
 
-    def apply(self, x: Array) -> Array:
-        """``A (C x)``."""
+    # A (C x)
+    def _apply(self, x: Array) -> Array:
         return self.left.apply(self.right.apply(x))
 
-    def adjoint(self, y: Array) -> Array:
-        """``C^H (A^H y)``."""
+    # C^H (A^H y)
+    def _adjoint(self, y: Array) -> Array:
         return self.right.adjoint(self.left.adjoint(y))
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``d(A C) = dA C + A dC``."""
-        self._require(name)
+    # d(A C) = dA C + A dC
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         terms: list[LinearOperator] = []
         if name in self.left.parameters:
             terms.append(Compose(self.left.derivative(name, dtheta), self.right))
         if name in self.right.parameters:
             terms.append(Compose(self.left, self.right.derivative(name, dtheta)))
-        return terms[0] if len(terms) == 1 else Sum(*terms)
+        return total(terms)
 
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """``B(x, y) = B_A(C x, y) + B_C(x, A^H y)``."""
-        self._require(name)
+    # B(x, y) = B_A(C x, y) + B_C(x, A^H y)
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
         terms = []
         if name in self.left.parameters:
             terms.append(self.left.vjp(name, self.right.apply(x), y))
@@ -645,9 +850,8 @@ class Compose(LinearOperator):
             terms.append(self.right.vjp(name, x, self.left.adjoint(y)))
         return sum(terms[1:], start=terms[0])
 
-    def as_map(self, name: str, x: Array) -> Map:
+    def _as_map(self, name: str, x: Array) -> Map:
         """Pass the fixed input on to the one factor that has the parameter."""
-        self._require(name)
         if name not in self.left.parameters:
             return self.left @ self.right.as_map(name, x)
         if name not in self.right.parameters:
@@ -656,100 +860,158 @@ class Compose(LinearOperator):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sum(LinearOperator):
-    """``A + C``; made by ``A + C``. Shared parameters are as in `Compose`."""
+class Sum(Composite):
+    """``A_1 + ... + A_n``; made by ``A + C``. Shared parameters are as in `Compose`."""
 
-    left: LinearOperator
-    right: LinearOperator
+    terms: tuple[LinearOperator, ...]
 
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """Those of both terms."""
-        return merge_parameters("A + C", self.left, self.right)
+    def __post_init__(self) -> None:
+        """Refuse terms that cannot be added, and two parameters of one name."""
+        rules = [term.shapes for term in self.terms]
+        for rule, term in zip(rules, self.terms, strict=True):
+            first = rules[0]
+            if (
+                rule
+                and first
+                and not (meet(rule.source, first.source) and meet(rule.target, first.target))
+            ):
+                msg = (
+                    f"A + C: C, a {type(term).__name__}, takes {written(rule.source)} to "
+                    f"{written(rule.target)}; want {written(first.source)} to "
+                    f"{written(first.target)}, as A, a {type(self.terms[0]).__name__}, does"
+                )
+                raise ValueError(msg)
+        self._parameters  # noqa: B018  # merges the names
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        return Sum(self.left._replaced(parameters, made), self.right._replaced(parameters, made))
+    @cached_property
+    def shapes(self) -> Shapes | None:
+        """The rule on which the terms agree."""
+        rules = tuple(rule for term in self.terms if (rule := term.shapes))
+        return Common(rules) if len(rules) == len(self.terms) else None
 
-    def apply(self, x: Array) -> Array:
-        """``A x + C x``."""
-        return add("A + C", self.left.apply(x), self.right.apply(x))
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return merge_parameters("A + C", *(term.parameters for term in self.terms))
 
-    def adjoint(self, y: Array) -> Array:
-        """``A^H y + C^H y``."""
-        return add("A^H + C^H", self.left.adjoint(y), self.right.adjoint(y))
+    # sum_i A_i x
+    def _apply(self, x: Array) -> Array:
+        return added("A + C", [term.apply(x) for term in self.terms])
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``d(A + C) = dA + dC``."""
-        terms = [t.derivative(name, dtheta) for t in self._terms(name)]
-        return terms[0] if len(terms) == 1 else Sum(*terms)
+    # sum_i A_i^H y
+    def _adjoint(self, y: Array) -> Array:
+        return added("A^H + C^H", [term.adjoint(y) for term in self.terms])
 
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """``B(x, y) = B_A(x, y) + B_C(x, y)``."""
-        terms = [t.vjp(name, x, y) for t in self._terms(name)]
-        return sum(terms[1:], start=terms[0])
+    # d(sum_i A_i) = sum_i dA_i
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        return total([term.derivative(name, dtheta) for term in self._having(name)])
 
-    def _terms(self, name: str) -> list[LinearOperator]:
-        self._require(name)
-        return [t for t in (self.left, self.right) if name in t.parameters]
+    # B(x, y) = sum_i B_i(x, y)
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
+        forms = [term.vjp(name, x, y) for term in self._having(name)]
+        return sum(forms[1:], start=forms[0])
+
+    def _having(self, name: str) -> Iterator[LinearOperator]:
+        return (term for term in self.terms if name in term.parameters)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Renamed(LinearOperator):
+class Renamed(Composite):
     """An operator whose parameters go by other names; made by ``A.rename(old=new)``."""
 
     operator: LinearOperator
     names: tuple[tuple[str, str], ...]
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
-        """Those of the operator, renamed."""
+    def shapes(self) -> Shapes | None:
+        """The operator's rule."""
+        return self.operator.shapes
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
         new = dict(self.names)
         return {new.get(name, name): value for name, value in self.operator.parameters.items()}
 
     def _old(self, name: str) -> str:
-        self._require(name)
         return {new: old for old, new in self.names}.get(name, name)
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        old = {self._old(n): value for n, value in parameters.items() if n in self.parameters}
-        return Renamed(self.operator._replaced(old, made), self.names)
+    def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the values by the operator's old names."""
+        return {self._old(name): value for name, value in values.items()}
 
-    def apply(self, x: Array) -> Array:
-        """``A x``."""
+    # A x
+    def _apply(self, x: Array) -> Array:
         return self.operator.apply(x)
 
-    def adjoint(self, y: Array) -> Array:
-        """``A^H y``."""
+    # A^H y
+    def _adjoint(self, y: Array) -> Array:
         return self.operator.adjoint(y)
 
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
-        """``dA`` by the old name, renamed as ``A`` is."""
+    # dA by the old name, renamed as A is
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         return Renamed(self.operator.derivative(self._old(name), dtheta), self.names)
 
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
-        """``B(x, y)`` by the old name."""
+    # B(x, y) by the old name
+    def _vjp(self, name: str, x: Array, y: Array) -> Array:
         return self.operator.vjp(self._old(name), x, y)
 
-    def as_map(self, name: str, x: Array) -> Map:
-        """The operator's own, by the old name."""
+    def _as_map(self, name: str, x: Array) -> Map:
+        """Return the operator's own map, by the old name."""
         return self.operator.as_map(self._old(name), x)
 
 
-def held_arrays(thing: object) -> Iterator[Array]:
-    """Yield the arrays that a map is made of, an operator's parameters first.
+def declared(operator: LinearOperator) -> list[str]:
+    """Return the names of the fields declared by `parameter`."""
+    if not dataclasses.is_dataclass(operator):
+        return []
+    return [f.name for f in dataclasses.fields(operator) if "linear" in f.metadata]
 
-    NumPy's scalars are left out: they go with arrays of any library.
+
+def substitute(
+    operator: LinearOperator, parameters: Mapping[str, Array], made: dict[Any, Any]
+) -> LinearOperator:
+    """Return the operator with new values of those `parameters` that it has.
+
+    An operator that stands in several places of a composition is remade once, and found in
+    `made` by the others, so that its parameters stay shared.
     """
-    if isinstance(thing, Map):
-        if isinstance(thing, LinearOperator):
-            yield from thing.parameters.values()
-        for value in vars(thing).values():
-            yield from held_arrays(value)
-    elif isinstance(thing, tuple | list):
-        for value in thing:
-            yield from held_arrays(value)
-    elif hasattr(thing, "__dlpack__") and array_api_compat.is_array_api_obj(thing):
-        yield thing
+    have = operator.parameters
+    values = {name: value for name, value in parameters.items() if name in have}
+    if not values:
+        return operator
+    key = (id(operator), *((name, id(value)) for name, value in values.items()))
+    if key not in made:
+        inside, own = operator.inner_names(values), declared(operator)
+
+        def change(name: str, value: Any) -> Any:
+            if name in own:
+                return inside.get(name, value)
+            if isinstance(value, LinearOperator):
+                return substitute(value, inside, made)
+            if isinstance(value, tuple) and any(isinstance(v, LinearOperator) for v in value):
+                return tuple(substitute(v, inside, made) for v in value)
+            return value
+
+        made[key] = with_fields(operator, change)
+    remade: LinearOperator = made[key]
+    return remade
+
+
+def summands(operator: LinearOperator) -> tuple[LinearOperator, ...]:
+    """Return the terms of a sum, and any other operator as the only term."""
+    return operator.terms if isinstance(operator, Sum) else (operator,)
+
+
+def total(terms: list[LinearOperator]) -> LinearOperator:
+    """Return the sum of the terms."""
+    return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+
+
+def added(expression: str, values: list[Array]) -> Array:
+    """Return the sum of arrays of one shape."""
+    result = values[0]
+    for value in values[1:]:
+        result = add(expression, result, value)
+    return result
 
 
 def add(expression: str, u: Array, v: Array) -> Array:
@@ -771,18 +1033,19 @@ def map_operand(symbol: str, other: object) -> Map:
     return other
 
 
-def merge_parameters(
-    expression: str, left: LinearOperator, right: LinearOperator
-) -> Mapping[str, Array]:
-    """Return the parameters of both, and refuse two different ones of one name."""
-    merged: dict[str, Any] = dict(left.parameters)
-    for name, value in right.parameters.items():
-        if name in merged and merged[name] is not value:
-            msg = (
-                f"{expression}: both operators have a parameter {name!r} with different values; "
-                f"want one name per parameter: rename one, "
-                f"as in operator.rename({name}='other_{name}')"
-            )
-            raise ValueError(msg)
-        merged[name] = value
+def merge_parameters(expression: str, *groups: Mapping[str, Array]) -> dict[str, Array]:
+    """Return all parameters, and refuse two different ones of one name."""
+    merged: dict[str, Any] = {}
+    for group in groups:
+        for name, value in group.items():
+            if value is None:
+                continue
+            if name in merged and merged[name] is not value:
+                msg = (
+                    f"{expression}: both operators have a parameter {name!r} with different "
+                    f"values; want one name per parameter: rename one, "
+                    f"as in operator.rename({name}='other_{name}')"
+                )
+                raise ValueError(msg)
+            merged[name] = value
     return merged

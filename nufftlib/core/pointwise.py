@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from array_api_compat import size
 
 from nufftlib.core.arrays import Array, common_namespace, is_complex, real_part
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.shapes import Fixed
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,17 +41,20 @@ class PhaseProjection(LinearOperator):
 
     phase: Array
 
+    @cached_property
+    def shapes(self) -> Fixed:
+        """The phase's shape."""
+        return Fixed(tuple(self.phase.shape), tuple(self.phase.shape))
+
     # dz = Re(conj(p) dx)
-    def apply(self, x: Array) -> Array:
-        """``Re(conj(p) x)``, real."""
+    def _apply(self, x: Array) -> Array:
         xp = common_namespace("PhaseProjection.apply(x)", x=x, phase=self.phase)
         if not is_complex(xp, self.phase):
             return self.phase * real_part(xp, x)
         return xp.real(xp.conj(self.phase) * x)
 
     # <y, Re(conj(p) dx)> = Re sum conj(p Re(y)) dx
-    def adjoint(self, y: Array) -> Array:
-        """``p Re(y)``."""
+    def _adjoint(self, y: Array) -> Array:
         xp = common_namespace("PhaseProjection.adjoint(y)", y=y, phase=self.phase)
         return self.phase * real_part(xp, y)
 
@@ -96,9 +101,13 @@ class MeanNormalizeJacobian(LinearOperator):
     value: Array
     mean: Array
 
-    # du = (dz - u mean(dz)) / m
-    def apply(self, x: Array) -> Array:
-        """``(dz - u mean(dz)) / m`` for real ``dz``."""
+    @cached_property
+    def shapes(self) -> Fixed:
+        """The value's shape."""
+        return Fixed(tuple(self.value.shape), tuple(self.value.shape))
+
+    # du = (dz - u mean(dz)) / m, for real dz
+    def _apply(self, x: Array) -> Array:
         xp = common_namespace("MeanNormalizeJacobian.apply(x)", x=x, value=self.value)
         if is_complex(xp, x):
             msg = f"MeanNormalizeJacobian.apply(x): x has the dtype {x.dtype}; want a real array"
@@ -106,7 +115,6 @@ class MeanNormalizeJacobian(LinearOperator):
         return (x - self.value * xp.mean(x)) / self.mean
 
     # <y, du> = <(y - <u, y> / size) / m, dz>
-    def adjoint(self, y: Array) -> Array:
-        """``(Re(y) - <u, y> / size) / m``."""
+    def _adjoint(self, y: Array) -> Array:
         y = real_part(common_namespace("MeanNormalizeJacobian.adjoint(y)", y=y), y)
         return (y - inner(self.value, y) / size(self.value)) / self.mean

@@ -235,14 +235,12 @@ class StackJacobian(TrajectoryJacobian):
 
     G: Array
 
-    # dy = -i sum_a dk_a G_a
-    def apply(self, x: Array) -> Array:
-        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+    # dy = -i sum_a dk_a G_a, (M, d) -> (B, M)
+    def _apply(self, x: Array) -> Array:
         return -1j * sum(x[:, a] * self.G[a, ...] for a in range(self.G.shape[0]))
 
-    # B(x, y)_a = sum_b Im(conj(y_b) G_ab)
-    def adjoint(self, y: Array) -> Array:
-        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+    # B(x, y)_a = sum_b Im(conj(y_b) G_ab), (B, M) -> (M, d)
+    def _adjoint(self, y: Array) -> Array:
         xp, G = array_api_compat.array_namespace(self.G, y), self.G
         return xp.stack(
             [

@@ -1,0 +1,89 @@
+"""Maps as trees: frozen dataclasses at the nodes, arrays at the leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from array_api_compat import is_array_api_obj
+
+from nufftlib.core.arrays import Array
+
+
+class Node:
+    """Base of whatever the tree descends into."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Copy and pickle the fields; whatever is computed from them is computed again."""
+        if not dataclasses.is_dataclass(self):
+            return super().__reduce_ex__(protocol)
+        return type(self), tuple(value for _, value in fields(self))
+
+
+def fields(node: Node) -> list[tuple[str, Any]]:
+    """Return the names and values that a node is made of."""
+    if dataclasses.is_dataclass(node):
+        return [(f.name, getattr(node, f.name)) for f in dataclasses.fields(node) if f.init]
+    return list(vars(node).items())
+
+
+def children(thing: object) -> Iterator[tuple[str, Any]]:
+    """Yield the nodes and arrays right below a node, a tuple or a list, by the field's name.
+
+    NumPy's scalars are left out: they go with arrays of any library.
+    """
+    for name, value in fields(thing) if isinstance(thing, Node) else ():
+        if isinstance(value, Node) or is_array(value):
+            yield name, value
+        elif isinstance(value, tuple | list):
+            yield from ((name, v) for v in value if isinstance(v, Node) or is_array(v))
+
+
+def named_arrays(thing: object) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays that a map is made of, each with the name of its field."""
+    for name, value in children(thing):
+        if isinstance(value, Node):
+            yield from named_arrays(value)
+        else:
+            yield name, value
+
+
+def held_arrays(thing: object) -> Iterator[Array]:
+    """Yield the arrays that a map is made of."""
+    return (array for _, array in named_arrays(thing))
+
+
+def rebuild(thing: Any, change: Callable[[Array], Array], made: dict[int, Any] | None = None) -> Any:
+    """Return a tree of the same form with every array changed by `change`.
+
+    Where nothing changes, the tree itself is returned. A node or array that stands in several
+    places, as the trajectory in ``F.H @ W @ F``, stays one.
+    """
+    made = {} if made is None else made
+    if id(thing) in made:
+        return made[id(thing)]
+    new = thing
+    if is_array(thing):
+        new = change(thing)
+    elif isinstance(thing, tuple | list):
+        parts = [rebuild(part, change, made) for part in thing]
+        if any(a is not b for a, b in zip(parts, thing, strict=True)):
+            new = type(thing)(parts)
+    elif isinstance(thing, Node) and dataclasses.is_dataclass(thing):
+        new = with_fields(thing, lambda _, value: rebuild(value, change, made))
+    made[id(thing)] = new
+    return new
+
+
+def with_fields(node: Any, change: Callable[[str, Any], Any]) -> Any:
+    """Return a node with each field changed by ``change(name, value)``; itself if none is."""
+    old = dict(fields(node))
+    new = {name: change(name, value) for name, value in old.items()}
+    new = {name: value for name, value in new.items() if value is not old[name]}
+    return dataclasses.replace(node, **new) if new else node
+
+
+def is_array(thing: object) -> bool:
+    """Tell whether `thing` is an array of some library, and not a number."""
+    return hasattr(thing, "__dlpack__") and is_array_api_obj(thing)
