@@ -34,11 +34,11 @@ class Valid:
 
     keeps_size = False
 
-    def extend(self, xp: Namespace, x: Array, axis: int, before: int, after: int) -> Array:  # noqa: ARG002  # one signature for all boundaries
+    def extend(self, xp: Namespace, x: Array, axis: int, before: int, after: int) -> Array:
         """Return `x`."""
         return x
 
-    def fold(self, xp: Namespace, e: Array, axis: int, before: int, after: int) -> Array:  # noqa: ARG002  # as above
+    def fold(self, xp: Namespace, e: Array, axis: int, before: int, after: int) -> Array:
         """Return `e`."""
         return e
 
@@ -53,7 +53,7 @@ class Zero:
         parts = [zeros_like(xp, x, axis, before), x, zeros_like(xp, x, axis, after)]
         return xp.concat(parts, axis=axis)
 
-    def fold(self, xp: Namespace, e: Array, axis: int, before: int, after: int) -> Array:  # noqa: ARG002  # one signature for all boundaries
+    def fold(self, xp: Namespace, e: Array, axis: int, before: int, after: int) -> Array:
         """Drop the margins."""
         return part(e, axis, before, e.shape[axis] - after)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import index
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from nufftlib.blur.boundaries import part
 from nufftlib.blur.convolution import Method
-from nufftlib.blur.operator import Blur, check_blur
-from nufftlib.core.arrays import Array
+from nufftlib.blur.operator import Blur, FixedImage, check_blur
+from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged, Shape
 
@@ -60,8 +60,8 @@ class Downsample(LinearOperator):
     """
 
     psf: Array = parameter(linear=True)
-    factor: int | tuple[int, ...]
-    shape: tuple[int, ...]
+    factor: int | tuple[int, ...]  # type: ignore[misc]  # a parameter has no default
+    shape: tuple[int, ...]  # type: ignore[misc]
     boundary: str = "valid"
     method: Method = "auto"
 
@@ -107,7 +107,7 @@ class Downsample(LinearOperator):
 
     # h -> D(h) x; the image is transformed once
     def _as_map(self, name: str, x: Array) -> LinearOperator:
-        return self._decimate @ self._blur.as_map(name, x)
+        return self._decimate @ FixedImage(self._blur, x)
 
     @cached_property
     def _blur(self) -> Blur:
@@ -163,7 +163,7 @@ class Decimate(LinearOperator):
 
     # x[s p] = y[p], x = 0 elsewhere
     def _adjoint(self, y: Array) -> Array:
-        xp = array_namespace(y)
+        xp = namespace(y)
         axes = range(-len(self.shape), 0)
         for axis, s, n in zip(axes, self.factor, self.shape, strict=True):
             behind = y.ndim + axis + 1  # an axis for each entry and the zeros after it

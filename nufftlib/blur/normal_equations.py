@@ -92,7 +92,7 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
         for a in (x, y, blur.psf)
     )
     blur = replace(blur, psf=psf)
-    fixed = blur.as_map("psf", x)
+    fixed: Any = blur.as_map("psf", x)  # a linear operator
     rhs = fixed.adjoint(y)
     gram = psf_gram(xp, blur, x)
     if is_complex(xp, blur.psf):

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from nufftlib.blur.boundaries import BOUNDARIES, Boundary
 from nufftlib.blur.convolution import METHODS, Convolution, Method, convolution
 from nufftlib.core.arrays import (
@@ -16,6 +14,7 @@ from nufftlib.core.arrays import (
     check_precision,
     common_namespace,
     is_complex,
+    namespace,
     project_like,
 )
 from nufftlib.core.operator import LinearOperator, parameter
@@ -159,7 +158,7 @@ class FixedImage(LinearOperator):
 
     # B(x, y)[q] = sum_p conj(e[p + P - 1 - q]) y[p]
     def _adjoint(self, y: Array) -> Array:
-        psf, conv, xp = self.blur.psf, self.convolution, array_namespace(y)
+        psf, conv, xp = self.blur.psf, self.convolution, namespace(y)
         if self.real and is_complex(xp, y):
             y = xp.real(y)  # <y, A x> of a real A x
         lead = psf.shape[: -self.blur.ndim]

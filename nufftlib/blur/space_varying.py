@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from array_api_compat import array_namespace
-
 from nufftlib.blur.convolution import Method
 from nufftlib.blur.operator import AXES, Blur, FixedImage, broadcast, check_blur, transposed
-from nufftlib.core.arrays import Array, conj, project_like
+from nufftlib.core.arrays import Array, conj, namespace, project_like
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged, Fixed
 
@@ -105,7 +103,7 @@ class SpaceVaryingBlur(LinearOperator):
     def _adjoint(self, y: Array) -> Array:
         d = self.ndim
         x = transposed(self._blur, self._sum.adjoint(y), (*y.shape[:-d], 1))
-        return array_namespace(y).squeeze(x, axis=x.ndim - d - 1)
+        return namespace(y).squeeze(x, axis=x.ndim - d - 1)
 
     # B_h(x, y)_k = B_blur(x, conj(w_k) y), B_w(x, y)_k = conj(z_k) y
     def _form(self, name: str, x: Array, y: Array) -> Array:
@@ -128,7 +126,7 @@ class SpaceVaryingBlur(LinearOperator):
 
     def _modes(self, x: Array) -> FixedImage:
         """Return the map from PSFs to the modes' convolutions with the image."""
-        image = array_namespace(x).expand_dims(x, axis=x.ndim - self.ndim)
+        image = namespace(x).expand_dims(x, axis=x.ndim - self.ndim)
         return FixedImage(self._blur, image)
 
 
@@ -162,10 +160,10 @@ class ModeSum(LinearOperator):
 
     # y = sum_k f_k u_k
     def _apply(self, x: Array) -> Array:
-        return array_namespace(x).sum(self.factors * x, axis=-self.ndim - 1)
+        return namespace(x).sum(self.factors * x, axis=-self.ndim - 1)
 
     # u_k = conj(f_k) y, summed to what the input is like
     def _adjoint(self, y: Array) -> Array:
-        xp = array_namespace(y)
+        xp = namespace(y)
         u = conj(self.factors) * xp.expand_dims(y, axis=y.ndim - self.ndim)
         return u if self.like is None else project_like(xp, u, self.like)

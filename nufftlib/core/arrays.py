@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat
@@ -12,6 +13,10 @@ Array = Any
 """Any array of the Python array API standard (NumPy, CuPy, torch, ...)."""
 Namespace = Any
 """The module that implements the standard for an array."""
+
+
+ON_ONE_DEVICE: dict[type, Namespace] = {}
+"""Namespaces of the array types seen so far whose arrays all live on one device: the host's."""
 
 
 def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
@@ -37,12 +42,20 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
         If two are on different devices.
     """
     (first_name, first), *rest = arrays.items()
+    if known := ON_ONE_DEVICE.get(type(first)):
+        for _, array in rest:
+            if type(array) is not type(first):
+                break
+        else:
+            return known
     for name, array in arrays.items():
         # A masked array hides its entries from every check but not from native code.
         if not is_array_api_obj(array) or hasattr(array, "mask"):
             msg = f"{caller}: {name} is a {type(array).__name__}; want an array (array API)"
             raise TypeError(msg)
     xp = array_namespace(first)
+    if library(xp) == "numpy":
+        ON_ONE_DEVICE[type(first)] = xp
     for name, array in rest:
         other = array_namespace(array)
         if other is not xp:
@@ -89,7 +102,13 @@ def summary(x: object) -> str:
 
 def is_complex(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` holds complex numbers."""
-    return bool(xp.isdtype(x.dtype, "complex floating"))
+    return of_kind(xp, x.dtype, ("complex64", "complex128"))
+
+
+@lru_cache(maxsize=256)
+def of_kind(xp: Namespace, dtype: Any, names: tuple[str, ...]) -> bool:
+    """Tell whether a dtype is one of those named; asked of every array, and so remembered."""
+    return any(dtype == getattr(xp, name) for name in names)
 
 
 def real_part(xp: Namespace, x: Array) -> Array:
@@ -99,7 +118,12 @@ def real_part(xp: Namespace, x: Array) -> Array:
 
 def conj(x: Array) -> Array:
     """Return the conjugate, of a real array the array itself."""
-    return conjugate(array_namespace(x), x)
+    return conjugate(namespace(x), x)
+
+
+def namespace(x: Array) -> Namespace:
+    """Return the namespace of an array that has been checked."""
+    return ON_ONE_DEVICE.get(type(x)) or array_namespace(x)
 
 
 def conjugate(xp: Namespace, x: Array) -> Array:
@@ -109,12 +133,12 @@ def conjugate(xp: Namespace, x: Array) -> Array:
 
 def is_floating(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` holds real or complex numbers of single or double precision."""
-    return bool(x.dtype == xp.float64 or x.dtype == xp.complex128 or is_single(xp, x))
+    return of_kind(xp, x.dtype, ("float32", "float64", "complex64", "complex128"))
 
 
 def is_single(xp: Namespace, x: Array) -> bool:
     """Tell whether `x` is of single precision."""
-    return bool(x.dtype == xp.float32 or x.dtype == xp.complex64)
+    return of_kind(xp, x.dtype, ("float32", "complex64"))
 
 
 def real_dtype(xp: Namespace, x: Array) -> Any:
@@ -169,6 +193,8 @@ def project_like(xp: Namespace, gradient: Array, parameter: Array) -> Array:
     broadcast axes; a real one keeps the real part, since
     ``Re(conj(g) t) = Re(g) t`` for real ``t``.
     """
+    if gradient.shape == parameter.shape and gradient.dtype == parameter.dtype:
+        return gradient
     if not is_complex(xp, parameter):
         gradient = real_part(xp, gradient)
     summed = sum_to(xp, gradient, parameter.shape)

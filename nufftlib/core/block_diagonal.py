@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from array_api_compat import array_namespace
-
-from nufftlib.core.arrays import Array, conj
+from nufftlib.core.arrays import Array, conj, namespace
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Kept
 
@@ -55,11 +53,11 @@ class BlockDiagonal(LinearOperator):
 
     # (M x)[n, a] = sum_c m[n, a, c] x[n, c]
     def _apply(self, x: Array) -> Array:
-        return array_namespace(x).sum(self.blocks * x[..., None, :], axis=-1)
+        return namespace(x).sum(self.blocks * x[..., None, :], axis=-1)
 
     # (M^H y)[n, c] = sum_a conj(m[n, a, c]) y[n, a]
     def _adjoint(self, y: Array) -> Array:
-        return array_namespace(y).sum(conj(self.blocks) * y[..., :, None], axis=-2)
+        return namespace(y).sum(conj(self.blocks) * y[..., :, None], axis=-2)
 
     # B(x, y)[n, a, c] = y[n, a] conj(x[n, c])
     def _form(self, name: str, x: Array, y: Array) -> Array:

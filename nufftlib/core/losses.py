@@ -26,8 +26,8 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
-from nufftlib.core.shapes import Fixed
 from nufftlib.core.pointwise import magnitude_and_phase
+from nufftlib.core.shapes import Fixed
 
 ROUNDING = 100
 """Of the largest entry, in units of its precision: what an FFT may leave in dark pixels."""
@@ -132,7 +132,7 @@ class HalfSquaredError(Loss):
         if self.weights is not None:
             self._check_beside("weights", self.weights)
 
-    def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:  # noqa: ARG002  # one signature for all losses
+    def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """``<r, w r> / 2`` and ``w r``."""
         r = z - self.target
         g = r if self.weights is None else self.weights * r
@@ -157,7 +157,7 @@ class MeanSquaredError(Loss):
     (12.5, array([3., 4.]))
     """
 
-    def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:  # noqa: ARG002  # one signature for all losses
+    def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """``|r|^2 / size`` and ``2 r / size``."""
         r = z - self.target
         return inner(r, r) / size(r), (2.0 / size(r)) * r

@@ -38,6 +38,7 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
     is_floating,
+    namespace,
     project_like,
     summary,
 )
@@ -46,14 +47,17 @@ from nufftlib.core.shapes import (
     Common,
     Fixed,
     Kept,
-    Misfit,
+    MisfitError,
     Shape,
     Shapes,
     Swapped,
     meet,
     written,
 )
-from nufftlib.core.tree import Node, with_fields
+from nufftlib.core.tree import Node, fields, with_fields
+
+NUMBERS = (int, float, complex)
+"""Python's numbers, of the shape (): the cotangent of a loss is 1.0."""
 
 
 class Map(Node, ABC):
@@ -79,9 +83,7 @@ class Map(Node, ABC):
         if not dataclasses.is_dataclass(self):
             return f"{type(self).__name__}(...)"
         shown = (
-            f"{f.name}={summary(getattr(self, f.name))}"
-            for f in dataclasses.fields(self)
-            if f.repr
+            f"{f.name}={summary(getattr(self, f.name))}" for f in dataclasses.fields(self) if f.repr
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -238,7 +240,7 @@ class LinearOperator(Map):
     def _adjoint(self, y: Array) -> Array:
         """Return ``A(theta)^H y`` of a checked `y`."""
 
-    def _form(self, name: str, x: Array, y: Array) -> Array:  # noqa: ARG002  # for authors
+    def _form(self, name: str, x: Array, y: Array) -> Array:
         """Return ``B(x, y)``; it is brought to the parameter's shape and dtype."""
         msg = f"{type(self).__name__} has no derivative by {name!r}"
         raise NotImplementedError(msg)
@@ -256,16 +258,18 @@ class LinearOperator(Map):
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
         """Refuse an array that does not go with the parameters."""
-        arrays = {label: x, **self._parameters}
-        if len(arrays) > 1:
-            check_precision(common_namespace(call, **arrays), call, **arrays)
+        # One parameter speaks for all: they have been compared when the operator was made.
+        for name, theta in self._parameters.items():
+            xp = common_namespace(call, **{label: x, name: theta})
+            if x.dtype != theta.dtype:
+                check_precision(xp, call, **{label: x, name: theta})
+            return
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
         """The declared parameters, and those of operators among the fields."""
         own = {name: getattr(self, name) for name in declared(self)}
-        parts = (getattr(self, f.name) for f in dataclasses.fields(self))  # type: ignore[arg-type]  # a dataclass
-        inner = [part for part in parts if isinstance(part, LinearOperator)]
+        inner = [part for _, part in fields(self) if isinstance(part, LinearOperator)]
         return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
 
     # --- what follows ---------------------------------------------------------------------
@@ -513,29 +517,32 @@ class LinearOperator(Map):
         self._check(call, "y", y)
         if want is not None and tuple(y.shape) != want:
             msg = (
-                f"{type(self).__name__}.{call}: x has the shape {tuple(x.shape)} and y "
-                f"{tuple(y.shape)}; want {want} for y"
+                f"{type(self).__name__}.{call}: y has the shape {tuple(y.shape)}; want {want}, "
+                f"as of A x for x of the shape {tuple(x.shape)}"
             )
             raise ValueError(msg)
-        return project_like(array_namespace(x, y), self._form(name, x, y), self._parameters[name])
+        return project_like(namespace(y), self._form(name, x, y), self._parameters[name])
 
     def _check(self, method: str, label: str, x: Array) -> Shape | None:
         """Refuse a misfit; return the shape at the other side where the rule knows it."""
-        number = isinstance(x, Number) and not hasattr(x, "dtype")
+        call = f"{type(self).__name__}.{method}"
+        number = type(x) in NUMBERS
         if not number:
-            self._check_argument(f"{type(self).__name__}.{method}", label, x)
+            self._check_argument(call, label, x)
         rule = self.shapes
         if rule is None:
             return None
         shape: Shape = () if number else tuple(x.shape)
         try:
             return rule.result(shape) if label == "x" else rule.argument(shape)
-        except Misfit as want:
-            msg = f"{type(self).__name__}.{method}: {label} has the shape {shape}; want {want}"
+        except MisfitError as want:
+            msg = f"{call}: {label} has the shape {shape}; want {want}"
             raise ValueError(msg) from None
 
     def _linear(self, name: str) -> bool:
-        return any(f.name == name and f.metadata.get("linear") for f in dataclasses.fields(self))  # type: ignore[arg-type]  # a dataclass
+        return dataclasses.is_dataclass(self) and any(
+            f.name == name and f.metadata.get("linear") for f in dataclasses.fields(self)
+        )
 
     @final
     def rename(self, /, **names: str) -> LinearOperator:
@@ -992,6 +999,12 @@ def substitute(
             return value
 
         made[key] = with_fields(operator, change)
+        if made[key] is operator and any(have[name] is not v for name, v in values.items()):
+            msg = (
+                f"{type(operator).__name__} has the parameters {sorted(values)}, which no field "
+                f"declares; want fields such as `{next(iter(values))}: Array = parameter()`"
+            )
+            raise TypeError(msg)
     remade: LinearOperator = made[key]
     return remade
 

@@ -15,7 +15,7 @@ Ends = tuple[int | None, ...]
 """The last axes of a shape as far as a rule knows them; None stands for any size."""
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """A rule refuses a shape. The text says which shape the rule wants."""
 
 
@@ -24,11 +24,11 @@ class Shapes(ABC):
 
     @abstractmethod
     def result(self, shape: Shape) -> Shape:
-        """Return the shape of ``A x`` for an ``x`` of this shape, or raise `Misfit`."""
+        """Return the shape of ``A x`` for an ``x`` of this shape, or raise `MisfitError`."""
 
     @abstractmethod
     def argument(self, shape: Shape) -> Shape:
-        """Return the shape of ``A^H y`` for a ``y`` of this shape, or raise `Misfit`."""
+        """Return the shape of ``A^H y`` for a ``y`` of this shape, or raise `MisfitError`."""
 
     @property
     @abstractmethod
@@ -59,7 +59,7 @@ class Kept(Shapes):
         core = shape[max(len(shape) - len(like), 0) :]
         if not broadcasts(like, shape) or core[split:] != like[split:]:
             msg = f"last axes to which {like} broadcasts"
-            raise Misfit(msg)
+            raise MisfitError(msg)
         return shape
 
     def argument(self, shape: Shape) -> Shape:
@@ -249,7 +249,7 @@ def exchange(shape: Shape, old: Shape, new: Shape, lead: Shape) -> Shape:
     """Return `shape` with its last axes `old` replaced by `new`."""
     split = len(shape) - len(old)
     if split < 0 or shape[split:] != old or not broadcasts(lead, shape[:split]):
-        raise Misfit(written(old) + led(lead))
+        raise MisfitError(written(old) + led(lead))
     return (*shape[:split], *new)
 
 
@@ -260,14 +260,14 @@ def resize(shape: Shape, by: Shape, lead: Shape) -> Shape:
     if split < 0 or 0 in shape or min(core) < 1 or not broadcasts(lead, shape[:split]):
         least = tuple(max(1, 1 - b) for b in by)
         msg = f"{len(by)} last axes of at least {' x '.join(map(str, least))}{led(lead)}"
-        raise Misfit(msg)
+        raise MisfitError(msg)
     return (*shape[:split], *core)
 
 
 def equal(shape: Shape, want: Shape, result: Shape) -> Shape:
     """Return `result` if `shape` is the one wanted."""
     if shape != want:
-        raise Misfit(str(want))
+        raise MisfitError(str(want))
     return result
 
 
@@ -275,7 +275,7 @@ def agreed(shapes: list[Shape]) -> Shape:
     """Return the one shape of all terms."""
     if any(shape != shapes[0] for shape in shapes):
         msg = f"terms of one shape, where these are {' and '.join(map(str, shapes))}"
-        raise Misfit(msg)
+        raise MisfitError(msg)
     return shapes[0]
 
 

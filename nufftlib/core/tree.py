@@ -54,7 +54,9 @@ def held_arrays(thing: object) -> Iterator[Array]:
     return (array for _, array in named_arrays(thing))
 
 
-def rebuild(thing: Any, change: Callable[[Array], Array], made: dict[int, Any] | None = None) -> Any:
+def rebuild(
+    thing: Any, change: Callable[[Array], Array], made: dict[int, Any] | None = None
+) -> Any:
     """Return a tree of the same form with every array changed by `change`.
 
     Where nothing changes, the tree itself is returned. A node or array that stands in several

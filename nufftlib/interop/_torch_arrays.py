@@ -18,7 +18,8 @@ from torch.autograd import forward_ad
 from torch.utils.dlpack import from_dlpack
 
 from nufftlib.core.arrays import Array, library
-from nufftlib.core.operator import Map, held_arrays
+from nufftlib.core.operator import Map
+from nufftlib.core.tree import held_arrays
 from nufftlib.nufft.engines.bridge import callers_stream
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
@@ -40,7 +41,7 @@ class TorchArrays:
                 )
                 raise TypeError(msg)
 
-    def running(self, like: Tensor) -> AbstractContextManager[None]:  # noqa: ARG002  # as below
+    def running(self, like: Tensor) -> AbstractContextManager[None]:  # as below
         """Return what to compute under: nothing, torch runs where it always does."""
         return nullcontext()
 

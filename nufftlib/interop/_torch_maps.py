@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nufftlib.core.operator import LinearOperator, Map, held_arrays
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.tree import held_arrays
 from nufftlib.interop._torch_arrays import TorchArrays
 from nufftlib.interop._torch_functions import Context, like, one_by_one, signed
 

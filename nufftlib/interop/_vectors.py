@@ -29,7 +29,8 @@ from nufftlib.core.arrays import (
     is_single,
     library,
 )
-from nufftlib.core.operator import LinearOperator, Map, held_arrays
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.tree import held_arrays
 from nufftlib.interop._batch import takes_batch
 from nufftlib.nufft.engines.host import as_numpy
 

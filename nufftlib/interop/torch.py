@@ -139,7 +139,7 @@ class WrappedOperator:
         self, caller: str, adjoint: bool, x: Tensor, parameters: dict[str, Tensor]
     ) -> Tensor:
         for name in parameters:
-            self.operator._require(name)
+            self.operator.require(name)
         self._arrays.check(caller, **{"y" if adjoint else "x": x})
         self._arrays.check(caller, **parameters)
         thetas = list(parameters.values())
@@ -235,7 +235,7 @@ class OperatorModule(torch.nn.Module):
         self._wrapped = wrap(operator)
         self._learned = tuple(learn)
         for name in self._learned:
-            operator._require(name)
+            operator.require(name)
         for name, value in operator.parameters.items():
             if name in dir(self):
                 msg = (

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from array_api_compat import array_namespace
-
-from nufftlib.core.arrays import Array, conj
+from nufftlib.core.arrays import Array, conj, namespace
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged
 
@@ -59,11 +57,11 @@ class Sense(LinearOperator):
 
     # S^H y = sum_c conj(s_c) y_c
     def _adjoint(self, y: Array) -> Array:
-        return array_namespace(y).sum(conj(self.maps) * y, axis=-self.maps.ndim)
+        return namespace(y).sum(conj(self.maps) * y, axis=-self.maps.ndim)
 
     # B(x, y)_c = conj(x) y_c
     def _form(self, name: str, x: Array, y: Array) -> Array:
         return conj(self._with_coil_axis(x)) * y
 
     def _with_coil_axis(self, x: Array) -> Array:
-        return array_namespace(x).expand_dims(x, axis=-self.maps.ndim)
+        return namespace(x).expand_dims(x, axis=-self.maps.ndim)

@@ -31,7 +31,7 @@ from nufftlib.core.arrays import (
     library,
 )
 from nufftlib.core.fourier import crop_ifft, fast_size, fft, ifft, pad_fft
-from nufftlib.core.operator import Constant, LinearOperator
+from nufftlib.core.operator import Constant, LinearOperator, parameter
 
 if TYPE_CHECKING:
     from nufftlib.nufft.operator import NUFFT
@@ -72,7 +72,7 @@ class ToeplitzGram(LinearOperator):
     """
 
     nufft: NUFFT
-    weights: Array | None = None
+    weights: Array | None = parameter(linear=True, default=None)
 
     def __post_init__(self) -> None:
         if self.weights is not None:
@@ -88,35 +88,24 @@ class ToeplitzGram(LinearOperator):
         return self
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
+    def _parameters(self) -> Mapping[str, Array]:
         """``trajectory``, that of ``F``, and ``weights`` if there are any."""
         weights = {} if self.weights is None else {"weights": self.weights}
         return {**self.nufft.parameters, **weights}
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        F: Any = self.nufft._replaced(parameters, made)
-        w = None if self.weights is None else parameters.get("weights", self.weights)
-        if F is self.nufft and w is self.weights:
-            return self
-        key = (id(self), id(F), id(w))
-        if key not in made:
-            made[key] = replace(self, nufft=F, weights=w)
-        remade: LinearOperator = made[key]
-        return remade
-
     # z_n = sum_m p_(n - m) x_m
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return ``F^H W F x``."""
         return self._convolution.apply(x)
 
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return ``F^H W F y``."""
         return self._convolution.apply(y)
 
     # dp = s^2 (dG[dk])^H w by the trajectory, s^2 G^H dw by the weights
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the convolution with ``dp``."""
-        self._require(name)
+        self.require(name)
         if name == "weights":
             check_alike("NUFFT.gram(...).derivative", "dtheta", dtheta, "weights", self.weights)
             return Constant(replace(self, weights=dtheta), (name,))
@@ -124,10 +113,10 @@ class ToeplitzGram(LinearOperator):
         return GramDerivative(self, self._lags.derivative(name, dtheta))
 
     # B(x, y) = s^2 B_G(C, w) by the trajectory, s^2 Re(G C) by the weights
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
+    def _form(self, name: str, x: Array, y: Array) -> Array:
         """Return the gradient by a parameter of ``Re<y, F^H W F x>``."""
-        self._require(name)
-        return GramDerivative(self, self._lags).vjp(name, x, y)
+        self.require(name)
+        return GramDerivative(self, self._lags)._form(name, x, y)
 
     @cached_property
     def _lags(self) -> NUFFT:
@@ -164,35 +153,31 @@ class GramDerivative(LinearOperator):
         return self
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
+    def _parameters(self) -> Mapping[str, Array]:
         """Those of the Gram."""
         return self.gram.parameters
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        gram: Any = self.gram._replaced(parameters, made)
-        return GramDerivative(gram, self.lags._replaced(parameters, made))
-
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the convolution."""
         return self._convolution.apply(x)
 
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the convolution."""
         return self._convolution.apply(y)
 
     # As for the Gram, with L in place of G
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the derivative of the next order, or that of other weights."""
-        self._require(name)
+        self.require(name)
         if name == "weights":
             gram = replace(self.gram, weights=dtheta)
             return Constant(GramDerivative(gram, self.lags), (name,))
         return GramDerivative(self.gram, self.lags.derivative(name, dtheta))
 
     # B(x, y) = s^2 B_L(C, w) by the trajectory, s^2 Re(L C) by the weights
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
+    def _form(self, name: str, x: Array, y: Array) -> Array:
         """Return the gradient by a parameter of ``Re<y, D x>``."""
-        self._require(name)
+        self.require(name)
         F = self.gram.nufft
         C = correlation(F, x, y)
         if name == "weights":
@@ -226,7 +211,7 @@ class LagConvolution(LinearOperator):
         return self
 
     # z = crop(ifft(P fft(pad x)))
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the convolution."""
         F, P = self.nufft, self.spectrum
         xp = F._engine.xp
@@ -238,7 +223,7 @@ class LagConvolution(LinearOperator):
         ]
         return xp.reshape(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0), x.shape)
 
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the convolution."""
         return self.apply(y)
 

@@ -26,7 +26,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.diagonal import Diagonal
-from nufftlib.core.operator import Constant, LinearOperator, Map
+from nufftlib.core.operator import Constant, LinearOperator, Map, parameter
 from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
 from nufftlib.nufft.engines.bridge import bridged
 from nufftlib.nufft.gram import (
@@ -115,7 +115,7 @@ class NUFFT(LinearOperator):
     (2, 2)
     """
 
-    trajectory: Array
+    trajectory: Array = parameter()
     shape: tuple[int, ...]
     norm: str | None = None
     eps: float = 1e-6
@@ -144,44 +144,44 @@ class NUFFT(LinearOperator):
         return NUFFT, tuple(getattr(self, name) for name in made_of)
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
+    def _parameters(self) -> Mapping[str, Array]:
         """``trajectory``."""
         return {"trajectory": self.trajectory}
 
     # y_j = s sum_n x_n exp(-2 pi i k_j n)
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the data ``F x``, shape (*batch, *trajectory.shape[:-1])."""
         self._check_image("NUFFT.apply(x)", "x", x)
         y = self._engine.forward(self._points, self._flat(x))
         return self._data(x, self._scaled(y))
 
     # x_n = s sum_j y_j exp(+2 pi i k_j n)
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the images ``F^H y``, shape (*batch, *shape)."""
         self._check_data("NUFFT.adjoint(y)", "y", y)
         x = self._engine.adjoint(self._points, self._flat_data(y))
         return self._image(y, self._scaled(x))
 
     # dF[dk] x = -2 pi i sum_a dk_a F(n_a x)
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the operator ``x -> dF[dk] x``."""
-        self._require(name)
+        self.require(name)
         self._check_direction(dtheta)
         return NUFFTDerivative(self, dtheta)
 
     # B(x, y)_a = 2 pi Im(conj(y) F(n_a x)), summed over the batch
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
+    def _form(self, name: str, x: Array, y: Array) -> Array:
         """Return the gradient by the trajectory of ``Re<y, F x>``."""
-        self._require(name)
+        self.require(name)
         self._check_image("NUFFT.vjp(name, x, y)", "x", x)
         self._check_data("NUFFT.vjp(name, x, y)", "y", y, batch=x.shape[: -len(self.shape)])
         spectrum = self._engine.spectrum(self._flat(x))
         gradient = spectrum.vjp(self._points, self._flat_data(y))
         return self._gradient(self._scaled(gradient))
 
-    def as_map(self, name: str, x: Array) -> Map:
+    def _as_map(self, name: str, x: Array) -> Map:
         """Return the map ``k -> F(k) x``; what depends on the image alone is kept."""
-        self._require(name)
+        self.require(name)
         self._check_image("NUFFT.as_map(name, x)", "x", x)
         batch = x.shape[: -len(self.shape)]
         return SampledSpectrum(self, self._engine.spectrum(self._flat(x)), batch)
@@ -333,16 +333,12 @@ class NUFFTDerivative(LinearOperator):
         return self.nufft._engine.xp.reshape(k, (-1, k.shape[-1]))
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
+    def _parameters(self) -> Mapping[str, Array]:
         """``trajectory``."""
         return self.nufft.parameters
 
-    def _replaced(self, parameters: Mapping[str, Array], made: dict[Any, Any]) -> LinearOperator:
-        F: Any = self.nufft._replaced(parameters, made)
-        return NUFFTDerivative(F, self.direction)
-
     # -2 pi i sum_a dk_a F(n_a x)
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return ``dF[dk] x``."""
         F = self.nufft
         F._check_image("NUFFT.derivative(...).apply(x)", "x", x)
@@ -350,7 +346,7 @@ class NUFFTDerivative(LinearOperator):
         return F._data(x, F._scaled(y))
 
     # 2 pi i sum_a n_a F^H(dk_a y)
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return ``(dF[dk])^H y``."""
         F = self.nufft
         F._check_data("NUFFT.derivative(...).adjoint(y)", "y", y)
@@ -358,9 +354,9 @@ class NUFFTDerivative(LinearOperator):
         return F._image(y, F._scaled(x))
 
     # d(dF[dk])[dk'] x = -i sum_a dk_a dF[dk'] (2 pi n_a x)
-    def derivative(self, name: str, dtheta: Array) -> LinearOperator:
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return the operator ``x -> d(dF[dk])[dk'] x``."""
-        self._require(name)
+        self.require(name)
         F = self.nufft
         dF = F.derivative(name, dtheta)
         terms = (
@@ -370,9 +366,9 @@ class NUFFTDerivative(LinearOperator):
         return -1j * reduce(operator.add, terms)
 
     # B(x, y)_a = sum_c dk_c Re(conj(y) d_a d_c (F x)), summed over the batch
-    def vjp(self, name: str, x: Array, y: Array) -> Array:
+    def _form(self, name: str, x: Array, y: Array) -> Array:
         """Return the gradient by the trajectory of ``Re<y, dF[dk] x>``."""
-        self._require(name)
+        self.require(name)
         caller, F = "NUFFT.derivative(...).vjp(name, x, y)", self.nufft
         F._check_image(caller, "x", x)
         F._check_data(caller, "y", y, batch=x.shape[: -len(F.shape)])
@@ -426,7 +422,7 @@ class SampledJacobian(LinearOperator):
     map: SampledSpectrum
 
     # -2 pi i s sum_a dk_a F(n_a x)
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return ``dF[dk] x`` for the direction ``dk``."""
         F = self.nufft
         F._check_direction(x)
@@ -434,7 +430,7 @@ class SampledJacobian(LinearOperator):
         return self.map._shaped(F, F._scaled(y))
 
     # B(x, y)_a = 2 pi s Im(conj(y) F(n_a x)), summed over the batch
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return ``B(x, y)``."""
         F = self.nufft
         F._check_data("NUFFT jacobian.adjoint(y)", "y", y, batch=self.map.batch)

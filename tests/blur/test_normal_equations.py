@@ -143,7 +143,7 @@ BLUR, IMAGE, DATA = nl.Blur(np.ones((3, 2))), np.ones((6, 5)), np.ones((4, 4))
             ValueError,
             r"\(3, 4\); want \(4, 4\)",
         ),
-        (lambda: normal_equations(BLUR, IMAGE[:2], DATA), ValueError, "at least as large"),
+        (lambda: normal_equations(BLUR, IMAGE[:2], DATA), ValueError, "of at least 3 x 2"),
         (lambda: normal_equations(BLUR, IMAGE.astype("f4"), DATA), TypeError, "x is float32"),
         (
             lambda: normal_equations(BLUR, IMAGE, DATA)(DATA),

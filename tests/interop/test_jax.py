@@ -16,6 +16,7 @@ jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402  # once it is known to be there
 from jax.test_util import check_grads  # noqa: E402
 
+from nufftlib.core.operator import parameter  # noqa: E402
 from nufftlib.interop.jax import wrap  # noqa: E402
 
 
@@ -279,27 +280,23 @@ def test_all_transformations_of_one_function(rng):
 class Counted(nl.LinearOperator):
     """A blur that notes what is called, and with which arrays."""
 
-    psf: np.ndarray
+    psf: np.ndarray = parameter()
     calls: list = field(default_factory=list)
-
-    @property
-    def parameters(self):
-        return {"psf": self.psf}
 
     def noted(self, call, *arrays):
         self.calls.append((call, *arrays))
         return nl.Blur(self.psf)
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.noted("apply", x).apply(x)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.noted("adjoint", y).adjoint(y)
 
-    def derivative(self, name, dtheta):
+    def _derivative(self, name, dtheta):
         return self.noted("derivative").derivative(name, dtheta)
 
-    def vjp(self, name, x, y):
+    def _form(self, name, x, y):
         return self.noted("vjp", x, y).vjp(name, x, y)
 
     def names(self):
@@ -403,10 +400,10 @@ def test_nested_vmap_and_an_empty_batch(rng):
 class Fourier(nl.LinearOperator):
     """A transform of all axes, so that one in front is mixed like the others."""
 
-    def apply(self, x):
+    def _apply(self, x):
         return np.fft.fftn(x, norm="ortho")
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return np.fft.ifftn(y, norm="ortho")
 
 
@@ -414,16 +411,12 @@ class Fourier(nl.LinearOperator):
 class Mixed(nl.LinearOperator):
     """Weights with a share of the mean over the first axis, if there is one more."""
 
-    weights: np.ndarray
+    weights: np.ndarray = parameter()
 
-    @property
-    def parameters(self):
-        return {"weights": self.weights}
-
-    def apply(self, x):
+    def _apply(self, x):
         return self.weights * (x + (x.mean(axis=0) if x.ndim > 1 else 0))
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         y = self.weights * y
         return y + (y.mean(axis=0) if y.ndim > 1 else 0)
 
@@ -432,12 +425,12 @@ class Mixed(nl.LinearOperator):
 class OneImage(nl.LinearOperator):
     """An operator that says in its own way that it takes no batch."""
 
-    def apply(self, x):
+    def _apply(self, x):
         if x.ndim != 1:
             raise TypeError(x.shape)
         return 2 * x
 
-    adjoint = apply
+    _adjoint = _apply
 
 
 def mixing(kind, rng):
@@ -569,11 +562,11 @@ class Keeps(nl.LinearOperator):
 
     kept: np.ndarray
 
-    def apply(self, x):
+    def _apply(self, x):
         np.copyto(self.kept, x)
         return self.kept
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return y
 
 
@@ -606,10 +599,10 @@ def test_compiled_in_double_precision_and_called_outside_of_it(rng):
 class Double(nl.LinearOperator):
     """An operator that computes in double precision whatever it is given."""
 
-    def apply(self, x):
+    def _apply(self, x):
         return 2 * np.asarray(x, np.float64)
 
-    adjoint = apply
+    _adjoint = _apply
 
 
 def test_results_of_double_precision_are_single_where_jax_has_no_other():
@@ -663,17 +656,13 @@ def test_arrays_on_two_devices():
 class Names(nl.LinearOperator):
     """An operator whose parameters have names that arguments of functions have."""
 
-    self: np.ndarray
-    x: np.ndarray
+    self: np.ndarray = parameter()
+    x: np.ndarray = parameter()
 
-    @property
-    def parameters(self):
-        return {"self": self.self, "x": self.x}
-
-    def apply(self, x):
+    def _apply(self, x):
         return self.self * self.x * x
 
-    adjoint = apply
+    _adjoint = _apply
 
 
 def test_parameters_may_have_any_name():
@@ -749,16 +738,12 @@ def test_the_operators_own_errors_come_when_tracing(rng):
 class Gain(nl.LinearOperator):
     """An operator whose author has derived nothing."""
 
-    gain: np.ndarray
+    gain: np.ndarray = parameter()
 
-    @property
-    def parameters(self):
-        return {"gain": self.gain}
-
-    def apply(self, x):
+    def _apply(self, x):
         return self.gain * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.gain * y
 
 
@@ -766,7 +751,7 @@ class Gain(nl.LinearOperator):
 class ReverseGain(Gain):
     """An operator with a vjp alone."""
 
-    def vjp(self, name, x, y):
+    def _form(self, name, x, y):
         return x * y
 
 

@@ -105,10 +105,10 @@ def test_solvers_find_a_complex_image():
 class Dense(nl.LinearOperator):
     matrix: np.ndarray
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.matrix @ x.reshape(-1)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return (self.matrix.conj().T @ y).reshape(5, 6)
 
 
@@ -168,10 +168,10 @@ class Repeat(nl.LinearOperator):
 
     weights: np.ndarray
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.weights * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return np.sum(self.weights * y, axis=0)
 
 

@@ -9,6 +9,7 @@ import nufftlib as nl
 
 torch = pytest.importorskip("torch")
 
+from nufftlib.core.operator import parameter  # noqa: E402
 from nufftlib.interop.torch import wrap  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -39,29 +40,25 @@ def close(a, b, tolerance=1e-12):
 class Recorder(nl.LinearOperator):
     """Two weights; remembers what was asked of it, with what and what it answered."""
 
-    first: object
-    second: object
+    first: object = parameter()
+    second: object = parameter()
     calls: list = field(default_factory=list)
-
-    @property
-    def parameters(self):
-        return {"first": self.first, "second": self.second}
 
     def _noted(self, what, result, *arrays):
         self.calls.append((what, [a.ctypes.data for a in (result, *arrays)]))
         return result
 
-    def apply(self, x):
+    def _apply(self, x):
         return self._noted("apply", self.first * self.second * x, x)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self._noted("adjoint", self.first * self.second * y, y)
 
-    def derivative(self, name, dtheta):
+    def _derivative(self, name, dtheta):
         other = {"first": "second", "second": "first"}[name]
         return nl.Diagonal(dtheta * self.parameters[other])
 
-    def vjp(self, name, x, y):
+    def _form(self, name, x, y):
         other = {"first": "second", "second": "first"}[name]
         return self._noted(name, self.parameters[other] * x * y, x, y)
 
@@ -138,10 +135,10 @@ class Crop(nl.LinearOperator):
         self.result = result
         self.array = np.zeros(1)
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.result(x)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.result(y)
 
 

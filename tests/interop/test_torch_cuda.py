@@ -21,8 +21,8 @@ def test_cupy_computes_on_cuda_tensors_on_torchs_stream_without_a_copy():
     seen = []
 
     class Seen(nl.Diagonal):
-        def apply(self, x):
-            y = super().apply(x)
+        def _apply(self, x):
+            y = super()._apply(x)
             seen.append((cupy.cuda.get_current_stream().ptr, x.data.ptr, y.data.ptr))
             return y
 

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from torch.autograd import grad, gradcheck, gradgradcheck  # noqa: E402
 
+from nufftlib.core.operator import parameter  # noqa: E402
 from nufftlib.interop.torch import wrap  # noqa: E402
 
 # torch's forward mode loads what torch has come to discourage.
@@ -102,22 +103,18 @@ def test_third_derivatives_are_right_where_the_operator_has_them():
 class Cube(nl.LinearOperator):
     """``x -> t^3 x``, of which only the first derivative has been derived."""
 
-    t: object
+    t: object = parameter()
 
-    @property
-    def parameters(self):
-        return {"t": self.t}
-
-    def apply(self, x):
+    def _apply(self, x):
         return self.t**3 * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.t**3 * y
 
-    def derivative(self, name, dtheta):
+    def _derivative(self, name, dtheta):
         return CubeDerivative(self.t, dtheta)
 
-    def vjp(self, name, x, y):
+    def _form(self, name, x, y):
         return 3 * self.t**2 * x * y
 
 
@@ -125,17 +122,13 @@ class Cube(nl.LinearOperator):
 class CubeDerivative(nl.LinearOperator):
     """``x -> 3 t^2 dt x``."""
 
-    t: object
+    t: object = parameter()
     dt: object
 
-    @property
-    def parameters(self):
-        return {"t": self.t}
-
-    def apply(self, x):
+    def _apply(self, x):
         return 3 * self.t**2 * self.dt * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.apply(y)
 
 

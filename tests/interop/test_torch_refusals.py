@@ -9,6 +9,7 @@ import nufftlib as nl
 
 torch = pytest.importorskip("torch")
 
+from nufftlib.core.operator import parameter  # noqa: E402
 from nufftlib.interop.torch import wrap  # noqa: E402
 
 
@@ -91,16 +92,12 @@ def test_dtypes_that_the_library_does_not_compute_with_are_refused(library, dtyp
 class Gain(nl.LinearOperator):
     """An operator whose derivative nobody has derived."""
 
-    gain: object
+    gain: object = parameter()
 
-    @property
-    def parameters(self):
-        return {"gain": self.gain}
-
-    def apply(self, x):
+    def _apply(self, x):
         return self.gain * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.gain * y
 
 

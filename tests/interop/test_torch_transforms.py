@@ -60,11 +60,11 @@ class Counted(nl.LinearOperator):
     operator: nl.LinearOperator
     calls: list = field(default_factory=list)
 
-    def apply(self, x):
+    def _apply(self, x):
         self.calls.append(x.shape)
         return self.operator.apply(x)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         self.calls.append(y.shape)
         return self.operator.adjoint(y)
 
@@ -197,10 +197,10 @@ class Product(nl.LinearOperator):
 
     matrix: np.ndarray
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.matrix * x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return np.sum(self.matrix * y, axis=0)
 
 
@@ -210,10 +210,10 @@ class Matrix(nl.LinearOperator):
 
     matrix: object
 
-    def apply(self, x):
+    def _apply(self, x):
         return self.matrix @ x
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return self.matrix.T @ y
 
 
@@ -223,10 +223,10 @@ class Cumulate(nl.LinearOperator):
 
     like: np.ndarray
 
-    def apply(self, x):
+    def _apply(self, x):
         return np.cumsum(x, axis=0)
 
-    def adjoint(self, y):
+    def _adjoint(self, y):
         return np.cumsum(y[::-1], axis=0)[::-1]
 
 

@@ -187,11 +187,11 @@ class BridgedJacobian(TrajectoryJacobian):
     border: Border
     inner: TrajectoryJacobian
 
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
         return self.border.cross(self.inner.apply, x)
 
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         return self.border.cross(self.inner.adjoint, y)
 

@@ -461,7 +461,7 @@ class GridJacobian(TrajectoryJacobian):
     derivatives: tuple[tuple[slice, Any], ...]
 
     # sum_a dk_a d_a (F x)
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
         dk = as_numpy(x)
         out = empty((*self.sizes, 2), dk.dtype)
@@ -470,7 +470,7 @@ class GridJacobian(TrajectoryJacobian):
         return from_numpy(self.engine.xp, complex_of(out))
 
     # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         data = real_parts(y)
         out = zeros((data.shape[1], len(self.engine.shape)), data.dtype)

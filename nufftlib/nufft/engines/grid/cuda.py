@@ -600,12 +600,12 @@ class CudaGridJacobian(TrajectoryJacobian):
     derivatives: Any
 
     # sum_a dk_a d_a (F x)
-    def apply(self, x: Array) -> Array:
+    def _apply(self, x: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
         return self._launch("along", self.derivatives.shape[1:], self.derivatives.dtype, x)
 
     # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
-    def adjoint(self, y: Array) -> Array:
+    def _adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         d, _, M = self.derivatives.shape
         return self._launch("against", (M, d), self._real, y)
