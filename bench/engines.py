@@ -15,6 +15,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def works(row: str, side: str) -> dict[str, Callable[[], object]]:
     k, x = arrays(shape, coils, samples, dtype)
     F = nl.NUFFT(k, shape, eps=eps, engine=side.split()[0])
     if side == "finufft 1.25":
-        engine = Finufft125(F._engine.xp, shape, k.dtype, eps, F.memory_limit)
-        object.__setattr__(F, "_engine", engine)
+        engine = Finufft125(F.transform.engine.xp, shape, k.dtype, eps, F.memory_limit)
+        object.__setattr__(F, "transform", replace(F.transform, engine=engine))
     y = F(x)
     fixed = F.as_map("trajectory", x)
     moved = [np.asarray(k + 1e-4 * i, k.dtype) for i in range(3)]
@@ -76,9 +77,7 @@ def works(row: str, side: str) -> dict[str, Callable[[], object]]:
 
     def step() -> object:
         G = F.replace(trajectory=moved[next(turn) % 3])
-        object.__setattr__(G, "_engine", F._engine)
-        points = G._points
-        _, J = fixed.spectrum.linearize(points)
+        _, J = fixed.images.linearize(G.transform.points)
         return J.adjoint(y)
 
     def value() -> object:

@@ -472,7 +472,7 @@ CASES = [
     ),
     Case(
         "convolution with the lags of a gram",
-        lambda m: (small_nufft(m).gram(method="toeplitz")._convolution, m.complex(2, 5, 6)),
+        lambda m: (small_nufft(m).gram(method="toeplitz").convolution, m.complex(2, 5, 6)),
     ),
     Case(
         "second derivative of a nufft",

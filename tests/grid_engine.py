@@ -72,7 +72,7 @@ def compute(engine, arrays):
     """Return all that an engine computes."""
     k, dk, x, y, w = arrays
     points = engine.prepare(k)
-    spectrum = engine.spectrum(x)
+    spectrum = engine.fix(x)
     value, J = spectrum.linearize(points)
     return {
         "forward": engine.forward(points, x),

@@ -79,11 +79,11 @@ def pipe_menon(
             f"sizes of at least {2 * width}"
         )
         raise ValueError(msg)
-    xp = F._engine.xp
-    engine = F._engine.with_shape(grid)
+    xp = F.transform.xp
+    engine = F.transform.engine.with_shape(grid)
     w = xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))
     for _ in range(iterations):
-        w = w / xp.abs(engine.spread_interpolate(F._points, w, width))
+        w = w / xp.abs(engine.spread_interpolate(F.transform.points, w, width))
     w = xp.reshape(w, F.trajectory.shape[:-1])
     ones = xp.ones(F.shape, dtype=complex_dtype(xp, F.trajectory), device=device(F.trajectory))
     return w / xp.mean(xp.abs(F.adjoint(w * F.apply(ones))))

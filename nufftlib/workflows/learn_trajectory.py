@@ -33,7 +33,8 @@ from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.mri.coils import low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.sense import Sense
-from nufftlib.nufft.operator import NUFFT, SampledJacobian
+from nufftlib.nufft.derivatives import SampledJacobian
+from nufftlib.nufft.operator import NUFFT
 from nufftlib.workflows.run import Run
 
 Maps = Literal["estimated", "ones", "true"]

@@ -90,7 +90,7 @@ def test_weights_written_out(iterations):
     F = nl.NUFFT(rng.uniform(-0.5, 0.5, (30, 2)), (15, 16), engine="direct")
     w = np.ones(30)
     for _ in range(iterations):
-        w = w / np.abs(F._engine.spread_interpolate(F._points, w, 5))
+        w = w / np.abs(F.transform.engine.spread_interpolate(F.transform.points, w, 5))
     w = w / np.mean(np.abs(F.H(w * F(np.ones(F.shape, complex)))))
     got = mri.pipe_menon(F, width=5, iterations=iterations)
     np.testing.assert_allclose(got, w, rtol=1e-12)
@@ -101,8 +101,8 @@ def test_weights_are_a_fixed_point(engine):
     """w = w / |C w| where |C w| = 1, up to one common scale."""
     F = radial_operator(engine)
     w = mri.pipe_menon(F, iterations=300)
-    Cw = F._engine.spread_interpolate(F._points, w.reshape(-1), 7)
-    C1 = F._engine.spread_interpolate(F._points, np.ones(48 * 33), 7)
+    Cw = F.transform.engine.spread_interpolate(F.transform.points, w.reshape(-1), 7)
+    C1 = F.transform.engine.spread_interpolate(F.transform.points, np.ones(48 * 33), 7)
     assert np.std(Cw) / np.mean(Cw) < 0.02 < 0.5 < np.std(C1) / np.mean(C1)
 
 
@@ -120,7 +120,7 @@ def test_spread_and_interpolate_agree_between_engines(dimensions):
     results = []
     for engine in ("direct", "finufft"):
         F = nl.NUFFT(k, shape, engine=engine)
-        Cw = F._engine.spread_interpolate(F._points, w, 7)
+        Cw = F.transform.engine.spread_interpolate(F.transform.points, w, 7)
         results.append(Cw / np.linalg.norm(Cw))
     np.testing.assert_allclose(results[0], results[1], atol=0.02 * results[0].max())
 
@@ -131,7 +131,9 @@ def test_the_kernel_has_the_width_it_should(width):
     for engine in ("direct", "finufft"):
         for gap, reached in ((width - 1.2, True), (width + 1.2, False)):
             F = nl.NUFFT(np.asarray([[0.01], [0.01 + gap / 64]]), (64,), engine=engine)
-            Cw = F._engine.spread_interpolate(F._points, np.asarray([1.0, 0.0]), width)
+            Cw = F.transform.engine.spread_interpolate(
+                F.transform.points, np.asarray([1.0, 0.0]), width
+            )
             assert (Cw[1] / Cw[0] > 1e-14) == reached, (engine, gap)
 
 

@@ -158,7 +158,7 @@ def test_the_bridge_keeps_the_laws(inner, dtype, crossings, monkeypatch):
     k = torch.asarray(K, dtype=getattr(torch, dtype))
     x = torch.asarray(X).to(torch.complex64 if dtype == "float32" else torch.complex128)
     F = nl.NUFFT(k, (6, 5), eps=1e-6 if dtype == "float32" else 1e-12)
-    assert type(F._engine) is bridge.BridgedEngine
+    assert type(F.transform.engine) is bridge.BridgedEngine
     single = {"dot_tolerance": 2e-5, "difference_tolerance": 1e-2} if dtype == "float32" else {}
     report = nl.check_operator(F, x, **single)
     assert report.ok, str(report)

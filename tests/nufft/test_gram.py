@@ -300,12 +300,12 @@ F, W, X, _ = problem((6, 5))
         (
             lambda: F.gram(method="toeplitz")(X[:, 1:]),
             ValueError,
-            r"gram\(...\).apply\(x\): x has the shape \(2, 5, 5\); want \(..., 6, 5\)",
+            r"ToeplitzGram.apply\(x\): x has the shape \(2, 5, 5\); want \(..., 6, 5\)",
         ),
         (
             lambda: F.gram(method="toeplitz").vjp("trajectory", X, X[:1]),
             ValueError,
-            r"y has the shape \(1, 6, 5\); want that of x, \(2, 6, 5\)",
+            r"y has the shape \(1, 6, 5\); want \(2, 6, 5\), as of A x",
         ),
         (
             lambda: F.gram(method="toeplitz").jvp("trajectory", X, F.trajectory[0]),

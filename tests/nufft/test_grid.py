@@ -112,7 +112,7 @@ def test_the_computed_error_is_the_measured_one(width):
         grid.read("linearize", prepared, y, D)
         values.append(cpu.complex_of(y)[0])
         derivatives.append(cpu.complex_of(D)[:, 0])
-        spectrum = exact.spectrum(image[None])
+        spectrum = exact.fix(image[None])
         want.append(spectrum.values(q)[0])
         slopes.append(spectrum.jvp(q, np.ones_like(k))[0])
     value, derivative, _ = kernel.errors()
@@ -239,8 +239,8 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
     k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(20, 16, 15)
     F = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9)
     small = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9, memory_limit=60_000)
-    assert small._engine.spectrum(x).kept is None
-    assert len(F._engine.spectrum(x).kept) == 3  # blocks of at most 8 coils
+    assert small.transform.engine.fix(x).kept is None
+    assert len(F.transform.engine.fix(x).kept) == 3  # blocks of at most 8 coils
     y = F(x)
     for a, b in [
         (small(x), y),
@@ -390,7 +390,7 @@ def test_an_error_on_another_thread_reaches_the_caller(monkeypatch):
 
 def test_auto_takes_finufft_for_long_lines_only():
     def engine(shape):
-        return type(nl.NUFFT(np.zeros((3, len(shape))), shape)._engine).__name__
+        return type(nl.NUFFT(np.zeros((3, len(shape))), shape).transform.engine).__name__
 
     assert engine((100_000,)) == "FinufftEngine"
     assert engine((1000,)) == engine((512, 512)) == engine((8, 8, 8)) == "GridEngine"

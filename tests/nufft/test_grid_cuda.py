@@ -75,7 +75,7 @@ def test_it_agrees_with_the_engine_of_the_cpu(problem, spreading):
 def test_the_operator_takes_it(arrays):
     k, x = arrays
     F, D = (nl.NUFFT(k, SHAPE, engine=name, eps=1e-9) for name in ("grid", "direct"))
-    assert type(F._engine) is grid.CudaGridEngine
+    assert type(F.transform.engine) is grid.CudaGridEngine
     y = D(x)
     assert cupy.linalg.norm(F(x) - y) < 1e-9 * cupy.linalg.norm(y)
     gradient = D.vjp("trajectory", x, y)
@@ -112,7 +112,7 @@ def test_arrays_of_any_strides(arrays):
 
 def step_of(engine, k, x, y):
     """Return what a step computes, into arrays of its own; all that it needs is made."""
-    spectrum = engine.spectrum(x)
+    spectrum = engine.fix(x)
     gradient, image = cupy.empty_like(k), cupy.empty_like(x)
 
     def step():
@@ -193,7 +193,7 @@ def test_a_captured_step_follows_the_trajectory(arrays, stream, spreading, monke
 def test_the_first_use_is_refused_while_capturing(stream):
     k, x = cupy.asarray(K), cupy.asarray(X)
     shape = (24, 24)  # in no other test
-    engine = nl.NUFFT(k, shape, engine="grid", eps=3e-5)._engine
+    engine = nl.NUFFT(k, shape, engine="grid", eps=3e-5).transform.engine
     x = cupy.ascontiguousarray(x[..., :24])
     cupy.cuda.Device().synchronize()
     with stream:

@@ -243,7 +243,7 @@ def launches(call):
     k, dk, x, y, _ = setting.arrays
     cuda = HostCuda()
     engine = engine_of(cuda, setting, "atomics")
-    points, spectrum = engine.prepare(k), engine.spectrum(x)
+    points, spectrum = engine.prepare(k), engine.fix(x)
     cuda.launched.clear()
     call(engine, points, spectrum, (k, dk, x, y))
     return cuda.launched
@@ -276,7 +276,7 @@ def test_an_empty_batch():
     points = engine.prepare(k)
     assert engine.forward(points, x[:0]).shape == (0, len(k))
     assert engine.adjoint(points, y[:0]).shape == (0, *setting.shape)
-    assert np.array_equal(engine.spectrum(x[:0]).vjp(points, y[:0]), np.zeros_like(k))
+    assert np.array_equal(engine.fix(x[:0]).vjp(points, y[:0]), np.zeros_like(k))
 
 
 def test_tiles_are_taken_where_they_have_many_points():

@@ -72,7 +72,7 @@ def with_entry(value, index):
         (
             lambda: nl.NUFFT(k, (8, 7)).vjp("trajectory", x, y[:2]),
             ValueError,
-            r"batch axes \(2,\); want those of x, \(3,\)",
+            r"y has the shape \(2, 4, 5\); want \(3, 4, 5\), as of A x",
         ),
         (
             lambda: nl.NUFFT(k, (8, 7)).jvp("trajectory", x, k[0]),
@@ -312,7 +312,7 @@ def test_a_plan_whose_points_could_not_be_set_has_none():
             out[...] = self.held[0]
 
     F = nl.NUFFT(k, (8, 7))
-    old, new = F._points, F.replace(trajectory=0.5 * k)._points
+    old, new = F.transform.points, F.replace(trajectory=0.5 * k).transform.points
     shared, out = finufft_engine.SharedPlan(Plan()), np.empty(20)
     for points, fails in (
         (old, False),
@@ -461,7 +461,7 @@ def test_any_spectrum_serves_the_operator(monkeypatch):
             prepared.append(images.shape)
             super().__init__(engine, images)
 
-    monkeypatch.setattr(DirectEngine, "spectrum", lambda self, images: OneSpectrum(self, images))
+    monkeypatch.setattr(DirectEngine, "fix", lambda self, images: OneSpectrum(self, images))
     F = nl.NUFFT(k, (8, 7), engine="direct")
     fixed = F.as_map("trajectory", x)
     for shift in (0.0, 0.1):

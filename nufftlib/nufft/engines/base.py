@@ -46,7 +46,7 @@ class Points:
         return int(self.axes[0].shape[0])
 
 
-class Spectrum(Protocol):
+class FixedImages(Protocol):
     """An image prepared for sampling at any trajectory, with derivatives.
 
     This is where an engine keeps what does not depend on the trajectory. An engine
@@ -86,6 +86,9 @@ class Engine(ABC):
         Bytes that intermediate arrays may take.
     """
 
+    exact = False
+    """Whether the sums are exact, whatever `eps` is."""
+
     def __init__(
         self, xp: Namespace, shape: tuple[int, ...], dtype: Any, eps: float, memory_limit: int
     ) -> None:
@@ -118,7 +121,7 @@ class Engine(ABC):
         The kernel is the engine's own, `width` cells wide.
         """
 
-    def spectrum(self, x: Array) -> Spectrum:
+    def fix(self, x: Array) -> FixedImages:
         """Prepare images (B, *shape) for sampling at any trajectory."""
         return ImageStack(self, x)
 
@@ -154,7 +157,7 @@ class Engine(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ImageStack:
-    """The spectrum of an engine that only transforms: ramped images, in one stack."""
+    """Fixed images of an engine that only transforms: ramped, in one stack."""
 
     engine: Engine
     x: Array

@@ -15,7 +15,7 @@ from typing import Any
 from array_api_compat import array_namespace, is_array_api_obj
 
 from nufftlib.core.arrays import Array, Namespace, library
-from nufftlib.nufft.engines.base import Engine, Points, Spectrum, TrajectoryJacobian
+from nufftlib.nufft.engines.base import Engine, FixedImages, Points, TrajectoryJacobian
 from nufftlib.nufft.engines.host import resolved
 
 
@@ -142,19 +142,19 @@ class BridgedEngine(Engine):
         """``C w``."""
         return border_of(w).cross(self.inner.spread_interpolate, points, w, width)
 
-    def spectrum(self, x: Array) -> Spectrum:
-        """The images' spectrum, on the other side."""
+    def fix(self, x: Array) -> FixedImages:
+        """The images, prepared on the other side."""
         border = border_of(x)
         with callers_stream(border.xp, border.device):
-            return BridgedSpectrum(border, self.inner.spectrum(as_cupy(x)))
+            return BridgedImages(border, self.inner.fix(as_cupy(x)))
 
 
 @dataclass(frozen=True, eq=False)
-class BridgedSpectrum:
-    """A spectrum of CuPy arrays, for another library's."""
+class BridgedImages:
+    """Fixed images of CuPy arrays, for another library."""
 
     border: Border
-    inner: Spectrum
+    inner: FixedImages
 
     def values(self, points: Points) -> Array:
         """``F x``."""

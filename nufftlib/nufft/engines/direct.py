@@ -22,6 +22,8 @@ from nufftlib.nufft.engines.base import Engine, Points, fold, voxel_index
 class DirectEngine(Engine):
     """The exact sums."""
 
+    exact = True
+
     def prepare(self, trajectory: Array) -> Points:
         """Fold into one period, which keeps the phases accurate."""
         k = fold(self.xp, trajectory)

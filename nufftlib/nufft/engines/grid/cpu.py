@@ -298,7 +298,7 @@ class GridEngine(Engine):
 
     def forward(self, points: Points, x: Array) -> Array:
         """FFT of the padded image, read at the points."""
-        return GridSpectrum(self, real_parts(x)).values(points)
+        return GridImages(self, real_parts(x)).values(points)
 
     def adjoint(self, points: Points, y: Array) -> Array:
         """Points spread on the grid, FFT, and the image cut out."""
@@ -308,17 +308,17 @@ class GridEngine(Engine):
         """Points spread with the derivative of the kernel: one FFT for all axes."""
         return self._spread(points, y, np.ascontiguousarray(as_numpy(dk)))
 
-    def spectrum(self, x: Array) -> GridSpectrum:
+    def fix(self, x: Array) -> GridImages:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = real_parts(x)
         if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
-            return GridSpectrum(self, images.copy())  # as grids are, apart from the user's array
+            return GridImages(self, images.copy())  # as grids are, apart from the user's array
         kept = []
         for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
             grid = Grid(self.layout, images.dtype, block.stop - block.start)
             grid.transform_of(images[block])
             kept.append((block, grid))
-        return GridSpectrum(self, images, tuple(kept))
+        return GridImages(self, images, tuple(kept))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with `density_kernel`, on a grid of the image's own size."""
@@ -365,7 +365,7 @@ class GridEngine(Engine):
 
 
 @dataclass(frozen=True, eq=False)
-class GridSpectrum:
+class GridImages:
     """Images as oversampled spectra: one FFT for values and derivatives at any trajectory.
 
     Parameters

@@ -446,7 +446,7 @@ class CudaGridEngine(Engine):
 
     def forward(self, points: Points, x: Array) -> Array:
         """FFT of the padded image, read at the points."""
-        return CudaGridSpectrum(self, self.cuda.contiguous(x)).values(points)
+        return CudaGridImages(self, self.cuda.contiguous(x)).values(points)
 
     def adjoint(self, points: Points, y: Array) -> Array:
         """Points spread on the grid, FFT, and the image cut out."""
@@ -456,12 +456,12 @@ class CudaGridEngine(Engine):
         """Points spread with the derivative of the kernel: one FFT for all axes."""
         return self._spread(points, y, self.cuda.contiguous(dk))
 
-    def spectrum(self, x: Array) -> CudaGridSpectrum:
+    def fix(self, x: Array) -> CudaGridImages:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = self.cuda.contiguous(x)
         if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
-            return CudaGridSpectrum(self, images.copy())  # as grids are, apart from the user's
-        return CudaGridSpectrum(self, images, tuple(CudaGridSpectrum(self, images).blocks()))
+            return CudaGridImages(self, images.copy())  # as grids are, apart from the user's
+        return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with `density_kernel`, on a grid of the image's own size."""
@@ -505,7 +505,7 @@ class CudaGridEngine(Engine):
 
 
 @dataclass(frozen=True, eq=False)
-class CudaGridSpectrum:
+class CudaGridImages:
     """Images as oversampled spectra: one FFT for values and derivatives at any trajectory.
 
     Parameters

@@ -1,0 +1,178 @@
+"""The NUFFT's derivatives by its trajectory."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import Any
+
+from nufftlib.core.arrays import Array, check_alike, check_precision, common_namespace
+from nufftlib.core.block_diagonal import BlockDiagonal
+from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.operator import Constant, LinearOperator, Map
+from nufftlib.core.shapes import Exchanged, Fixed, Shape
+from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian
+from nufftlib.nufft.transform import TrajectoryOperator, Transform
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NUFFTDerivative(LinearOperator):
+    """The operator ``x -> dF[dk] x = -2 pi i sum_a dk_a F(n_a x)``."""
+
+    nufft: TrajectoryOperator
+    direction: Array
+
+    @property
+    def shapes(self) -> Exchanged:
+        """As the NUFFT."""
+        return self.nufft.transform.shapes
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        self.nufft.transform.check_complex(call, label, x)
+
+    # -2 pi i sum_a dk_a F(n_a x)
+    def _apply(self, x: Array) -> Array:
+        return self.nufft.transform.derivative(self.direction, x)
+
+    # 2 pi i sum_a n_a F^H(dk_a y)
+    def _adjoint(self, y: Array) -> Array:
+        return self.nufft.transform.derivative_adjoint(self.direction, y)
+
+    # d(dF[dk])[dk'] x = -i sum_a dk_a dF[dk'] (2 pi n_a x)
+    def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
+        F = self.nufft
+        dF = F.derivative(name, dtheta)
+        terms = (
+            Constant(Diagonal(self.direction[..., a])) @ dF @ Constant(Diagonal(ramp))
+            for a, ramp in enumerate(F.transform.engine.ramps(F.trajectory))
+        )
+        return -1j * reduce(operator.add, terms)
+
+    # B(x, y)_a = sum_c dk_c Re(conj(y) d_a d_c (F x))
+    def _form(self, name: str, x: Array, y: Array) -> Array:
+        T = self.nufft.transform
+        blocks = T.fix(x).curvature(T.points, T.flat_data(y))
+        dk = T.flat_points(self.direction)
+        return T.as_gradient(T.xp.sum(blocks * dk[:, None, :], axis=-1))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FixedImage(Map):
+    """The map ``k -> F(k) x`` of images that stay fixed, prepared once."""
+
+    nufft: Any
+    images: FixedImages
+    batch: Shape
+
+    def __call__(self, k: Array) -> Array:
+        """Return ``F(k) x``."""
+        T = self.at(k)
+        return T.with_batch(self.images.values(T.points), self.batch)
+
+    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+        """Return ``F(k) x`` and its Jacobian by ``k``, from shared work."""
+        T = self.at(k)
+        y, jacobian = self.images.linearize(T.points)
+        return T.with_batch(y, self.batch), SampledJacobian(T, jacobian, self.images, self.batch)
+
+    def at(self, k: Array) -> Transform:
+        """Return the transform at a trajectory ``k``."""
+        F, call = self.nufft, "k -> F(k) x"
+        xp = common_namespace(call, k=k, x=F.trajectory)
+        check_precision(xp, call, k=k, x=F.trajectory)
+        transform: Transform = (F if k is F.trajectory else replace(F, trajectory=k)).transform
+        return transform
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledJacobian(LinearOperator):
+    """The Jacobian of `FixedImage`, in the shapes of the user.
+
+    ``F.linearize(x, wrt="trajectory")`` returns it. Sample j depends on point j alone, so
+    that what is of second order is one ``d x d`` block for each point.
+    """
+
+    transform: Transform
+    jacobian: TrajectoryJacobian
+    images: FixedImages
+    batch: Shape
+
+    @cached_property
+    def shapes(self) -> Fixed:
+        """From the trajectory to the data."""
+        T = self.transform
+        return Fixed(tuple(T.trajectory.shape), (*self.batch, *T.samples))
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return {}  # the trajectory is the argument
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        T = self.transform
+        if label == "x":
+            check_alike(call, "dk", x, "trajectory", T.trajectory)
+        else:
+            T.check_complex(call, label, x)
+
+    # -2 pi i s sum_a dk_a F(n_a x)
+    def _apply(self, x: Array) -> Array:
+        T = self.transform
+        return T.with_batch(self.jacobian.apply(T.flat_points(x)), self.batch)
+
+    # B(x, y)_a = 2 pi s Im(conj(y) F(n_a x)), summed over the batch
+    def _adjoint(self, y: Array) -> Array:
+        T = self.transform
+        return T.as_gradient(self.jacobian.adjoint(T.flat_data(y)))
+
+    # N_ac = w s^2 (2 pi)^2 Re sum_b conj(F(n_a x_b)) F(n_c x_b)
+    def gauss_newton(self, weights: Array | None = None) -> BlockDiagonal:
+        """Return ``J^H W J``, the Hessian of ``1/2 sum w |F(k) x - y|^2`` without curvature.
+
+        Parameters
+        ----------
+        weights : array, shape trajectory.shape[:-1], real, optional
+            A factor for each point's block; by default 1.
+
+        Returns
+        -------
+        BlockDiagonal
+            Positive semidefinite blocks, shape (..., d, d), for weights that
+            are not negative. It needs no transform.
+        """
+        return self._blocks("gauss_newton", self._normal(), weights)
+
+    # N_ac - w s (2 pi)^2 Re sum_b conj(r_b) F(n_a n_c x_b)
+    def hessian(self, r: Array, weights: Array | None = None) -> BlockDiagonal:
+        """Return the exact Hessian by the trajectory of ``1/2 sum w |F(k) x - y|^2``.
+
+        Parameters
+        ----------
+        r : array, complex
+            The residual ``F(k) x - y``, not weighted.
+        weights : array, shape trajectory.shape[:-1], real, optional
+            The weight ``w`` of each point; by default 1.
+
+        Returns
+        -------
+        BlockDiagonal
+            Symmetric blocks, shape (..., d, d), indefinite where the residual
+            is large. It takes d (d + 1) / 2 transforms of each image of the batch, and none
+            with the grid engine.
+        """
+        T = self.transform
+        self._check("hessian(r)", "r", r)
+        curvature = T.scaled(self.images.curvature(T.points, T.flat_data(r)))
+        return self._blocks("hessian", self._normal() + curvature, weights)
+
+    def _normal(self) -> Array:
+        return self.transform.scaled(self.transform.scaled(self.jacobian.gauss_newton()))
+
+    def _blocks(self, method: str, blocks: Array, weights: Array | None) -> BlockDiagonal:
+        k = self.transform.trajectory
+        blocks = self.transform.xp.reshape(blocks, (*k.shape, k.shape[-1]))
+        if weights is not None:
+            call = f"SampledJacobian.{method}(weights)"
+            check_alike(call, "weights", weights, "the points", k[..., 0])
+            blocks = weights[..., None, None] * blocks
+        return BlockDiagonal(blocks)

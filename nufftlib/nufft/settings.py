@@ -1,0 +1,121 @@
+"""The settings of a NUFFT: their checks, and the choice of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any
+
+import array_api_compat
+
+from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.nufft.engines.base import Engine
+from nufftlib.nufft.engines.bridge import bridged
+
+DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
+
+ENGINES = ("auto", "direct", "grid", "finufft", "cufinufft")
+
+LONG_LINE = 2**14
+"""Voxels of a one-dimensional image from which finufft was measured to be faster."""
+
+
+def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -> None:
+    """Refuse what is not a finite real trajectory for `shape`."""
+    call = "NUFFT(trajectory)"
+    if trajectory.dtype not in (xp.float32, xp.float64):
+        msg = f"{call}: the dtype is {trajectory.dtype}; want float32 or float64, cycles per voxel"
+        raise TypeError(msg)
+    if not isinstance(shape, tuple):
+        msg = f"NUFFT(shape): shape is a {type(shape).__name__}; want a tuple, as x.shape is"
+        raise TypeError(msg)
+    if not 1 <= len(shape) <= 3 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
+        msg = f"NUFFT(shape): shape is {shape}; want one to three sizes, positive integers"
+        raise ValueError(msg)
+    if trajectory.ndim < 1 or trajectory.shape[-1] != len(shape) or 0 in trajectory.shape:
+        msg = (
+            f"{call}: the shape is {tuple(trajectory.shape)}; want (..., {len(shape)}) with at "
+            f"least one point, the last axis matching the image shape {shape}"
+        )
+        raise ValueError(msg)
+    finite = xp.all(xp.isfinite(trajectory), axis=-1)
+    if not bool(xp.all(finite)):
+        bad = xp.reshape(~finite, (-1,))
+        first = int(xp.argmax(xp.astype(bad, xp.int8)))
+        index: list[int] = []
+        for size in reversed(trajectory.shape[:-1]):
+            first, i = divmod(first, size)
+            index.insert(0, i)
+        msg = (
+            f"{call}: {int(xp.sum(xp.astype(bad, xp.int32)))} of {bad.shape[0]} points are not "
+            f"finite (first at index {tuple(index)}); a trajectory must be finite"
+        )
+        raise ValueError(msg)
+
+
+def check_settings(
+    xp: Namespace, trajectory: Array, norm: str | None, eps: float, memory_limit: int
+) -> None:
+    """Refuse settings that no engine can serve."""
+    if norm not in (None, "ortho"):
+        msg = f"NUFFT(norm): norm is {norm!r}; want None or 'ortho'"
+        raise ValueError(msg)
+    finest = 1.2e-7 if trajectory.dtype == xp.float32 else 1e-14
+    if not finest <= eps < 1:
+        msg = (
+            f"NUFFT(eps): eps is {eps}; want {finest:g} <= eps < 1 for a trajectory of "
+            f"{trajectory.dtype}"
+        )
+        raise ValueError(msg)
+    if memory_limit < 1:
+        msg = f"NUFFT(memory_limit): memory_limit is {memory_limit}; want bytes, at least 1"
+        raise ValueError(msg)
+
+
+def choose_engine(
+    xp: Namespace, k: Array, name: str, shape: tuple[int, ...]
+) -> Callable[..., Engine]:
+    """Return the engine's class by its name, or for ``"auto"`` the one that is fastest.
+
+    On a CPU that is our own; but finufft for long one-dimensional images, whose FFT is
+    little work beside their points (docs/engines.md has the measurements). On CUDA it
+    is cufinufft. The engines there are of CuPy arrays; they take others across a bridge.
+    """
+    if name not in ENGINES:
+        msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"
+        raise ValueError(msg)
+    device: Any = k.__dlpack_device__()[0]
+    if name == "auto":
+        long_line = len(shape) == 1 and shape[0] > LONG_LINE
+        on_host = "finufft" if long_line else "grid"
+        name = "cufinufft" if device == DEVICE_CUDA else on_host
+    if name == "direct":
+        from nufftlib.nufft.engines.direct import DirectEngine
+
+        return DirectEngine
+    if name == "grid" and device == DEVICE_CPU:
+        from nufftlib.nufft.engines.grid.cpu import GridEngine
+
+        return GridEngine
+    if name == "grid" and device == DEVICE_CUDA:
+        from nufftlib.nufft.engines.grid.cuda import CudaGridEngine
+
+        return bridged(xp, CudaGridEngine)
+    if name == "finufft" and device == DEVICE_CPU:
+        from nufftlib.nufft.engines.finufft import FinufftEngine
+
+        return FinufftEngine
+    if name == "cufinufft" and device == DEVICE_CUDA:
+        from nufftlib.nufft.engines.cufinufft import CufinufftEngine
+
+        return bridged(xp, CufinufftEngine)
+    wanted = {
+        "grid": "CPU or CUDA arrays",
+        "finufft": "CPU arrays",
+        "cufinufft": "CUDA arrays",
+    }
+    msg = (
+        f"NUFFT(engine={name!r}): the trajectory is one of {library(xp)} arrays on "
+        f"{array_api_compat.device(k)}; want {wanted[name]} (engine='direct' takes any)"
+    )
+    raise ValueError(msg)

@@ -1,0 +1,144 @@
+"""An engine at its points, on arrays of the user's shapes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    common_namespace,
+    complex_dtype,
+    flatten_batch,
+    is_single,
+)
+from nufftlib.core.operator import LinearOperator
+from nufftlib.core.shapes import Exchanged, Shape
+from nufftlib.nufft.engines.base import Engine, FixedImages, Points
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """The sums at prepared points, scaled; shared by the NUFFT, its derivatives and its Gram.
+
+    Parameters
+    ----------
+    engine : Engine
+        Computes the sums, on images (B, *shape) and data (B, M).
+    points : Points
+        The trajectory, prepared by the engine.
+    trajectory : array, shape (..., d)
+        The trajectory, in the user's shape.
+    shape : tuple of int
+        The image's shape.
+    scale : float
+        A factor of every sum: ``1 / sqrt(prod(shape))`` with ``norm="ortho"``, else 1.
+    """
+
+    engine: Engine
+    points: Points
+    trajectory: Array
+    shape: Shape
+    scale: float
+
+    @property
+    def xp(self) -> Namespace:
+        """The namespace of the arrays."""
+        return self.engine.xp
+
+    @property
+    def samples(self) -> Shape:
+        """The last axes of the data."""
+        return tuple(self.trajectory.shape[:-1])
+
+    @property
+    def shapes(self) -> Exchanged:
+        """From the image's axes to those of the data."""
+        return Exchanged(self.shape, self.samples)
+
+    # y_j = s sum_n x_n exp(-2 pi i k_j n)
+    def forward(self, x: Array) -> Array:
+        """Return the data of images."""
+        return self.as_data(self.engine.forward(self.points, self.flat_images(x)), x)
+
+    # x_n = s sum_j y_j exp(+2 pi i k_j n)
+    def adjoint(self, y: Array) -> Array:
+        """Return the images of data."""
+        return self.as_images(self.engine.adjoint(self.points, self.flat_data(y)), y)
+
+    # -2 pi i s sum_a dk_a F(n_a x)
+    def derivative(self, dk: Array, x: Array) -> Array:
+        """Return the change of the data of images along a direction of the points."""
+        return self.as_data(self.fix(x).jvp(self.points, self.flat_points(dk)), x)
+
+    # 2 pi i s sum_a n_a F^H(dk_a y)
+    def derivative_adjoint(self, dk: Array, y: Array) -> Array:
+        """Return the change of the images of data along a direction of the points."""
+        flat = self.flat_points(dk), self.flat_data(y)
+        return self.as_images(self.engine.derivative_adjoint(self.points, *flat), y)
+
+    def fix(self, x: Array) -> FixedImages:
+        """Return images prepared for any points."""
+        return self.engine.fix(self.flat_images(x))
+
+    def scaled(self, x: Array) -> Array:
+        """Return ``s x``."""
+        return x if self.scale == 1.0 else x * self.scale
+
+    # --- shapes ---------------------------------------------------------------------
+
+    def flat_images(self, x: Array) -> Array:
+        """Return images as the engine takes them, (B, *shape)."""
+        return flatten_batch(self.xp, x, len(self.shape))
+
+    def flat_data(self, y: Array) -> Array:
+        """Return data as the engine takes them, (B, M)."""
+        batch = y.shape[: y.ndim - len(self.samples)]
+        return self.xp.reshape(y, (math.prod(batch), math.prod(self.samples)))
+
+    def flat_points(self, dk: Array) -> Array:
+        """Return directions as the engine takes them, (M, d)."""
+        return self.xp.reshape(dk, (-1, dk.shape[-1]))
+
+    def as_data(self, y: Array, x: Array) -> Array:
+        """Return the engine's data, scaled, with the batch axes of the images `x`."""
+        return self.with_batch(y, tuple(x.shape[: x.ndim - len(self.shape)]))
+
+    def with_batch(self, y: Array, batch: Shape) -> Array:
+        """Return the engine's data, scaled, with these batch axes."""
+        return self.xp.reshape(self.scaled(y), (*batch, *self.samples))
+
+    def as_images(self, x: Array, y: Array) -> Array:
+        """Return the engine's images, scaled, with the batch axes of the data `y`."""
+        batch = y.shape[: y.ndim - len(self.samples)]
+        return self.xp.reshape(self.scaled(x), (*batch, *self.shape))
+
+    def as_gradient(self, g: Array) -> Array:
+        """Return the engine's gradient by the points, scaled, in the trajectory's shape."""
+        return self.xp.reshape(self.scaled(g), self.trajectory.shape)
+
+    def check_complex(self, call: str, label: str, x: Array) -> None:
+        """Refuse what is not complex, of the trajectory's precision, library and device."""
+        xp = common_namespace(call, **{label: x}, trajectory=self.trajectory)
+        if x.dtype != complex_dtype(xp, self.trajectory):
+            want = "complex64" if is_single(xp, self.trajectory) else "complex128"
+            msg = (
+                f"{call}: {label} has the dtype {x.dtype}; want {want} for a trajectory "
+                f"of {self.trajectory.dtype} (nothing is cast silently)"
+            )
+            raise TypeError(msg)
+
+
+class TrajectoryOperator(LinearOperator):
+    """An operator with a transform at a trajectory: the NUFFT, as its derivatives see it."""
+
+    trajectory: Array
+    shape: Shape
+    eps: float
+    memory_limit: int
+    transform: Transform
+    gram_spectrum: Array
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        self.transform.check_complex(call, label, x)
