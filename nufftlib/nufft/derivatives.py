@@ -13,7 +13,7 @@ from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import Constant, LinearOperator, Map
 from nufftlib.core.shapes import Exchanged, Fixed, Shape
 from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian
-from nufftlib.nufft.transform import TrajectoryOperator, Transform
+from nufftlib.nufft.transform import TrajectoryOperator
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,22 +67,23 @@ class FixedImage(Map):
 
     def __call__(self, k: Array) -> Array:
         """Return ``F(k) x``."""
-        T = self.at(k)
+        T = self.at(k).transform
         return T.with_batch(self.images.values(T.points), self.batch)
 
     def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
         """Return ``F(k) x`` and its Jacobian by ``k``, from shared work."""
-        T = self.at(k)
+        F = self.at(k)
+        T = F.transform
         y, jacobian = self.images.linearize(T.points)
-        return T.with_batch(y, self.batch), SampledJacobian(T, jacobian, self.images, self.batch)
+        return T.with_batch(y, self.batch), SampledJacobian(F, jacobian, self.images, self.batch)
 
-    def at(self, k: Array) -> Transform:
-        """Return the transform at a trajectory ``k``."""
+    def at(self, k: Array) -> TrajectoryOperator:
+        """Return the NUFFT at a trajectory ``k``."""
         F, call = self.nufft, "k -> F(k) x"
         xp = common_namespace(call, k=k, x=F.trajectory)
         check_precision(xp, call, k=k, x=F.trajectory)
-        transform: Transform = (F if k is F.trajectory else replace(F, trajectory=k)).transform
-        return transform
+        moved: TrajectoryOperator = F if k is F.trajectory else replace(F, trajectory=k)
+        return moved
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,7 +94,7 @@ class SampledJacobian(LinearOperator):
     that what is of second order is one ``d x d`` block for each point.
     """
 
-    transform: Transform
+    nufft: TrajectoryOperator
     jacobian: TrajectoryJacobian
     images: FixedImages
     batch: Shape
@@ -101,7 +102,7 @@ class SampledJacobian(LinearOperator):
     @cached_property
     def shapes(self) -> Fixed:
         """From the trajectory to the data."""
-        T = self.transform
+        T = self.nufft.transform
         return Fixed(tuple(T.trajectory.shape), (*self.batch, *T.samples))
 
     @cached_property
@@ -109,7 +110,7 @@ class SampledJacobian(LinearOperator):
         return {}  # the trajectory is the argument
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        T = self.transform
+        T = self.nufft.transform
         if label == "x":
             check_alike(call, "dk", x, "trajectory", T.trajectory)
         else:
@@ -117,12 +118,12 @@ class SampledJacobian(LinearOperator):
 
     # -2 pi i s sum_a dk_a F(n_a x)
     def _apply(self, x: Array) -> Array:
-        T = self.transform
+        T = self.nufft.transform
         return T.with_batch(self.jacobian.apply(T.flat_points(x)), self.batch)
 
     # B(x, y)_a = 2 pi s Im(conj(y) F(n_a x)), summed over the batch
     def _adjoint(self, y: Array) -> Array:
-        T = self.transform
+        T = self.nufft.transform
         return T.as_gradient(self.jacobian.adjoint(T.flat_data(y)))
 
     # N_ac = w s^2 (2 pi)^2 Re sum_b conj(F(n_a x_b)) F(n_c x_b)
@@ -160,17 +161,18 @@ class SampledJacobian(LinearOperator):
             is large. It takes d (d + 1) / 2 transforms of each image of the batch, and none
             with the grid engine.
         """
-        T = self.transform
+        T = self.nufft.transform
         self._check("hessian(r)", "r", r)
         curvature = T.scaled(self.images.curvature(T.points, T.flat_data(r)))
         return self._blocks("hessian", self._normal() + curvature, weights)
 
     def _normal(self) -> Array:
-        return self.transform.scaled(self.transform.scaled(self.jacobian.gauss_newton()))
+        T = self.nufft.transform
+        return T.scaled(T.scaled(self.jacobian.gauss_newton()))
 
     def _blocks(self, method: str, blocks: Array, weights: Array | None) -> BlockDiagonal:
-        k = self.transform.trajectory
-        blocks = self.transform.xp.reshape(blocks, (*k.shape, k.shape[-1]))
+        k = self.nufft.trajectory
+        blocks = self.nufft.transform.xp.reshape(blocks, (*k.shape, k.shape[-1]))
         if weights is not None:
             call = f"SampledJacobian.{method}(weights)"
             check_alike(call, "weights", weights, "the points", k[..., 0])

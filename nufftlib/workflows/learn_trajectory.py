@@ -198,6 +198,7 @@ class TrajectoryObjective:
     def _sample(self, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
         y, J = self._spectrum.linearize(k)
         assert isinstance(J, SampledJacobian)
+        assert isinstance(J.nufft, NUFFT)
         return J.nufft, y, J  # the operator at k that it was computed with
 
     def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:
