@@ -18,8 +18,8 @@ from torch.autograd import forward_ad
 from torch.utils.dlpack import from_dlpack
 
 from nufftlib.core.arrays import Array, library
+from nufftlib.core.cuda import callers_stream
 from nufftlib.core.operator import Map, held_arrays
-from nufftlib.nufft.engines.bridge import callers_stream
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 

@@ -29,9 +29,9 @@ from nufftlib.core.arrays import (
     is_single,
     library,
 )
+from nufftlib.core.dlpack import as_numpy
 from nufftlib.core.operator import LinearOperator, Map, held_arrays
 from nufftlib.interop._batch import takes_batch
-from nufftlib.nufft.engines.host import as_numpy
 
 REAL = {"float32": "float32", "float64": "float64", "complex64": "float32", "complex128": "float64"}
 

@@ -13,12 +13,12 @@ import numpy as np
 import scipy.fft
 
 from nufftlib.core.arrays import Array
+from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
 from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
 from nufftlib.nufft.engines.grid import loops
 from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
 from nufftlib.nufft.engines.grid.parallel import Range, run, split, workers
 from nufftlib.nufft.engines.grid.vectors import whole_chunks
-from nufftlib.nufft.engines.host import as_numpy, empty, from_numpy, zeros
 
 COILS = 8
 """Coils in one cell of a grid: more take one grid after the other."""
