@@ -18,7 +18,7 @@ from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.nufft import operator
 from nufftlib.nufft.engines import bridge
 from nufftlib.nufft.engines.finufft import FinufftEngine
-from nufftlib.nufft.engines.grid.cpu import GridEngine
+from nufftlib.nufft.engines.grid.cpu.engine import GridEngine
 
 rng = np.random.default_rng(3)
 K = rng.uniform(-0.5, 0.5, (20, 2))
@@ -80,7 +80,7 @@ def test_images_and_results_cross_without_a_copy(row, engine, monkeypatch):
         given.append((x, from_numpy(xp, x)))
         return given[-1][1]
 
-    for module in ("finufft", "grid.cpu"):
+    for module in ("finufft", "grid.cpu.engine"):
         monkeypatch.setattr(f"nufftlib.nufft.engines.{module}.as_numpy", take)
         monkeypatch.setattr(f"nufftlib.nufft.engines.{module}.from_numpy", give)
     F = nl.NUFFT(row.array(K), (6, 5), engine=engine)

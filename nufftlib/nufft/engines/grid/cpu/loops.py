@@ -21,7 +21,13 @@ from typing import Any, Literal
 import numpy as np
 from numba import njit, uint64
 
-from nufftlib.nufft.engines.grid.vectors import ORDERS, add_rows, evaluate, read_rows, whole_chunks
+from nufftlib.nufft.engines.grid.cpu.vectors import (
+    ORDERS,
+    add_rows,
+    evaluate,
+    read_rows,
+    whole_chunks,
+)
 
 AHEAD = 64
 """Points whose data are read at once: they lie anywhere, and so the processor waits for all
