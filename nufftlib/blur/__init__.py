@@ -5,8 +5,8 @@ from nufftlib.blur.diffraction import Diffraction
 from nufftlib.blur.gaussian import gaussian_psf
 from nufftlib.blur.mixture import random_psf
 from nufftlib.blur.motion import motion_psf
-from nufftlib.blur.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
 from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.core.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
 
 __all__ = [
     "Diffraction",

@@ -21,7 +21,6 @@ from array_api_compat import array_namespace, device
 import optim
 from nufftlib.blur.mixture import Kind, random_psf
 from nufftlib.blur.motion import motion_psf
-from nufftlib.blur.noise import gaussian_noise
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.psf import pixels_2d
@@ -34,6 +33,7 @@ from nufftlib.core.arrays import (
     item_bytes,
 )
 from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
+from nufftlib.core.noise import gaussian_noise
 from nufftlib.core.operator import Map
 from nufftlib.workflows.run import Run
 

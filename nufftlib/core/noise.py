@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from array_api_compat import device, is_jax_array, to_device
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    check_beside,
+    common_namespace,
+    is_complex,
+    is_floating,
+)
 from nufftlib.core.dlpack import as_numpy
-from nufftlib.core.losses import check_beside, clear_of_rounding
+from nufftlib.core.poisson import clear_of_rounding
 
 DLPACK_CPU = 1
 BRIGHTEST = 2.0**62
