@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
 
 import torch
 
-from nufftlib.interop._torch_arrays import same
-from nufftlib.interop.torch import WrappedOperator, wrap
+from nufftlib.interop.torch.arrays import same
+from nufftlib.interop.torch.wrapped import WrappedOperator, wrap
 
 __all__ = ["OperatorPhysics", "as_physics"]
 

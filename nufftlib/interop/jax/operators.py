@@ -32,7 +32,7 @@ from jax.interpreters import ad, batching
 from nufftlib.core.arrays import conjugate
 from nufftlib.core.operator import LinearOperator
 from nufftlib.interop._batch import takes_batch
-from nufftlib.interop._jax_host import Form, host_primitive, run, shaped
+from nufftlib.interop.jax.primitive import Form, host_primitive, run, shaped
 
 X, Y = 0, 1  # the slots of every form; those of its directions follow
 

@@ -13,7 +13,7 @@ import scipy.sparse.linalg
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.operator import Map
-from nufftlib.interop._vectors import Matrix, Packing, Slot, check_finite
+from nufftlib.interop.scipy.vectors import Matrix, Packing, Slot, check_finite
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 

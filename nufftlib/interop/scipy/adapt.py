@@ -14,10 +14,8 @@ import scipy.sparse.linalg
 
 from nufftlib.core.arrays import Array, check_alike, library
 from nufftlib.core.operator import LinearOperator, Map
-from nufftlib.interop._objective import Objective, Residuals
-from nufftlib.interop._vectors import Packing, as_matrix, check_finite
-
-__all__ = ["Objective", "Residuals", "as_linear_operator", "as_objective", "as_residuals"]
+from nufftlib.interop.scipy.objective import Objective, Residuals
+from nufftlib.interop.scipy.vectors import Packing, as_matrix, check_finite
 
 
 def as_linear_operator(op: LinearOperator, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -1,6 +1,6 @@
 """Primitives for maps: value, gradient of a loss, and Jacobian.
 
-As in `_jax_operators`, gradients and cotangents are JAX's, the conjugates of this library's.
+As in `operators`, gradients and cotangents are JAX's, the conjugates of this library's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jax.interpreters import ad
 
 from nufftlib.core.arrays import conjugate
 from nufftlib.core.operator import Map
-from nufftlib.interop._jax_host import Form, host_primitive, probe, shaped
+from nufftlib.interop.jax.primitive import Form, host_primitive, probe, shaped
 
 
 class MapForm(Form):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from nufftlib.core.operator import LinearOperator, Map, held_arrays
-from nufftlib.interop._torch_arrays import TorchArrays
-from nufftlib.interop._torch_functions import Context, like, one_by_one, signed
+from nufftlib.interop.torch.arrays import TorchArrays
+from nufftlib.interop.torch.functions import Context, like, one_by_one, signed
 
 JACOBIAN = "_nufftlib_jacobian"
 """An attribute of tensors."""

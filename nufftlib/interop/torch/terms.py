@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nufftlib.core.operator import LinearOperator
-from nufftlib.interop._torch_arrays import TorchArrays
+from nufftlib.interop.torch.arrays import TorchArrays
 
 
 class Point:

@@ -12,7 +12,7 @@
 (3, 3)
 
 The operator computes in NumPy on the host: at once on arrays, and as a callback under
-``jit``. Each function is a JAX primitive (`_jax_host` says why), so that ``jit``, ``grad``,
+``jit``. Each function is a JAX primitive (`primitive` says why), so that ``jit``, ``grad``,
 ``vjp``, ``jvp``, ``jacfwd``, ``jacrev``, ``hessian``, ``vmap``, ``linear_transpose``,
 ``checkpoint`` and ``lax.scan`` work on it.
 """
@@ -23,22 +23,14 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, overload
 
-from nufftlib.interop.packages import missing
-
-try:
-    import jax
-    import jax.numpy as jnp
-except ModuleNotFoundError as error:
-    raise missing("jax") from error  # noqa: EM101  # it makes the message
-
+import jax
+import jax.numpy as jnp
 import numpy as np
 from array_api_compat import is_array_api_obj, is_numpy_array
 
 from nufftlib.core.operator import LinearOperator, Map
-from nufftlib.interop._jax_maps import MapForm, value_p
-from nufftlib.interop._jax_operators import OperatorForm, Values, Y, form_p
-
-__all__ = ["wrap"]
+from nufftlib.interop.jax.maps import MapForm, value_p
+from nufftlib.interop.jax.operators import OperatorForm, Values, Y, form_p
 
 
 class Function:

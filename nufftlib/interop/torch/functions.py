@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from nufftlib.interop._batch import takes_batch
-from nufftlib.interop._torch_terms import Term
+from nufftlib.interop.torch.terms import Term
 
 Context = Any
 """What torch hands from forward to backward."""
