@@ -125,11 +125,6 @@ def speed(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tupl
     return str(result.steps), f"{result.seconds:.2f}", f"{rate:.1f}"
 
 
-def count(steps: int) -> str:
-    """Say a number of steps."""
-    return f"{steps} step{'' if steps == 1 else 's'}"
-
-
 def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str, str]:
     """Format the first loss, the best, and after how many steps it was found."""
     return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}", str(result.step_best)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.blur.psf import edges, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.made import edges, of_sum_one, pixels_2d
 from nufftlib.core.arrays import Array, Namespace
 
 

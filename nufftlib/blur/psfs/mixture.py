@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nufftlib.blur.defocus import defocus_psf
-from nufftlib.blur.diffraction import Diffraction
-from nufftlib.blur.gaussian import gaussian_psf
-from nufftlib.blur.motion import draw_motion
-from nufftlib.blur.psf import batch_shape, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.defocus import defocus_psf
+from nufftlib.blur.psfs.diffraction import Diffraction
+from nufftlib.blur.psfs.gaussian import gaussian_psf
+from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.motion import draw_motion
 from nufftlib.core.arrays import Array, Namespace
 
 Kind = Literal["motion", "gaussian", "defocus", "diffraction"]

@@ -21,14 +21,14 @@ from array_api_compat import array_namespace, device
 
 import optim
 from nufftlib.blur.boundaries import BOUNDARIES, part
+from nufftlib.blur.calibrate.errors import psf_error
 from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur, extended
 from nufftlib.core.arrays import Array, common_namespace, is_complex, is_floating, is_single
 from nufftlib.core.losses import HalfSquaredError, Huber
 from nufftlib.core.operator import Map
-from nufftlib.workflows.calibrate_psf import psf_error
-from nufftlib.workflows.run import Run
+from nufftlib.core.run import Run
 
 FIRST = 10.0  # times the weight: what the first round of a level begins with
 IMAGE_STEPS, PSF_STEPS, LAST_STEPS = 20, 30, 150

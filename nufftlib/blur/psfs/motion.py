@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.blur.psf import batch_shape, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
 from nufftlib.core.arrays import Array, Namespace
 
 KNOTS = 512

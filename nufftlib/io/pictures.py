@@ -64,7 +64,7 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from nufftlib.workflows.images import load_gray
+    >>> from nufftlib.io.pictures import load_gray
     >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
     ...     np.save(file.name, np.arange(12, dtype=np.uint8).reshape(3, 4))
     ...     255 * load_gray(file.name, size=3)
@@ -106,7 +106,7 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     >>> import tempfile
     >>> import numpy as np
     >>> from nufftlib.data import astronaut
-    >>> from nufftlib.workflows.images import load_color
+    >>> from nufftlib.io.pictures import load_color
     >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
     ...     np.save(file.name, astronaut())
     ...     load_color(file.name, size=64).shape
@@ -143,7 +143,7 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from nufftlib.workflows.images import load_picture
+    >>> from nufftlib.io.pictures import load_picture
     >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
     ...     np.save(file.name, np.arange(12, dtype=np.uint8).reshape(3, 4))
     ...     load_picture(file.name).shape
@@ -174,7 +174,7 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from nufftlib.workflows.images import load_psf
+    >>> from nufftlib.io.pictures import load_psf
     >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
     ...     np.save(file.name, np.asarray([[1.0, 2.0, 1.0]]))
     ...     load_psf(file.name)

@@ -18,10 +18,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from nufftlib.blur.calibrate.calibrate import CalibratedPSF
+from nufftlib.blur.calibrate.objective import fitting
 from nufftlib.blur.operator import Blur
-from nufftlib.cli.jobs import count
-from nufftlib.workflows import CalibratedPSF, LearnedTrajectory
-from nufftlib.workflows.calibrate_psf import fitting
+from nufftlib.mri.learn.learn import LearnedTrajectory
 
 Real = NDArray[np.floating[Any]]
 
@@ -390,3 +390,8 @@ def after(result: LearnedTrajectory | CalibratedPSF) -> str:
     if result.step_best == result.steps:
         return f"after {count(result.steps)}"
     return f"after {result.step_best} of {count(result.steps)}"
+
+
+def count(steps: int) -> str:
+    """Say a number of steps."""
+    return f"{steps} step{'' if steps == 1 else 's'}"

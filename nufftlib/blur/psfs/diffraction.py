@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from array_api_compat import device
 
-from nufftlib.blur.defocus import disk_overlap
-from nufftlib.blur.psf import pixels_2d
-from nufftlib.blur.zernike import zernike
+from nufftlib.blur.psfs.defocus import disk_overlap
+from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.blur.psfs.zernike import zernike
 from nufftlib.core.arrays import (
     Array,
     Namespace,
