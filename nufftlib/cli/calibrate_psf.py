@@ -23,7 +23,6 @@ from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
     arrays_file,
-    count,
     ends,
     finish,
     json_file,
@@ -35,6 +34,7 @@ from nufftlib.cli.jobs import (
 )
 from nufftlib.cli.pairs import KINDS, Pairs, Size, measured, simulated
 from nufftlib.core.arrays import Array
+from nufftlib.core.run import count
 
 PSF_SIZE, NOISE = (25, 25), 0.02
 

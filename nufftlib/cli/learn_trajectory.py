@@ -19,7 +19,6 @@ from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
     arrays_file,
-    count,
     ends,
     finish,
     json_file,
@@ -31,6 +30,7 @@ from nufftlib.cli.jobs import (
     versions,
 )
 from nufftlib.core.arrays import Array
+from nufftlib.core.run import count
 from nufftlib.mri.learn.objective import Maps
 
 COILS, SPOKES, SAMPLES = 6, 32, 256

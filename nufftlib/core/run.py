@@ -52,3 +52,8 @@ class Run:
         if isinstance(value, list) and value:
             return f"<{len(value)} of {value[0]:.4g} to {min(value):.4g}>"
         return summary(value)
+
+
+def count(steps: int) -> str:
+    """Say a number of steps."""
+    return f"{steps} step{'' if steps == 1 else 's'}"

@@ -21,6 +21,7 @@ from PIL import Image
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF
 from nufftlib.blur.calibrate.objective import fitting
 from nufftlib.blur.operator import Blur
+from nufftlib.core.run import count
 from nufftlib.mri.learn.learn import LearnedTrajectory
 
 Real = NDArray[np.floating[Any]]
@@ -390,8 +391,3 @@ def after(result: LearnedTrajectory | CalibratedPSF) -> str:
     if result.step_best == result.steps:
         return f"after {count(result.steps)}"
     return f"after {result.step_best} of {count(result.steps)}"
-
-
-def count(steps: int) -> str:
-    """Say a number of steps."""
-    return f"{steps} step{'' if steps == 1 else 's'}"

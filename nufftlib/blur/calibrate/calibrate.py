@@ -23,7 +23,7 @@ from nufftlib.blur.calibrate.objective import (
     objective_of,
     taken_path,
 )
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, checked
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import (
     Array,
