@@ -16,9 +16,8 @@ import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say 
 from numpy.typing import NDArray
 
 from nufftlib import workflows
-from nufftlib.cli import INTERRUPTED
 from nufftlib.cli.devices import Device
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import INTERRUPTED, CtrlC
 
 SIZE = 256
 
