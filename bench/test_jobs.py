@@ -5,7 +5,8 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import data, workflows
-from nufftlib.workflows.calibrate_psf import RECIPES, objective_of
+from nufftlib.blur.calibrate.objective import objective_of
+from nufftlib.blur.calibrate.recipes import RECIPES
 
 
 @pytest.mark.parametrize("maps", ["ones", "estimated", "true"])

@@ -13,10 +13,10 @@ from nufftlib.core.losses import (
     Huber,
     MeanAbsoluteError,
     MeanSquaredError,
-    PoissonLikelihood,
 )
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
+from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT

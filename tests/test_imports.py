@@ -1,6 +1,8 @@
 """What importing costs, what it pulls in, and which way imports point."""
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,6 @@ import pytest
 import nufftlib as nl
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ["core", "nufft", "mri blur", "interop", "data workflows", "cli"]
 
 
 def run(code):
@@ -38,26 +39,78 @@ def imported(path):
             yield from (alias.name for alias in node.names)
 
 
-def layer(name):
-    return next((i for i, names in enumerate(LAYERS) if name in names.split()), None)
+def structure(root=ROOT):
+    command = [sys.executable, ROOT / "tools" / "check_structure.py", root]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_imports_point_down():
-    for path in (ROOT / "nufftlib").rglob("*.py"):
-        parts = path.relative_to(ROOT / "nufftlib").parts
-        own = layer(parts[0])
-        if own is None:
-            continue
-        for module in imported(path):
-            names = module.split(".")
-            if names[0] == "nufftlib" and len(names) > 1 and layer(names[1]) is not None:
-                assert layer(names[1]) <= own, f"{path} imports {module}"
-            assert names[0] != "optim" or own >= layer("workflows"), f"{path} imports optim"
+@pytest.fixture
+def copy(tmp_path):
+    for package in ("nufftlib", "optim"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.pyc"))
+    return tmp_path
 
 
-def test_optim_knows_no_operator():
-    for path in (ROOT / "optim").rglob("*.py"):
-        assert not any(module.split(".")[0] == "nufftlib" for module in imported(path)), path
+def plant(copy, path, line):
+    with (copy / path).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    return structure(copy)
+
+
+def test_the_structure_holds():
+    done = structure()
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "found"),
+    [
+        ("nufftlib/core/inner.py", "import nufftlib.blur.operator", "which is above it"),
+        ("nufftlib/blur/operator.py", "from nufftlib.cli import app", "which is above it"),
+        ("nufftlib/nufft/operator.py", "import optim", "it does without optim"),
+        ("optim/_tree.py", "from nufftlib import core", "optim knows no operator"),
+    ],
+)
+def test_an_upward_import_is_found(copy, path, line, found):
+    done = plant(copy, path, line)
+    assert done.returncode == 1
+    number = len((copy / path).read_text().splitlines())
+    assert any(f"{path}:{number}:" in said and found in said for said in done.stdout.splitlines())
+
+
+def test_a_package_without_a_layer_is_found(copy):
+    (copy / "nufftlib" / "attic").mkdir()
+    done = plant(copy, "nufftlib/attic/__init__.py", "")
+    assert done.returncode == 1
+    assert "nufftlib.attic is in no layer" in done.stdout
+
+
+def test_a_circle_is_found(copy):
+    line = "if TYPE_CHECKING:\n    from nufftlib.core.losses import Loss"
+    done = plant(copy, "nufftlib/core/inner.py", line)
+    assert done.returncode == 1
+    assert re.search(r"nufftlib\.core\.inner <-> .*nufftlib\.core\.losses", done.stdout)
+
+
+def test_reach_ins_are_counted(copy):
+    before = reach_ins(structure(copy))
+    lines = "x._a\nself._b\nsuper()._c\nx.__doc__\nx._replace(a=1)\nself.y._d = 1"
+    done = plant(copy, "nufftlib/core/inner.py", lines)
+    assert reach_ins(done) == before + 2
+    assert re.search(r"core/inner\.py:\d+: x\._a\n.*core/inner\.py:\d+: self\.y\._d", done.stdout)
+    done = plant(copy, "nufftlib/core/inner.py", "x._a\n" * 6)
+    assert done.returncode == 1
+
+
+def reach_ins(done):
+    return int(re.search(r"private reach-ins: (\d+)", done.stdout)[1])
+
+
+@pytest.mark.parametrize("line", ["from optim import _tree", "from optim._tree import leaves"])
+def test_an_import_of_a_private_name_is_found(copy, line):
+    done = plant(copy, "nufftlib/blur/operator.py", line)
+    assert done.returncode == 1
+    assert re.search(r"imports of another package's privates: 1\n.*private to optim", done.stdout)
 
 
 def test_only_engines_know_native_libraries_by_name():

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import nufftlib as nl
 from nufftlib import data, workflows
-from nufftlib.workflows.blind import restored
+from nufftlib.blur.calibrate.blind import restored
 
 SEEDS = range(4)
 SIZE = 11  # of the true PSFs

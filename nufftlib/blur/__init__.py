@@ -1,12 +1,12 @@
 """Blur: point-spread functions and noise."""
 
-from nufftlib.blur.defocus import defocus_psf
-from nufftlib.blur.diffraction import Diffraction
-from nufftlib.blur.gaussian import gaussian_psf
-from nufftlib.blur.mixture import random_psf
-from nufftlib.blur.motion import motion_psf
-from nufftlib.blur.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
 from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.psfs.defocus import defocus_psf
+from nufftlib.blur.psfs.diffraction import Diffraction
+from nufftlib.blur.psfs.gaussian import gaussian_psf
+from nufftlib.blur.psfs.mixture import random_psf
+from nufftlib.blur.psfs.motion import motion_psf
+from nufftlib.core.noise import gaussian_noise, poisson_gaussian_noise, poisson_noise
 
 __all__ = [
     "Diffraction",

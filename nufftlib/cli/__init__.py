@@ -3,6 +3,8 @@
 import os
 import sys
 
+from nufftlib.cli.interrupts import INTERRUPTED
+
 __all__ = ["main"]
 
 PACKAGES = {
@@ -12,7 +14,6 @@ PACKAGES = {
     "nibabel": "nibabel",
     "tqdm": "tqdm",
 }
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def main() -> None:

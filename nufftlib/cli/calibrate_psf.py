@@ -14,6 +14,8 @@ from click.core import ParameterSource
 
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
+from nufftlib.blur.calibrate.objective import PATHS, Evaluation, loss_at
+from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.diagnosis import MOST_COMPONENTS, best_of, misfit, what_is_told
 from nufftlib.cli.files import ARRAYS, FIGURE, MARK, ResultFolder, Writer
@@ -21,7 +23,6 @@ from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
     arrays_file,
-    count,
     ends,
     finish,
     json_file,
@@ -33,7 +34,7 @@ from nufftlib.cli.jobs import (
 )
 from nufftlib.cli.pairs import KINDS, Pairs, Size, measured, simulated
 from nufftlib.core.arrays import Array
-from nufftlib.workflows.calibrate_psf import PATHS, RECIPES, Evaluation, Method, loss_at
+from nufftlib.core.run import count
 
 PSF_SIZE, NOISE = (25, 25), 0.02
 
@@ -164,7 +165,7 @@ def calibrate_psf_command(
     else:
         make = simulated(image, psf, size, boundary, NOISE, seed or 0, PSF_SIZE)
     if not no_figures:
-        from nufftlib.cli import figures
+        from nufftlib.plots import figures
     folder = ResultFolder(out)
     folder.claim(() if no_figures else (FIGURE,), force=force)
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nufftlib import workflows
+from nufftlib.blur.calibrate.objective import fitting
+from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.cli.devices import Device
 from nufftlib.cli.pairs import Pairs
-from nufftlib.workflows.calibrate_psf import RECIPES, Method, fitting
 
 GOOD = 0.01
 """Part of the PSF's norm to which a component is known well."""

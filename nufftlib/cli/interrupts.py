@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
 
 class CtrlC:
     """Handler of SIGINT during a job.

@@ -16,9 +16,8 @@ import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say 
 from numpy.typing import NDArray
 
 from nufftlib import workflows
-from nufftlib.cli import INTERRUPTED
 from nufftlib.cli.devices import Device
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import INTERRUPTED, CtrlC
 
 SIZE = 256
 
@@ -123,11 +122,6 @@ def speed(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tupl
     """Format steps, seconds and steps per second."""
     rate = result.steps / result.seconds if result.seconds else math.nan
     return str(result.steps), f"{result.seconds:.2f}", f"{rate:.1f}"
-
-
-def count(steps: int) -> str:
-    """Say a number of steps."""
-    return f"{steps} step{'' if steps == 1 else 's'}"
 
 
 def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str, str]:

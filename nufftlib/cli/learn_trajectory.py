@@ -19,7 +19,6 @@ from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
     arrays_file,
-    count,
     ends,
     finish,
     json_file,
@@ -31,7 +30,8 @@ from nufftlib.cli.jobs import (
     versions,
 )
 from nufftlib.core.arrays import Array
-from nufftlib.workflows.learn_trajectory import Maps
+from nufftlib.core.run import count
+from nufftlib.mri.learn.objective import Maps
 
 COILS, SPOKES, SAMPLES = 6, 32, 256
 LEARNING_RATE = (1e-3, 1e-4)
@@ -97,7 +97,7 @@ def learn_trajectory_command(
         raise click.BadParameter(msg, ctx, param_hint="'--image'")
     x = x / x.max()
     if not no_figures:
-        from nufftlib.cli import figures
+        from nufftlib.plots import figures
     folder = ResultFolder(out)
     folder.claim(() if no_figures else (FIGURE, ANIMATION), force=force)
 

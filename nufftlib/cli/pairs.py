@@ -11,7 +11,7 @@ import click
 from numpy.typing import NDArray
 
 from nufftlib import data, workflows
-from nufftlib.blur.mixture import Kind
+from nufftlib.blur.psfs.mixture import Kind
 from nufftlib.cli.devices import Device
 from nufftlib.cli.jobs import read
 from nufftlib.core.arrays import Array

@@ -205,3 +205,26 @@ def flatten_batch(xp: Namespace, x: Array, core_ndim: int) -> Array:
     """Merge all but the last `core_ndim` axes of `x` into one."""
     split = x.ndim - core_ndim
     return xp.reshape(x, (math.prod(x.shape[:split]), *x.shape[split:]))
+
+
+def check_beside(caller: str, name: str, array: Array, whole_name: str, whole: Array) -> None:
+    """Refuse an `array` that is not real, finite, nonnegative, and broadcasts to `whole`."""
+    both = {name: array, whole_name: whole}
+    xp = common_namespace(caller, **both)
+    check_precision(xp, caller, **both)
+    lead = len(whole.shape) - len(array.shape)
+    fits = lead >= 0 and all(
+        n in (1, m) for n, m in zip(array.shape, whole.shape[lead:], strict=True)
+    )
+    if not fits:
+        msg = (
+            f"{caller}: {name} has the shape {tuple(array.shape)}; want one that broadcasts to "
+            f"the shape of {whole_name}, {tuple(whole.shape)}"
+        )
+        raise ValueError(msg)
+    if is_complex(xp, array):
+        msg = f"{caller}: {name} has the dtype {array.dtype}; want real numbers"
+        raise TypeError(msg)
+    if not bool(xp.all((array >= 0) & xp.isfinite(array))):
+        msg = f"{caller}: some entries of {name} are negative or not finite; want 0 or more"
+        raise ValueError(msg)

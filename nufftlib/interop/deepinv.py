@@ -15,8 +15,8 @@ except ModuleNotFoundError as error:
 
 import torch
 
-from nufftlib.interop._torch_arrays import same
-from nufftlib.interop.torch import WrappedOperator, wrap
+from nufftlib.interop.torch.arrays import same
+from nufftlib.interop.torch.wrapped import WrappedOperator, wrap
 
 __all__ = ["OperatorPhysics", "as_physics"]
 
@@ -120,7 +120,7 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         self.two_channels = two_channels
         self._shared = Shared(wrap(op))
         for name, value in op.parameters.items():
-            self.register_buffer(name, self._wrapped._arrays.copied(value))
+            self.register_buffer(name, self._wrapped.arrays.copied(value))
 
     def A(self, x: Tensor, **parameters: Any) -> Tensor:
         """Return ``A x``.
@@ -176,7 +176,7 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         ValueError
             If the operator refuses a value, or nobody has a parameter of this name.
         """
-        operator, arrays = self._wrapped.operator, self._wrapped._arrays
+        operator, arrays = self._wrapped.operator, self._wrapped.arrays
         noise: Any = self.noise_model
         of_noise = inspect.signature(getattr(noise, "forward", noise)).parameters
         own = {n: v for n, v in parameters.items() if n in operator.parameters and v is not None}
@@ -209,7 +209,7 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         It is remade where a buffer's values are others than its own. To compare them is cheap
         beside a call, to make it is not, and solvers call it often.
         """
-        tensors, arrays, operator = self._tensors(), self._wrapped._arrays, self._wrapped.operator
+        tensors, arrays, operator = self._tensors(), self._wrapped.arrays, self._wrapped.operator
         live = {n: t for n, t in tensors.items() if t.requires_grad and torch.is_grad_enabled()}
         kept = {n: t.detach() for n, t in tensors.items() if n not in live}
         arrays.check("physics", **kept)

@@ -7,8 +7,8 @@ from typing import Any
 import scipy.sparse.linalg
 
 from nufftlib.core.operator import LinearOperator
-from nufftlib.interop._vectors import as_matrix
 from nufftlib.interop.packages import missing
+from nufftlib.interop.scipy.vectors import as_matrix
 
 try:
     import pylops

@@ -94,11 +94,11 @@ def choose_engine(
 
         return DirectEngine
     if name == "grid" and device == DEVICE_CPU:
-        from nufftlib.nufft.engines.grid.cpu import GridEngine
+        from nufftlib.nufft.engines.grid.cpu.engine import GridEngine
 
         return GridEngine
     if name == "grid" and device == DEVICE_CUDA:
-        from nufftlib.nufft.engines.grid.cuda import CudaGridEngine
+        from nufftlib.nufft.engines.grid.cuda.engine import CudaGridEngine
 
         return bridged(xp, CudaGridEngine)
     if name == "finufft" and device == DEVICE_CPU:

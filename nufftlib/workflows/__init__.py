@@ -1,21 +1,19 @@
 """The two headline jobs, end to end, and the pictures they read."""
 
-from nufftlib.workflows.blind import BlindCalibration, calibrate_blind, shift_aligned_error
-from nufftlib.workflows.calibrate_psf import (
+from nufftlib.blur.calibrate import (
     METHODS,
+    BlindCalibration,
     CalibratedPSF,
     Identifiability,
+    calibrate_blind,
     calibrate_psf,
     identifiability,
     psf_error,
+    shift_aligned_error,
     simulate_blur,
 )
-from nufftlib.workflows.images import load_color, load_gray, load_picture, load_psf
-from nufftlib.workflows.learn_trajectory import (
-    LearnedTrajectory,
-    TrajectoryObjective,
-    learn_trajectory,
-)
+from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
+from nufftlib.mri.learn import LearnedTrajectory, TrajectoryObjective, learn_trajectory
 
 __all__ = [
     "METHODS",

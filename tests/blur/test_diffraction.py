@@ -7,7 +7,7 @@ import scipy.special
 
 import nufftlib as nl
 from nufftlib.blur import Diffraction
-from nufftlib.blur.zernike import noll, zernike
+from nufftlib.blur.psfs.zernike import noll, zernike
 
 rng = np.random.default_rng(7)
 
@@ -216,7 +216,7 @@ def test_the_jacobian_is_that_of_finite_differences(shape, batch):
 def test_the_first_evaluation_makes_what_the_next_ones_use(monkeypatch):
     optics = Diffraction(9)
     optics(np.zeros(8))
-    monkeypatch.setattr("nufftlib.blur.diffraction.kernel", None)
+    monkeypatch.setattr("nufftlib.blur.psfs.diffraction.kernel", None)
     optics(np.ones(8))
 
 

@@ -69,7 +69,7 @@ def test_a_motion_psf_is_a_connected_path(size, seed):
 
 def test_a_motion_psf_has_the_covariance_it_claims():
     """Steps of the centred path: E|u(t) - u(s)|^2 = 2 (kappa(0) - kappa(t - s))."""
-    from nufftlib.blur.motion import KNOTS, matern_path
+    from nufftlib.blur.psfs.motion import KNOTS, matern_path
 
     paths = np.concatenate([matern_path(np.random.default_rng(s), 0.3, 0.25) for s in range(3000)])
     for lag in (KNOTS // 20, KNOTS // 4, KNOTS - 1):
@@ -255,7 +255,7 @@ def test_a_small_disk_is_a_delta_and_a_large_one_is_flat():
 
 @pytest.mark.parametrize("size", [(20, 31), (31, 20), (12, 40)])
 def test_parameters_are_drawn_from_the_documented_ranges(monkeypatch, size):
-    from nufftlib.blur import mixture
+    from nufftlib.blur.psfs import mixture
 
     n, drawn, directions = min(size), {}, []
 

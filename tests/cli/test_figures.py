@@ -8,7 +8,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.cli import figures
+from nufftlib.plots import figures
 
 RNG = np.random.default_rng(0)
 FALLS, RISES = [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 1.0, 2.0]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nufftlib import workflows
-from nufftlib.cli import figures
 from nufftlib.cli.interrupts import CtrlC
+from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
 FILES = {"result.npz", "result.json"}

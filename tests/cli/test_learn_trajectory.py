@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from nufftlib import mri, workflows
-from nufftlib.cli import app, figures, learn_trajectory
+from nufftlib.cli import app, learn_trajectory
 from nufftlib.data import brain
+from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
 ARRAYS = {

@@ -13,11 +13,12 @@ import pytest
 from rows import CUDA_ROWS, open_row
 
 import nufftlib as nl
+from nufftlib.core import cuda as core_cuda
+from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.nufft import operator
 from nufftlib.nufft.engines import bridge
 from nufftlib.nufft.engines.finufft import FinufftEngine
-from nufftlib.nufft.engines.grid.cpu import GridEngine
-from nufftlib.nufft.engines.host import as_numpy, empty, from_numpy
+from nufftlib.nufft.engines.grid.cpu.engine import GridEngine
 
 rng = np.random.default_rng(3)
 K = rng.uniform(-0.5, 0.5, (20, 2))
@@ -79,7 +80,7 @@ def test_images_and_results_cross_without_a_copy(row, engine, monkeypatch):
         given.append((x, from_numpy(xp, x)))
         return given[-1][1]
 
-    for module in ("finufft", "grid.cpu"):
+    for module in ("finufft", "grid.cpu.engine"):
         monkeypatch.setattr(f"nufftlib.nufft.engines.{module}.as_numpy", take)
         monkeypatch.setattr(f"nufftlib.nufft.engines.{module}.from_numpy", give)
     F = nl.NUFFT(row.array(K), (6, 5), engine=engine)
@@ -207,7 +208,7 @@ class Cuda:
 @pytest.fixture
 def cuda(monkeypatch):
     stand_in = Cuda()
-    monkeypatch.setattr(bridge, "import_cupy", lambda: SimpleNamespace(cuda=stand_in))
+    monkeypatch.setattr(core_cuda, "import_cupy", lambda: SimpleNamespace(cuda=stand_in))
     return stand_in
 
 
@@ -216,7 +217,7 @@ def test_for_torch_cupy_works_on_its_current_stream(cuda, monkeypatch):
     monkeypatch.setattr(
         torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=100 + device)
     )
-    with bridge.callers_stream(compat.array_namespace(torch.zeros(1)), 3):
+    with core_cuda.callers_stream(compat.array_namespace(torch.zeros(1)), 3):
         cuda.log.append("work")
     device, stream = ("device", 3), ("stream", 103, 3)
     enters, leaves = [("enter", *w) for w in (device, stream)], [("leave", *stream)]
@@ -224,7 +225,7 @@ def test_for_torch_cupy_works_on_its_current_stream(cuda, monkeypatch):
 
 
 def test_for_jax_cupy_finishes_before_memory_can_be_given_away(cuda):
-    with bridge.callers_stream(SimpleNamespace(__name__="jax.numpy"), 0):
+    with core_cuda.callers_stream(SimpleNamespace(__name__="jax.numpy"), 0):
         cuda.log.append("work")
     assert cuda.log[1:] == ["work", ("synchronize",), ("leave", "device", 0)]
 
@@ -267,9 +268,9 @@ def test_a_missing_cupy_says_what_to_install(monkeypatch):
 def test_cuda_arrays_reach_cupy_without_a_copy(name, engine):
     with open_row(name) as row:
         x = row.array(X, "complex128")
-        taken = bridge.as_cupy(x)
+        taken = core_cuda.as_cupy(x)
         assert taken.data.ptr == address(x)
-        assert address(bridge.from_cupy(row.xp, taken + 1)) != address(x)
+        assert address(core_cuda.from_cupy(row.xp, taken + 1)) != address(x)
         F, D = (nl.NUFFT(row.array(K), (6, 5), engine=e, eps=1e-9) for e in (engine, "direct"))
         y = D(x)
         for got, want in (

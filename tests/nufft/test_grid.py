@@ -12,14 +12,17 @@ import scipy.fft
 
 import nufftlib as nl
 from nufftlib.nufft.engines.direct import DirectEngine
-from nufftlib.nufft.engines.grid import cpu, loops, parallel
+from nufftlib.nufft.engines.grid.cpu import loops, parallel
+from nufftlib.nufft.engines.grid.cpu.engine import complex_of, real_parts
+from nufftlib.nufft.engines.grid.cpu.grid import Grid
+from nufftlib.nufft.engines.grid.cpu.points import GridPoints, cut
 from nufftlib.nufft.engines.grid.kernel import (
     best_kernel,
     choose_kernel,
     demand,
     kaiser_bessel,
 )
-from nufftlib.nufft.engines.grid.layout import layout
+from nufftlib.nufft.engines.grid.layout import Layout, layout
 
 rng = np.random.default_rng(3)
 
@@ -99,19 +102,19 @@ def test_the_computed_error_is_the_measured_one(width):
     """What decides the width is no estimate: a white image in one dimension has it."""
     kernel = best_kernel(width, 1.5)
     n, N = 600, 400
-    grid = cpu.Grid(cpu.Layout((N,), (n,), kernel), np.dtype("f8"), 1)
+    grid = Grid(Layout((N,), (n,), kernel), np.dtype("f8"), 1)
     k = rng.uniform(-0.5, 0.5, (4000, 1))
     x = noise(30, N)
-    prepared = cpu.GridPoints((np.ascontiguousarray(k[:, 0]),))
+    prepared = GridPoints((np.ascontiguousarray(k[:, 0]),))
     exact = DirectEngine(np, (N,), np.dtype("f8"), 0.0, 2**30)
     q = exact.prepare(k)
     values, derivatives, want, slopes = [], [], [], []
     for image in x:
         y, D = np.empty((1, len(k), 2)), np.empty((len(k), 1, 2))
-        grid.transform_of(cpu.real_parts(image[None]))
+        grid.transform_of(real_parts(image[None]))
         grid.read("linearize", prepared, y, D)
-        values.append(cpu.complex_of(y)[0])
-        derivatives.append(cpu.complex_of(D)[:, 0])
+        values.append(complex_of(y)[0])
+        derivatives.append(complex_of(D)[:, 0])
         spectrum = exact.fix(image[None])
         want.append(spectrum.values(q)[0])
         slopes.append(spectrum.jvp(q, np.ones_like(k))[0])
@@ -197,7 +200,7 @@ def test_slabs_of_one_colour_touch_no_common_cell(size, width, spread):
     height = 8
     rows = -(-size // height)
     ends = np.searchsorted(starts, height * np.arange(1, rows + 1))
-    colours = cpu.cut(ends, height, size, width)
+    colours = cut(ends, height, size, width)
     seen = sorted(slab for slabs in colours for slab in slabs)
     assert [begin for begin, _ in seen] == [0, *(end for _, end in seen[:-1])]
     assert seen[-1][1] == 2000
@@ -210,7 +213,7 @@ def test_slabs_of_one_colour_touch_no_common_cell(size, width, spread):
 
 
 def test_a_large_grid_is_cut_into_many_slabs():
-    first, second = cpu.cut(np.arange(1, 46) * 100, 8, 360, 7)
+    first, second = cut(np.arange(1, 46) * 100, 8, 360, 7)
     assert len(first) == len(second) >= 8
 
 
@@ -331,7 +334,7 @@ def test_it_works_in_a_fork_of_a_process_that_has_used_it():
 import os, sys
 import numpy as np
 import nufftlib as nl
-from nufftlib.nufft.engines.grid import parallel
+from nufftlib.nufft.engines.grid.cpu import parallel
 parallel.LITTLE = 0
 parallel.threads = lambda: 3
 F = nl.NUFFT(np.random.default_rng(0).uniform(-0.5, 0.5, (5000, 2)), (64, 64), engine="grid")
@@ -366,7 +369,7 @@ def test_it_works_while_the_interpreter_shuts_down():
 import atexit
 import numpy as np
 import nufftlib as nl
-from nufftlib.nufft.engines.grid import parallel
+from nufftlib.nufft.engines.grid.cpu import parallel
 parallel.LITTLE = 0
 parallel.threads = lambda: 3
 F = nl.NUFFT(np.random.default_rng(0).uniform(-0.5, 0.5, (500, 2)), (9, 8), engine="grid")

@@ -12,8 +12,10 @@ from nufftlib.nufft.engines.direct import DirectEngine
 pytestmark = pytest.mark.gpu
 cupy = pytest.importorskip("cupy")
 
-from nufftlib.nufft.engines.grid import cuda as grid  # noqa: E402  # for CuPy arrays
-from nufftlib.nufft.engines.grid.cpu import GridEngine  # noqa: E402
+from nufftlib.nufft.engines.grid.cpu.engine import GridEngine  # noqa: E402
+from nufftlib.nufft.engines.grid.cuda import grid  # noqa: E402  # for CuPy arrays
+from nufftlib.nufft.engines.grid.cuda.engine import CudaGridEngine  # noqa: E402
+from nufftlib.nufft.engines.grid.layout import density_layout  # noqa: E402
 
 rng = np.random.default_rng(9)
 SHAPE = (24, 25)
@@ -35,7 +37,7 @@ def arrays():
 
 
 def engine_of(setting, spreading="auto"):
-    made = type("Engine", (grid.CudaGridEngine,), {"spreading": spreading})
+    made = type("Engine", (CudaGridEngine,), {"spreading": spreading})
     xp = nl.core.arrays.array_namespace(cupy.zeros(1))
     return made(xp, setting.shape, np.dtype(setting.real), setting.eps, setting.memory_limit)
 
@@ -54,7 +56,7 @@ def test_it_computes_the_sums(setting, spreading, monkeypatch):
     direct = DirectEngine(xp, setting.shape, np.dtype("float64"), 1e-14, 2**30)
     check(setting, got, exact_of(direct, setting))
     check_adjoint(setting, got)
-    check_density(grid.density_layout(setting.shape, 4), setting, got)
+    check_density(density_layout(setting.shape, 4), setting, got)
 
 
 @pytest.mark.parametrize("spreading", ["atomics", "tiles", "auto"])
@@ -75,7 +77,7 @@ def test_it_agrees_with_the_engine_of_the_cpu(problem, spreading):
 def test_the_operator_takes_it(arrays):
     k, x = arrays
     F, D = (nl.NUFFT(k, SHAPE, engine=name, eps=1e-9) for name in ("grid", "direct"))
-    assert type(F.transform.engine) is grid.CudaGridEngine
+    assert type(F.transform.engine) is CudaGridEngine
     y = D(x)
     assert cupy.linalg.norm(F(x) - y) < 1e-9 * cupy.linalg.norm(y)
     gradient = D.vjp("trajectory", x, y)
@@ -149,7 +151,7 @@ def stream():
 @pytest.mark.parametrize("spreading", ["atomics", "tiles"])
 def test_a_step_on_a_stream_waits_for_nothing(arrays, stream, spreading, monkeypatch):
     """The stream is held up: whoever waited for it would not return before the gate opens."""
-    monkeypatch.setattr(grid.CudaGridEngine, "spreading", spreading)
+    monkeypatch.setattr(CudaGridEngine, "spreading", spreading)
     (k, x), y = arrays, cupy.zeros((3, 500), dtype=complex)
     want = expected(k, x, y)
     engine = nl.NUFFT(k, SHAPE, engine="grid")._engine
@@ -170,7 +172,7 @@ def test_a_step_on_a_stream_waits_for_nothing(arrays, stream, spreading, monkeyp
 
 @pytest.mark.parametrize("spreading", ["atomics", "tiles"])
 def test_a_captured_step_follows_the_trajectory(arrays, stream, spreading, monkeypatch):
-    monkeypatch.setattr(grid.CudaGridEngine, "spreading", spreading)
+    monkeypatch.setattr(CudaGridEngine, "spreading", spreading)
     (k, x), y = arrays, cupy.zeros((3, 500), dtype=complex)
     wanted = [expected(k + shift, x, y) for shift in (0.01, 0.02)]
     engine = nl.NUFFT(k, SHAPE, engine="grid")._engine

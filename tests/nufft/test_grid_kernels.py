@@ -18,7 +18,11 @@ import scipy.fft
 from grid_engine import SETTINGS, check, check_adjoint, check_density, compute, exact_of
 
 from nufftlib.nufft.engines.direct import DirectEngine
-from nufftlib.nufft.engines.grid import cuda as grid
+from nufftlib.nufft.engines.grid.cuda import grid
+from nufftlib.nufft.engines.grid.cuda.device import OPTIONS, Cuda
+from nufftlib.nufft.engines.grid.cuda.engine import CudaGridEngine
+from nufftlib.nufft.engines.grid.layout import density_layout
+from nufftlib.nufft.engines.grid.layout import layout as layout_of
 
 HERE = Path(__file__).parent
 SOURCE = Path(grid.__file__).with_name("kernels.cu").read_text(encoding="utf-8")
@@ -30,7 +34,7 @@ nvcc, gxx = shutil.which("nvcc"), shutil.which("g++")
 needs_gxx = pytest.mark.skipif(gxx is None, reason="no g++")
 
 
-class HostCuda(grid.Cuda):
+class HostCuda(Cuda):
     """The host in CuPy's stead. Without a library it only notes which kernels are wanted."""
 
     def __init__(self, library=None, numbers=None):
@@ -88,7 +92,7 @@ class HostCuda(grid.Cuda):
 
 
 def engine_of(cuda, setting, spreading="auto"):
-    made = type("HostEngine", (grid.CudaGridEngine,), {"cuda": cuda, "spreading": spreading})
+    made = type("HostEngine", (CudaGridEngine,), {"cuda": cuda, "spreading": spreading})
     return made(XP, setting.shape, np.dtype(setting.real), setting.eps, setting.memory_limit)
 
 
@@ -111,7 +115,7 @@ def build(source, numbers, folder):
         f"switch (number) {{\n{calls}\n}}\nreturn 0;\n}}\n"
     )
     command = [gxx, "-std=c++20", "-O1", "-U_FORTIFY_SOURCE", "-w", "-pthread", "-shared", "-fPIC"]
-    command += [*grid.OPTIONS[1:], "-o", "kernels.so", "kernels.cpp"]
+    command += [*OPTIONS[1:], "-o", "kernels.so", "kernels.cpp"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(folder / "kernels.so"))
@@ -143,7 +147,7 @@ def test_the_kernels_compute_the_sums(setting, spreading, library, monkeypatch):
     got = run(setting, spreading, monkeypatch, **library)
     check(setting, got, exact_sums(setting))
     check_adjoint(setting, got)
-    check_density(grid.density_layout(setting.shape, 4), setting, got)
+    check_density(density_layout(setting.shape, 4), setting, got)
 
 
 @needs_gxx
@@ -281,7 +285,7 @@ def test_an_empty_batch():
 
 def test_tiles_are_taken_where_they_have_many_points():
     def spreads(shape, samples, coils):
-        layout = grid.layout(shape, 1e-4, True)
+        layout = layout_of(shape, 1e-4, True)
         edge, _ = grid.tile(layout.kernel.width, len(shape), 4, 2, coils)
         return grid.tiles_pay(layout, edge, samples, coils)
 
@@ -326,7 +330,7 @@ def architectures():
 def test_nvcc_compiles_the_kernels(architecture, tmp_path):
     wanted = ", ".join(f"(void *)({name})" for name in kernels_for_nvcc())
     (tmp_path / "kernels.cu").write_text(f"{SOURCE}\nvoid *wanted[] = {{{wanted}}};\n")
-    command = [nvcc, f"-arch=sm_{architecture}", "-cubin", "-Werror=all-warnings", *grid.OPTIONS]
+    command = [nvcc, f"-arch=sm_{architecture}", "-cubin", "-Werror=all-warnings", *OPTIONS]
     command += ["-Xptxas=-warn-spills", "-o", "kernels.cubin", "kernels.cu"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

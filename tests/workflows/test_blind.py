@@ -7,7 +7,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.workflows import blind
+from nufftlib.blur.calibrate import blind
 
 SHARP = np.full((70, 70), 0.4)
 SHARP[8:30, 10:40], SHARP[20:52, 30:60], SHARP[44:64, 6:24] = 0.9, 0.1, 0.7

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nufftlib.data import astronaut, brain
-from nufftlib.workflows.images import load_color, load_gray
+from nufftlib.io.pictures import load_color, load_gray
 
 RNG = np.random.default_rng(20240607)
 ACCEPTED = r"\.npy, \.png, \.jpg, \.jpeg, \.nii, \.nii\.gz"
@@ -392,7 +392,7 @@ def test_an_array_of_the_right_size_needs_no_extra(tmp_path, monkeypatch):
 
 def test_importing_loads_no_extra():
     code = (
-        "import sys, nufftlib.data, nufftlib.workflows.images\n"
+        "import sys, nufftlib.data, nufftlib.io.pictures\n"
         "assert not {'PIL', 'nibabel', 'matplotlib'} & set(sys.modules)\n"
         "nufftlib.data.brain(), nufftlib.data.astronaut()\n"
         "assert not {'PIL', 'nibabel', 'matplotlib'} & set(sys.modules)"

@@ -6,14 +6,9 @@ import pytest
 import nufftlib as nl
 import optim
 from nufftlib import data, workflows
+from nufftlib.blur.calibrate.objective import loss_at, objective_of, taken_path
+from nufftlib.blur.calibrate.recipes import RECIPES, stepping
 from nufftlib.core.operator import LinearOperator
-from nufftlib.workflows.calibrate_psf import (
-    RECIPES,
-    loss_at,
-    objective_of,
-    stepping,
-    taken_path,
-)
 
 rng = np.random.default_rng(8)
 IMAGE = rng.random((17, 16)) + 0.2

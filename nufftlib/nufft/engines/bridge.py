@@ -5,9 +5,7 @@ They work on the stream on which the caller's library works.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,51 +13,8 @@ from typing import Any
 from array_api_compat import array_namespace, is_array_api_obj
 
 from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy, import_cupy
 from nufftlib.nufft.engines.base import Engine, FixedImages, Points, TrajectoryJacobian
-from nufftlib.nufft.engines.host import resolved
-
-
-def import_cupy() -> Any:
-    """Return CuPy, or say how to install it."""
-    try:
-        return importlib.import_module("cupy")
-    except ModuleNotFoundError as error:
-        msg = (
-            "NUFFT: its engines compute with CuPy for the CUDA arrays of any library, and CuPy is "
-            'not installed; install it with pip install "nufftlib[cuda12]" or, with a driver for '
-            "CUDA 13, \"nufftlib[cuda13]\" (engine='direct' does without)"
-        )
-        raise ModuleNotFoundError(msg, name="cupy") from error
-
-
-def as_cupy(x: Array) -> Any:
-    """View a CUDA array as a CuPy array, without a copy."""
-    return import_cupy().from_dlpack(resolved(x))
-
-
-def from_cupy(xp: Namespace, x: Any) -> Array:
-    """View a CuPy array as an array of `xp`, without a copy."""
-    return xp.from_dlpack(x)
-
-
-@contextmanager
-def callers_stream(xp: Namespace, device: int) -> Iterator[None]:
-    """Let CuPy work on the stream on which `xp` works.
-
-    torch tells which one that is. Others have DLPack order their work and CuPy's, which
-    leaves one gap: they may give an input's memory away while CuPy still reads it. So CuPy
-    has finished before they go on.
-    """
-    cuda = import_cupy().cuda
-    with cuda.Device(device):
-        if library(xp) == "torch":
-            import torch
-
-            with cuda.ExternalStream(torch.cuda.current_stream(device).cuda_stream, device):
-                yield
-        else:
-            yield
-            cuda.get_current_stream().synchronize()
 
 
 @dataclass(frozen=True)

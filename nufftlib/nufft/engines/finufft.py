@@ -17,8 +17,8 @@ import finufft
 import numpy as np
 
 from nufftlib.core.arrays import Array
+from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.nufft.engines.base import Engine, Points, fold
-from nufftlib.nufft.engines.host import as_numpy, empty, from_numpy
 from nufftlib.nufft.engines.plans import PlanCache
 
 

@@ -1,0 +1,413 @@
+r"""Blind calibration: image and PSF together, from one blurred image.
+
+.. math:: \min_{x \ge 0,\; h \in \Delta} \tfrac12 \|A(h)\,x - y\|^2
+          + \tfrac{w}{2} \sum_n \log\left(1 + |(D x)_n|^2 / e^2\right), \qquad
+          \Delta = \{h \ge 0,\ \textstyle\sum h = 1\},
+
+in turn by the image and by the PSF, from coarse pixels to fine ones. ``D`` makes one complex
+number of the two differences at each pixel. It is a blur, too, so that ``D A(h) x = A(h) D x``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+import optim
+from nufftlib.blur.boundaries import BOUNDARIES, part
+from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.downsample import Downsample
+from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.operator import Blur, extended
+from nufftlib.core.arrays import Array, common_namespace, is_complex, is_floating, is_single
+from nufftlib.core.losses import HalfSquaredError, Huber
+from nufftlib.core.operator import Map
+from nufftlib.core.run import Run
+
+FIRST = 10.0  # times the weight: what the first round of a level begins with
+IMAGE_STEPS, PSF_STEPS, LAST_STEPS = 20, 30, 150
+CORNER = 0.003  # where the total variation of the last image is round, in units of the image
+
+SIMPLEX = optim.projections.simplex()
+LIGHT = optim.proximal.indicator(optim.projections.nonnegative())
+
+
+Level: TypeAlias = tuple[Array, tuple[int, int]]
+"""The blurred image on the level's pixels, and the shape of the PSF."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlindCalibration(Run):
+    """What `calibrate_blind` returns.
+
+    Parameters
+    ----------
+    losses : list of float
+        The objective before each round on the finest pixels, and after the last; the lowest
+        is that of `psf`.
+    seconds : float
+        Duration of everything.
+    interrupted : bool
+        Whether Ctrl-C ended it early.
+    psf : array, shape (height, width)
+        The PSF, its centre of gravity within half a pixel of the index ``size // 2``.
+    image : array
+        The restored image, larger than the blurred one by ``size - 1`` on each axis.
+    """
+
+    psf: Array
+    image: Array
+
+
+class Estimate(NamedTuple):
+    """Where the alternation is.
+
+    Attributes
+    ----------
+    level : int
+        0 on the finest pixels, each further one twice as coarse.
+    psf, image : array
+        The two, on the level's pixels.
+    loss : float
+        The objective there.
+    """
+
+    level: int
+    psf: Array
+    image: Array
+    loss: float
+
+
+def calibrate_blind(
+    blurred: Array,
+    *,
+    size: int | tuple[int, int] = 15,
+    weight: float = 3e-4,
+    edge: float = 0.02,
+    variation: float = 1e-3,
+    rounds: int = 25,
+    callback: Callable[[int, float, Array], object] | None = None,
+) -> BlindCalibration:
+    """Find image and PSF from one blurred image with sharp edges.
+
+    The boundary of the blur is ``"valid"``: nothing is assumed beyond the blurred image, and
+    what it saw of there is found as well. The image is determined up to a shift, opposite to
+    that of the PSF, which is centred here.
+
+    Parameters
+    ----------
+    blurred : array, shape (..., height, width), real
+        The blurred image, on a scale on which its values span about 1; all leading axes
+        share the PSF.
+    size : int or tuple of int
+        Height and width of the PSF. Too large is better than too small.
+    weight : float
+        The weight of the logarithmic penalty, which finds the PSF.
+    edge : float
+        The difference of neighbours at which the penalty takes them for an edge, in units of
+        the image.
+    variation : float
+        The weight of the total variation, with which the image is restored at the end.
+    rounds : int
+        Rounds on each level, one of the image and one of the PSF each.
+    callback : callable, optional
+        ``callback(round, loss, psf)`` before the first round of each level and after each
+        round; PSF and loss are of the level's pixels. A true value ends the rounds.
+
+    Returns
+    -------
+    BlindCalibration
+        After Ctrl-C, what there is: not centred, and the image as the rounds have left it.
+
+    Raises
+    ------
+    TypeError
+        If `blurred` is no real floating-point array.
+    ValueError
+        If it is smaller than twice the PSF, or a number is out of its range.
+
+    Notes
+    -----
+    It can fail, and the objective does not tell: docs/blind-calibration.md has examples.
+
+    References
+    ----------
+    D. Perrone, R. Diethelm and P. Favaro, "Blind deconvolution via lower-bounded
+    logarithmic image priors", EMMCVPR (2015) 112-125: the penalty.
+
+    D. Perrone and P. Favaro, "Total variation blind deconvolution: the devil is in the
+    details", CVPR (2014) 2909-2916: from coarse to fine with a falling weight.
+
+    S. Cho and S. Lee, "Fast motion deblurring", ACM Trans. Graph. 28 (2009) 145: the PSF
+    from differences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nufftlib import workflows
+    >>> sharp = np.zeros((48, 48))
+    >>> sharp[10:30, 12:38], sharp[20:40, 5:20] = 1.0, 0.5
+    >>> psf, blurred = workflows.simulate_blur(sharp, size=5, noise=0.002)
+    >>> result = workflows.calibrate_blind(blurred, size=5)
+    >>> workflows.shift_aligned_error(result.psf, psf) < 0.2
+    True
+    """
+    clock = time.perf_counter()
+    levels = pyramid(blurred, checked(blurred, size, weight, edge, variation, rounds))
+    losses: list[float] = []
+    best = None
+    interrupted = False
+    now = start = first(levels, weight, edge)
+    try:
+        for step, now in enumerate(alternation(start, levels, weight, edge, rounds)):
+            if now.level == 0:
+                losses.append(now.loss)
+                best = now if best is None or now.loss < best.loss else best
+            if callback is not None and callback(step, now.loss, now.psf):
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+    if best is None:
+        best = brought_to_the_finest(now, levels, weight, edge)
+    psf, image = best.psf, best.image
+    if not interrupted:
+        psf = centred(psf)
+        image, interrupted = restored(psf, blurred, variation)
+    seconds = time.perf_counter() - clock
+    return BlindCalibration(losses or [best.loss], seconds, interrupted, psf, image)
+
+
+def shift_aligned_error(psf: Array, truth: Array) -> float:
+    """Return the relative error of a PSF at the best of all shifts by whole pixels.
+
+    ``min_s |S_s psf - truth| / |truth|``: what a blind calibration can be judged by, since it
+    finds image and PSF up to opposite shifts.
+
+    Parameters
+    ----------
+    psf : array, shape (height, width)
+        A PSF.
+    truth : array, shape (height, width)
+        The true one; the sizes may differ.
+
+    Returns
+    -------
+    float
+        The error, relative to the norm of the truth.
+
+    Raises
+    ------
+    ValueError
+        If one is not of two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nufftlib import workflows
+    >>> h = np.asarray([[0.0, 0.5, 0.5]])
+    >>> workflows.shift_aligned_error(np.asarray([[0.5, 0.5, 0.0]]), h)
+    0.0
+    """
+    xp = common_namespace("shift_aligned_error(psf, truth)", psf=psf, truth=truth)
+    if psf.ndim != 2 or truth.ndim != 2:
+        msg = (
+            f"shift_aligned_error(psf, truth): the shapes are {tuple(psf.shape)} and "
+            f"{tuple(truth.shape)}; want (height, width)"
+        )
+        raise ValueError(msg)
+    h, t = (xp.astype(a, xp.float64, copy=False) for a in (psf, truth))
+    (n0, n1), (t0, t1) = h.shape, t.shape
+    # A frame that holds the truth wherever it meets the PSF.
+    frame = (n0 + 2 * t0, n1 + 2 * t1)
+    h = window(h, (-t0, -t1), frame)
+    # The nearest shift has the largest product, and one correlation has them all.
+    row, column = divmod(int(xp.argmax(Blur(xp.flip(t), "zero")(h))), frame[1])
+    there = window(t, (t0 - 1 - t0 // 2 - row, t1 - 1 - t1 // 2 - column), frame)
+    return psf_error(h, there)
+
+
+def checked(
+    blurred: Array,
+    size: int | tuple[int, int],
+    weight: float,
+    edge: float,
+    variation: float,
+    rounds: int,
+) -> tuple[int, int]:
+    """Return height and width of the PSF, or refuse what cannot be calibrated."""
+    xp = common_namespace("calibrate_blind(blurred)", blurred=blurred)
+    if not is_floating(xp, blurred) or is_complex(xp, blurred):
+        msg = f"calibrate_blind(blurred): the dtype is {blurred.dtype}; want real floating point"
+        raise TypeError(msg)
+    height, width = (size, size) if isinstance(size, int | np.integer) else size
+    n = tuple(blurred.shape)
+    if min(height, width) < 1 or len(n) < 2 or n[-2] < 2 * height or n[-1] < 2 * width:
+        msg = (
+            f"calibrate_blind(blurred, size): blurred has the shape {n} and the PSF is "
+            f"{height} x {width}; want (..., height, width), at least twice the PSF's"
+        )
+        raise ValueError(msg)
+    numbers = {"weight": weight, "edge": edge, "variation": variation, "rounds": rounds}
+    for name, value in numbers.items():
+        if not 0 < value < math.inf:
+            msg = f"calibrate_blind({name}): {name} is {value}; want a positive number"
+            raise ValueError(msg)
+    return int(height), int(width)
+
+
+def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:
+    """Return the levels, from the finest on, until the PSF has at most 3 pixels on an axis.
+
+    A PSF that reaches ``r`` pixels from its centre reaches ``ceil(r / 2)`` on the next level.
+    """
+    xp = array_namespace(blurred)
+    smooth = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
+    kernel = xp.asarray(smooth, dtype=blurred.dtype, device=device(blurred))
+    levels = [(blurred, shape)]
+    while max(shape) > 3:
+        height, width = (2 * -(-(n // 2) // 2) + 1 for n in shape)
+        shape = (height, width)
+        blurred = Downsample(kernel, 2, tuple(blurred.shape[-2:]))(blurred)
+        levels.append((blurred, shape))
+    return levels
+
+
+def first(levels: list[Level], weight: float, edge: float) -> Estimate:
+    """Return the estimate to start with: on the coarsest pixels, a box."""
+    y, shape = levels[-1]
+    xp = array_namespace(y)
+    box = xp.full(shape, 1 / math.prod(shape), dtype=y.dtype, device=device(y))
+    return begun(len(levels) - 1, box, y, weight, edge)
+
+
+def begun(level: int, psf: Array, y: Array, weight: float, edge: float) -> Estimate:
+    """Return the estimate that a level begins with: the blurred image, continued outwards."""
+    image = extended(array_namespace(y), Blur(psf, "replicate"), y)
+    return Estimate(level, psf, image, objective(psf, image, y, weight, edge))
+
+
+def alternation(
+    now: Estimate, levels: list[Level], weight: float, edge: float, rounds: int
+) -> Iterator[Estimate]:
+    """Give the estimates, from the first of the coarsest level to the last of the finest."""
+    while True:
+        yield now
+        y = levels[now.level][0]
+        for n in range(rounds):
+            w = weight * FIRST ** (1 - n / max(rounds - 1, 1))
+            image = sharpened(now.psf, now.image, y, w, edge)
+            psf = fitted(now.psf, image, y)
+            now = Estimate(now.level, psf, image, objective(psf, image, y, weight, edge))
+            yield now
+        if now.level == 0:
+            return
+        below, shape = levels[now.level - 1]
+        now = begun(now.level - 1, finer(now.psf, shape), below, weight, edge)
+
+
+def brought_to_the_finest(
+    now: Estimate, levels: list[Level], weight: float, edge: float
+) -> Estimate:
+    """Return the estimate on the finest pixels of a coarser one."""
+    psf = now.psf
+    for _, shape in reversed(levels[: now.level]):
+        psf = finer(psf, shape)
+    return begun(0, psf, levels[0][0], weight, edge)
+
+
+def differences(x: Array) -> Blur:
+    """Return ``(D x)[p] = x[p + (1, 0)] - x[p] + i (x[p + (0, 1)] - x[p])``."""
+    xp = array_namespace(x)
+    dtype = xp.complex64 if is_single(xp, x) else xp.complex128
+    # The entry [1 - a, 1 - b] is the weight of x[p + (a, b)].
+    return Blur(xp.asarray([[0, 1], [1j, -1 - 1j]], dtype=dtype, device=device(x)))
+
+
+# 1/2 |A(h) x - y|^2 + w/2 sum log(1 + |D x|^2 / e^2)
+def objective(psf: Array, x: Array, y: Array, w: float, edge: float) -> float:
+    """Return the objective."""
+    xp = array_namespace(x)
+    penalty = xp.sum(xp.log1p((xp.abs(differences(x)(x)) / edge) ** 2))
+    return float(HalfSquaredError(y)(Blur(psf)(x))) + 0.5 * w * float(penalty)
+
+
+# log(1 + t / e^2) <= log(1 + s / e^2) + (t - s) / (s + e^2) at s = |D x|^2 now, t = |D x|^2 next
+def sharpened(psf: Array, x: Array, y: Array, w: float, edge: float) -> Array:
+    """Return the image after a round: steps on a quadratic majorant of the objective."""
+    xp, D = array_namespace(x), differences(x)
+    Dx = D(x)
+    weights = w / (xp.abs(Dx) ** 2 + edge**2)
+    penalty = HalfSquaredError(xp.zeros_like(Dx), weights) @ D
+    f = HalfSquaredError(y) @ Blur(psf) + penalty
+    return solved(descended(f, x, IMAGE_STEPS))
+
+
+# 1/2 |A(h) D x - D y|^2: without the means, which any PSF of sum one keeps
+def fitted(psf: Array, x: Array, y: Array) -> Array:
+    """Return the PSF after a round: steps on the squared error of the differences."""
+    xp, D = array_namespace(x), differences(x)
+    f = normal_equations(Blur(psf), D(x), D(y))
+    start = xp.astype(psf, xp.float64, copy=False)
+    result = optim.spectral_projected_gradient(f.value_and_grad, start, SIMPLEX, steps=PSF_STEPS)
+    return xp.astype(solved(result), psf.dtype, copy=False)
+
+
+def restored(psf: Array, y: Array, variation: float) -> tuple[Array, bool]:
+    """Return the image of least total variation with a PSF, and whether Ctrl-C ended it."""
+    xp = array_namespace(y)
+    x = extended(xp, Blur(psf, "replicate"), y)
+    D = differences(x)
+    penalty = (variation / CORNER) * Huber(xp.zeros_like(D(x)), CORNER) @ D
+    result = descended(HalfSquaredError(y) @ Blur(psf) + penalty, x, LAST_STEPS)
+    return result.params, result.interrupted
+
+
+def descended(f: Map, x: Array, steps: int) -> optim.Result:
+    """Minimise by the image, which is not negative."""
+    return optim.accelerated_proximal_gradient(f.value_and_grad, x, LIGHT, steps=steps)
+
+
+def solved(result: optim.Result) -> Array:
+    """Return what a solver found; the Ctrl-C that it caught goes on."""
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result.params
+
+
+def finer(psf: Array, shape: tuple[int, int]) -> Array:
+    """Return a PSF on pixels half as wide: centred, then interpolated."""
+    xp, psf = array_namespace(psf), centred(psf)
+    height, width = (2 * n - 1 for n in psf.shape)
+    tent = xp.asarray(np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]), dtype=psf.dtype, device=device(psf))
+    wide = Downsample(tent, 2, (height, width), "zero").adjoint(psf)
+    corner = (height // 2 - shape[0] // 2, width // 2 - shape[1] // 2)
+    cut = window(wide, corner, shape)
+    return cut / xp.sum(cut)
+
+
+def centred(psf: Array) -> Array:
+    """Return a PSF shifted by whole pixels, its centre of gravity nearest to ``size // 2``."""
+    xp = array_namespace(psf)
+    corner = []
+    for axis, n in enumerate(psf.shape):
+        place = xp.arange(n, dtype=psf.dtype, device=device(psf))
+        gravity = xp.sum(xp.sum(psf, axis=1 - axis) * place) / xp.sum(psf)
+        corner.append(round(float(gravity)) - n // 2)
+    cut = window(psf, (corner[0], corner[1]), tuple(psf.shape))
+    return cut / xp.sum(cut)
+
+
+def window(x: Array, corner: tuple[int, int], shape: tuple[int, int]) -> Array:
+    """Return a part of a 2D array, zero where it reaches beyond."""
+    xp = array_namespace(x)
+    for axis, first, size in zip((-2, -1), corner, shape, strict=True):
+        before, after = max(0, -first), max(0, first + size - x.shape[axis])
+        x = BOUNDARIES["zero"].extend(xp, x, axis, before, after)
+        x = part(x, axis, first + before, first + before + size)
+    return x

@@ -1,0 +1,140 @@
+"""The objective of the calibration: pairs of images, and the two ways of computing it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
+from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.operator import Blur
+from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.core.arrays import (
+    Array,
+    check_precision,
+    common_namespace,
+    is_complex,
+    is_floating,
+    item_bytes,
+)
+from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
+from nufftlib.core.operator import Map
+
+Evaluation = Literal["auto", "quadratic", "general"]
+
+
+PATHS: tuple[Evaluation, ...] = get_args(Evaluation)
+
+
+LARGEST_MATRIX = 2**30
+"""Bytes of the quadratic function's matrix from which on ``path="auto"`` does without."""
+
+
+WORTH = 64
+"""How many bytes of matrix a byte of image is worth: measured, see docs/job-2-calibrate-psf.md."""
+
+
+def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
+    """Return the box that a calibration starts from."""
+    xp = common_namespace("calibrate_psf(sharp)", sharp=sharp)
+    if not is_floating(xp, sharp) or is_complex(xp, sharp) or sharp.ndim < 2:
+        msg = (
+            f"calibrate_psf(sharp): sharp has the shape {tuple(sharp.shape)} and dtype "
+            f"{sharp.dtype}; want (..., height, width), real floating point"
+        )
+        raise TypeError(msg)
+    height, width = pixels_2d("calibrate_psf(size)", size)
+    box = np.zeros((height, width))
+    box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
+    return xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
+
+
+def as_pairs(
+    blur: Blur, sharp: Array | Sequence[Array], blurred: Array | Sequence[Array]
+) -> list[tuple[Array, Array]]:
+    """Return the pairs of images, the blurred ones of the size that the boundary gives."""
+    images = sharp if isinstance(sharp, list | tuple) else [sharp]
+    data = blurred if isinstance(blurred, list | tuple) else [blurred]
+    if len(images) != len(data) or not images:
+        msg = (
+            f"calibrate_psf(sharp, blurred): got {len(images)} sharp and {len(data)} blurred "
+            f"images; want as many, and one at least"
+        )
+        raise ValueError(msg)
+    return [(x, fitting(blur, x, y)) for x, y in zip(images, data, strict=True)]
+
+
+def fitting(blur: Blur, x: Array, y: Array) -> Array:
+    """Return the blurred image of the size that the boundary gives, or refuse it."""
+    call = "calibrate_psf(sharp, blurred)"
+    xp = common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
+    check_precision(xp, call, sharp=x, blurred=y, psf=blur.psf)
+    if is_complex(xp, x) or is_complex(xp, y):
+        msg = f"{call}: sharp is {x.dtype} and blurred {y.dtype}; want both real"
+        raise TypeError(msg)
+    (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
+    if blur.boundary == "valid" and y.shape == x.shape:
+        y = y[..., p0 - 1 - p0 // 2 : n0 - p0 // 2, p1 - 1 - p1 // 2 : n1 - p1 // 2]
+    made = x.shape
+    if blur.boundary == "valid":
+        made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1)
+    if tuple(y.shape) != tuple(made) or min(made) < 1:
+        msg = (
+            f"{call}: blurred has the shape {tuple(y.shape)}; a PSF of {p0} x {p1} with "
+            f"boundary {blur.boundary!r} makes {tuple(made)} of the sharp image's "
+            f"{tuple(x.shape)}"
+        )
+        raise ValueError(msg)
+    return y
+
+
+def taken_path(
+    recipe: Recipe, blur: Blur, pairs: Sequence[tuple[Array, Array]], path: Evaluation
+) -> Literal["quadratic", "general"]:
+    """Return how the objective is evaluated."""
+    checked("path", path, PATHS)
+    if path == "quadratic" and recipe.loss != "squared":
+        msg = "calibrate_psf(path): path is 'quadratic'; the absolute error wants 'general'"
+        raise ValueError(msg)
+    if path != "auto":
+        return path
+    xp = array_namespace(blur.psf)
+    matrix = 8 * math.prod(blur.psf.shape) ** 2
+    images = sum(math.prod(x.shape) * item_bytes(xp, x) for x, _ in pairs)
+    pays = recipe.loss == "squared" and matrix <= min(LARGEST_MATRIX, WORTH * images)
+    return "quadratic" if pays else "general"
+
+
+def objective_of(
+    recipe: Recipe, blur: Blur, pairs: Sequence[tuple[Array, Array]], path: str
+) -> Map:
+    """Return the mean loss over all samples of all pairs, as a function of the PSF."""
+    samples = sum(math.prod(y.shape) for _, y in pairs)
+    terms: list[Map] = []
+    for x, y in pairs:
+        if path == "quadratic":
+            terms.append((1 / samples) * normal_equations(blur, x, y))
+        elif recipe.loss == "squared":
+            terms.append((1 / samples) * HalfSquaredError(y) @ blur.as_map("psf", x))
+        else:
+            part = math.prod(y.shape) / samples
+            terms.append(part * MeanAbsoluteError(y) @ blur.as_map("psf", x))
+    return sum(terms[1:], start=terms[0])
+
+
+def loss_at(
+    psf: Array,
+    sharp: Array | Sequence[Array],
+    blurred: Array | Sequence[Array],
+    method: Method,
+    boundary: str,
+) -> float:
+    """Return the loss of a method at a PSF."""
+    blur = Blur(psf, boundary=boundary)
+    return float(
+        objective_of(RECIPES[method], blur, as_pairs(blur, sharp, blurred), "general")(psf)
+    )

@@ -1,0 +1,93 @@
+"""How well images determine the PSF."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from nufftlib.blur.calibrate.objective import first_psf
+from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.operator import Blur
+from nufftlib.core.arrays import (
+    Array,
+)
+
+
+class Identifiability(NamedTuple):
+    """What the data tell of a PSF, and what not.
+
+    Attributes
+    ----------
+    deviations : array, shape (size,)
+        Standard deviation of the least-squares PSF along each component, as the noise makes
+        it; from the best known component to the worst, infinite where nothing is known.
+    components : array, shape (size, height, width)
+        The components, PSFs of norm one.
+    """
+
+    deviations: Array
+    components: Array
+
+
+def identifiability(
+    sharp: Array | Sequence[Array],
+    noise: float,
+    *,
+    size: int | tuple[int, int] = 25,
+    boundary: str = "valid",
+) -> Identifiability:
+    r"""Return how well each component of a PSF can be told from blurred images.
+
+    The squared error of sharp images ``x`` has the Hessian ``G``, summed over them, and white
+    noise of standard deviation ``s`` moves its minimiser along an eigenvector of the
+    eigenvalue ``v`` by ``s / sqrt(v)``. Images without fine detail leave small eigenvalues:
+    of such components the loss hardly depends, and no method finds them in the data. The
+    simplex, which is not looked at here, can only help.
+
+    Parameters
+    ----------
+    sharp : array, shape (..., height, width), real, or sequence of such
+        The sharp images, as for `calibrate_psf`.
+    noise : float
+        Standard deviation of the noise in the blurred images.
+    size : int or tuple of int
+        Height and width of the PSF.
+    boundary : {"valid", "circular", "replicate", "reflect", "zero"}
+        Boundary of the blur.
+
+    Returns
+    -------
+    Identifiability
+        Its fields are `deviations` and `components`.
+
+    Notes
+    -----
+    The time of the eigenvalues grows with the third power of the PSF's pixels: 625 take 0.2 s
+    on two cores, 2000 some seconds.
+
+    Examples
+    --------
+    >>> from nufftlib import data, workflows
+    >>> found = workflows.identifiability(data.astronaut(), 0.02, size=9)
+    >>> found.deviations.shape, bool(found.deviations[0] < 1e-4 < found.deviations[-1])
+    ((81,), True)
+    """
+    images = list(sharp) if isinstance(sharp, list | tuple) else [sharp]
+    if not images or not 0 <= noise < math.inf:
+        msg = (
+            f"identifiability(sharp, noise): got {len(images)} images and the noise {noise}; "
+            f"want one image at least, and a standard deviation"
+        )
+        raise ValueError(msg)
+    blur = Blur(first_psf(images[0], size), boundary=boundary)
+    xp = array_namespace(blur.psf)
+    # The matrix does not depend on the data.
+    terms = [normal_equations(blur, x, blur(x)) for x in images]
+    total: Any = sum(terms[1:], start=terms[0])
+    values, components = total.spectrum()
+    seen = values > values.shape[0] * 2e-16 * xp.max(values)  # below that it is rounding
+    deviations = xp.where(seen, noise / xp.sqrt(xp.where(seen, values, 1.0)), xp.inf)
+    return Identifiability(deviations, components)

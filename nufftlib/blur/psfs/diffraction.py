@@ -1,0 +1,247 @@
+"""The point-spread function of a lens with aberrations, and its Jacobian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import index
+from typing import Any
+
+import numpy as np
+from array_api_compat import device
+
+from nufftlib.blur.psfs.defocus import disk_overlap
+from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.blur.psfs.zernike import zernike
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    common_namespace,
+    complex_dtype,
+    is_complex,
+    is_floating,
+    real_part,
+)
+from nufftlib.core.operator import LinearOperator, Map
+
+SAMPLES = 128
+"""Least number of samples across the pupil."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diffraction(Map):
+    r"""The map from Zernike coefficients to the PSF of a circular pupil.
+
+    .. math:: h = \frac{I}{\sum_p I_p}, \qquad I = |f|^2, \qquad
+              f_p = \sum_x w_x\, e^{2 \pi i W_x}\, e^{-i \pi\, c\, p \cdot x}, \qquad
+              W = \sum_k a_k Z_{j_k}
+
+    with the pupil coordinate ``x`` in the unit disk, the cutoff ``c``, and the pixel
+    ``p`` counted from the centre.
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Height and width of the PSF in pixels.
+    indices : sequence of int, optional
+        Noll's indices of the polynomials, from 1; by default 4 to 11, from defocus to
+        the first spherical aberration.
+    cutoff : float, optional
+        The incoherent cutoff frequency, beyond which the optical transfer function is
+        zero, in cycles per pixel: ``pixel / (wavelength * f-number)``. At most 1/2, so
+        that the PSF is sampled without aliasing. The pupil's radius is half of it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    TypeError
+        If the coefficients are not real floating-point numbers.
+
+    Notes
+    -----
+    Coefficients, of shape (..., K), are in **waves**: ``a_k`` is the root mean square of
+    its polynomial over the pupil, as Noll's are orthonormal. Angles run from the first
+    array axis towards the second, so a tilt of `a` waves moves the PSF by ``4 a / c``
+    pixels to higher indices, along the first axis for ``j = 2``, the second for ``j = 3``.
+
+    The PSF, of shape (..., height, width), sums to one over what is seen; light beyond
+    the edges is left out. It is nonnegative, and centred at ``size // 2``.
+
+    The pupil has samples of its own, and two matrix products take the place of a padded
+    FFT. Against the integral over the pupil the error is 3e-5 of the peak without
+    aberrations. With a quarter of a wave in all, in random directions, it is 2e-4 for the
+    default polynomials and 8e-4 for those to 28; all in a single one, at most 5e-4 and
+    2e-3. The Jacobian is that of what is computed.
+
+    References
+    ----------
+    R. J. Noll, "Zernike polynomials and atmospheric turbulence", J. Opt. Soc. Am. 66
+    (1976) 207-211.
+
+    R. Soummer et al., "Fast computation of Lyot-style coronagraph propagation", Opt.
+    Express 15 (2007) 15935-15951.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> optics = nl.blur.Diffraction(25, indices=(4, 7, 8))
+    >>> a = np.asarray([0.1, 0.0, -0.05])  # waves
+    >>> optics(a).shape, round(float(optics(a).sum()), 12)
+    ((25, 25), 1.0)
+    >>> h, J = optics.linearize(a)
+    >>> J.adjoint(h).shape
+    (3,)
+    """
+
+    size: int | tuple[int, int]
+    indices: Sequence[int] = tuple(range(4, 12))
+    cutoff: float = 0.25
+    _moved: dict[tuple[str, ...], tuple[Array, ...]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", pixels_2d("Diffraction(size)", self.size))
+        indices = tuple(index(j) for j in self.indices)
+        object.__setattr__(self, "indices", indices)
+        if not indices or min(indices) < 1 or len(set(indices)) < len(indices):
+            msg = f"Diffraction(indices): got {indices}; want Noll's indices from 1, each once"
+            raise ValueError(msg)
+        if not 0 < self.cutoff <= 0.5:
+            msg = (
+                f"Diffraction(cutoff): cutoff is {self.cutoff}; want more than 0 and at most 1/2 "
+                f"cycles per pixel, so that the PSF is not aliased"
+            )
+            raise ValueError(msg)
+
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
+        """Return the PSF of the coefficients and its Jacobian."""
+        xp = common_namespace("Diffraction(a)", a=x)
+        if not is_floating(xp, x) or is_complex(xp, x):
+            msg = f"Diffraction(a): a has the dtype {x.dtype}; want real floating point"
+            raise TypeError(msg)
+        if x.ndim < 1 or x.shape[-1] != len(self.indices):
+            msg = (
+                f"Diffraction(a): a has the shape {tuple(x.shape)}; want (..., "
+                f"{len(self.indices)}), a coefficient for each of the indices {self.indices}"
+            )
+            raise ValueError(msg)
+        phases, w, E0, E1 = self._arrays(xp, x)
+        phi = over_pupil(xp, x, phases, w)
+        P = w * xp.exp(1j * xp.astype(phi, complex_dtype(xp, phi)))
+        f = E0 @ P @ xp.matrix_transpose(E1)
+        intensity = xp.real(f) ** 2 + xp.imag(f) ** 2
+        total = xp.sum(intensity, axis=(-2, -1), keepdims=True)
+        h = intensity / total
+        return h, DiffractionJacobian(phases, E0, E1, P, f, h, total)
+
+    def _arrays(self, xp: Namespace, x: Array) -> tuple[Array, ...]:
+        """Return the constants where `x` lives, and in its precision."""
+        key = (xp.__name__, str(x.dtype), str(device(x)))
+        if key not in self._moved:
+            height, width = pixels_2d("Diffraction(size)", self.size)
+            # The computed field has the period samples / cutoff pixels: at least two PSFs.
+            samples = max(SAMPLES, math.ceil(2 * self.cutoff * max(height, width)))
+            phases, w = pupil(samples, tuple(self.indices))
+            kernels = (kernel(n, samples, self.cutoff) for n in (height, width))
+            real = (xp.asarray(a, dtype=x.dtype, device=device(x)) for a in (phases, w))
+            self._moved[key] = (
+                *real,
+                *(xp.asarray(E, dtype=complex_dtype(xp, x), device=device(x)) for E in kernels),
+            )
+        return self._moved[key]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DiffractionJacobian(LinearOperator):
+    """The Jacobian ``da -> dh`` of `Diffraction` at one vector of coefficients or a batch.
+
+    Parameters
+    ----------
+    phases : array, shape (K, M * M)
+        ``2 pi Z_k`` on the pupil.
+    E0, E1 : array, shape (height, M) and (width, M)
+        Kernels of the transform from the pupil to the pixels.
+    pupil : array, shape (..., M, M)
+        The pupil function ``P = w e^{i phi}``.
+    field : array, shape (..., height, width)
+        ``f = E0 P E1^T``.
+    psf : array, shape (..., height, width)
+        ``h = |f|^2 / S``.
+    total : array, shape (..., 1, 1)
+        ``S``, the sum of ``|f|^2``.
+    """
+
+    phases: Array
+    E0: Array
+    E1: Array
+    pupil: Array
+    field: Array
+    psf: Array
+    total: Array
+
+    # dphi = sum_k 2 pi Z_k da_k;  df = E0 (i P dphi) E1^T;  dI = 2 Re(conj(f) df);
+    # dh = (dI - h sum dI) / S
+    def _apply(self, x: Array) -> Array:
+        """Return ``dh`` for real ``da``."""
+        call = "DiffractionJacobian.apply(da)"
+        xp = common_namespace(call, da=x, psf=self.psf)
+        want = (*self.psf.shape[:-2], self.phases.shape[0])
+        if tuple(x.shape) != want or x.dtype != self.psf.dtype:
+            msg = (
+                f"{call}: da has the shape {tuple(x.shape)} and dtype {x.dtype}; want those of "
+                f"the coefficients, {want} and {self.psf.dtype}"
+            )
+            raise ValueError(msg)
+        dphi = over_pupil(xp, x, self.phases, self.pupil)
+        df = self.E0 @ (1j * self.pupil * dphi) @ xp.matrix_transpose(self.E1)
+        dI = 2 * (xp.real(self.field) * xp.real(df) + xp.imag(self.field) * xp.imag(df))
+        return (dI - self.psf * xp.sum(dI, axis=(-2, -1), keepdims=True)) / self.total
+
+    # z = (y - <h, y>) / S;  g = E0^H (2 f z) conj(E1);  a_k: sum 2 pi Z_k Im(conj(P) g)
+    def _adjoint(self, y: Array) -> Array:
+        """Return the gradient by the coefficients at the cotangent ``y``."""
+        call = "DiffractionJacobian.adjoint(y)"
+        xp = common_namespace(call, y=y, psf=self.psf)
+        if y.shape != self.psf.shape:
+            msg = f"{call}: y has the shape {tuple(y.shape)}; want {tuple(self.psf.shape)}"
+            raise ValueError(msg)
+        y = real_part(xp, y)
+        z = (y - xp.sum(self.psf * y, axis=(-2, -1), keepdims=True)) / self.total
+        g = xp.conj(xp.matrix_transpose(self.E0)) @ (2 * self.field * z) @ xp.conj(self.E1)
+        dphi = xp.imag(xp.conj(self.pupil) * g)
+        lead = dphi.shape[:-2]
+        return xp.reshape(dphi, (*lead, self.phases.shape[1])) @ xp.matrix_transpose(self.phases)
+
+
+def over_pupil(xp: Namespace, a: Array, phases: Array, like: Array) -> Array:
+    """Return ``sum_k 2 pi Z_k a_k`` on the pupil, of the last two axes of `like`."""
+    return xp.reshape(a @ phases, (*a.shape[:-1], *like.shape[-2:]))
+
+
+@lru_cache(maxsize=8)
+def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return ``2 pi Z_k``, shape (K, M * M), and the weights ``w`` of the disk, (M, M)."""
+    x = cells(samples)
+    half = 1 / samples
+    e = np.append(x - half, x[-1] + half)
+    w = disk_overlap(e, e, 1.0) / np.pi
+    # The fraction of the disk in each cell sees the integrand averaged over the cell: with
+    # the cell's width d, g + d^2 / 24 laplace(g). The second term is taken off again.
+    for axis in (0, 1):
+        w = w - (np.roll(w, 1, axis) - 2 * w + np.roll(w, -1, axis)) / 24
+    r, theta = np.hypot(x[:, None], x), np.arctan2(x[None, :], x[:, None])
+    return np.stack([2 * np.pi * zernike(j, r, theta).reshape(-1) for j in indices]), w
+
+
+def kernel(size: int, samples: int, cutoff: float) -> Any:
+    """Return ``exp(-i pi c p x)``, shape (size, M)."""
+    p = np.arange(size) - size // 2
+    return np.exp(-1j * np.pi * cutoff * p[:, None] * cells(samples))
+
+
+def cells(samples: int) -> Any:
+    """Return the middles of `samples` cells across [-1, 1], and of one more at either end."""
+    return (np.arange(-1, samples + 1) + 0.5) * (2 / samples) - 1

@@ -1,0 +1,128 @@
+"""Point-spread functions of random kinds and parameters, to train and test with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from nufftlib.blur.psfs.defocus import defocus_psf
+from nufftlib.blur.psfs.diffraction import Diffraction
+from nufftlib.blur.psfs.gaussian import gaussian_psf
+from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.motion import draw_motion
+from nufftlib.core.arrays import Array, Namespace
+
+Kind = Literal["motion", "gaussian", "defocus", "diffraction"]
+
+
+def random_psf(
+    size: int | tuple[int, int],
+    *,
+    kind: Kind | Mapping[Kind, float],
+    seed: int,
+    batch: int | tuple[int, ...] = (),
+    xp: Namespace = np,
+    dtype: Any = None,
+    device: Any = None,
+) -> Array:
+    """Draw PSFs of one kind or of several, with parameters that fit the size.
+
+    With ``n`` the smaller of height and width, parameters are uniform in these ranges:
+
+    ============ ======================================================================
+    motion       ``length`` 0.1 to 0.6, ``std`` 0.1 to 0.3 of half the size
+    gaussian     either ``std`` 0 to ``n / 6`` pixels, ``angle`` 0 to pi
+    defocus      ``radius`` 0 to ``(n - 1) / 2`` pixels
+    diffraction  ``cutoff`` from ``8 / n`` (at most 1/2) to 1/2; the polynomials 4 to 11
+                 in a random direction, together 0 to ``n * cutoff / 40`` waves
+    ============ ======================================================================
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Height and width of the PSF in pixels.
+    kind : str or mapping of str to float
+        A kind in the table, or the probability of each: every PSF is of one kind.
+    seed : int
+        Seed; one seed gives the same PSFs in every library.
+    batch : int or tuple of int
+        Leading axes of independent draws. The first is that of no batch at all, and a
+        larger batch begins with the smaller one.
+    xp : module
+        Array-API namespace of the result.
+    dtype : dtype, optional
+        Real dtype, by default the namespace's float32.
+    device : device, optional
+        Device of the result.
+
+    Returns
+    -------
+    array, shape (*batch, height, width), real
+        Nonnegative, of sum one, centred at ``size // 2``.
+
+    Raises
+    ------
+    ValueError
+        If a kind is unknown, or probabilities are negative or do not sum to one.
+    TypeError
+        If the dtype is neither float32 nor float64.
+
+    Examples
+    --------
+    >>> mixture = {"motion": 0.5, "gaussian": 0.25, "diffraction": 0.25}
+    >>> random_psf(25, kind=mixture, seed=0, batch=10).shape
+    (10, 25, 25)
+    """
+    shape, axes = pixels_2d("random_psf(size)", size), batch_shape("random_psf(batch)", batch)
+    # By its text, so that a list is refused as an unknown kind is.
+    odds: Mapping[Any, float] = kind if isinstance(kind, Mapping) else {str(kind): 1.0}
+    known = ", ".join(map(repr, DRAWS))
+    if not set(odds) <= set(DRAWS):
+        msg = f"random_psf(kind): got {kind!r}; want one of {known}, or a probability for each"
+        raise ValueError(msg)
+    # In the order of the table, so that a mapping's own order does not matter.
+    probabilities = np.asarray([odds.get(name, 0.0) for name in DRAWS])
+    if not np.all(probabilities >= 0) or not math.isclose(probabilities.sum(), 1.0):
+        msg = f"random_psf(kind): got {kind!r}; want probabilities, 0 or more, of sum one"
+        raise ValueError(msg)
+    rng = np.random.default_rng(seed)
+    h = np.empty((math.prod(axes), *shape))
+    for n in range(len(h)):
+        h[n] = DRAWS[rng.choice(list(DRAWS), p=probabilities)](rng, shape)
+    return of_sum_one("random_psf", h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+
+
+def random_motion(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Draw a motion, its path's length of correlation and its spread."""
+    return draw_motion(rng, shape, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.3))
+
+
+def random_gaussian(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Draw a Gaussian that ends three standard deviations from its centre."""
+    std, angle = rng.uniform(0, min(shape) / 6, 2), rng.uniform(0, math.pi)
+    return gaussian_psf(shape, std, angle, dtype=np.float64)
+
+
+def random_defocus(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Draw a disk within the PSF."""
+    return defocus_psf(shape, rng.uniform(0, (min(shape) - 1) / 2), dtype=np.float64)
+
+
+def random_diffraction(rng: np.random.Generator, shape: tuple[int, int]) -> Any:
+    """Draw aberrations of a lens; slopes of the wavefront keep most light within the PSF."""
+    cutoff = rng.uniform(min(0.5, 8 / min(shape)), 0.5)
+    a = rng.standard_normal(8)
+    a *= rng.uniform(0, min(shape) * cutoff / 40) / np.linalg.norm(a)
+    return Diffraction(shape, cutoff=cutoff)(a)
+
+
+DRAWS = {
+    "motion": random_motion,
+    "gaussian": random_gaussian,
+    "defocus": random_defocus,
+    "diffraction": random_diffraction,
+}
+"""How each kind is drawn."""

@@ -1,0 +1,1 @@
+"""Files: pictures as arrays; what reads them is imported on use."""

@@ -1,0 +1,362 @@
+"""Read a picture from a file into the square float32 array that a workflow works on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["load_color", "load_gray", "load_picture", "load_psf"]
+
+# ITU-R BT.601 luma, the weights behind Pillow's "L".
+LUMA = (0.299, 0.587, 0.114)
+
+
+def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
+    """Read one square grey picture.
+
+    The central square of the picture is cut out and resized to ``size`` with an antialiased
+    triangle filter, which never leaves the range of the values. A square that already has the
+    right size keeps its values exactly.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read, of a kind told by its suffix:
+
+        - ``.npy``: an array of shape ``(rows, columns)``, or channels first with 1 or 3 channels.
+        - ``.png``, ``.jpg``, ``.jpeg``: turned upright by its EXIF orientation; whatever is
+          transparent is shown on black.
+        - ``.nii``, ``.nii.gz``: the middle axial slice of a volume as radiologists show it, the
+          front of the head up and its right side on the left; a two-dimensional image as it is.
+    size : int, optional
+        Rows and columns of the result.
+
+    Returns
+    -------
+    ndarray of float32, shape (size, size)
+        8-bit and 16-bit unsigned integers are divided by the largest that their type can hold,
+        so that they lie in [0, 1]. Floating-point arrays and every NIfTI image keep their own
+        values. Colours become their luma, 0.299 R + 0.587 G + 0.114 B.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged or of an unknown kind, or its values are not a picture: not real, not
+        finite, all equal, or of another number of axes.
+    ImportError
+        Pillow or nibabel, which come with the extra ``app``, is needed and not installed.
+
+    See Also
+    --------
+    load_color : Keeps the colours.
+
+    Notes
+    -----
+    Pillow reads a PNG of 16-bit colours as 8-bit colours; 16-bit grey keeps all its levels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.io.pictures import load_gray
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, np.arange(12, dtype=np.uint8).reshape(3, 4))
+    ...     255 * load_gray(file.name, size=3)
+    array([[ 1.,  2.,  3.],
+           [ 5.,  6.,  7.],
+           [ 9., 10., 11.]], dtype=float32)
+    """
+    return _luma(_load(Path(path), size))
+
+
+def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
+    """Read one square picture with its colours, if it has any.
+
+    Files, cutting and resizing are those of `load_gray`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read.
+    size : int, optional
+        Rows and columns of the result.
+
+    Returns
+    -------
+    ndarray of float32, shape (channels, size, size)
+        Red, green and blue, or the one channel of a grey picture, in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As in `load_gray`; also ValueError if a value lies outside [0, 1].
+
+    See Also
+    --------
+    load_gray : One channel, of any range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.data import astronaut
+    >>> from nufftlib.io.pictures import load_color
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, astronaut())
+    ...     load_color(file.name, size=64).shape
+    (3, 64, 64)
+    """
+    return _within_colours(path, _load(Path(path), size))
+
+
+def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
+    """Read one picture with its colours, if it has any, as it is: nothing is cut or resized.
+
+    Files are those of `load_gray`.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read.
+
+    Returns
+    -------
+    ndarray of float32, shape (channels, rows, columns)
+        Red, green and blue, or the one channel of a grey picture, in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As in `load_color`.
+
+    See Also
+    --------
+    load_color : Square, of one size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.io.pictures import load_picture
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, np.arange(12, dtype=np.uint8).reshape(3, 4))
+    ...     load_picture(file.name).shape
+    (1, 3, 4)
+    """
+    return _within_colours(path, _whole(Path(path)))
+
+
+def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
+    """Read a point-spread function from an array or a grey picture, and bring its sum to one.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File to read, of the kinds of `load_gray`.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        Nonnegative, of sum one; of a picture with colours their luma.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ImportError
+        As in `load_gray`; also ValueError if a value is negative, or all are zero.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nufftlib.io.pictures import load_psf
+    >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+    ...     np.save(file.name, np.asarray([[1.0, 2.0, 1.0]]))
+    ...     load_psf(file.name)
+    array([[0.25, 0.5 , 0.25]], dtype=float32)
+    """
+    psf = _luma(_whole(Path(path))).astype(np.float64)
+    if psf.min() < 0 or not psf.any():
+        msg = (
+            f"{path}: the values run from {psf.min():g} to {psf.max():g}; wanted: a PSF, "
+            "nonnegative and not all zero"
+        )
+        raise ValueError(msg)
+    whole: NDArray[np.float32] = (psf / psf.sum()).astype(np.float32)
+    return whole
+
+
+def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    weights = LUMA if len(picture) == 3 else (1.0,)
+    # In double precision the weights of white add up to exactly 1.
+    gray: NDArray[np.float32] = np.tensordot(weights, picture, axes=1).astype(np.float32)
+    return gray
+
+
+def _within_colours(path: str | PathLike[str], picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = float(picture.min()), float(picture.max())
+    if low < 0 or high > 1:
+        msg = f"{path}: the values run from {low:g} to {high:g}; wanted: colours from 0 to 1"
+        raise ValueError(msg)
+    return picture
+
+
+def _load(path: Path, size: int) -> NDArray[np.float32]:
+    """Read, check, crop and resize; the result has the shape (1 or 3, size, size)."""
+    if size < 1:
+        msg = f"size={size}; wanted: at least 1 pixel"
+        raise ValueError(msg)
+    with _naming_what_is_missing(path):
+        return _resized(_central_square(path, _whole(path)), size)
+
+
+def _whole(path: Path) -> NDArray[np.float32]:
+    """Read and check; the result has the shape (1 or 3, rows, columns)."""
+    with _naming_what_is_missing(path):
+        return _real(path, _read(path))
+
+
+@contextmanager
+def _naming_what_is_missing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        msg = (
+            f"{path}: this picture needs {error.name}, which cannot be imported; install it with\n"
+            '\n    pip install "nufftlib[app]"'
+        )
+        raise ImportError(msg, name=error.name) from error
+
+
+def _read(path: Path) -> NDArray[Any]:
+    """Read the values as the file holds them, colours first."""
+    reader = next((READERS[s] for s in READERS if path.name.lower().endswith(s)), None)
+    if reader is None:
+        msg = f"{path}: the suffix is {path.suffix!r}; wanted: one of {', '.join(READERS)}"
+        raise ValueError(msg)
+    if not path.is_file():
+        msg = f"{path}: there is no such file"
+        raise FileNotFoundError(msg)
+    try:
+        return reader(path)
+    except ImportError:
+        raise
+    except Exception as error:  # a decoder may raise anything at a damaged file
+        msg = f"{path}: cannot be read: {error}"
+        raise ValueError(msg) from error
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    # np.load would also accept pickles and archives, whatever the suffix says.
+    with path.open("rb") as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+def _read_picture(path: Path) -> NDArray[Any]:
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file)
+    if image.mode.startswith("I"):
+        # 16-bit grey; older Pillow widens it to 32 bits. Its own conversion to "L" would clip.
+        return np.asarray(image).astype(np.uint16)
+    is_grey = image.mode in {"1", "L", "LA"}
+    if "A" in image.getbands() or "transparency" in image.info:
+        black = Image.new("RGBA", image.size, "black")
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    if is_grey:
+        return np.asarray(image.convert("L"))
+    return np.moveaxis(np.asarray(image.convert("RGB")), -1, 0)
+
+
+def _read_nifti(path: Path) -> NDArray[Any]:
+    import nibabel
+    from nibabel.funcs import squeeze_image
+
+    # A volume may come as a series of one.
+    image = squeeze_image(nibabel.load(path))  # type: ignore[no-untyped-call] # nibabel's gap
+    if image.ndim == 3:
+        canonical = nibabel.as_closest_canonical(image)  # type: ignore[no-untyped-call] # same gap
+        volume = np.asanyarray(canonical.dataobj)
+        # Axes now point to the right, the front and the top of the head. Rows are to run from
+        # front to back, columns from right to left.
+        array: NDArray[Any] = volume[::-1, ::-1, volume.shape[2] // 2].T
+    elif image.ndim == 2:
+        array = np.asanyarray(image.dataobj)
+    else:
+        msg = f"the image has the shape {image.shape}; wanted: one volume or one slice"
+        raise ValueError(msg)
+    # Stored integers are a scanner's measurement: their type says nothing about what is white.
+    return array.astype(np.float32) if array.dtype.kind in "iu" else array
+
+
+READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    ".npy": _read_npy,
+    ".png": _read_picture,
+    ".jpg": _read_picture,
+    ".jpeg": _read_picture,
+    ".nii": _read_nifti,
+    ".nii.gz": _read_nifti,
+}
+
+
+def _real(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
+    """Check an array and return it as finite float32 of the shape (1 or 3, rows, columns)."""
+    picture = array[np.newaxis] if array.ndim == 2 else array
+    if picture.ndim != 3 or len(picture) not in {1, 3} or picture.size == 0:
+        msg = (
+            f"{path}: the array has the shape {array.shape}; wanted: (rows, columns), "
+            "(1, rows, columns) or (3, rows, columns), none of them 0"
+        )
+        raise ValueError(msg)
+    kind, itemsize = array.dtype.kind, array.dtype.itemsize
+    if not (kind in "bf" or (kind == "u" and itemsize <= 2)):
+        # Wider and signed integers have no white that everyone agrees on.
+        msg = f"{path}: the values are {array.dtype}; wanted: uint8, uint16, bool or real floats"
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):  # reported below, with the place
+        values = picture.astype(np.float32)
+    if kind == "u":
+        values /= np.float32(np.iinfo(array.dtype).max)
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        first = tuple(int(i) for i in bad[0][-array.ndim :])
+        msg = (
+            f"{path}: {len(bad)} of {values.size} values are not finite in float32 "
+            f"(first at index {first}); every value must be finite"
+        )
+        raise ValueError(msg)
+    return values
+
+
+def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = picture.shape[1:]
+    side = min(rows, columns)
+    # The centre voxel N // 2 stays the centre voxel.
+    top, left = rows // 2 - side // 2, columns // 2 - side // 2
+    square = picture[:, top : top + side, left : left + side]
+    if not np.ptp(square, axis=(1, 2)).any():
+        values = ", ".join(f"{v:g}" for v in square[:, 0, 0])
+        msg = f"{path}: every pixel of the central square is {values}; wanted: a picture"
+        raise ValueError(msg)
+    return square
+
+
+def _resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    if square.shape[1:] == (size, size):
+        return np.ascontiguousarray(square)
+    from PIL import Image
+
+    # Pillow widens the filter when it shrinks a picture, which is what prevents aliasing.
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR))
+            for channel in square
+        ]
+    )

@@ -1,0 +1,199 @@
+"""The objective of trajectory learning: the loss of the image that a trajectory gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+from array_api_compat import array_namespace
+
+from nufftlib.core.arrays import Array, check_precision, common_namespace, is_complex
+from nufftlib.core.losses import MeanSquaredError
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.pointwise import Magnitude, MeanNormalize
+from nufftlib.mri.coils import low_frequency_maps
+from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.sense import Sense
+from nufftlib.nufft.derivatives import SampledJacobian
+from nufftlib.nufft.operator import NUFFT
+
+Maps = Literal["estimated", "ones", "true"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryObjective:
+    """The loss of a trajectory, and its gradient.
+
+    Parameters
+    ----------
+    image : array, shape (height, width), real
+        The image to be sampled; positive mean.
+    coil_maps : array, shape (coils, height, width), complex
+        Sensitivities of the coils that sample it.
+    nufft : NUFFT
+        Any operator of the image's shape; its settings are kept, its trajectory replaced.
+    maps : {"estimated", "ones", "true"}
+        Coil maps of the reconstruction: from the low-frequency samples, all ones (a
+        plain sum over the coils), or `coil_maps`.
+
+    Examples
+    --------
+    >>> import nufftlib as nl
+    >>> from nufftlib import data, workflows
+    >>> image = data.brain()[::4, ::4]
+    >>> k = nl.mri.radial_trajectory(8, 64)
+    >>> objective = workflows.TrajectoryObjective(
+    ...     image, nl.mri.birdcage_maps(4, image.shape), nl.NUFFT(k, image.shape)
+    ... )
+    >>> value, gradient = objective.value_and_grad(k)
+    >>> gradient.shape == k.shape
+    True
+    """
+
+    image: Array
+    coil_maps: Array
+    nufft: NUFFT
+    maps: Maps = "estimated"
+
+    def __post_init__(self) -> None:
+        call = "TrajectoryObjective"
+        if not isinstance(self.nufft, NUFFT):
+            msg = f"{call}(nufft): nufft is a {type(self.nufft).__name__}; want a NUFFT"
+            raise TypeError(msg)
+        arrays = {
+            "image": self.image,
+            "coil_maps": self.coil_maps,
+            "trajectory": self.nufft.trajectory,
+        }
+        xp = common_namespace(call, **arrays)
+        check_precision(xp, call, **arrays)
+        if not is_complex(xp, self.coil_maps):
+            msg = f"{call}(coil_maps): coil_maps are {self.coil_maps.dtype}; want complex"
+            raise TypeError(msg)
+        if is_complex(xp, self.image) or self.image.shape != self.nufft.shape:
+            msg = (
+                f"{call}(image): the image is {self.image.dtype} of shape "
+                f"{tuple(self.image.shape)}; want real, {self.nufft.shape}"
+            )
+            raise ValueError(msg)
+        if not float(xp.mean(self.image)) > 0:
+            msg = f"{call}(image): the mean is {float(xp.mean(self.image))}; want it positive"
+            raise ValueError(msg)
+        if self.coil_maps.shape[1:] != self.image.shape:
+            msg = (
+                f"{call}(coil_maps): the shape is {tuple(self.coil_maps.shape)}; "
+                f"want (coils, {', '.join(map(str, self.image.shape))})"
+            )
+            raise ValueError(msg)
+        if self.maps not in get_args(Maps):
+            msg = f"{call}(maps): maps is {self.maps!r}; want one of {get_args(Maps)}"
+            raise ValueError(msg)
+
+    def value_and_grad(self, k: Array) -> tuple[Array, Array]:
+        """Return ``L(k)`` and its gradient; density and maps are found at ``k``.
+
+        Parameters
+        ----------
+        k : array, shape (..., 2), real
+            Trajectory in cycles per voxel.
+
+        Returns
+        -------
+        value : array
+            ``L(k)``, of zero dimensions.
+        gradient : array
+            Of the shape and dtype of ``k``.
+        """
+        F, y, J = self._sample(k)
+        d, S = self._calibrate(F, y)
+        return self._value_and_grad(F, y, J, d, S)
+
+    def constants(self, k: Array) -> tuple[Array, Sense]:
+        """Return the density weights and the coil maps of the reconstruction at ``k``.
+
+        Parameters
+        ----------
+        k : array, shape (..., 2), real
+            Trajectory in cycles per voxel.
+
+        Returns
+        -------
+        density : array, shape (...)
+            Weights.
+        maps : Sense
+            Coil combination.
+        """
+        F, y, _ = self._sample(k)
+        return self._calibrate(F, y)
+
+    def value_and_grad_at(self, k: Array, density: Array, maps: Sense) -> tuple[Array, Array]:
+        """Return the loss and its gradient with given density weights and maps.
+
+        Parameters
+        ----------
+        k : array, shape (..., 2), real
+            Trajectory in cycles per voxel.
+        density : array, shape (...)
+            Weights.
+        maps : Sense
+            Coil combination.
+
+        Returns
+        -------
+        value : array
+            The loss, of zero dimensions.
+        gradient : array
+            Its exact gradient, density and maps being constants.
+        """
+        return self._value_and_grad(*self._sample(k), density, maps)
+
+    def reconstruct(self, k: Array) -> Array:
+        """Return the reconstruction at ``k``, scaled to the mean of the image.
+
+        Parameters
+        ----------
+        k : array, shape (..., 2), real
+            Trajectory in cycles per voxel.
+
+        Returns
+        -------
+        array, shape (height, width), real
+            ``|a| mean(x) / mean|a|``.
+        """
+        F, y, _ = self._sample(k)
+        d, S = self._calibrate(F, y)
+        z = MeanNormalize()(Magnitude()(S.adjoint(F.adjoint(d * y))))
+        return z * array_namespace(z).mean(self.image)
+
+    @cached_property
+    def _spectrum(self) -> Map:
+        """The map ``k -> F(k) u``; the coil images never change."""
+        return self.nufft.as_map("trajectory", self.coil_maps * self.image)
+
+    @cached_property
+    def _loss(self) -> Map:
+        target = MeanNormalize()(self.image)
+        return MeanSquaredError(target) @ MeanNormalize() @ Magnitude()
+
+    def _sample(self, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
+        y, J = self._spectrum.linearize(k)
+        assert isinstance(J, SampledJacobian)
+        assert isinstance(J.nufft, NUFFT)
+        return J.nufft, y, J  # the operator at k that it was computed with
+
+    def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:
+        d = pipe_menon(F)
+        if self.maps == "estimated":
+            return d, Sense(low_frequency_maps(F, y, d))
+        if self.maps == "true":
+            return d, Sense(self.coil_maps)
+        return d, Sense(array_namespace(y).ones_like(self.coil_maps))
+
+    def _value_and_grad(
+        self, F: NUFFT, y: Array, J: LinearOperator, d: Array, S: Sense
+    ) -> tuple[Array, Array]:
+        dy = d * y
+        value, a_bar = self._loss.value_and_grad(S.adjoint(F.adjoint(dy)))
+        Fv, K = F.linearize(S.apply(a_bar), wrt="trajectory")
+        return value, K.adjoint(dy) + J.adjoint(d * Fv)

@@ -1,0 +1,1 @@
+"""The grid engine on the CPU: points, grid and engine, and the compiled loops under them."""

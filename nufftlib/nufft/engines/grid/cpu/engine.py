@@ -1,0 +1,235 @@
+"""The grid engine on the CPU: Numba and scipy.fft, for any library's CPU arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nufftlib.core.arrays import Array
+from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
+from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
+from nufftlib.nufft.engines.grid.cpu import loops
+from nufftlib.nufft.engines.grid.cpu.grid import Grid
+from nufftlib.nufft.engines.grid.cpu.parallel import run, split
+from nufftlib.nufft.engines.grid.cpu.points import GridPoints
+from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
+
+COILS = 8
+"""Coils in one cell of a grid: more take one grid after the other."""
+
+PASSING = 2**26
+"""Bytes of a grid, beyond one coil, that is used once: what finufft takes for its two threads."""
+
+
+class GridEngine(Engine):
+    """One oversampled FFT, read with the kernel and its derivatives."""
+
+    def prepare(self, trajectory: Array) -> Points:
+        """Copy into one contiguous array for each axis, in cycles per voxel."""
+        k = as_numpy(fold(self.xp, trajectory))
+        return GridPoints(tuple(np.ascontiguousarray(k[:, a]) for a in range(k.shape[-1])))
+
+    def forward(self, points: Points, x: Array) -> Array:
+        """FFT of the padded image, read at the points."""
+        return GridImages(self, real_parts(x)).values(points)
+
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """Points spread on the grid, FFT, and the image cut out."""
+        return self._spread(points, y, None)
+
+    def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
+        """Points spread with the derivative of the kernel: one FFT for all axes."""
+        return self._spread(points, y, np.ascontiguousarray(as_numpy(dk)))
+
+    def fix(self, x: Array) -> GridImages:
+        """Transform images; their grids are kept if they fit `memory_limit`."""
+        images = real_parts(x)
+        if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
+            return GridImages(self, images.copy())  # as grids are, apart from the user's array
+        kept = []
+        for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
+            grid = Grid(self.layout, images.dtype, block.stop - block.start)
+            grid.transform_of(images[block])
+            kept.append((block, grid))
+        return GridImages(self, images, tuple(kept))
+
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """``C w`` with `density_kernel`, on a grid of the image's own size."""
+        data = np.ascontiguousarray(as_numpy(w))[None, :, None]
+        grid = Grid(density_layout(self.shape, width), data.dtype, 1, 1)
+        grid.spread(points, data, None)
+        grid.fold()
+        grid.wrap()
+        out = empty(data.shape, data.dtype)
+        grid.read("values", points, out, None)
+        return from_numpy(self.xp, out[0, :, 0])
+
+    @property
+    def layout(self) -> Layout:
+        """The grid for this shape and accuracy."""
+        return layout(self.shape, self.eps, self.dtype == self.xp.float32)
+
+    def passing(self, coils: int, real: np.dtype[Any]) -> Iterator[tuple[slice, Grid]]:
+        """Yield blocks of a batch, each with a grid that is free for it until the next."""
+        grid: Grid | None = None
+        for block in self._blocks(coils, real, PASSING):
+            size = block.stop - block.start
+            if grid is None or grid.reals != 2 * size:
+                grid = Grid(self.layout, real, size)
+            yield block, grid
+
+    def _blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
+        """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
+        fit = min(limit, self.memory_limit) // self._grid_bytes(real)
+        return coil_blocks(coils, min(COILS, fit))
+
+    def _grid_bytes(self, real: np.dtype[Any]) -> int:
+        return 2 * real.itemsize * self.layout.cells
+
+    def _spread(self, points: Points, y: Array, dk: Any) -> Array:
+        data = real_parts(y)
+        image = empty((data.shape[0], *self.shape, 2), data.dtype)
+        for block, grid in self.passing(data.shape[0], data.dtype):
+            grid.spread(points, data[block], dk)
+            grid.fold()
+            grid.transform(inverse=True)
+            grid.crop(image[block])
+        return from_numpy(self.xp, complex_of(image))
+
+
+@dataclass(frozen=True, eq=False)
+class GridImages:
+    """Images as oversampled spectra: one FFT for values and derivatives at any trajectory.
+
+    Parameters
+    ----------
+    engine : GridEngine
+        Whose images they are.
+    images : array, shape (B, ..., 2), real
+        Real and imaginary parts.
+    kept : tuple of (slice, Grid), optional
+        Their grids. Without them each use transforms the images, block by block.
+    """
+
+    engine: GridEngine
+    images: Any
+    kept: tuple[tuple[slice, Grid], ...] | None = None
+
+    def blocks(self) -> Iterator[tuple[slice, Grid]]:
+        """Yield a slice of the batch and its grid, good until the next one."""
+        if self.kept is not None:
+            yield from self.kept
+            return
+        for block, grid in self.engine.passing(self.images.shape[0], self.images.dtype):
+            grid.transform_of(self.images[block])
+            yield block, grid
+
+    def values(self, points: Points) -> Array:
+        """``F x``."""
+        y = self._data(points)
+        for block, grid in self.blocks():
+            grid.read("values", points, y[block], None)
+        return from_numpy(self.engine.xp, complex_of(y))
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
+        y, direction = self._data(points), as_numpy(dk)
+        for block, grid in self.blocks():
+            D = self._derivatives(points, grid, y[block])
+            run(loops.along, split(points.size, D.size), D, direction, y[block])
+        return from_numpy(self.engine.xp, complex_of(y))
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """``sum_b <y_b, d_a (F x)_b>``, summed over the batch inside of the loop."""
+        data = real_parts(y)
+        gradient = zeros((points.size, len(self.engine.shape)), data.dtype)
+        for block, grid in self.blocks():
+            grid.read("gradient", points, data[block], gradient)
+        return from_numpy(self.engine.xp, gradient)
+
+    def curvature(self, points: Points, r: Array) -> Array:
+        """``sum_b <r_b, d_a d_c (F x)_b>``."""
+        data, d = real_parts(r), len(self.engine.shape)
+        blocks = zeros((points.size, d, d), data.dtype)
+        for block, grid in self.blocks():
+            grid.read("curvature", points, data[block], blocks)
+        return from_numpy(self.engine.xp, blocks)
+
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
+        """Read values and derivatives in one pass."""
+        y = self._data(points)
+        derivatives = []
+        for block, grid in self.blocks():
+            derivatives.append((block, self._derivatives(points, grid, y[block])))
+        value = from_numpy(self.engine.xp, complex_of(y))
+        sizes = (self.images.shape[0], points.size)
+        return value, GridJacobian(self.engine, sizes, tuple(derivatives))
+
+    def _derivatives(self, points: Points, grid: Grid, y: Any) -> Any:
+        """Write values to ``y`` and return derivatives (M, d, reals)."""
+        out = np.empty((points.size, len(self.engine.shape), grid.reals), y.dtype)
+        grid.read("linearize", points, y, out)
+        return out
+
+    def _data(self, points: Points) -> Any:
+        return empty((self.images.shape[0], points.size, 2), self.images.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GridJacobian(TrajectoryJacobian):
+    """The Jacobian of ``k -> F(k) x``, block diagonal: sample j depends on point j alone.
+
+    Parameters
+    ----------
+    engine : GridEngine
+        Whose arrays it takes.
+    sizes : tuple of int
+        Batch and points, (B, M).
+    derivatives : tuple of (slice, array of shape (M, d, reals))
+        ``d_a (F x)_j`` for each block of the batch.
+    """
+
+    engine: GridEngine
+    sizes: tuple[int, int]
+    derivatives: tuple[tuple[slice, Any], ...]
+
+    # sum_a dk_a d_a (F x)
+    def _apply(self, x: Array) -> Array:
+        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+        dk = as_numpy(x)
+        out = empty((*self.sizes, 2), dk.dtype)
+        for block, D in self.derivatives:
+            run(loops.along, split(D.shape[0], D.size), D, dk, out[block])
+        return from_numpy(self.engine.xp, complex_of(out))
+
+    # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
+    def _adjoint(self, y: Array) -> Array:
+        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+        data = real_parts(y)
+        out = zeros((data.shape[1], len(self.engine.shape)), data.dtype)
+        for block, D in self.derivatives:
+            run(loops.against, split(D.shape[0], D.size), D, data[block], out)
+        return from_numpy(self.engine.xp, out)
+
+    def gauss_newton(self) -> Array:
+        """Return the blocks ``Re sum_b conj(d_a (F x)_b) d_c (F x)_b``, shape (M, d, d)."""
+        M, d = self.sizes[1], len(self.engine.shape)
+        single = self.engine.dtype == self.engine.xp.float32
+        out = zeros((M, d, d), np.float32 if single else np.float64)
+        for _, D in self.derivatives:
+            run(loops.outer_products, split(M, d * D.size), D, out)
+        return from_numpy(self.engine.xp, out)
+
+
+def real_parts(x: Array) -> Any:
+    """View complex numbers as pairs of reals along a new last axis."""
+    data = np.ascontiguousarray(as_numpy(x))
+    return data.view(data.real.dtype).reshape(*data.shape, 2)
+
+
+def complex_of(parts: Any) -> Any:
+    """View pairs of reals as complex numbers."""
+    return parts.view(np.result_type(parts.dtype, np.complex64))[..., 0]

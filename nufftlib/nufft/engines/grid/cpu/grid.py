@@ -1,0 +1,188 @@
+"""A grid on the CPU: laid out, transformed, read and spread to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+from nufftlib.nufft.engines.base import Points
+from nufftlib.nufft.engines.grid.cpu import loops
+from nufftlib.nufft.engines.grid.cpu.parallel import run, split, workers
+from nufftlib.nufft.engines.grid.cpu.points import Cells, GridPoints
+from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
+from nufftlib.nufft.engines.grid.layout import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A layout as the loops want it: three axes, wrapped offsets in reals, one dtype."""
+
+    extent: tuple[int, int, int]
+    plane_at: Any
+    row_at: Any
+    polynomials: Any
+    factors: tuple[Any, Any, Any]
+    places: tuple[Any, Any, Any]
+    sources: tuple[Any, Any]
+
+
+@lru_cache(maxsize=64)
+def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
+    """Return the tables for grids of `reals` numbers in each cell."""
+    missing = 3 - len(layout.shape)
+    sizes = (1,) * missing + layout.sizes
+    covered = -(-whole_chunks(layout.kernel.width * reals) // reals)
+    width = layout.kernel.width
+    extent = (sizes[0], sizes[1], sizes[2] + covered - 1)
+    row = extent[2] * reals
+    padding = [(0, 0)] * 3 + [(0, whole_chunks(width) - width)]
+    places = tuple(p.astype(np.uint64) for p in (np.zeros(1),) * missing + layout.places)
+    sources = []
+    for axis in (0, 1):
+        source = np.full(sizes[axis], -1)
+        source[places[axis]] = np.arange(len(places[axis]))
+        sources.append(source)
+    return Tables(
+        extent=extent,
+        plane_at=(np.arange(sizes[0] + width, dtype=np.uint64) % sizes[0]) * extent[1] * row,
+        row_at=(np.arange(sizes[1] + width, dtype=np.uint64) % sizes[1]) * row,
+        polynomials=np.pad(layout.polynomials, padding).astype(dtype),
+        factors=tuple(f.astype(dtype) for f in (np.ones(1),) * missing + layout.factors),
+        places=places,
+        sources=(sources[0], sources[1]),
+    )
+
+
+class Grid:
+    """A grid with a block of coils, and what can be done with it.
+
+    Parameters
+    ----------
+    layout : Layout
+        Sizes and kernel.
+    dtype : dtype
+        Real dtype.
+    coils : int
+        Coils, side by side in each cell.
+    parts : int
+        Reals in a number: 2 if complex.
+    """
+
+    def __init__(self, layout: Layout, dtype: np.dtype[Any], coils: int, parts: int = 2) -> None:
+        self.layout = layout
+        self.parts = parts
+        self.reals = coils * parts
+        self.tables = tables(layout, dtype, self.reals)
+        self.cells = np.empty((*self.tables.extent, self.reals), dtype)
+
+    def pad(self, image: Any) -> None:
+        """Lay the deconvolved image (coils, ..., 2) on the grid."""
+        table = self.tables
+        rows = table.extent[0] * table.extent[1]
+        run(
+            loops.pad,
+            split(rows, self.cells.size),
+            self._image(image),
+            table.sources,
+            table.factors,
+            table.places[2],
+            self.cells,
+        )
+
+    def crop(self, image: Any) -> None:
+        """Read the deconvolved image off the grid: the transpose of `pad`."""
+        table, out = self.tables, self._image(image)
+        run(
+            loops.crop,
+            split(out.shape[1] * out.shape[2], out.size),
+            self.cells,
+            table.places[:2],
+            table.factors,
+            table.places[2],
+            out,
+        )
+
+    def transform(self, *, inverse: bool) -> None:
+        """FFT of every coil, in place and without scale.
+
+        Rows without voxels are zero before the forward transform, and are not wanted after
+        the inverse one: they are transformed along the axes before theirs only.
+        """
+        period = self.cells[:, :, : self.layout.sizes[-1]]
+        complex_cells = period.view(np.result_type(self.cells.dtype, np.complex64))
+        grid = complex_cells.reshape(*self.layout.sizes, -1, copy=False)
+        function: Any = scipy.fft.ifft if inverse else scipy.fft.fft
+        norm, count = "forward" if inverse else "backward", workers(8 * self.cells.size)
+        axes = range(len(self.layout.sizes))
+        for axis in axes if inverse else reversed(axes):
+            for rows in product(*(self.layout.filled(a) for a in range(axis))):
+                part = grid[rows]
+                done = function(part, axis=axis, norm=norm, overwrite_x=True, workers=count)
+                if not np.may_share_memory(done, part):  # another backend of scipy.fft
+                    part[...] = done
+
+    def transform_of(self, image: Any) -> None:
+        """Make the grid the oversampled spectrum of images (coils, ..., 2)."""
+        self.pad(image)
+        self.transform(inverse=False)
+        self.wrap()
+
+    def wrap(self) -> None:
+        """Copy the first columns behind the last."""
+        n, total = self.layout.sizes[-1], self.tables.extent[2]
+        for begin in range(n, total, n):
+            end = min(begin + n, total)
+            self.cells[:, :, begin:end] = self.cells[:, :, : end - begin]
+
+    def fold(self) -> None:
+        """Add the columns behind the last to the first: the transpose of `wrap`."""
+        n, total = self.layout.sizes[-1], self.tables.extent[2]
+        for begin in range(n, total, n):
+            end = min(begin + n, total)
+            self.cells[:, :, : end - begin] += self.cells[:, :, begin:end]
+
+    def read(self, mode: loops.Mode, points: Points, data: Any, out: Any) -> None:
+        """Interpolate at points; see `loops.interpolation` for the modes."""
+        cells = self._sorted(points)
+        loop = loops.interpolation(*self._setting(), mode)
+        M = len(cells.order)
+        taps = self.layout.kernel.width ** len(self.layout.shape) * self.reals
+        run(loop, split(M, M * taps), *self._where(cells), data, out)
+
+    def spread(self, points: Points, data: Any, direction: Any) -> None:
+        """Add points to an empty grid, or their derivative along `direction`."""
+        self.cells[...] = 0
+        cells = self._sorted(points)
+        directed = direction is not None
+        loop = loops.spreading(*self._setting(), directed)
+        for slabs in cells.slabs:
+            run(loop, slabs, *self._where(cells), data, direction if directed else data)
+
+    def _sorted(self, points: Points) -> Cells:
+        assert isinstance(points, GridPoints)
+        return points.cells(self.layout.sizes, self.layout.kernel.width)
+
+    def _setting(self) -> tuple[int, int, int, int, int]:
+        kernel = self.layout.kernel
+        return len(self.layout.shape), kernel.width, kernel.degree, self.reals, self.parts
+
+    def _where(self, cells: Cells) -> tuple[Any, ...]:
+        table = self.tables
+        return (
+            self.cells.reshape(-1),
+            table.plane_at,
+            table.row_at,
+            table.polynomials,
+            cells.starts,
+            cells.offsets,
+            cells.order,
+        )
+
+    def _image(self, image: Any) -> Any:
+        missing = 3 - len(self.layout.shape)
+        return image.reshape(image.shape[0], *(1,) * missing, *image.shape[1:])

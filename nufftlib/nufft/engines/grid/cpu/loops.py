@@ -1,0 +1,338 @@
+"""The loops over points and voxels on the CPU, compiled by Numba.
+
+Arrays are real here: a complex number is two reals, and `reals` counts the reals in one
+cell of the grid, all coils of a block together. They lie side by side, innermost, so that
+the cells that a point covers on the last axis are one contiguous run of numbers, for
+which its weights are computed once.
+
+One and two dimensions are three with axes of one cell in front. Width, degree and coils
+are constants of the compiled code; so are the dimensions: each setting is
+compiled once and kept on disk. The loops run without Python's lock, on ranges of points
+or rows that `parallel` hands out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit, uint64
+
+from nufftlib.nufft.engines.grid.cpu.vectors import (
+    ORDERS,
+    add_rows,
+    evaluate,
+    read_rows,
+    whole_chunks,
+)
+
+AHEAD = 64
+"""Points whose data are read at once: they lie anywhere, and so the processor waits for all
+of them together, not for each."""
+
+Mode = Literal["values", "linearize", "gradient", "curvature"]
+Loop = Callable[..., None]
+
+# Sums may be reordered and products fused; NaN and infinity stay what they are.
+FAST = {"contract", "reassoc", "nsz"}
+SETTINGS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a loop, and keep it on disk where there is a place for it."""
+    try:
+        return njit(cache=True, **SETTINGS)(function)
+    except RuntimeError:  # a read-only installation, and no home
+        return njit(**SETTINGS)(function)
+
+
+@njit(inline="always")
+def locate(k: Any, size: Any, width: Any) -> Any:
+    """Return the first cell that a point covers, and twice where in it the point lies, less 1.
+
+    In double precision: a point in single precision is one number exactly, and so is
+    its product with the size of the grid.
+    """
+    left = np.float64(k) * size - 0.5 * width
+    whole = math.ceil(left)
+    first = np.int64(whole)
+    while first < 0:
+        first += size
+    while first >= size:
+        first -= size
+    return first, 2.0 * (whole - left) - 1.0
+
+
+@compiled
+def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
+    """Find the bin of each point, and count those of each bin, piece by piece."""
+    for piece in range(begin, end):
+        for j in range(pieces[piece], pieces[piece + 1]):
+            key = 0
+            for axis in range(len(sizes)):
+                first, _ = locate(axes[axis][j], sizes[axis], width)
+                key = key * (-(-sizes[axis] // bins[axis])) + first // bins[axis]
+            keys[j] = key
+            counts[piece, key] += 1
+
+
+@compiled
+def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
+    """Bring points into the order of the bins; within a bin they keep their own."""
+    for piece in range(begin, end):
+        for j in range(pieces[piece], pieces[piece + 1]):
+            i = places[piece, keys[j]]
+            places[piece, keys[j]] += 1
+            order[i] = j
+            for axis in range(len(sizes)):
+                starts[i, axis], offsets[i, axis] = locate(axes[axis][j], sizes[axis], width)
+
+
+@njit(inline="always")
+def find(
+    at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
+) -> None:
+    """Compute where on the flat grid the rows lie that a point covers."""
+    column = uint64(start[ndim - 1]) * uint64(reals)
+    for a in range(planes):
+        plane = column
+        if ndim == 3:
+            plane += plane_at[start[0] + a]
+        for b in range(rows):
+            row = plane
+            if ndim >= 2:
+                row += row_at[start[ndim - 2] + b]
+            at[a * rows + b] = row
+
+
+@cache
+def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mode: Mode) -> Loop:
+    r"""Compile the loop that reads the grid at points.
+
+    Along each axis the weights are :math:`\varphi, \varphi', \varphi''`, computed from
+    ``polynomials[axis, order]``. The leading axes are summed first, into runs ``t`` of
+    ``width * reals`` numbers, one for each derivative by them; then the last axis.
+
+    values
+        ``data[b, j, :]`` becomes the value.
+    linearize
+        and ``out[j, axis, :]`` its derivatives.
+    gradient
+        ``out[j, axis] += <data[:, j], derivative>``.
+    curvature
+        ``out[j, axis, axis'] += <data[:, j], second derivative>``.
+    """
+    planes = width if ndim == 3 else 1
+    rows = width if ndim >= 2 else 1
+    run = whole_chunks(width * reals)
+    padded = whole_chunks(width)
+    first = mode != "values"
+    second = mode == "curvature"
+    orders = 1 + first + second
+
+    @compiled
+    def interpolate(  # type: ignore[no-untyped-def]
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
+    ):
+        zero = grid.dtype.type(0)
+        w = np.ones((3, ORDERS, padded), grid.dtype)  # axis, order of the derivative, cell
+        t = np.empty((6, run), grid.dtype)
+        s = np.empty((10, reals), grid.dtype)
+        at = np.empty(planes * rows, np.uint64)
+        for i in range(begin, end):
+            j = order[i]
+            for axis in range(ndim):
+                x = offsets[i, axis]
+                evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
+                if first:
+                    evaluate(w, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
+                if second:
+                    evaluate(w, polynomials[axis, 2], x, 3 - ndim + axis, 2, degree, width)
+            find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
+            read_rows(t, grid, at, w, planes, rows, width, run, orders)
+            # s: value; d by the last axis, the one before, the first; then
+            # ll, lb, bb, lf, bf, ff for last, before, first.
+            s[:] = 0
+            for b in range(width):
+                w0 = w[2, 0, b]
+                w1 = w[2, 1, b]
+                w2 = w[2, 2, b]
+                for c in range(reals):
+                    r = b * reals + c
+                    if mode == "values" or mode == "linearize":
+                        s[0, c] += w0 * t[0, r]
+                    if mode == "gradient" or mode == "linearize":
+                        s[1, c] += w1 * t[0, r]
+                        if ndim >= 2:
+                            s[2, c] += w0 * t[1, r]
+                        if ndim == 3:
+                            s[3, c] += w0 * t[2, r]
+                    if second:
+                        s[4, c] += w2 * t[0, r]
+                        if ndim >= 2:
+                            s[5, c] += w1 * t[1, r]
+                            s[6, c] += w0 * t[3, r]
+                        if ndim == 3:
+                            s[7, c] += w1 * t[2, r]
+                            s[8, c] += w0 * t[4, r]
+                            s[9, c] += w0 * t[5, r]
+            if mode == "values" or mode == "linearize":
+                for c in range(reals):
+                    data[c // parts, j, c % parts] = s[0, c]
+            if mode == "linearize":
+                for axis in range(ndim):
+                    for c in range(reals):
+                        out[j, axis, c] = s[ndim - axis, c]
+            if mode == "gradient":
+                for axis in range(ndim):
+                    total = zero
+                    for c in range(reals):
+                        total += data[c // parts, j, c % parts] * s[ndim - axis, c]
+                    out[j, axis] += total
+            if second:
+                for axis in range(ndim):
+                    for other in range(axis, ndim):
+                        # Distance from the last axis: 4 ll, 5 lb, 6 bb, 7 lf, 8 bf, 9 ff.
+                        far = ndim - 1 - axis
+                        near = ndim - 1 - other
+                        k = 4 + far * (far + 1) // 2 + near
+                        total = zero
+                        for c in range(reals):
+                            total += data[c // parts, j, c % parts] * s[k, c]
+                        out[j, axis, other] += total
+                        if other != axis:
+                            out[j, other, axis] += total
+
+    loop: Loop = interpolate
+    return loop
+
+
+@cache
+def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
+    """Compile the loop that adds points to the grid: the transpose of "values".
+
+    If `directed`, that of the derivative along ``direction[j]`` instead:
+    ``sum_a direction[j, a] d_a``.
+    """
+    planes = width if ndim == 3 else 1
+    rows = width if ndim >= 2 else 1
+    run = whole_chunks(width * reals)
+    padded = whole_chunks(width)
+
+    @compiled
+    def spread(  # type: ignore[no-untyped-def]
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
+    ):
+        w = np.ones((3, ORDERS, padded), grid.dtype)
+        t = np.zeros((2, run), grid.dtype)
+        at = np.empty(planes * rows, np.uint64)
+        y = np.empty((AHEAD, reals), grid.dtype)
+        for i in range(begin, end):
+            if (i - begin) % AHEAD == 0:
+                for ahead in range(i, min(i + AHEAD, end)):
+                    for c in range(reals):
+                        y[ahead - i, c] = data[c // parts, order[ahead], c % parts]
+            n = (i - begin) % AHEAD
+            j = order[i]
+            for axis in range(ndim):
+                x = offsets[i, axis]
+                evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
+                if directed:
+                    evaluate(w, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
+                    for cell in range(width):
+                        w[3 - ndim + axis, 1, cell] *= direction[j, axis]
+            for b in range(width):
+                for c in range(reals):
+                    t[0, b * reals + c] = w[2, 0, b] * y[n, c]
+                    if directed:
+                        t[1, b * reals + c] = w[2, 1, b] * y[n, c]
+            find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
+            add_rows(t, grid, at, w, planes, rows, width, run, directed)
+
+    loop: Loop = spread
+    return loop
+
+
+@compiled
+def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-untyped-def]
+    """Write the deconvolved image into rows of the grid, and zeros around it.
+
+    ``image`` is (coils, planes, rows, columns, parts), ``grid`` (planes, rows, columns,
+    reals) with the rows numbered through; ``sources[axis][n]`` says which plane or row of
+    the image goes to number n of the grid, -1 none, and ``columns`` where a column goes.
+    """
+    coils, parts = image.shape[0], image.shape[4]
+    for row in range(begin, end):
+        plane, line = row // grid.shape[1], row % grid.shape[1]
+        grid[plane, line] = 0
+        p, q = sources[0][plane], sources[1][line]
+        if p < 0 or q < 0:
+            continue
+        outer = factors[0][p] * factors[1][q]
+        cells = grid[plane, line]
+        for coil in range(coils):
+            voxels = image[coil, p, q]
+            for m in range(len(columns)):
+                factor = outer * factors[2][m]
+                for part in range(parts):
+                    cells[columns[m], coil * parts + part] = factor * voxels[m, part]
+
+
+@compiled
+def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-untyped-def]
+    """Read the deconvolved image from the grid: the transpose of `pad`.
+
+    ``rows[axis][p]`` says where plane or row p of the image lies on the grid.
+    """
+    coils, parts = image.shape[0], image.shape[4]
+    for row in range(begin, end):
+        p, q = row // image.shape[2], row % image.shape[2]
+        outer = factors[0][p] * factors[1][q]
+        cells = grid[rows[0][p], rows[1][q]]
+        for coil in range(coils):
+            voxels = image[coil, p, q]
+            for m in range(len(columns)):
+                factor = outer * factors[2][m]
+                for part in range(parts):
+                    voxels[m, part] = factor * cells[columns[m], coil * parts + part]
+
+
+@compiled
+def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[b, j, part] = sum_axis direction[j, axis] derivatives[j, axis, (b, part)]``."""
+    parts = out.shape[2]
+    for j in range(begin, end):
+        for coil in range(out.shape[0]):
+            for part in range(parts):
+                total = derivatives.dtype.type(0)
+                for axis in range(derivatives.shape[1]):
+                    total += direction[j, axis] * derivatives[j, axis, coil * parts + part]
+                out[coil, j, part] = total
+
+
+@compiled
+def against(derivatives, data, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[j, axis] += <data[:, j], derivatives[j, axis]>``, the transpose of `along`."""
+    parts = data.shape[2]
+    for j in range(begin, end):
+        for axis in range(derivatives.shape[1]):
+            total = derivatives.dtype.type(0)
+            for coil in range(data.shape[0]):
+                for part in range(parts):
+                    total += data[coil, j, part] * derivatives[j, axis, coil * parts + part]
+            out[j, axis] += total
+
+
+@compiled
+def outer_products(derivatives, out, begin, end):  # type: ignore[no-untyped-def]
+    """``out[j, a, c] += <derivatives[j, a], derivatives[j, c]>``."""
+    for j in range(begin, end):
+        for a in range(derivatives.shape[1]):
+            for c in range(derivatives.shape[1]):
+                total = derivatives.dtype.type(0)
+                for r in range(derivatives.shape[2]):
+                    total += derivatives[j, a, r] * derivatives[j, c, r]
+                out[j, a, c] += total

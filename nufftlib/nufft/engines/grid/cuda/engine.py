@@ -1,0 +1,221 @@
+"""The grid engine on CUDA, for CuPy arrays: the kernels of ``kernels.cu``, and cuFFT.
+
+Nothing here waits for the device or looks at what is on it, so that a step can be captured
+in a CUDA graph; docs/engines.md says how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from nufftlib.core.arrays import Array
+from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian
+from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, THREADS, Cuda
+from nufftlib.nufft.engines.grid.cuda.grid import Grid
+from nufftlib.nufft.engines.grid.cuda.points import CudaPoints
+from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
+
+
+class CudaGridEngine(Engine):
+    """One oversampled FFT, read with the kernel and its derivatives."""
+
+    cuda = Cuda()
+
+    spreading: Literal["auto", "atomics", "tiles"] = "auto"
+    """How points are added to a grid: as `tiles_pay` says, or always in one way."""
+
+    def prepare(self, trajectory: Array) -> CudaPoints:
+        """Copy into one contiguous array for each axis, in cycles per voxel."""
+        cuda, k = self.cuda, self.cuda.contiguous(trajectory)
+        M, d = k.shape
+        folded = cuda.empty(cuda.device(k), (d, M), k.dtype)
+        cuda.launch(f"fold<{C_TYPE[k.dtype.char]}, {d}>", -(-M // THREADS), THREADS, k, folded, M)
+        return CudaPoints(tuple(folded), folded)
+
+    def forward(self, points: Points, x: Array) -> Array:
+        """FFT of the padded image, read at the points."""
+        return CudaGridImages(self, self.cuda.contiguous(x)).values(points)
+
+    def adjoint(self, points: Points, y: Array) -> Array:
+        """Points spread on the grid, FFT, and the image cut out."""
+        return self._spread(points, y, None)
+
+    def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
+        """Points spread with the derivative of the kernel: one FFT for all axes."""
+        return self._spread(points, y, self.cuda.contiguous(dk))
+
+    def fix(self, x: Array) -> CudaGridImages:
+        """Transform images; their grids are kept if they fit `memory_limit`."""
+        images = self.cuda.contiguous(x)
+        if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
+            return CudaGridImages(self, images.copy())  # as grids are, apart from the user's
+        return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
+
+    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
+        """``C w`` with `density_kernel`, on a grid of the image's own size."""
+        assert isinstance(points, CudaPoints)
+        cuda, data = self.cuda, self.cuda.contiguous(w)
+        cells = cuda.zeros(cuda.device(data), (1, *self.shape), data.dtype)
+        grid = Grid(cuda, density_layout(self.shape, width), cells)
+        grid.spread(points, data, None, self.spreading)
+        out = cuda.empty(cuda.device(data), data.shape, data.dtype)
+        grid.interpolate(points, out, None, 0)
+        return out
+
+    @property
+    def layout(self) -> Layout:
+        """The grid for this shape and accuracy."""
+        return layout(self.shape, self.eps, self.dtype == self.xp.float32)
+
+    def blocks(self, x: Array) -> Iterator[slice]:
+        """Cut a batch into blocks of nearly one size, whose grids fit `memory_limit`."""
+        return coil_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
+
+    def grid(self, like: Array, block: slice, *, empty: bool) -> Grid:
+        """Return grids for a block of coils, where and of what dtype `like` is, zero if `empty`."""
+        make = self.cuda.zeros if empty else self.cuda.empty
+        shape = (block.stop - block.start, *self.layout.sizes)
+        return Grid(self.cuda, self.layout, make(self.cuda.device(like), shape, like.dtype))
+
+    def _grid_bytes(self, x: Array) -> int:
+        return int(x.dtype.itemsize) * self.layout.cells
+
+    def _spread(self, points: Points, y: Array, dk: Any) -> Array:
+        assert isinstance(points, CudaPoints)
+        data = self.cuda.contiguous(y)
+        image = self.cuda.empty(self.cuda.device(data), (data.shape[0], *self.shape), data.dtype)
+        for block in self.blocks(data):
+            grid = self.grid(data, block, empty=True)
+            grid.spread(points, data[block], dk, self.spreading)
+            grid.transform(inverse=True)
+            grid.crop(image[block])
+        return image
+
+
+@dataclass(frozen=True, eq=False)
+class CudaGridImages:
+    """Images as oversampled spectra: one FFT for values and derivatives at any trajectory.
+
+    Parameters
+    ----------
+    engine : CudaGridEngine
+        Whose images they are.
+    images : array, shape (B, ...), complex
+        The images.
+    kept : tuple of (slice, Grid), optional
+        Their grids. Without them each use transforms the images, block by block.
+    """
+
+    engine: CudaGridEngine
+    images: Any
+    kept: tuple[tuple[slice, Grid], ...] | None = None
+
+    def blocks(self) -> Iterator[tuple[slice, Grid]]:
+        """Yield a slice of the batch and its grids."""
+        if self.kept is not None:
+            yield from self.kept
+            return
+        for block in self.engine.blocks(self.images):
+            grid = self.engine.grid(self.images, block, empty=False)
+            grid.pad(self.images[block])
+            grid.transform(inverse=False)
+            yield block, grid
+
+    def values(self, points: Points) -> Array:
+        """``F x``."""
+        assert isinstance(points, CudaPoints)
+        y = self._empty(self.images.shape[0], points.size)
+        for block, grid in self.blocks():
+            grid.interpolate(points, y[block], None, 0)
+        return y
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
+        assert isinstance(points, CudaPoints)
+        y = self._empty(self.images.shape[0], points.size)
+        for block, grid in self.blocks():
+            derivatives = self._empty(len(self.engine.shape), *y[block].shape)
+            grid.interpolate(points, y[block], derivatives, y[block].size)
+            y[block] = CudaGridJacobian(self.engine.cuda, derivatives).apply(dk)
+        return y
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """``sum_b <y_b, d_a (F x)_b>``, summed over the batch inside of the kernel."""
+        return self._contract(points, y, 1)
+
+    def curvature(self, points: Points, r: Array) -> Array:
+        """``sum_b <r_b, d_a d_c (F x)_b>``."""
+        return self._contract(points, r, 2)
+
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
+        """Read values and derivatives in one launch."""
+        assert isinstance(points, CudaPoints)
+        B, M = self.images.shape[0], points.size
+        y = self._empty(B, M)
+        derivatives = self._empty(len(self.engine.shape), B, M)
+        for block, grid in self.blocks():
+            grid.interpolate(points, y[block], derivatives[:, block], B * M)
+        return y, CudaGridJacobian(self.engine.cuda, derivatives)
+
+    def _contract(self, points: Points, y: Array, order: int) -> Array:
+        assert isinstance(points, CudaPoints)
+        cuda, data = self.engine.cuda, self.engine.cuda.contiguous(y)
+        make = cuda.empty if data.shape[0] else cuda.zeros
+        shape = (points.size, *(len(self.engine.shape),) * order)
+        out = make(cuda.device(data), shape, np.dtype(data.dtype.char.lower()))
+        for block, grid in self.blocks():
+            grid.contract(points, data[block], out, order, add=block.start > 0)
+        return out
+
+    def _empty(self, *shape: int) -> Any:
+        cuda = self.engine.cuda
+        return cuda.empty(cuda.device(self.images), shape, self.images.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CudaGridJacobian(TrajectoryJacobian):
+    """The Jacobian of ``k -> F(k) x``, block diagonal: sample j depends on point j alone.
+
+    Parameters
+    ----------
+    cuda : Cuda
+        Who launches the kernels.
+    derivatives : array, shape (d, B, M), complex
+        ``d_a (F x)_j``.
+    """
+
+    cuda: Cuda
+    derivatives: Any
+
+    # sum_a dk_a d_a (F x)
+    def _apply(self, x: Array) -> Array:
+        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+        return self._launch("along", self.derivatives.shape[1:], self.derivatives.dtype, x)
+
+    # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
+    def _adjoint(self, y: Array) -> Array:
+        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+        d, _, M = self.derivatives.shape
+        return self._launch("against", (M, d), self._real, y)
+
+    def gauss_newton(self) -> Array:
+        """Return the blocks ``Re sum_b conj(d_a (F x)_b) d_c (F x)_b``, shape (M, d, d)."""
+        d, _, M = self.derivatives.shape
+        return self._launch("outer_products", (M, d, d), self._real)
+
+    @property
+    def _real(self) -> np.dtype[Any]:
+        real: np.dtype[Any] = np.dtype(self.derivatives.dtype.char.lower())
+        return real
+
+    def _launch(self, name: str, shape: tuple[int, ...], dtype: Any, *x: Array) -> Array:
+        cuda, D = self.cuda, self.derivatives
+        d, B, M = D.shape
+        out = cuda.empty(cuda.device(D), shape, dtype)
+        kind = f"{name}<{C_TYPE[self._real.char]}, {d}>"
+        cuda.launch(kind, -(-M // THREADS), THREADS, D, *map(cuda.contiguous, x), out, M, B)
+        return out

@@ -1,0 +1,1 @@
+"""Figures of what the jobs found; they need matplotlib."""
