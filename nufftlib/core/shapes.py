@@ -245,6 +245,20 @@ def meet(given: Ends, wanted: Ends) -> bool:
     return all(n is None or m is None or n == m for n, m in pairs)
 
 
+def takes_batch(rule: Shapes | None, shape: Shape) -> bool:
+    """Tell whether a new axis in front of `shape` is a batch axis.
+
+    It is not for a rule of one shape (`Fixed`), where a parameter has more axes than the input,
+    and where no rule is known.
+    """
+    if rule is None:
+        return False
+    try:
+        return rule.result((2, *shape)) == (2, *rule.result(shape))
+    except MisfitError:
+        return False
+
+
 def exchange(shape: Shape, old: Shape, new: Shape, lead: Shape) -> Shape:
     """Return `shape` with its last axes `old` replaced by `new`."""
     split = len(shape) - len(old)

@@ -60,6 +60,10 @@ class Counted(nl.LinearOperator):
     operator: nl.LinearOperator
     calls: list = field(default_factory=list)
 
+    @property
+    def shapes(self):
+        return self.operator.shapes
+
     def _apply(self, x):
         self.calls.append(x.shape)
         return self.operator.apply(x)
@@ -179,10 +183,7 @@ def test_vmap_of_vjp_over_cotangents(sense_nufft):
 def test_a_batch_of_images_is_one_call():
     A = Counted(nl.Diagonal(np.ones(4)))
     vmap(wrap(A))(real(5, 4))
-    assert A.calls == [(2, 4), (4,), (4,), (5, 4)]  # two tell whether a batch is right
-    A.calls.clear()
-    vmap(wrap(A))(real(4, 4))
-    assert A.calls == 4 * [(4,)]
+    assert A.calls == [(5, 4)]
 
 
 def test_weights_with_more_axes_than_the_item_are_no_weights_of_the_batch():

@@ -31,8 +31,8 @@ from jax.interpreters import ad, batching
 
 from nufftlib.core.arrays import conjugate
 from nufftlib.core.operator import LinearOperator
-from nufftlib.interop._batch import takes_batch
-from nufftlib.interop.jax.primitive import Form, host_primitive, run, shaped
+from nufftlib.core.shapes import takes_batch
+from nufftlib.interop.jax.primitive import Form, host_primitive, shaped
 
 X, Y = 0, 1  # the slots of every form; those of its directions follow
 
@@ -73,7 +73,6 @@ class OperatorForm(Form):
         self.values = values
         self.adjoint = adjoint
         self.dependent: dict[tuple[str, ...], frozenset[str]] = {}
-        self.batched: dict[Any, bool] = {}
 
     def at(self, names: tuple[str, ...], values: Sequence[Any]) -> LinearOperator:
         """Return the operator at these values of the named parameters."""
@@ -175,36 +174,14 @@ def batched(like: Sequence[Any] | None, axes: tuple[int, ...]) -> Any:
     return like and tuple(jax.ShapeDtypeStruct((*axes, *a.shape), a.dtype) for a in like)
 
 
-def keeps_batch(
-    avals: Sequence[Any], *, form: OperatorForm, like: Sequence[Any] | None, **static: Any
-) -> bool:
-    """Tell whether a new leading axis of the first input is a batch axis.
-
-    It is not where a parameter has more axes than the image, such as one PSF for
-    each channel of an image that has none, or where the operator mixes that axis.
-    """
-    first, *others = map(shaped, avals)
-    key = (first, *others, like, *static.items())
-    if key not in form.batched:
-        rng = np.random.default_rng(1)
-        # Parameters of zero would hide what is mixed.
-        fixed = [rng.uniform(-0.5, 0.5, a.shape).astype(a.dtype) for a in others]
-
-        def function(x: Any) -> Any:
-            wanted = batched(like, x.shape[: x.ndim - len(first.shape)])
-            return run(evaluate, (x, *fixed), form=form, like=wanted, **static)[0]
-
-        with np.errstate(all="ignore"):
-            form.batched[key] = takes_batch(function, first.shape, first.dtype)
-    return form.batched[key]
-
-
 def batch(arrays: Any, dims: Any, **static: Any) -> Any:
     """Images alone in one call, where the operator takes the axis for a batch; else by items."""
     if static["out"] in (X, Y) and all(d is None for d in dims[1:]):
         image = jnp.moveaxis(arrays[0], dims[0], 0)
-        item = jax.ShapeDtypeStruct(image.shape[1:], image.dtype)
-        if keeps_batch((item, *arrays[1:]), **static):
+        operator = static["form"].at((), ())
+        rule = operator.shapes if static["out"] == Y else operator.H.shapes
+        # A derivative takes the batches of its operator.
+        if takes_batch(rule, image.shape[1:]):
             static["like"] = batched(static["like"], image.shape[:1])
             return form_p.bind(image, *arrays[1:], **static), [0]
     return by_items(arrays, dims, **static)

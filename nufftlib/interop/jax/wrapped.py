@@ -177,9 +177,9 @@ def wrap(op: Map) -> Function | OperatorFunction:
     Compiling evaluates each derivative once more in this way, so that one that is
     missing is an error of the first call.
 
-    ``vmap`` over the image alone is one call with a batch axis in front, where two
-    random images show that the operator takes that axis for a batch; otherwise, and
-    over a parameter, it is one call for each item.
+    ``vmap`` over the image alone is one call with a batch axis in front, where the
+    operator's shape rule takes one; otherwise, and over a parameter, it is one call for
+    each item.
 
     Examples
     --------

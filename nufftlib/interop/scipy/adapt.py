@@ -55,8 +55,8 @@ def as_linear_operator(op: LinearOperator, shape: tuple[int, ...], dtype: Any) -
     Vectors of another precision, as solvers in double precision make them, are cast to the
     operator's. The output's shape is found by applying the operator to zeros, once.
 
-    ``matmat`` applies the operator to all columns as one batch if two random columns give the
-    same together as alone, and else to each.
+    ``matmat`` applies the operator to all columns as one batch if its shape rule takes one, and
+    else to each.
 
     Examples
     --------

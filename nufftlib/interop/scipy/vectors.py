@@ -31,8 +31,8 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.dlpack import as_numpy
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.shapes import takes_batch
 from nufftlib.core.tree import held_arrays
-from nufftlib.interop._batch import takes_batch
 
 REAL = {"float32": "float32", "float64": "float64", "complex64": "float32", "complex128": "float64"}
 
@@ -168,19 +168,11 @@ class Matrix:
 
     @cached_property
     def _batches(self) -> bool:
-        return self._takes_batch(self.operator.apply, self.domain)
+        return takes_batch(self.operator.shapes, self.domain.shape)
 
     @cached_property
     def _adjoint_batches(self) -> bool:
-        return self._takes_batch(self.operator.adjoint, self.range)
-
-    @staticmethod
-    def _takes_batch(f: Callable[[Array], Array], source: Slot) -> bool:
-        def on_host(x: Any) -> Any:
-            y = f(source.xp.asarray(x, device=source.device))
-            return y.get() if is_cupy_array(y) else readable(y)
-
-        return takes_batch(on_host, source.shape, source.dtype)
+        return takes_batch(self.operator.H.shapes, self.range.shape)
 
 
 def readable(x: Any) -> Any:

@@ -36,15 +36,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from nufftlib.interop._batch import takes_batch
+from nufftlib.core.shapes import Shapes, takes_batch
 from nufftlib.interop.torch.terms import Term
 
 Context = Any
 """What torch hands from forward to backward."""
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-FEW = 4
-"""So many items go one by one: to test whether they may go at once costs as much."""
 
 
 def signed(function: Function) -> Function:
@@ -63,7 +60,7 @@ class Value(torch.autograd.Function):
         arrays = term.point.arrays
         with arrays.running(x):
             D = term.operator(tensors)
-            return by_items(lambda item: arrays.call(D, D.apply, item), x, term.batch)
+            return by_items(lambda item: arrays.call(D, D.apply, item), D.shapes, x, term.batch)
 
     @staticmethod
     def setup_context(ctx: Context, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004  # torch's signature
@@ -223,11 +220,8 @@ def items(x: Tensor, batch: int) -> Sequence[Tensor]:
     return x.flatten(0, batch - 1).unbind(0) if batch else (x,)
 
 
-def by_items(f: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
-    """Return ``f`` of each item, in one call if ``f`` takes a leading axis as a batch.
-
-    Most operators do; whether this one does, two random items tell.
-    """
+def by_items(f: Callable[[Tensor], Tensor], rule: Shapes | None, x: Tensor, batch: int) -> Tensor:
+    """Return ``f`` of each item, in one call if its shape rule takes a leading axis as a batch."""
     if batch == 0:
         return f(x)
     lead, shape = x.shape[:batch], x.shape[batch:]
@@ -236,10 +230,7 @@ def by_items(f: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
         value = f(x.new_zeros(shape))
         return value.new_zeros((*lead, *value.shape))
 
-    def on_host(array: Any) -> Any:
-        return f(torch.from_numpy(array).to(x.device)).resolve_conj().resolve_neg().cpu().numpy()
-
-    if len(each) > FEW and takes_batch(on_host, shape, str(x.dtype).removeprefix("torch.")):
+    if takes_batch(rule, tuple(shape)):
         values = f(x.flatten(0, batch - 1))
     else:
         values = torch.stack([f(item) for item in each])

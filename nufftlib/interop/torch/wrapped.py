@@ -65,7 +65,7 @@ def wrap(op: Map) -> WrappedOperator | WrappedMap:
     derivative by image and parameters for most, of maps none. What is missing raises.
 
     ``torch.func`` works, but for ``linearize``, which traces; under ``torch.vmap`` images go as
-    one batch where two random ones at once give what they give alone, and else, as parameters
+    one batch where the operator's shape rule takes one, and else, as parameters
     do, one by one. ``torch.compile`` calls the function as it is, outside of its graph.
 
     Examples
