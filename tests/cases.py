@@ -6,9 +6,10 @@ fails ``test_registry.py``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from array_api_compat import array_namespace
 
 import nufftlib as nl
 from nufftlib.core.losses import Functional
@@ -30,6 +31,16 @@ class Maker:
     def complex(self, *shape):
         values = self.rng.standard_normal(shape) + 1j * self.rng.standard_normal(shape)
         return self.row.array(values, self.complex_dtype)
+
+    def cotangent(self, operator, x):
+        """A random array like ``operator(x)``.
+
+        The laws take it, not ``operator(x)`` itself: of a unitary operator ``<A x, A x>``
+        depends on no parameter, and what is compared would be two zeros.
+        """
+        like = operator(x)
+        is_complex = self.row.xp.isdtype(like.dtype, "complex floating")
+        return (self.complex if is_complex else self.real)(*like.shape)
 
     def trajectory(self, *shape):
         """Points beyond one period, two of them equal, one on the edge of the period."""
@@ -134,6 +145,64 @@ def dense_space_varying(boundary, d=2):
         return np.sum(parameters["weights"] * modes, axis=-d - 1)
 
     return oracle
+
+
+# --- an operator that the library does not have ------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shift(nl.LinearOperator):
+    """Each line moved periodically by a part of a pixel: unitary, whatever the shift.
+
+    ``x -> F^H diag(factor exp(slope shift)) F x``, with ``slope = -2 pi i f``. The factor is 1;
+    in the derivative it is ``slope dshift``.
+    """
+
+    shift: object
+    slope: object
+    factor: object
+
+    @property
+    def parameters(self):
+        return {"shift": self.shift}
+
+    def _multiplier(self):
+        xp = array_namespace(self.shift)
+        return self.factor * xp.exp(self.slope * self.shift[:, None])
+
+    def _apply(self, x):
+        fft = array_namespace(x).fft
+        return fft.ifft(self._multiplier() * fft.fft(x))
+
+    def _adjoint(self, y):
+        xp = array_namespace(y)
+        return xp.fft.ifft(xp.conj(self._multiplier()) * xp.fft.fft(y))
+
+    def _derivative(self, name, dtheta):
+        self._require(name)
+        return replace(self, factor=self.factor * self.slope * dtheta[:, None])
+
+    def _form(self, name, x, y):
+        xp = array_namespace(x)
+        moved = replace(self, factor=self.factor * self.slope)._apply(x)
+        each = xp.sum(xp.real(xp.conj(moved) * y), axis=-1)
+        return xp.sum(xp.reshape(each, (-1, *self.shift.shape)), axis=0)
+
+    apply, adjoint, derivative, vjp = _apply, _adjoint, _derivative, _form
+
+
+def shift(m):
+    slope = -2j * np.pi * np.fft.fftfreq(7)
+    slope, one = (m.row.array(a, m.complex_dtype) for a in (slope, np.ones(7)))
+    return Shift(m.real(3), slope, one), 30 * m.complex(2, 3, 7)
+
+
+def dense_shift(parameters, x):
+    """Interpolation by the periodic sinc of an odd number of points."""
+    n = np.arange(7)
+    t = n[:, None] - n - parameters["shift"][:, None, None].real
+    kernel = (1 + 2 * sum(np.cos(2 * np.pi * f * t / 7) for f in (1, 2, 3))) / 7
+    return np.einsum("cnm,bcm->bcn", kernel, x)
 
 
 # --- makers ----------------------------------------------------------------------------
@@ -520,6 +589,7 @@ CASES = [
         lambda m: (nl.Diagonal(m.complex(4)).N.derivative("weights", m.complex(4)), m.complex(4)),
     ),
     Case("two blurs", two_blurs),
+    Case("a shift, which is unitary", shift, dense_shift),
     Case(
         "sum with a shared parameter",
         lambda m: (
