@@ -80,7 +80,8 @@ PLANTS = [
         {
             "if key not in made:\n            made[key] = replace(self, nufft=F": (
                 "if key:\n            made[key] = replace(self, nufft=F"
-            )
+            ),
+            "made = {} if made is None else made": "made = {}",
         },
         ("tests/nufft/test_gram.py", "-k", "shared_in_a_composition"),
     ),
@@ -165,7 +166,10 @@ PLANTS = [
     ),
     Plant(
         "the ortho norm is that of one axis",
-        {"x / math.sqrt(math.prod(self.shape))": "x / math.sqrt(self.shape[0])"},
+        {
+            "x / math.sqrt(math.prod(self.shape))": "x / math.sqrt(self.shape[0])",
+            "1.0 / math.sqrt(math.prod(shape))": "1.0 / math.sqrt(shape[0])",
+        },
         NUFFT,
     ),
     Plant(
