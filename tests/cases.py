@@ -6,14 +6,16 @@ fails ``test_registry.py``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from array_api_compat import array_namespace
 
 import nufftlib as nl
 from nufftlib.core.losses import Functional
-from nufftlib.core.operator import ParameterJacobian
+from nufftlib.core.operator import ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
+from nufftlib.core.shapes import Exchanged
 
 
 class Maker:
@@ -30,6 +32,16 @@ class Maker:
     def complex(self, *shape):
         values = self.rng.standard_normal(shape) + 1j * self.rng.standard_normal(shape)
         return self.row.array(values, self.complex_dtype)
+
+    def cotangent(self, operator, x):
+        """A random array like ``operator(x)``.
+
+        The laws take it, not ``operator(x)`` itself: of a unitary operator ``<A x, A x>``
+        depends on no parameter, and what is compared would be two zeros.
+        """
+        like = operator(x)
+        is_complex = self.row.xp.isdtype(like.dtype, "complex floating")
+        return (self.complex if is_complex else self.real)(*like.shape)
 
     def trajectory(self, *shape):
         """Points beyond one period, two of them equal, one on the edge of the period."""
@@ -64,6 +76,8 @@ class Case:
     eps: float = 0.0
     """Relative accuracy of an operator that is approximate, in double precision."""
     eps_single: float = 0.0
+    dot: float = 1e-10
+    """What the exact laws allow in double precision."""
 
     def build(self, row, precision):
         return self.make(Maker(row, precision, sum(self.name.encode())))
@@ -100,6 +114,7 @@ def dense_gram(shape, norm):
 
 
 BOUNDARIES = ("valid", "circular", "replicate", "reflect", "zero")
+SOME = ("valid", "zero")
 PAD = {"circular": "wrap", "replicate": "edge", "reflect": "reflect", "zero": "constant"}
 
 
@@ -134,6 +149,61 @@ def dense_space_varying(boundary, d=2):
         return np.sum(parameters["weights"] * modes, axis=-d - 1)
 
     return oracle
+
+
+# --- an operator that the library does not have ------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Shift(nl.LinearOperator):
+    """Each line moved periodically by a part of a pixel: unitary, whatever the shift.
+
+    ``x -> F^H diag(factor exp(slope shift)) F x``, with ``slope = -2 pi i f``. The factor is 1;
+    in the derivative it is ``slope dshift``.
+    """
+
+    shift: object = parameter()
+    slope: object = None
+    factor: object = None
+
+    @property
+    def shapes(self):
+        line = (self.shift.shape[0], self.slope.shape[0])
+        return Exchanged(line, line)
+
+    def _multiplier(self):
+        xp = array_namespace(self.shift)
+        return self.factor * xp.exp(self.slope * self.shift[:, None])
+
+    def _apply(self, x):
+        fft = array_namespace(x).fft
+        return fft.ifft(self._multiplier() * fft.fft(x))
+
+    def _adjoint(self, y):
+        xp = array_namespace(y)
+        return xp.fft.ifft(xp.conj(self._multiplier()) * xp.fft.fft(y))
+
+    def _derivative(self, name, dtheta):
+        return replace(self, factor=self.factor * self.slope * dtheta[:, None])
+
+    def _form(self, name, x, y):
+        xp = array_namespace(x)
+        moved = replace(self, factor=self.factor * self.slope)._apply(x)
+        return xp.sum(xp.real(xp.conj(moved) * y), axis=-1)
+
+
+def shift(m):
+    slope = -2j * np.pi * np.fft.fftfreq(7)
+    slope, one = (m.row.array(a, m.complex_dtype) for a in (slope, np.ones(7)))
+    return Shift(m.real(3), slope, one), 30 * m.complex(2, 3, 7)
+
+
+def dense_shift(parameters, x):
+    """Interpolation by the periodic sinc of an odd number of points."""
+    n = np.arange(7)
+    t = n[:, None] - n - parameters["shift"][:, None, None].real
+    kernel = (1 + 2 * sum(np.cos(2 * np.pi * f * t / 7) for f in (1, 2, 3))) / 7
+    return np.einsum("cnm,bcm->bcn", kernel, x)
 
 
 # --- makers ----------------------------------------------------------------------------
@@ -349,40 +419,43 @@ CASES = [
             f"blur {boundary} {method} psf {psf}{'c' * ch} image {image}{'c' * cx}",
             blur(psf, image, boundary, method=method, complex_psf=ch, complex_image=cx),
             dense_blur(boundary),
+            dot=1e-12,
         )
-        for boundary in BOUNDARIES
-        for method, psf, image, ch, cx in [
-            ("fft", (3, 4), (7, 6), False, False),
-            ("direct", (3, 4), (7, 6), False, False),
-            ("direct", (1, 1), (2, 3, 4), False, True),
-            ("fft", (1, 1), (3, 4), True, False),
-            ("fft", (2, 2), (3, 16, 16), False, False),  # a spectrum that can vanish
-            ("fft", (1, 4), (2, 5, 11), True, False),
-            ("direct", (1, 4), (2, 1, 5), True, True),  # an axis of size one
-            ("fft", (3, 3, 2), (2, 3, 7, 5), True, True),
-            ("direct", (2, 1, 3, 2), (2, 3, 5, 6), False, True),
-            ("fft", (1, 1, 2, 3), (2, 2, 3, 5, 6), False, False),
-            ("fft", (5, 6), (5, 6), False, True),  # as large as the image
+        # A boundary folds the image whatever is convolved: all of them meet some of the forms.
+        for boundaries, method, psf, image, ch, cx in [
+            (BOUNDARIES, "fft", (3, 4), (7, 6), False, False),
+            (BOUNDARIES, "direct", (3, 4), (7, 6), False, False),
+            (SOME, "direct", (1, 1), (2, 3, 4), False, True),
+            (SOME, "fft", (1, 1), (3, 4), True, False),
+            (SOME, "fft", (2, 2), (3, 16, 16), False, False),  # a spectrum that can vanish
+            (SOME, "fft", (1, 4), (2, 5, 11), True, False),
+            (SOME, "direct", (1, 4), (2, 1, 5), True, True),  # an axis of size one
+            (BOUNDARIES, "fft", (3, 3, 2), (2, 3, 7, 5), True, True),
+            (SOME, "direct", (2, 1, 3, 2), (2, 3, 5, 6), False, True),
+            (SOME, "fft", (1, 1, 2, 3), (2, 2, 3, 5, 6), False, False),
+            (BOUNDARIES, "fft", (5, 6), (5, 6), False, True),  # as large as the image
         ]
+        for boundary in boundaries
     ),
     *(
         # Its spectrum has exact zeros, where a polar form has no derivative.
         Case(
-            f"blur {boundary} {method}, 2 x 2 box on 16 x 16",
-            lambda m, settings=(boundary, 2, method): (
+            f"blur {boundary} fft, 2 x 2 box on 16 x 16",
+            lambda m, settings=(boundary, 2, "fft"): (
                 nl.Blur(m.row.array(np.full((2, 2), 0.25), m.real_dtype), *settings),
                 m.real(16, 16),
             ),
             dense_blur(boundary),
+            dot=1e-12,
         )
         for boundary in BOUNDARIES
-        for method in ("direct", "fft")
     ),
     *(
         Case(
             f"blur {boundary} {method}, axes of size one: psf {psf} image {image}",
             blur(psf, image, boundary, method=method),
             dense_blur(boundary),
+            dot=1e-12,
         )
         for boundary in ("circular", "replicate", "reflect")
         for method, psf, image in [
@@ -396,6 +469,7 @@ CASES = [
             f"blur {boundary} {method} in {d}D psf {psf}",
             blur(psf, image, boundary, d, method, complex_psf=ch),
             dense_blur(boundary, d),
+            dot=1e-12,
         )
         for boundary in BOUNDARIES
         for d, method, psf, image, ch in [
@@ -411,6 +485,7 @@ CASES = [
             f"blur {boundary}, psf larger than the image {image}",
             blur((7, 5), image, boundary),
             dense_blur(boundary),
+            dot=1e-12,
         )
         for boundary in BOUNDARIES[1:]
         for image in [(3, 2), (1, 6)]
@@ -420,6 +495,7 @@ CASES = [
             f"downsample {boundary} by {factor}",
             downsample(psf, image, boundary, factor, complex_psf=ch),
             dense_downsample(boundary, factor),
+            dot=1e-12,
         )
         for boundary, psf, image, factor, ch in [
             ("valid", (3, 2), (2, 9, 7), (2, 3), False),
@@ -434,6 +510,7 @@ CASES = [
             f"space-varying blur {boundary} {method} {kinds} psf {psf} image {image}",
             space_varying(psf, weights, image, boundary, d, method, kinds),
             dense_space_varying(boundary, d),
+            dot=1e-12,
         )
         for boundary, d, method, kinds, psf, weights, image in [
             ("valid", 2, "fft", "rrr", (3, 2, 3), (3, 5, 4), (6, 6)),
@@ -520,6 +597,7 @@ CASES = [
         lambda m: (nl.Diagonal(m.complex(4)).N.derivative("weights", m.complex(4)), m.complex(4)),
     ),
     Case("two blurs", two_blurs),
+    Case("a shift, which is unitary", shift, dense_shift),
     Case(
         "sum with a shared parameter",
         lambda m: (
@@ -573,3 +651,30 @@ CASES = [
     Case("jacobian of diffraction, a batch", lambda m: jacobian_of_diffraction(m, 2, 3)),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
 ]
+
+
+NAMES = {
+    "diagonal real",  # complex to complex, real parameter
+    "diagonal complex on real, broadcast",  # real to complex
+    "blocks real",
+    "one block of size 1 for all",
+    "sense batch, real image",
+    "nufft direct (7,) batch (2,) ortho",
+    "nufft grid (6, 5) batch (2, 3) None",
+    "nufft finufft (4, 5, 3) batch (2,) ortho",
+    "gram grid (6, 5) batch (2, 3) None weighted",
+    "blur valid fft psf (3, 4) image (7, 6)",  # real to real
+    "blur zero direct psf (2, 1, 3, 2) image (2, 3, 5, 6)c",
+    "weighted gram, one trajectory twice",
+    "a shift, which is unitary",
+    "sense @ blur, real image and PSF behind complex maps",
+    "jacobian of a nufft",  # its output is complex, its input real
+    "jacobian of diffraction, a batch",
+    "jacobian of a loss",  # to one number
+}
+KINDS = [case for case in CASES if case.name in NAMES]
+"""Of each way from real or complex arrays to others, with batches and without.
+
+For what does not see more of an operator: an adapter that flattens its arrays.
+"""
+assert len(KINDS) == len(NAMES), "a name is not that of a case"

@@ -46,10 +46,10 @@ class Entry:
         return f"{self.name}({self.setting})" if self.setting else self.name
 
 
-def used(A, x, *more):
+def used(m, A, x, *more):
     """Return what an operator gives: values, adjoint, and all derivatives."""
-    y = A(x)
-    results = [y, A.H(y), *more]
+    y = m.cotangent(A, x)
+    results = [A(x), A.H(y), *more]
     for name, theta in A.parameters.items():
         results += [A.vjp(name, x, y), A.jvp(name, x, theta)]
     return results
@@ -63,13 +63,15 @@ def mapped(f, x):
 def blurs(m):
     h, x = m.real(3, 2), m.real(2, 5, 6)
     boundaries = "valid", "circular", "replicate", "reflect", "zero"
-    return [used(nl.Blur(h, boundary), x) for boundary in boundaries]
+    return [used(m, nl.Blur(h, boundary), x) for boundary in boundaries]
 
 
 def product(m):
     """Return what a product with a parameter in two places gives."""
     W, F = nl.Diagonal(m.real(3, 4)), small(m)
-    return used(F.H @ W @ F + 2 * nl.Diagonal(m.real(6, 5)).rename(weights="more"), m.complex(6, 5))
+    return used(
+        m, F.H @ W @ F + 2 * nl.Diagonal(m.real(6, 5)).rename(weights="more"), m.complex(6, 5)
+    )
 
 
 def positive(m, *shape):
@@ -86,7 +88,7 @@ def nufft(engine):
         F, x = small(m, engine), m.complex(2, 6, 5)
         y, J = F.linearize(x, wrt="trajectory")
         blocks = J.hessian(y).parameters["blocks"], J.gauss_newton().parameters["blocks"]
-        return used(F, x, F.gram(method="toeplitz")(x), *blocks)
+        return used(m, F, x, F.gram(method="toeplitz")(x), *blocks)
 
     return call
 
@@ -229,16 +231,16 @@ ENTRIES = [
     Entry("nufftlib.Blur", blurs),
     Entry(
         "nufftlib.Downsample",
-        lambda m: used(nl.Downsample(m.real(3, 2), 2, (7, 6), "zero"), m.real(2, 7, 6)),
+        lambda m: used(m, nl.Downsample(m.real(3, 2), 2, (7, 6), "zero"), m.real(2, 7, 6)),
     ),
     Entry(
         "nufftlib.SpaceVaryingBlur",
-        lambda m: used(nl.SpaceVaryingBlur(m.real(2, 3, 2), m.real(2, 3, 4)), m.real(5, 5)),
+        lambda m: used(m, nl.SpaceVaryingBlur(m.real(2, 3, 2), m.real(2, 3, 4)), m.real(5, 5)),
     ),
-    Entry("nufftlib.Sense", lambda m: used(nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5))),
-    Entry("nufftlib.Diagonal", lambda m: used(nl.Diagonal(m.complex(4)), m.real(3, 4))),
+    Entry("nufftlib.Sense", lambda m: used(m, nl.Sense(m.complex(3, 4, 5)), m.complex(4, 5))),
+    Entry("nufftlib.Diagonal", lambda m: used(m, nl.Diagonal(m.complex(4)), m.real(3, 4))),
     Entry(
-        "nufftlib.BlockDiagonal", lambda m: used(nl.BlockDiagonal(m.real(3, 2, 2)), m.real(3, 2))
+        "nufftlib.BlockDiagonal", lambda m: used(m, nl.BlockDiagonal(m.real(3, 2, 2)), m.real(3, 2))
     ),
     Entry("nufftlib.LinearOperator", product),
     Entry(

@@ -56,6 +56,18 @@ ROWS = [*CPU_ROWS, pytest.param("cupy", marks=pytest.mark.gpu)]
 what agrees with NumPy keeps its laws. torch on CUDA is there too, and in a few of the laws."""
 
 
+def covering(every, some):
+    """Return settings ``(row, case)``: every case in NumPy, and some in the other libraries.
+
+    That a law holds is shown in NumPy; what another library may do otherwise shows in a few cases.
+    """
+    gpu = [("cupy", [pytest.mark.gpu])]
+    for name, marks in [*((row, ()) for row in CPU_ROWS), *gpu]:
+        for case in every if name == "numpy" else some:
+            label = "-".join(case) if isinstance(case, tuple) else getattr(case, "name", case)
+            yield pytest.param((name, case), marks=marks, id=f"{name}-{label}")
+
+
 @contextmanager
 def open_row(name, *, host=False, single=False):
     """Give the row of this name.

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import CASES
+from cases import KINDS
 from rows import open_row
 
 import nufftlib as nl
@@ -29,9 +29,9 @@ def close(a, b, tolerance=1e-12):
     return np.linalg.norm(a - b) <= tolerance * max(np.linalg.norm(b), 1e-3)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", KINDS, ids=lambda case: case.name)
 @pytest.mark.parametrize("precision", ["double", "single"])
-def test_every_operator_passes_the_dot_test(case, precision):
+def test_every_kind_of_operator_passes_the_dot_test(case, precision):
     with open_row("numpy-readonly") as row:
         op, x = case.build(row, precision)
     y = op(x)

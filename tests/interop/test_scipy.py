@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse.linalg as sla
-from cases import CASES
+from cases import KINDS
 from rows import open_row
 
 import nufftlib as nl
@@ -43,9 +43,9 @@ def close(a, b, tolerance=1e-12):
 # --- matrices ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", KINDS, ids=lambda case: case.name)
 @pytest.mark.parametrize("precision", ["double", "single"])
-def test_every_operator_is_a_matrix_with_its_adjoint(case, precision):
+def test_every_kind_of_operator_is_a_matrix_with_its_adjoint(case, precision):
     with open_row("numpy-readonly") as row:
         op, x = case.build(row, precision)
     y = op(x)

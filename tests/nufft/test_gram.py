@@ -56,10 +56,10 @@ def test_both_methods_are_one_operator(shape, norm):
     assert deviation(F, None, x, y) < 1e-13
 
 
-@pytest.mark.parametrize("eps", [1e-2, 1e-5, 1e-9])
+@pytest.mark.parametrize("eps", [1e-6, 1e-12])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_both_methods_agree_to_eps(shape, eps):
-    assert deviation(*problem(shape, eps=eps)) < 50 * eps
+    assert deviation(*problem(shape, eps=eps)) < 50 * eps + 1e-12
 
 
 def test_the_convolution_is_self_adjoint_at_any_accuracy(monkeypatch):

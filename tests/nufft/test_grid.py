@@ -26,8 +26,8 @@ from nufftlib.nufft.engines.grid.layout import Layout, layout
 
 rng = np.random.default_rng(3)
 
-SINGLE = [(eps, "float32") for eps in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)]
-DOUBLE = [(eps, "float64") for eps in (1e-2, 1e-4, 1e-6, 1e-9, 1e-12)]
+SINGLE = [(eps, "float32") for eps in (1e-2, 1e-4, 1e-6)]
+DOUBLE = [(eps, "float64") for eps in (1e-3, 1e-6, 1e-9, 1e-12)]
 
 
 def noise(*shape):
@@ -56,9 +56,16 @@ def points(kind, count, sizes):
 # --- the error model --------------------------------------------------------------------
 
 
+# Every accuracy in two dimensions, two of them in the others: the error is that of each axis, and
+# each accuracy is a kernel of another width, to be compiled.
+SETTINGS = [
+    *((eps, dtype, (20, 23)) for eps, dtype in SINGLE + DOUBLE),
+    *((eps, "float64", shape) for shape in [(64,), (31,), (12, 11, 10)] for eps in (1e-6, 1e-12)),
+]
+
+
 @pytest.mark.parametrize("kind", ["anywhere", "on the edge of the period", "on the grid"])
-@pytest.mark.parametrize("shape", [(64,), (31,), (20, 23), (12, 11, 10)], ids=str)
-@pytest.mark.parametrize(("eps", "dtype"), SINGLE + DOUBLE)
+@pytest.mark.parametrize(("eps", "dtype", "shape"), SETTINGS, ids=str)
 def test_values_are_accurate_to_eps_and_derivatives_to_four(eps, dtype, shape, kind):
     d = len(shape)
     sizes = layout(shape, eps, dtype == "float32").sizes
@@ -97,7 +104,7 @@ def test_coincident_points_have_one_value_and_add_up():
     assert abs(y[0] - D(x)[0]) <= 1e-9 * np.linalg.norm(x)
 
 
-@pytest.mark.parametrize("width", [3, 6, 11])
+@pytest.mark.parametrize("width", [3, 11])
 def test_the_computed_error_is_the_measured_one(width):
     """What decides the width is no estimate: a white image in one dimension has it."""
     kernel = best_kernel(width, 1.5)
@@ -168,7 +175,7 @@ def test_the_result_is_the_same_on_any_number_of_threads(monkeypatch, shape):
     results = []
     for count in (1, 2, 5, 16):
         with on_threads(count, monkeypatch):
-            F = nl.NUFFT(k, shape, engine="grid", eps=1e-5)
+            F = nl.NUFFT(k, shape, engine="grid", eps=1e-6)
             value, J = F.linearize(x, wrt="trajectory")
             results.append(
                 [
@@ -240,8 +247,8 @@ def test_an_image_that_stays_fixed_is_transformed_once(monkeypatch):
 
 def test_what_does_not_fit_the_memory_limit_is_transformed_again():
     k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(20, 16, 15)
-    F = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9)
-    small = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-9, memory_limit=60_000)
+    F = nl.NUFFT(k, (16, 15), engine="grid")
+    small = nl.NUFFT(k, (16, 15), engine="grid", memory_limit=60_000)
     assert small.transform.engine.fix(x).kept is None
     assert len(F.transform.engine.fix(x).kept) == 3  # blocks of at most 8 coils
     y = F(x)
@@ -254,15 +261,18 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("memory_limit", [2**30, 400_000])
-@pytest.mark.parametrize("shape", [(90,), (22, 19), (11, 8, 9)], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "memory_limit"),
+    [((90,), 2**30), ((22, 19), 2**30), ((22, 19), 400_000), ((11, 4, 5), 2**30)],
+    ids=str,
+)
 def test_many_points_and_coils_against_the_exact_sums(monkeypatch, shape, memory_limit):
     """Several blocks of coils, of two sizes; several pieces of the sort; several slabs."""
     k, dk = rng.uniform(-0.5, 0.5, (2, 9000, len(shape)))
-    settings = {"shape": shape, "eps": 1e-7}
+    settings = {"shape": shape, "eps": 1e-6}
     F = nl.NUFFT(k, engine="grid", memory_limit=memory_limit, **settings)
     D = nl.NUFFT(k, engine="direct", **settings)
-    x, y = noise(26, *shape), noise(26, 9000)
+    x, y = noise(10, *shape), noise(10, 9000)
     value, J = F.linearize(x, wrt="trajectory")
     want, K = D.linearize(x, wrt="trajectory")
     pairs = [

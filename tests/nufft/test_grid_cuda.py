@@ -154,7 +154,7 @@ def test_a_step_on_a_stream_waits_for_nothing(arrays, stream, spreading, monkeyp
     monkeypatch.setattr(CudaGridEngine, "spreading", spreading)
     (k, x), y = arrays, cupy.zeros((3, 500), dtype=complex)
     want = expected(k, x, y)
-    engine = nl.NUFFT(k, SHAPE, engine="grid")._engine
+    engine = nl.NUFFT(k, SHAPE, engine="grid").transform.engine
     cupy.cuda.Device().synchronize()
     gate = threading.Event()
     with stream:
@@ -175,7 +175,7 @@ def test_a_captured_step_follows_the_trajectory(arrays, stream, spreading, monke
     monkeypatch.setattr(CudaGridEngine, "spreading", spreading)
     (k, x), y = arrays, cupy.zeros((3, 500), dtype=complex)
     wanted = [expected(k + shift, x, y) for shift in (0.01, 0.02)]
-    engine = nl.NUFFT(k, SHAPE, engine="grid")._engine
+    engine = nl.NUFFT(k, SHAPE, engine="grid").transform.engine
     pool = cupy.cuda.MemoryPool()  # nobody else gets what the graph writes to
     cupy.cuda.Device().synchronize()
     with stream, cupy.cuda.using_allocator(pool.malloc):

@@ -317,12 +317,13 @@ def kernels_for_nvcc():
 
 
 def architectures():
-    """Return those from sm_70 to sm_90 that nvcc compiles for."""
+    """Return the oldest and the newest from sm_70 to sm_90 that nvcc compiles for."""
     if nvcc is None:
         return []
     listed = subprocess.run([nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True)
     numbers = (int(line.removeprefix("compute_")) for line in listed.stdout.split())
-    return [number for number in numbers if 70 <= number <= 90]
+    known = sorted(number for number in numbers if 70 <= number <= 90)
+    return sorted({*known[:1], *known[-1:]})
 
 
 @pytest.mark.skipif(nvcc is None, reason="no nvcc")

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from rows import covering, open_row
 
 from optim import projections
 
@@ -140,11 +141,19 @@ def dtype(request):
     return request.param
 
 
+@pytest.fixture(params=list(covering(EPS, ["float64"])))
+def setting(request):
+    name, dtype = request.param
+    with open_row(name) as row:
+        yield row, dtype
+
+
 # --- laws ---------------------------------------------------------------------------------
 
 
-def test_variational_inequality(case, row, dtype, rng):
+def test_variational_inequality(case, setting, rng):
     # p = P(x) for a convex set if and only if p is in it and <x - p, z - p> <= 0 for all z in it.
+    row, dtype = setting
     make, feasible, outside = case
     project = make(lambda values: row.array(values, dtype))
     for scale in (0.1, 1.0, 10.0):
@@ -156,7 +165,8 @@ def test_variational_inequality(case, row, dtype, rng):
             assert np.sum((x64 - p) * (z - p)) <= 100 * scale * EPS[dtype]
 
 
-def test_feasible_points_stay_where_they_are(case, row, dtype, rng):
+def test_feasible_points_stay_where_they_are(case, setting, rng):
+    row, dtype = setting
     make, feasible, _ = case
     for _ in range(10):
         x = row.array(feasible(rng), dtype)
@@ -164,7 +174,8 @@ def test_feasible_points_stay_where_they_are(case, row, dtype, rng):
         np.testing.assert_allclose(row.numpy(p), row.numpy(x), rtol=0, atol=EPS[dtype])
 
 
-def test_idempotent(case, row, dtype, rng):
+def test_idempotent(case, setting, rng):
+    row, dtype = setting
     make, _, _ = case
     project = make(lambda values: row.array(values, dtype))
     p = project(row.array(rng.normal(size=(4, 5)), dtype))
@@ -196,8 +207,9 @@ def test_what_is_ordered_wants_real_arrays(project):
         project(np.zeros((4, 5), complex))
 
 
-def test_firmly_nonexpansive(case, row, dtype, rng):
+def test_firmly_nonexpansive(case, setting, rng):
     """``|P x - P y|^2 <= <P x - P y, x - y>``."""
+    row, dtype = setting
     make, _, _ = case
     project = make(lambda values: row.array(values, dtype))
     for scale in (0.3, 3.0):

@@ -1,0 +1,434 @@
+"""Plant errors in the library, one at a time, and see whether its tests catch them.
+
+Run from anywhere: ``python tools/plant_errors.py [--only NAME] [--list]``. An error is a piece of
+source text, found wherever it is under ``nufftlib/`` and ``optim/``, and what takes its place in a
+copy of the tree. It counts as caught if the tests named beside it pass without it and fail with
+it. What survives, or cannot be planted, makes the exit status 1.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("nufftlib", "optim")
+COPIED = (*PACKAGES, "tests", "docs", "conftest.py", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An error, and the tests that are there to catch it."""
+
+    name: str
+    spellings: dict[str, str]
+    """Text and its replacement; of several spellings, the source has one, and has it once."""
+    tests: tuple[str, ...]
+    """Arguments of pytest."""
+
+
+def laws(kinds: str) -> tuple[str, ...]:
+    """Return the laws of these cases, on NumPy and on engines that compile nothing."""
+    return ("tests/test_laws.py", "-k", f"numpy- and ({kinds}) and not grid and not finufft")
+
+
+NUFFT = laws("nufft and (ortho or None)")
+GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
+BLUR = laws("blur")
+SHARED = laws("diagonal or sum or weighted or renamed")
+LOSSES = ("tests/core/test_maps_and_losses.py",)
+DIFFRACTION = ("tests/blur/test_diffraction.py",)
+PROJECTIONS = ("tests/optim/test_projections.py",)
+PROXIMAL = ("tests/optim/test_proximal.py",)
+OPTIMIZERS = ("tests/optim/test_optimizers.py",)
+MINIMIZE = ("tests/optim/test_minimize.py",)
+SOLVERS = ("tests/optim/test_solvers.py",)
+
+PLANTS = [
+    # --- operators and their rules
+    Plant(
+        "the form of a product applies the left factor, not its adjoint",
+        {
+            "self.right.vjp(name, x, self.left.adjoint(y))": (
+                "self.right.vjp(name, x, self.left.apply(y))"
+            )
+        },
+        laws("weighted or blurs"),
+    ),
+    Plant(
+        "the form of an adjoint forgets to swap its arguments",
+        {"self.operator.vjp(name, y, x)": "self.operator.vjp(name, x, y)"},
+        SHARED,
+    ),
+    Plant(
+        "a scalar without its conjugate in the adjoint",
+        {"self.scalar.conjugate() * y": "self.scalar * y"},
+        SHARED,
+    ),
+    Plant(
+        "a renamed parameter is looked up the wrong way round",
+        {"{new: old for old, new in self.names}": "{old: new for old, new in self.names}"},
+        laws("renamed or blurs"),
+    ),
+    Plant(
+        "a shared operator is remade in each place",
+        {
+            "    if key not in made:\n        inside": "    if key:\n        inside",
+        },
+        ("tests/nufft/test_gram.py", "-k", "shared_in_a_composition"),
+    ),
+    Plant(
+        "the gradient of a shared parameter is a mean, not a sum",
+        {"xp.sum(x, axis=axes) if axes else x": "xp.mean(x, axis=axes) if axes else x"},
+        SHARED,
+    ),
+    Plant(
+        "a coil sum without conjugates",
+        {
+            "conjugate(xp, self.maps) * y": "self.maps * y",
+            "conj(self.maps) * y": "self.maps * y",
+        },
+        laws("sense"),
+    ),
+    Plant(
+        "blocks are not transposed in the adjoint",
+        {
+            "conjugate(xp, self.blocks) * y[..., :, None], axis=-2": (
+                "conjugate(xp, self.blocks) * y[..., None, :], axis=-1"
+            ),
+            "conj(self.blocks) * y[..., :, None], axis=-2": (
+                "conj(self.blocks) * y[..., None, :], axis=-1"
+            ),
+        },
+        laws("block"),
+    ),
+    # --- maps and losses
+    Plant(
+        "a complex cotangent counts by its modulus",
+        {"y = xp.real(y)  # <y, A x> of a real A x": "y = xp.abs(y)"},
+        ("tests/blur/test_blur.py", "-k", "cotangent"),
+    ),
+    Plant(
+        "the gradient of the mean squared error lacks its factor 2",
+        {"(2.0 / size(r)) * r": "(1.0 / size(r)) * r"},
+        LOSSES,
+    ),
+    Plant("Poisson: the gradient's sign", {"1.0 - t / safe": "1.0 + t / safe"}, LOSSES),
+    Plant(
+        "Poisson: the series beside the expected count",
+        {"v * (r + 2 * t * series)": "v * (r + t * series)"},
+        LOSSES,
+    ),
+    Plant("Huber: the value beyond delta", {"m * (t - 0.5 * m)": "m * (t - m)"}, LOSSES),
+    Plant(
+        "the transpose of the mean normalisation",
+        {"inner(self.value, y) / size(self.value)": "inner(self.value, y)"},
+        laws("normalisation"),
+    ),
+    Plant(
+        "half of a quadratic form",
+        {"inner(h, 0.5 * Gh - self.rhs)": "inner(h, Gh - self.rhs)"},
+        ("tests/blur/test_normal_equations.py",),
+    ),
+    Plant(
+        "diffraction: the intensity's derivative lacks its factor 2",
+        {"dI = 2 * (xp.real": "dI = (xp.real"},
+        DIFFRACTION,
+    ),
+    Plant(
+        "diffraction: the field without its conjugate",
+        {"xp.imag(xp.conj(self.pupil) * g)": "xp.imag(self.pupil * g)"},
+        DIFFRACTION,
+    ),
+    # --- the NUFFT
+    Plant(
+        "the derivative by the points has the wrong sign",
+        {"return -1j * sum(x[:, a] * self.G": "return 1j * sum(x[:, a] * self.G"},
+        NUFFT,
+    ),
+    Plant(
+        "the ramps of a derivative lack their 2 pi",
+        {"2.0 * math.pi * voxel_index(": "1.0 * voxel_index("},
+        NUFFT,
+    ),
+    Plant(
+        "the centre of an odd size is off by one",
+        {"- float(size // 2)": "- float((size + 1) // 2)"},
+        NUFFT,
+    ),
+    Plant(
+        "the ortho norm is that of one axis",
+        {
+            "x / math.sqrt(math.prod(self.shape))": "x / math.sqrt(self.shape[0])",
+            "1.0 / math.sqrt(math.prod(shape))": "1.0 / math.sqrt(shape[0])",
+        },
+        NUFFT,
+    ),
+    Plant(
+        "the curvature has the wrong sign",
+        {"total = -sum(terms[1:], start=terms[0])": "total = sum(terms[1:], start=terms[0])"},
+        ("tests/nufft/test_second_order.py", "-k", "numpy and direct"),
+    ),
+    Plant(
+        "the first derivative of the kernel has the rate of another width",
+        {"-rate * t * g1": "-rate * t * g1 * width / (width + 1)"},
+        ("tests/nufft/test_grid.py", "-k", "kernel_and_its or finer or 20-23-0.01"),
+    ),
+    Plant(
+        "a point that is not finite is let through",
+        {
+            "finite = xp.all(xp.isfinite(trajectory), axis=-1)": (
+                "finite = xp.all(trajectory == trajectory, axis=-1)"
+            )
+        },
+        ("tests/nufft/test_nufft.py", "-k", "not_finite"),
+    ),
+    Plant(
+        "the lags of a Gram are shifted by one",
+        {"xp.roll(p, tuple(1 - n for n in F.shape)": "xp.roll(p, tuple(-n for n in F.shape)"},
+        GRAM,
+    ),
+    Plant(
+        "the correlation takes the first image of a batch",
+        {
+            "xp.sum(xp.real(xp.conj(X) * Y), axis=0)": "xp.real(xp.conj(X) * Y)[0, ...]",
+        },
+        GRAM,
+    ),
+    Plant(
+        "the density iteration forgets the weights before",
+        {"w = w / xp.abs(": "w = 1 / xp.abs("},
+        ("tests/mri/test_mri.py", "-k", "pipe or density or menon"),
+    ),
+    Plant(
+        "cycles per field of view are divided by the first size alone",
+        {"k / xp.asarray(shape, dtype=k.dtype": "k / xp.asarray(shape[:1], dtype=k.dtype"},
+        ("tests/mri/test_mri.py",),
+    ),
+    # --- the blur
+    Plant(
+        "a small PSF is not flipped",
+        {"tuple(p - 1 - i for p, i in zip(self.psf_shape, q, strict=True))": "tuple(q)"},
+        BLUR,
+    ),
+    Plant(
+        "an even PSF has its centre on the other side",
+        {"(axis, p - 1 - p // 2, p // 2)": "(axis, p // 2, p - 1 - p // 2)"},
+        BLUR,
+    ),
+    Plant(
+        "the last edge keeps what replicates it",
+        {"part(e, axis, end - after - 1, end)": "part(e, axis, end - after, end)"},
+        BLUR,
+    ),
+    Plant(
+        "a reflected margin is folded without a flip",
+        {
+            "xp.flip(part(p, axis, size, 2 * size - 2), axis=axis)": (
+                "part(p, axis, size, 2 * size - 2)"
+            )
+        },
+        BLUR,
+    ),
+    Plant(
+        "the gradient by the PSF lacks a conjugate",
+        {"self._sum_to(e * xp.conj(y), lead)": "self._sum_to(e * y, lead)"},
+        BLUR,
+    ),
+    Plant(
+        "the defocus disk grows by a pixel's corner",
+        {"b0 * c + circle_integral(a0, r)": "a0 * c + circle_integral(a0, r)"},
+        ("tests/blur/test_psfs.py", "-k", "defocus or disk"),
+    ),
+    # --- projections and proximal maps
+    Plant(
+        "the threshold of the simplex counts one entry too few",
+        {"excess / support, 0.0)": "excess / (support + 1), 0.0)"},
+        PROJECTIONS,
+    ),
+    Plant(
+        "infinity has a projection onto the simplex",
+        {"xp.where(xp.isfinite(top), top, xp.nan)": "xp.where(xp.isfinite(top), top, 0.0)"},
+        PROJECTIONS,
+    ),
+    Plant(
+        "a point inside of the ball is scaled to its surface",
+        {"inside = length <= radius / unit": "inside = length < 0"},
+        PROJECTIONS,
+    ),
+    Plant(
+        "the affine sum counts the axes' entries once more",
+        {"y + lack / n": "y + lack / (n + 1)"},
+        PROJECTIONS,
+    ),
+    Plant(
+        "the threshold forgets the step",
+        {"modulus - step * weight": "modulus - weight"},
+        PROXIMAL,
+    ),
+    Plant(
+        "total variation: the dual step is twice as long as it may be",
+        {"rate = 1 / (t * 4 * len(D.axes))": "rate = 1 / (t * 2 * len(D.axes))"},
+        PROXIMAL,
+    ),
+    Plant(
+        "total variation: a primal step is counted once more",
+        {"enough = 0.5 * (accuracy * norm(x)) ** 2": "enough = 50 * (accuracy * norm(x)) ** 2"},
+        PROXIMAL,
+    ),
+    # --- optimisers
+    Plant(
+        "Adam without the bias correction of its mean",
+        {"step_size = rate(state.step) / (1 - b1**t)": "step_size = rate(state.step)"},
+        OPTIMIZERS,
+    ),
+    Plant(
+        "Adam without the bias correction of its squares",
+        {"root = math.sqrt(1 - b2**t)": "root = 1.0"},
+        OPTIMIZERS,
+    ),
+    Plant(
+        "the decay of the weights forgets the learning rate",
+        {"keep = 1 - rate(state.step) * weight_decay": "keep = 1 - weight_decay"},
+        OPTIMIZERS,
+    ),
+    Plant(
+        "momentum as an average",
+        {"momentum * b + g": "momentum * b + (1 - momentum) * g"},
+        OPTIMIZERS,
+    ),
+    Plant(
+        "a schedule goes on beyond its end",
+        {"lambda t: start + (end - start) * min(t, steps)": "lambda t: start + (end - start) * t"},
+        ("tests/optim/test_schedules.py",),
+    ),
+    Plant(
+        "a descent without its projection",
+        {"new = projected(project, new, p)": "new = projected(project, new, p) and new"},
+        MINIMIZE,
+    ),
+    Plant(
+        "a loss that is not a number goes on",
+        {"if not math.isfinite(loss):": "if math.isinf(loss):"},
+        MINIMIZE,
+    ),
+    Plant(
+        "a projected step without its projection",
+        {
+            "projected(projection, moved(point.params, -a, point.gradient), point.params)": (
+                "moved(point.params, -a, point.gradient)"
+            )
+        },
+        SOLVERS,
+    ),
+    Plant(
+        "acceleration with another sequence of weights",
+        {"2 / (1 + math.sqrt(1 + 4 / t**2))": "2 / (1 + math.sqrt(1 + 2 / t**2))"},
+        SOLVERS,
+    ),
+    Plant(
+        "Levenberg-Marquardt predicts twice the curvature",
+        {"state.gradient + 0.5 * change": "state.gradient + change"},
+        ("tests/optim/test_levenberg_marquardt.py",),
+    ),
+    Plant(
+        "a converged point ignores the projection",
+        {"lambda p, g: p - g, params, gradient": "lambda p, g: p + g, params, gradient"},
+        ("tests/optim",),
+    ),
+]
+
+
+def find(plant: Plant, root: Path) -> tuple[Path, str, str] | str:
+    """Return the file, the text and its replacement, or what is wrong with them."""
+    sources = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    found = [
+        (path, text, new, path.read_text(encoding="utf-8").count(text))
+        for path in sources
+        for text, new in plant.spellings.items()
+    ]
+    times = sum(count for *_, count in found)
+    if times != 1:
+        return f"its text is found {times} times, not once"
+    return next((path, text, new) for path, text, new, count in found if count)
+
+
+def run(tests: tuple[str, ...], root: Path) -> tuple[int, str]:
+    """Return pytest's exit status, and its last line."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
+        "PYTHONDONTWRITEBYTECODE": "1",  # bytecode of the same second would hide the error
+        "NUMBA_CACHE_DIR": str(root / "numba"),
+    }
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, (done.stdout.strip().splitlines() or [done.stderr.strip()])[-1]
+
+
+def planted(plant: Plant, root: Path, passing: dict[tuple[str, ...], str]) -> str:
+    """Return "caught", "SURVIVED", or why the question could not be asked."""
+    found = find(plant, root)
+    if isinstance(found, str):
+        return found
+    if plant.tests not in passing:
+        status, line = run(plant.tests, root)
+        passing[plant.tests] = "" if status == 0 else f"without it: {line}"
+    if passing[plant.tests]:
+        return passing[plant.tests]
+    path, text, new = found
+    right = path.read_text(encoding="utf-8")
+    path.write_text(right.replace(text, new), encoding="utf-8")
+    try:
+        status, line = run(plant.tests, root)
+    finally:
+        path.write_text(right, encoding="utf-8")
+    return {0: "SURVIVED", 1: "caught"}.get(status, f"pytest ends with {status}: {line}")
+
+
+def main() -> int:
+    """Plant what the command line asks for, and return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", metavar="NAME", help="errors whose name contains this")
+    parser.add_argument("--list", action="store_true", help="print the errors, and plant none")
+    arguments = parser.parse_args()
+    plants = [plant for plant in PLANTS if (arguments.only or "") in plant.name]
+    if not plants:
+        parser.error(f"no error has {arguments.only!r} in its name")
+    if arguments.list:
+        wrong = False
+        for plant in plants:
+            found = find(plant, ROOT)
+            where = found if isinstance(found, str) else found[0].relative_to(ROOT)
+            wrong = wrong or isinstance(found, str)
+            print(f"{plant.name}: {where}")
+        return int(wrong)
+    outcomes, passing = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(
+                    ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__")
+                )
+            else:
+                shutil.copy(ROOT / name, root / name)
+        for plant in plants:
+            start = time.perf_counter()
+            outcomes.append(planted(plant, root, passing))
+            seconds = time.perf_counter() - start
+            print(f"| {plant.name} | {outcomes[-1]} | {seconds:.0f} s |", flush=True)
+    caught = outcomes.count("caught")
+    print(f"{caught} of {len(outcomes)} caught")
+    return int(caught < len(outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
