@@ -6,6 +6,7 @@ from nufftlib.blur.operator import Blur
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
+from nufftlib.core.convert import convert
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.inner import inner
 from nufftlib.core.losses import (
@@ -42,6 +43,7 @@ __all__ = [
     "SpaceVaryingBlur",
     "blur",
     "check_operator",
+    "convert",
     "inner",
     "mri",
 ]

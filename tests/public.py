@@ -267,6 +267,11 @@ ENTRIES = [
     ),
     Entry("nufftlib.Quadratic", quadratic, double=True),
     Entry("nufftlib.check_operator", report),
+    Entry(
+        "nufftlib.convert",
+        lambda m: nl.convert(nl.Diagonal(m.real(4)), m.row.xp, m.row.device)(m.real(4)),
+        "nothing of arrays that are there; others through the host's memory",
+    ),
     Entry("nufftlib.inner", lambda m: nl.inner(m.complex(3, 4), m.real(3, 4))),
     Entry(
         "nufftlib.mri.radial_trajectory",

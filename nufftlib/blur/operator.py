@@ -152,6 +152,11 @@ class FixedImage(LinearOperator):
             msg = f"h -> A(h) x: h has the dtype {x.dtype}; want real, as image and PSF are"
             raise TypeError(msg)
 
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """The adjoint gives what the PSF is."""
+        psf = self.blur.psf
+        return super()._gives_complex(label, x) if label == "x" else is_complex(namespace(psf), psf)
+
     # y[p] = sum_q h[q] e[p + P - 1 - q] of the extended image e
     def _apply(self, x: Array) -> Array:
         return self.convolution.value(self.convolution.prepare(x), self.image)

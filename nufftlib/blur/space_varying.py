@@ -7,7 +7,7 @@ from functools import cached_property
 
 from nufftlib.blur.convolution import Method
 from nufftlib.blur.operator import AXES, Blur, FixedImage, broadcast, check_blur, transposed
-from nufftlib.core.arrays import Array, conj, namespace, project_like
+from nufftlib.core.arrays import Array, conj, is_complex, namespace, project_like
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged, Fixed
 
@@ -157,6 +157,12 @@ class ModeSum(LinearOperator):
             return Fixed(tuple(self.like.shape), (*self.factors.shape[: -self.ndim - 1], *core))
         lead = tuple(self.factors.shape[: -self.ndim - 1])
         return Exchanged((self.factors.shape[-self.ndim - 1], *core), core, lead)
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """The adjoint gives an array like the input, where that is known."""
+        if label == "x" or self.like is None:
+            return super()._gives_complex(label, x)
+        return is_complex(namespace(self.like), self.like)
 
     # y = sum_k f_k u_k
     def _apply(self, x: Array) -> Array:

@@ -201,6 +201,13 @@ def project_like(xp: Namespace, gradient: Array, parameter: Array) -> Array:
     return xp.astype(summed, parameter.dtype, copy=False)
 
 
+def blank(like: Array, shape: tuple[int, ...], *, complex: bool) -> Array:
+    """Return zeros of a shape that share one number's memory, in the precision of `like`."""
+    xp = namespace(like)
+    dtype = complex_dtype(xp, like) if complex else real_dtype(xp, like)
+    return xp.broadcast_to(xp.zeros((), dtype=dtype, device=array_api_compat.device(like)), shape)
+
+
 def flatten_batch(xp: Namespace, x: Array, core_ndim: int) -> Array:
     """Merge all but the last `core_ndim` axes of `x` into one."""
     split = x.ndim - core_ndim

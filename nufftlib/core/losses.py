@@ -41,6 +41,10 @@ class Functional(LinearOperator):
         """From the gradient's shape to a number."""
         return Fixed(tuple(self.gradient.shape), ())
 
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """The value is real; the adjoint is like the gradient."""
+        return label == "y" and is_complex(array_namespace(self.gradient), self.gradient)
+
     # <g, x>
     def _apply(self, x: Array) -> Array:
         return inner(self.gradient, x)

@@ -33,6 +33,7 @@ from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import (
     Array,
+    blank,
     check_alike,
     check_precision,
     common_namespace,
@@ -54,7 +55,7 @@ from nufftlib.core.shapes import (
     meet,
     written,
 )
-from nufftlib.core.tree import Node, fields, with_fields
+from nufftlib.core.tree import Node, fields, held_arrays, with_fields
 
 NUMBERS = (int, float, complex)
 """Python's numbers, of the shape (): the cotangent of a loss is 1.0."""
@@ -256,6 +257,10 @@ class LinearOperator(Map):
         """Return ``theta -> A(theta) x``."""
         return ParameterMap(self, name, x)
 
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Tell whether ``A x`` is complex (`label` "x"), or ``A^H y`` (`label` "y")."""
+        return any(is_complex(namespace(a), a) for a in (x, *held_arrays(self)))
+
     def _check_argument(self, call: str, label: str, x: Array) -> None:
         """Refuse an array that does not go with the parameters."""
         # One parameter speaks for all: they have been compared when the operator was made.
@@ -333,6 +338,48 @@ class LinearOperator(Map):
         """
         self._check("adjoint(y)", "y", y)
         return self._adjoint(y)
+
+    def outline(self, x: Array) -> Array:
+        """Return an array of the shape and dtype of ``A x``, without computing ``A x``.
+
+        Parameters
+        ----------
+        x : array
+            An input, of which shape and dtype alone are read: it may be an outline itself.
+
+        Returns
+        -------
+        array
+            Zeros that share one number's memory. An operator without a shape rule is applied
+            to `x`, and returns the result.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nufftlib as nl
+        >>> F = nl.NUFFT(np.zeros((200, 2)), (64, 64))
+        >>> y = F.outline(np.zeros((8, 64, 64), dtype=complex))
+        >>> y.shape, y.dtype.name
+        ((8, 200), 'complex128')
+        """
+        shape = self._check("outline(x)", "x", x)
+        return self._apply(x) if shape is None else self._outline("x", x, shape)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """Return an array of the shape and dtype of ``A^H y``; see `outline`.
+
+        Parameters
+        ----------
+        y : array
+            A cotangent.
+
+        Returns
+        -------
+        array
+            Zeros that share one number's memory.
+        """
+        shape = self._check("outline_adjoint(y)", "y", y)
+        return self._adjoint(y) if shape is None else self._outline("y", y, shape)
 
     @final
     def vjp(self, name: str, x: Array, y: Array) -> Array:
@@ -539,6 +586,10 @@ class LinearOperator(Map):
             msg = f"{call}: {label} has the shape {shape}; want {want}"
             raise ValueError(msg) from None
 
+    def _outline(self, label: str, x: Array, shape: Shape) -> Array:
+        like = next(held_arrays(self)) if type(x) in NUMBERS else x
+        return blank(like, shape, complex=self._gives_complex(label, like))
+
     def _linear(self, name: str) -> bool:
         return dataclasses.is_dataclass(self) and any(
             f.name == name and f.metadata.get("linear") for f in dataclasses.fields(self)
@@ -653,6 +704,14 @@ class Composite(LinearOperator):
         return None
 
     @abstractmethod
+    def outline(self, x: Array) -> Array:
+        """Return an array of the shape and dtype of ``A x``."""
+
+    @abstractmethod
+    def outline_adjoint(self, y: Array) -> Array:
+        """Return an array of the shape and dtype of ``A^H y``."""
+
+    @abstractmethod
     def _vjp(self, name: str, x: Array, y: Array) -> Array: ...
 
 
@@ -679,6 +738,18 @@ class ParameterJacobian(Composite):
 
     def _adjoint(self, y: Array) -> Array:
         return self.operator.vjp(self.name, self.x, y)
+
+    def outline(self, x: Array) -> Array:
+        """Like ``A x``."""
+        theta = self.operator.parameters[self.name]
+        check_alike("ParameterJacobian.outline(x)", "x", x, self.name, theta)
+        return self.operator.outline(self.x)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """Like the parameter."""
+        self.operator.outline_adjoint(y)  # refuses what is not like A x
+        theta = self.operator.parameters[self.name]
+        return blank(theta, tuple(theta.shape), complex=is_complex(namespace(theta), theta))
 
     def _vjp(self, name: str, x: Array, y: Array) -> Array:
         return self._form(name, x, y)
@@ -715,6 +786,10 @@ class Scale(LinearOperator):
     def _adjoint(self, y: Array) -> Array:
         return self.scalar.conjugate() * y
 
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Of a complex number, always."""
+        return isinstance(self.scalar, complex) or super()._gives_complex(label, x)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Constant(Composite):
@@ -745,6 +820,14 @@ class Constant(Composite):
     # A^H y
     def _adjoint(self, y: Array) -> Array:
         return self.operator.adjoint(y)
+
+    def outline(self, x: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline(x)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline_adjoint(y)
 
     # dA, with the same held
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -782,6 +865,14 @@ class Adjoint(Composite):
     # (A^H)^H y = A y
     def _adjoint(self, y: Array) -> Array:
         return self.operator.apply(y)
+
+    def outline(self, x: Array) -> Array:
+        """As that of the operator's adjoint."""
+        return self.operator.outline_adjoint(x)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline(y)
 
     # d(A^H) = (dA)^H
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -838,6 +929,14 @@ class Compose(Composite):
     # C^H (A^H y)
     def _adjoint(self, y: Array) -> Array:
         return self.right.adjoint(self.left.adjoint(y))
+
+    def outline(self, x: Array) -> Array:
+        """Like ``A (C x)``."""
+        return self.left.outline(self.right.outline(x))
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """Like ``C^H (A^H y)``."""
+        return self.right.outline_adjoint(self.left.outline_adjoint(y))
 
     # d(A C) = dA C + A dC
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -908,6 +1007,14 @@ class Sum(Composite):
     def _adjoint(self, y: Array) -> Array:
         return added("A^H + C^H", [term.adjoint(y) for term in self.terms])
 
+    def outline(self, x: Array) -> Array:
+        """Complex if one term is."""
+        return common("A + C", [term.outline(x) for term in self.terms])
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """Complex if the adjoint of one term is."""
+        return common("A^H + C^H", [term.outline_adjoint(y) for term in self.terms])
+
     # d(sum_i A_i) = sum_i dA_i
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         return total([term.derivative(name, dtheta) for term in self._having(name)])
@@ -952,6 +1059,14 @@ class Renamed(Composite):
     # A^H y
     def _adjoint(self, y: Array) -> Array:
         return self.operator.adjoint(y)
+
+    def outline(self, x: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline(x)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline_adjoint(y)
 
     # dA by the old name, renamed as A is
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -1029,10 +1144,22 @@ def added(expression: str, values: list[Array]) -> Array:
 
 def add(expression: str, u: Array, v: Array) -> Array:
     """Return ``u + v`` of one shape: the adjoint of a sum that broadcasts is another one."""
+    check_one_shape(expression, u, v)
+    return u + v
+
+
+def check_one_shape(expression: str, u: Array, v: Array) -> None:
+    """Refuse terms of two shapes."""
     if u.shape != v.shape:
         msg = f"{expression}: the terms have the shapes {u.shape} and {v.shape}; want one shape"
         raise ValueError(msg)
-    return u + v
+
+
+def common(expression: str, outlines: list[Array]) -> Array:
+    """Return the outline of a sum of terms with these."""
+    for outline in outlines:
+        check_one_shape(expression, outlines[0], outline)
+    return next((o for o in outlines if is_complex(namespace(o), o)), outlines[0])
 
 
 def map_operand(symbol: str, other: object) -> Map:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from array_api_compat import size
 
-from nufftlib.core.arrays import Array, common_namespace, is_complex, real_part
+from nufftlib.core.arrays import Array, common_namespace, is_complex, namespace, real_part
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
@@ -45,6 +45,10 @@ class PhaseProjection(LinearOperator):
     def shapes(self) -> Fixed:
         """The phase's shape."""
         return Fixed(tuple(self.phase.shape), tuple(self.phase.shape))
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Magnitudes are real; the adjoint is like the phase."""
+        return label == "y" and is_complex(namespace(self.phase), self.phase)
 
     # dz = Re(conj(p) dx)
     def _apply(self, x: Array) -> Array:
@@ -89,7 +93,7 @@ class MeanNormalize(Map):
         if is_complex(xp, x):
             msg = f"MeanNormalize(z): z has the dtype {x.dtype}; want a real array"
             raise TypeError(msg)
-        mean = xp.mean(x)
+        mean = xp.asarray(xp.mean(x))  # NumPy returns a scalar
         u = x / mean
         return u, MeanNormalizeJacobian(u, mean)
 
@@ -105,6 +109,10 @@ class MeanNormalizeJacobian(LinearOperator):
     def shapes(self) -> Fixed:
         """The value's shape."""
         return Fixed(tuple(self.value.shape), tuple(self.value.shape))
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Never."""
+        return False
 
     # du = (dz - u mean(dz)) / m, for real dz
     def _apply(self, x: Array) -> Array:

@@ -1,4 +1,7 @@
-"""Maps as trees: frozen dataclasses at the nodes, arrays at the leaves."""
+"""Maps as trees: frozen dataclasses at the nodes, arrays at the leaves.
+
+Results of jobs are trees as well: dataclasses, named tuples and dicts of arrays.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +74,12 @@ def rebuild(
     elif isinstance(thing, tuple | list):
         parts = [rebuild(part, change, made) for part in thing]
         if any(a is not b for a, b in zip(parts, thing, strict=True)):
-            new = type(thing)(parts)
-    elif isinstance(thing, Node) and dataclasses.is_dataclass(thing):
+            named = hasattr(thing, "_fields")
+            new = type(thing)(*parts) if named else type(thing)(parts)
+    elif type(thing) is dict:
+        new = {key: rebuild(value, change, made) for key, value in thing.items()}
+        new = new if any(new[key] is not thing[key] for key in new) else thing
+    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         new = with_fields(thing, lambda _, value: rebuild(value, change, made))
     made[id(thing)] = new
     return new

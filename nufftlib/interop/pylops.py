@@ -49,8 +49,8 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     operator of its own: the adjoint is ``Re(A^H y)``, and the dot test is that of real numbers
     (``complexflag=2``).
 
-    Vectors of another precision are cast to the operator's. The output's shape is found by
-    applying the operator to zeros, once.
+    Vectors of another precision are cast to the operator's. The operator's shape rule tells
+    the output's shape.
 
     Examples
     --------

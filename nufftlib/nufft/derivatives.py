@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from typing import Any
 
@@ -59,11 +59,28 @@ class NUFFTDerivative(LinearOperator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedImage(Map):
-    """The map ``k -> F(k) x`` of images that stay fixed, prepared once."""
+    """The map ``k -> F(k) x`` of images that stay fixed, prepared once.
+
+    Parameters
+    ----------
+    nufft : NUFFT
+        Says the image's shape, the accuracy and the engine.
+    x : array
+        The images, checked.
+    """
 
     nufft: Any
-    images: FixedImages
-    batch: Shape
+    x: Array
+    images: FixedImages = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the images."""
+        object.__setattr__(self, "images", self.nufft.transform.fix(self.x))
+
+    @property
+    def batch(self) -> Shape:
+        """The images' leading axes."""
+        return tuple(self.x.shape[: self.x.ndim - len(self.nufft.shape)])
 
     def __call__(self, k: Array) -> Array:
         """Return ``F(k) x``."""
@@ -72,10 +89,9 @@ class FixedImage(Map):
 
     def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
         """Return ``F(k) x`` and its Jacobian by ``k``, from shared work."""
-        F = self.at(k)
-        T = F.transform
-        y, jacobian = self.images.linearize(T.points)
-        return T.with_batch(y, self.batch), SampledJacobian(F, jacobian, self.images, self.batch)
+        jacobian = SampledJacobian(self.at(k), self)
+        y, _ = jacobian.linearized
+        return jacobian.nufft.transform.with_batch(y, self.batch), jacobian
 
     def at(self, k: Array) -> TrajectoryOperator:
         """Return the NUFFT at a trajectory ``k``."""
@@ -91,19 +107,29 @@ class SampledJacobian(LinearOperator):
     """The Jacobian of `FixedImage`, in the shapes of the user.
 
     ``F.linearize(x, wrt="trajectory")`` returns it. Sample j depends on point j alone, so
-    that what is of second order is one ``d x d`` block for each point.
+    that everything of second order is one ``d x d`` block for each point.
+
+    Parameters
+    ----------
+    nufft : NUFFT
+        The NUFFT at the point of linearisation.
+    fixed : FixedImage
+        The map.
     """
 
     nufft: TrajectoryOperator
-    jacobian: TrajectoryJacobian
-    images: FixedImages
-    batch: Shape
+    fixed: FixedImage
+
+    @cached_property
+    def linearized(self) -> tuple[Array, TrajectoryJacobian]:
+        """The engine's data of the images, and its Jacobian, from shared work."""
+        return self.fixed.images.linearize(self.nufft.transform.points)
 
     @cached_property
     def shapes(self) -> Fixed:
         """From the trajectory to the data."""
         T = self.nufft.transform
-        return Fixed(tuple(T.trajectory.shape), (*self.batch, *T.samples))
+        return Fixed(tuple(T.trajectory.shape), (*self.fixed.batch, *T.samples))
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
@@ -116,15 +142,19 @@ class SampledJacobian(LinearOperator):
         else:
             T.check_complex(call, label, x)
 
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Data are complex, and points real."""
+        return label == "x"
+
     # -2 pi i s sum_a dk_a F(n_a x)
     def _apply(self, x: Array) -> Array:
-        T = self.nufft.transform
-        return T.with_batch(self.jacobian.apply(T.flat_points(x)), self.batch)
+        T, (_, jacobian) = self.nufft.transform, self.linearized
+        return T.with_batch(jacobian.apply(T.flat_points(x)), self.fixed.batch)
 
     # B(x, y)_a = 2 pi s Im(conj(y) F(n_a x)), summed over the batch
     def _adjoint(self, y: Array) -> Array:
-        T = self.nufft.transform
-        return T.as_gradient(self.jacobian.adjoint(T.flat_data(y)))
+        T, (_, jacobian) = self.nufft.transform, self.linearized
+        return T.as_gradient(jacobian.adjoint(T.flat_data(y)))
 
     # N_ac = w s^2 (2 pi)^2 Re sum_b conj(F(n_a x_b)) F(n_c x_b)
     def gauss_newton(self, weights: Array | None = None) -> BlockDiagonal:
@@ -163,12 +193,12 @@ class SampledJacobian(LinearOperator):
         """
         T = self.nufft.transform
         self._check("hessian(r)", "r", r)
-        curvature = T.scaled(self.images.curvature(T.points, T.flat_data(r)))
+        curvature = T.scaled(self.fixed.images.curvature(T.points, T.flat_data(r)))
         return self._blocks("hessian", self._normal() + curvature, weights)
 
     def _normal(self) -> Array:
-        T = self.nufft.transform
-        return T.scaled(T.scaled(self.jacobian.gauss_newton()))
+        T, (_, jacobian) = self.nufft.transform, self.linearized
+        return T.scaled(T.scaled(jacobian.gauss_newton()))
 
     def _blocks(self, method: str, blocks: Array, weights: Array | None) -> BlockDiagonal:
         k = self.nufft.trajectory

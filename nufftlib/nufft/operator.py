@@ -140,8 +140,7 @@ class NUFFT(TrajectoryOperator):
         return T.as_gradient(T.fix(x).vjp(T.points, T.flat_data(y)))
 
     def _as_map(self, name: str, x: Array) -> Map:
-        batch = tuple(x.shape[: x.ndim - len(self.shape)])
-        return FixedImage(self, self.transform.fix(x), batch)
+        return FixedImage(self, x)
 
     # F^H W F x, by F and F^H or as the convolution with p_l = s^2 sum_j w_j exp(+2 pi i k_j l)
     def gram(self, weights: Array | None = None, method: str = "auto") -> LinearOperator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import index
 from typing import Any
 
@@ -18,13 +18,16 @@ from nufftlib.blur.psfs.zernike import zernike
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_precision,
     common_namespace,
     complex_dtype,
     is_complex,
     is_floating,
+    namespace,
     real_part,
 )
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.shapes import Fixed
 
 SAMPLES = 128
 """Least number of samples across the pupil."""
@@ -182,19 +185,27 @@ class DiffractionJacobian(LinearOperator):
     psf: Array
     total: Array
 
+    @cached_property
+    def shapes(self) -> Fixed:
+        """From the coefficients' shape to that of the PSF."""
+        return Fixed((*self.psf.shape[:-2], self.phases.shape[0]), tuple(self.psf.shape))
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Coefficients and PSF are real."""
+        return False
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        xp = common_namespace(call, **{label: x}, psf=self.psf)
+        check_precision(xp, call, **{label: x}, psf=self.psf)
+        if label == "x" and is_complex(xp, x):
+            msg = f"{call}: x has the dtype {x.dtype}; want real changes of the coefficients"
+            raise TypeError(msg)
+
     # dphi = sum_k 2 pi Z_k da_k;  df = E0 (i P dphi) E1^T;  dI = 2 Re(conj(f) df);
     # dh = (dI - h sum dI) / S
     def _apply(self, x: Array) -> Array:
         """Return ``dh`` for real ``da``."""
-        call = "DiffractionJacobian.apply(da)"
-        xp = common_namespace(call, da=x, psf=self.psf)
-        want = (*self.psf.shape[:-2], self.phases.shape[0])
-        if tuple(x.shape) != want or x.dtype != self.psf.dtype:
-            msg = (
-                f"{call}: da has the shape {tuple(x.shape)} and dtype {x.dtype}; want those of "
-                f"the coefficients, {want} and {self.psf.dtype}"
-            )
-            raise ValueError(msg)
+        xp = namespace(x)
         dphi = over_pupil(xp, x, self.phases, self.pupil)
         df = self.E0 @ (1j * self.pupil * dphi) @ xp.matrix_transpose(self.E1)
         dI = 2 * (xp.real(self.field) * xp.real(df) + xp.imag(self.field) * xp.imag(df))
@@ -203,11 +214,7 @@ class DiffractionJacobian(LinearOperator):
     # z = (y - <h, y>) / S;  g = E0^H (2 f z) conj(E1);  a_k: sum 2 pi Z_k Im(conj(P) g)
     def _adjoint(self, y: Array) -> Array:
         """Return the gradient by the coefficients at the cotangent ``y``."""
-        call = "DiffractionJacobian.adjoint(y)"
-        xp = common_namespace(call, y=y, psf=self.psf)
-        if y.shape != self.psf.shape:
-            msg = f"{call}: y has the shape {tuple(y.shape)}; want {tuple(self.psf.shape)}"
-            raise ValueError(msg)
+        xp = namespace(y)
         y = real_part(xp, y)
         z = (y - xp.sum(self.psf * y, axis=(-2, -1), keepdims=True)) / self.total
         g = xp.conj(xp.matrix_transpose(self.E0)) @ (2 * self.field * z) @ xp.conj(self.E1)

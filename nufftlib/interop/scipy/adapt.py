@@ -53,7 +53,7 @@ def as_linear_operator(op: LinearOperator, shape: tuple[int, ...], dtype: Any) -
     ``y.reshape(-1).view(float)``.
 
     Vectors of another precision, as solvers in double precision make them, are cast to the
-    operator's. The output's shape is found by applying the operator to zeros, once.
+    operator's. The operator's shape rule tells the output's shape.
 
     ``matmat`` applies the operator to all columns as one batch if its shape rule takes one, and
     else to each.

@@ -43,12 +43,12 @@ class Slot:
 
     ``split`` makes two real entries of a complex one. ``host`` is for optimisers, whose vectors
     are NumPy's and of double precision; others have the array's own library and precision.
+    ``home`` is an empty array of that library, on the array's device.
     """
 
     shape: tuple[int, ...]
     dtype: str
-    xp: Namespace
-    device: Any
+    home: Array
     split: bool = False
     host: bool = False
 
@@ -58,8 +58,18 @@ class Slot:
         xp = array_namespace(x)
         kind = "complex" if is_complex(xp, x) else "float"
         bits = (32 if is_single(xp, x) else 64) * (2 if kind == "complex" else 1)
-        device = array_api_compat.device(x)
-        return cls(tuple(x.shape), f"{kind}{bits}", xp, device, split, host)
+        home = xp.zeros((0,), dtype=x.dtype, device=array_api_compat.device(x))
+        return cls(tuple(x.shape), f"{kind}{bits}", home, split, host)
+
+    @property
+    def xp(self) -> Namespace:
+        """The array's namespace."""
+        return array_namespace(self.home)
+
+    @property
+    def device(self) -> Any:
+        """The array's device."""
+        return array_api_compat.device(self.home)
 
     @property
     def is_complex(self) -> bool:
@@ -207,9 +217,9 @@ def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split:
     if library(xp) not in ("numpy", "cupy"):
         msg = f"{caller}: the operator's arrays are of {library(xp)}; want NumPy's or CuPy's"
         raise TypeError(msg)
-    domain = Slot(shape, name, xp, array_api_compat.device(like))
-    y = op.apply(xp.zeros(shape, dtype=getattr(xp, name), device=domain.device))
-    codomain = Slot.of(y)
+    number = xp.zeros((), dtype=getattr(xp, name), device=array_api_compat.device(like))
+    x = xp.broadcast_to(number, shape)
+    domain, codomain = Slot.of(x), Slot.of(op.outline(x))
     mixed = split and domain.is_complex != codomain.is_complex
     return Matrix(
         op, dataclasses.replace(domain, split=mixed), dataclasses.replace(codomain, split=mixed)

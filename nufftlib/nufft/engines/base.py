@@ -25,7 +25,6 @@ from typing import Any, Protocol
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, item_bytes
-from nufftlib.core.operator import LinearOperator
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,15 +217,23 @@ class ImageStack:
             yield part, xp.reshape(y, (len(ramps), x.shape[0], points.size))
 
 
-class TrajectoryJacobian(LinearOperator):
+class TrajectoryJacobian(ABC):
     """The Jacobian (M, d) -> (B, M) of ``k -> F(k) x``, block diagonal."""
+
+    @abstractmethod
+    def apply(self, dk: Array) -> Array:
+        """Return the directional derivative, (M, d) -> (B, M)."""
+
+    @abstractmethod
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient at a cotangent, (B, M) -> (M, d)."""
 
     @abstractmethod
     def gauss_newton(self) -> Array:
         """Return ``J^H J``, one symmetric block for each point: (M, d, d)."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class StackJacobian(TrajectoryJacobian):
     """``dk -> -i sum_a dk_a G_a``, of ramped images transformed in a stack.
 
@@ -238,12 +245,14 @@ class StackJacobian(TrajectoryJacobian):
 
     G: Array
 
-    # dy = -i sum_a dk_a G_a, (M, d) -> (B, M)
-    def _apply(self, x: Array) -> Array:
-        return -1j * sum(x[:, a] * self.G[a, ...] for a in range(self.G.shape[0]))
+    # dy = -i sum_a dk_a G_a
+    def apply(self, dk: Array) -> Array:
+        """Return the directional derivative, (M, d) -> (B, M)."""
+        return -1j * sum(dk[:, a] * self.G[a, ...] for a in range(self.G.shape[0]))
 
-    # B(x, y)_a = sum_b Im(conj(y_b) G_ab), (B, M) -> (M, d)
-    def _adjoint(self, y: Array) -> Array:
+    # B(x, y)_a = sum_b Im(conj(y_b) G_ab)
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient at a cotangent, (B, M) -> (M, d)."""
         xp, G = array_api_compat.array_namespace(self.G, y), self.G
         return xp.stack(
             [

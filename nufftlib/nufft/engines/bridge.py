@@ -135,18 +135,18 @@ class BridgedImages:
             return from_cupy(border.xp, value), BridgedJacobian(border, jacobian)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class BridgedJacobian(TrajectoryJacobian):
     """A Jacobian of CuPy arrays, for another library's."""
 
     border: Border
     inner: TrajectoryJacobian
 
-    def _apply(self, x: Array) -> Array:
+    def apply(self, dk: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
-        return self.border.cross(self.inner.apply, x)
+        return self.border.cross(self.inner.apply, dk)
 
-    def _adjoint(self, y: Array) -> Array:
+    def adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         return self.border.cross(self.inner.adjoint, y)
 

@@ -178,7 +178,7 @@ class GridImages:
         return empty((self.images.shape[0], points.size, 2), self.images.dtype)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class GridJacobian(TrajectoryJacobian):
     """The Jacobian of ``k -> F(k) x``, block diagonal: sample j depends on point j alone.
 
@@ -197,16 +197,16 @@ class GridJacobian(TrajectoryJacobian):
     derivatives: tuple[tuple[slice, Any], ...]
 
     # sum_a dk_a d_a (F x)
-    def _apply(self, x: Array) -> Array:
+    def apply(self, dk: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
-        dk = as_numpy(x)
+        dk = as_numpy(dk)
         out = empty((*self.sizes, 2), dk.dtype)
         for block, D in self.derivatives:
             run(loops.along, split(D.shape[0], D.size), D, dk, out[block])
         return from_numpy(self.engine.xp, complex_of(out))
 
     # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
-    def _adjoint(self, y: Array) -> Array:
+    def adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         data = real_parts(y)
         out = zeros((data.shape[1], len(self.engine.shape)), data.dtype)

@@ -176,7 +176,7 @@ class CudaGridImages:
         return cuda.empty(cuda.device(self.images), shape, self.images.dtype)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class CudaGridJacobian(TrajectoryJacobian):
     """The Jacobian of ``k -> F(k) x``, block diagonal: sample j depends on point j alone.
 
@@ -192,12 +192,12 @@ class CudaGridJacobian(TrajectoryJacobian):
     derivatives: Any
 
     # sum_a dk_a d_a (F x)
-    def _apply(self, x: Array) -> Array:
+    def apply(self, dk: Array) -> Array:
         """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
-        return self._launch("along", self.derivatives.shape[1:], self.derivatives.dtype, x)
+        return self._launch("along", self.derivatives.shape[1:], self.derivatives.dtype, dk)
 
     # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
-    def _adjoint(self, y: Array) -> Array:
+    def adjoint(self, y: Array) -> Array:
         """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
         d, _, M = self.derivatives.shape
         return self._launch("against", (M, d), self._real, y)
