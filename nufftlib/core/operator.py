@@ -55,7 +55,7 @@ from nufftlib.core.shapes import (
     meet,
     written,
 )
-from nufftlib.core.tree import Node, fields, held_arrays, with_fields
+from nufftlib.core.tree import Node, children, fields, held_arrays, with_fields
 
 NUMBERS = (int, float, complex)
 """Python's numbers, of the shape (): the cotangent of a loss is 1.0."""
@@ -520,6 +520,23 @@ class LinearOperator(Map):
             msg = f"{type(self).__name__} has no parameter {name!r}; it has {known}"
             raise ValueError(msg)
 
+    def require_form(self, name: str) -> None:
+        """Raise unless ``vjp`` by this parameter has been derived, without computing it.
+
+        Parameters
+        ----------
+        name : str
+            A name in `parameters`.
+
+        Raises
+        ------
+        NotImplementedError
+            If it has not.
+        """
+        self.require(name)
+        if type(self)._form is LinearOperator._form:
+            self._form(name, None, None)
+
     @final
     def replace(self, /, **parameters: Array) -> LinearOperator:
         """Return a copy with other values of the named parameters.
@@ -702,6 +719,14 @@ class Composite(LinearOperator):
 
     def _check(self, method: str, label: str, x: Array) -> Shape | None:
         return None
+
+    def require_form(self, name: str) -> None:
+        """Raise unless those operators have it that have the parameter."""
+        self.require(name)
+        (inside,) = self.inner_names({name: self._parameters[name]})
+        for _, part in children(self):
+            if isinstance(part, LinearOperator) and inside in part.parameters:
+                part.require_form(inside)
 
     @abstractmethod
     def outline(self, x: Array) -> Array:

@@ -5,7 +5,6 @@ As in `operators`, gradients and cotangents are JAX's, the conjugates of this li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,19 +13,15 @@ from jax.interpreters import ad
 
 from nufftlib.core.arrays import conjugate
 from nufftlib.core.operator import Map
-from nufftlib.interop.jax.primitive import Form, host_primitive, probe, shaped
+from nufftlib.interop.jax.primitive import Hosted, host_primitive, outlined, shaped
 
 
-class MapForm(Form):
-    """A map."""
+class HostedMap(Hosted):
+    """A map that NumPy computes for JAX."""
 
     def __init__(self, map: Map) -> None:
         super().__init__(type(map).__name__)
         self.map = map
-
-    def samples(self, avals: Sequence[Any], **_: Any) -> list[Any]:
-        """Ones: at zero a magnitude or a logarithm has no derivative."""
-        return [np.ones(a.shape, a.dtype) for a in avals]
 
 
 def real_dtype(x: Any) -> Any:
@@ -34,34 +29,48 @@ def real_dtype(x: Any) -> Any:
     return np.finfo(x.dtype).dtype
 
 
-def value(x: Any, *, form: MapForm) -> tuple[Any]:
+def value(x: Any, *, form: HostedMap) -> tuple[Any]:
     """Return ``f(x)``; a loss, which NumPy may have summed in double, in the precision of `x`."""
     result = np.asarray(form.map(x))
     real = result.ndim == 0 and not np.iscomplexobj(result)
     return (result.astype(real_dtype(x)) if real else result,)
 
 
-def value_and_gradient(x: Any, *, form: MapForm) -> tuple[Any, Any]:
+def value_and_gradient(x: Any, *, form: HostedMap) -> tuple[Any, Any]:
     """Return the value of a loss and its gradient in JAX's sense."""
     result, gradient = form.map.value_and_grad(x)
     return np.asarray(result, dtype=real_dtype(x)), conjugate(np, gradient)
 
 
-def jacobian(x: Any, v: Any, *, form: MapForm, transposed: bool) -> tuple[Any]:
+def jacobian(x: Any, v: Any, *, form: HostedMap, transposed: bool) -> tuple[Any]:
     """Return ``J(x) v``, or its transpose ``conj(J(x)^H conj(v))``."""
     _, J = form.map.linearize(x)
     return (conjugate(np, J.adjoint(conjugate(np, v))) if transposed else J.apply(v),)
 
 
-value_p, _ = host_primitive("nufftlib_map", value)
-gradient_p, _ = host_primitive("nufftlib_gradient", value_and_gradient)
-jacobian_p, _ = host_primitive("nufftlib_jacobian", jacobian)
+def outline(x: Any, *, form: HostedMap) -> tuple[Any]:
+    """Return the value at ones: a map that is not linear has no rule.
+
+    At zero a magnitude or a logarithm would have no derivative.
+    """
+    with np.errstate(all="ignore"):
+        return value(np.ones(x.shape, x.dtype), form=form)
 
 
-def value_jvp(primals: Any, tangents: Any, *, form: MapForm, **_: Any) -> Any:
+def known(*_: Any, **__: Any) -> tuple[()]:
+    """Say nothing: these primitives are told what their results are like."""
+    return ()
+
+
+value_p, _ = host_primitive("nufftlib_map", value, outline)
+gradient_p, _ = host_primitive("nufftlib_gradient", value_and_gradient, known)
+jacobian_p, _ = host_primitive("nufftlib_jacobian", jacobian, known)
+
+
+def value_jvp(primals: Any, tangents: Any, *, form: HostedMap, **_: Any) -> Any:
     """Of a loss by its gradient, which comes with the value; else by the Jacobian."""
     (x,), (dx,) = primals, tangents
-    (found,) = probe(value, (x,), form=form, like=None)
+    (found,) = outlined(outline, (x,), form=form)
     if found.shape == () and np.issubdtype(found.dtype, np.floating):
         result, gradient = gradient_p.bind(x, form=form, like=(found, shaped(x)))
         return [result], [jnp.real(jnp.sum(gradient * dx))]
@@ -78,7 +87,7 @@ def jacobian_jvp(primals: Any, tangents: Any, **static: Any) -> Any:
 
 
 def jacobian_transpose(
-    cotangents: Any, x: Any, v: Any, *, form: MapForm, transposed: bool, **_: Any
+    cotangents: Any, x: Any, v: Any, *, form: HostedMap, transposed: bool, **_: Any
 ) -> Any:
     """The transpose of ``J`` is the other of the two."""
     (cotangent,) = cotangents
@@ -88,7 +97,7 @@ def jacobian_transpose(
     return [None, *jacobian_p.bind(x, cotangent, transposed=not transposed, **static)]
 
 
-def no_second_order(primals: Any, tangents: Any, *, form: MapForm, **_: Any) -> Any:
+def no_second_order(primals: Any, tangents: Any, *, form: HostedMap, **_: Any) -> Any:
     """Refuse: a `Map` has first derivatives."""
     msg = (
         f"wrap({form.name}): a map has no second derivative; want first ones alone, or the "

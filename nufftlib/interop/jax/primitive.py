@@ -30,16 +30,15 @@ Evaluate = Callable[..., tuple[Any, ...]]
 """``evaluate(*arrays, form, **static) -> results``, NumPy arrays all."""
 
 
-class Form:
-    """What primitives compute with; compared by identity, so that JAX keeps what it compiled."""
+class Hosted:
+    """A map that NumPy computes, as a static argument of primitives.
+
+    It is compared by identity, so that JAX compiles one wrapped map once.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.probed: dict[Any, tuple[jax.ShapeDtypeStruct, ...]] = {}
-
-    def samples(self, avals: Sequence[Any], **_: Any) -> list[Any]:
-        """Return what stands for the inputs when results are probed."""
-        return [np.zeros(a.shape, a.dtype) for a in avals]
+        self.outlined: dict[Any, tuple[jax.ShapeDtypeStruct, ...]] = {}
 
 
 def shaped(x: Any) -> jax.ShapeDtypeStruct:
@@ -59,28 +58,27 @@ def run(
     return [project_like(np, r, w) for r, w in zip(results, wanted, strict=True)]
 
 
-def probe(
-    evaluate: Evaluate, avals: Sequence[Any], form: Form, **static: Any
+def outlined(
+    outline: Evaluate, avals: Sequence[Any], form: Hosted, **static: Any
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Return the shapes and dtypes of the results, by one evaluation, kept by the form.
-
-    What is wrong with the inputs raises here, and so does a derivative that is missing.
-    """
-    key = (evaluate, *map(shaped, avals), *static.items())
-    if key not in form.probed:
-        with np.errstate(all="ignore"):
-            results = run(evaluate, form.samples(avals, **static), form=form, **static)
-        form.probed[key] = tuple(map(shaped, results))
-    return form.probed[key]
+    """Return the shapes and dtypes of the results, which `form` keeps."""
+    key = (outline, *map(shaped, avals), *static.items())
+    if key not in form.outlined:
+        inputs = (np.broadcast_to(np.zeros((), a.dtype), a.shape) for a in avals)
+        form.outlined[key] = tuple(map(shaped, outline(*inputs, form=form, **static)))
+    return form.outlined[key]
 
 
-def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[..., Any]]:
+def host_primitive(
+    name: str, evaluate: Evaluate, outline: Evaluate
+) -> tuple[Primitive, Callable[..., Any]]:
     """Return a primitive of several results with all rules but those of its derivatives.
 
     The second is its rule for ``vmap``, one item after the other.
 
     Its parameter ``like`` holds the shapes and dtypes of the results, or is None where
-    they are to be found by `probe`.
+    `outline` tells them: it takes arrays like `evaluate`, of which it reads shapes and dtypes.
+    What is wrong with them raises there, when JAX traces and compiles.
     """
     primitive = Primitive(name)
     primitive.multiple_results = True
@@ -90,11 +88,11 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
         return placed(run(evaluate, arrays, **static), there)
 
     def abstract(*avals: Any, like: Any, **static: Any) -> list[Any]:
-        found = like if like is not None else probe(evaluate, avals, like=None, **static)
+        found = like if like is not None else outlined(outline, avals, **static)
         return [jax.core.ShapedArray(a.shape, canonicalize_dtype(a.dtype)) for a in found]
 
     def lower(ctx: Any, *arrays: Any, **static: Any) -> Any:
-        probe(evaluate, ctx.avals_in, **static)
+        outlined(outline, ctx.avals_in, **{k: v for k, v in static.items() if k != "like"})
 
         def callback(*arrays: Any) -> tuple[Any, ...]:
             return tuple(run(evaluate, arrays, **static))
@@ -146,7 +144,7 @@ def host_primitive(name: str, evaluate: Evaluate) -> tuple[Primitive, Callable[.
     return primitive, by_items
 
 
-def device(arrays: Sequence[Any], *, form: Form, **_: Any) -> Any:
+def device(arrays: Sequence[Any], *, form: Hosted, **_: Any) -> Any:
     """Return the one device to which inputs are committed, or None."""
     held = {d for a in arrays if isinstance(a, jax.Array) and a.committed for d in a.devices()}
     if len(held) > 1:

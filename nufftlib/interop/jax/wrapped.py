@@ -19,18 +19,18 @@ The operator computes in NumPy on the host: at once on arrays, and as a callback
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from array_api_compat import is_array_api_obj, is_numpy_array
+from array_api_compat import is_numpy_array
 
 from nufftlib.core.operator import LinearOperator, Map
-from nufftlib.interop.jax.maps import MapForm, value_p
-from nufftlib.interop.jax.operators import OperatorForm, Values, Y, form_p
+from nufftlib.core.tree import named_arrays, rebuild
+from nufftlib.interop.form import Term
+from nufftlib.interop.jax.maps import HostedMap, value_p
+from nufftlib.interop.jax.operators import HostedOperator, Y, form_p
 
 
 class Function:
@@ -38,8 +38,8 @@ class Function:
 
     def __init__(self, map: Map) -> None:
         self._call = f"wrap({type(map).__name__})"
-        self._arrays = dict(arrays(map))
-        self._form = MapForm(map)
+        self._arrays = dict(named_arrays(map))
+        self._form = HostedMap(map)
 
     def __call__(self, x: Any) -> Any:
         """Return ``f(x)``."""
@@ -52,24 +52,21 @@ class OperatorFunction:
 
     def __init__(self, operator: LinearOperator) -> None:
         self._call = f"wrap({type(operator).__name__})"
-        self._operator = operator
-        values = Values(operator)
-        self._forward = OperatorForm(values)
-        self._backward = OperatorForm(values, adjoint=True)
+        self._form = HostedOperator(operator)
 
     def __repr__(self) -> str:
-        return f"wrap({self._operator!r})"
+        return f"wrap({self._form.operator!r})"
 
     def __call__(self, x: Any, /, **parameters: Any) -> Any:
         """Return ``A(theta) x``, with the operator's own parameters unless they are passed."""
-        return self._bind(f"{self._call}(x)", self._forward, x, parameters)
+        return self._bind(f"{self._call}(x)", Term(), x, parameters)
 
     def adjoint(self, y: Any, /, **parameters: Any) -> Any:
         """Return ``A(theta)^H y``, likewise."""
-        return self._bind(f"{self._call}.adjoint(y)", self._backward, y, parameters)
+        return self._bind(f"{self._call}.adjoint(y)", Term(adjoint=True), y, parameters)
 
-    def _bind(self, call: str, form: OperatorForm, x: Any, parameters: dict[str, Any]) -> Any:
-        own = self._operator.parameters
+    def _bind(self, call: str, term: Term, x: Any, parameters: dict[str, Any]) -> Any:
+        own = self._form.operator.parameters
         for name in parameters:
             if name not in own:
                 known = ", ".join(map(repr, own)) or "none"
@@ -79,9 +76,9 @@ class OperatorFunction:
         return form_p.bind(
             as_jax(x),
             *map(as_jax, parameters.values()),
-            form=form,
+            form=self._form,
             names=tuple(parameters),
-            directions=(),
+            term=term,
             out=Y,
             like=None,
         )[0]
@@ -104,34 +101,6 @@ def check_precision(call: str, arrays: dict[str, Any]) -> None:
                 f"operator of single precision"
             )
             raise TypeError(msg)
-
-
-def arrays(thing: Any, label: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the arrays of a map and of the maps that it is made of, by field."""
-    if isinstance(thing, Map) and dataclasses.is_dataclass(thing):
-        for f in dataclasses.fields(thing):
-            yield from arrays(getattr(thing, f.name), f.name)
-    elif is_array_api_obj(thing) and not isinstance(thing, np.generic):
-        yield label, thing
-
-
-def on_host(thing: Any, made: dict[int, Any]) -> Any:
-    """Return a map whose JAX arrays are NumPy's, without a copy of those on a CPU.
-
-    What stands in several places, as the trajectory in ``F.H @ W @ F``, stays one.
-    """
-    if id(thing) in made:
-        return made[id(thing)]
-    new = thing
-    if isinstance(thing, jax.Array):
-        new = np.asarray(thing)
-    elif isinstance(thing, Map) and dataclasses.is_dataclass(thing):
-        old = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.init}
-        fields = {name: on_host(value, made) for name, value in old.items()}
-        if any(fields[name] is not old[name] for name in old):
-            new = dataclasses.replace(thing, **fields)
-    made[id(thing)] = new
-    return new
 
 
 @overload
@@ -172,10 +141,9 @@ def wrap(op: Map) -> Function | OperatorFunction:
     Gradients and cotangents are JAX's: by complex arrays the conjugates of this
     library's.
 
-    Shapes and dtypes of results, which JAX wants before it has values, are found by
-    one evaluation on zeros (of a map, on ones) for each shape and dtype of the inputs.
-    Compiling evaluates each derivative once more in this way, so that one that is
-    missing is an error of the first call.
+    Shapes and dtypes of results, which JAX wants before it has values, follow from the
+    operator's shape rule; a map that is not linear has none, and is evaluated on ones once for
+    each shape and dtype. A derivative that is missing is an error of the first call.
 
     ``vmap`` over the image alone is one call with a batch axis in front, where the
     operator's shape rule takes one; otherwise, and over a parameter, it is one call for
@@ -204,8 +172,8 @@ def wrap(op: Map) -> Function | OperatorFunction:
     if not isinstance(op, Map):
         msg = f"wrap(op): op is a {type(op).__name__}; want an operator or another map"
         raise TypeError(msg)
-    hosted = on_host(op, {})
-    for name, array in arrays(hosted):
+    hosted = rebuild(op, lambda x: np.asarray(x) if isinstance(x, jax.Array) else x)
+    for name, array in named_arrays(hosted):
         if not is_numpy_array(array):
             msg = (
                 f"wrap({type(op).__name__}): {name} is a {type(array).__module__} array; want "

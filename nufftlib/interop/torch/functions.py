@@ -1,26 +1,12 @@
 r"""An operator and its derivatives as torch functions, closed under differentiation.
 
-With :math:`D = \mathrm{d}^n A(\theta)[c_1, \ldots, c_n]`, the derivative of the operator by
-the parameters :math:`p_1, \ldots, p_n` in the directions :math:`c_i` (for :math:`n = 0` the
-operator itself), everything is a derivative of
-
-.. math:: S(x, y, c, \theta) = \langle y, D\,x \rangle ,
-
-which is linear in :math:`y, x` and each :math:`c_i`:
-
-====================  ==========================================================
-gradient of S by      is
-====================  ==========================================================
-:math:`y`             :math:`D x`: ``Value``
-:math:`x`             :math:`D^H y`: ``Value`` of the adjoint
-:math:`\theta_q`      :math:`B_q(x, y)` of :math:`D`: ``Form``
-:math:`c_i`           :math:`B_{p_i}(x, y)` of :math:`D` without :math:`c_i`: ``Form``
-====================  ==========================================================
-
-Two functions therefore suffice for every order. A cotangent ``g`` of ``Value`` asks for the
-gradients of S at ``y = g``; a cotangent ``t`` of ``Form`` by :math:`\theta_q` for those of
-:math:`\langle t, B_q(x, y) \rangle = \langle y, D_q[t]\,x \rangle`, an S with one direction
-more. Where the operator has no further derivative it says so by NotImplementedError.
+Of the gradients of :math:`S = \langle y, D\,x \rangle` (`nufftlib.interop.form`), ``Value``
+computes those by :math:`y` and, of the adjoint, by :math:`x`; ``Form`` those by
+:math:`\theta_q` and :math:`c_i`. Two functions therefore suffice for every order. A cotangent
+``g`` of ``Value`` asks for the gradients of S at ``y = g``; a cotangent ``t`` of ``Form`` by
+:math:`\theta_q` for those of :math:`\langle t, B_q(x, y) \rangle = \langle y, D_q[t]\,x
+\rangle`, an S with one direction more. Where the operator has no further derivative it says so
+by NotImplementedError.
 """
 
 # mypy: allow-untyped-calls, allow-subclassing-any
@@ -37,7 +23,7 @@ import torch
 from torch import Tensor
 
 from nufftlib.core.shapes import Shapes, takes_batch
-from nufftlib.interop.torch.terms import Term
+from nufftlib.interop.torch.terms import PointTerm
 
 Context = Any
 """What torch hands from forward to backward."""
@@ -55,11 +41,11 @@ class Value(torch.autograd.Function):
 
     @staticmethod
     @signed
-    def forward(term: Term, x: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(term: PointTerm, x: Tensor, *tensors: Tensor) -> Tensor:
         """Compute ``D x``, item by item where items are told apart."""
         arrays = term.point.arrays
         with arrays.running(x):
-            D = term.operator(tensors)
+            D = term.of(tensors)
             return by_items(lambda item: arrays.call(D, D.apply, item), D.shapes, x, term.batch)
 
     @staticmethod
@@ -111,11 +97,11 @@ class Form(torch.autograd.Function):
 
     @staticmethod
     @signed
-    def forward(term: Term, name: str, x: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(term: PointTerm, name: str, x: Tensor, y: Tensor, *tensors: Tensor) -> Tensor:
         """Compute ``B(x, y)``, which is zero where ``D`` does not depend on the parameter."""
         arrays, names = term.point.arrays, term.point.names
         with arrays.running(x):
-            D = term.operator(tensors)
+            D = term.of(tensors)
             if name not in D.parameters:
                 return torch.zeros_like(tensors[len(term.path) + names.index(name)])
             return arrays.call(D, lambda x, y: D.vjp(name, x, y), x, y)
@@ -135,13 +121,16 @@ class Form(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         x, y, *tensors = ctx.saved_tensors
         _, _, by_x, by_y, *others = ctx.needs_input_grad
-        term, tensors = ctx.term.along(ctx.name), [t, *tensors]
+        n = len(ctx.term.path)
+        term, tensors = ctx.term.along(ctx.name), [*tensors[:n], t, *tensors[n:]]
+        gradients = forms(term, x, y, tensors, [*others[:n], False, *others[n:]])
         return (
             None,
             None,
             like(Value.apply(term.H, y, *tensors), x.shape, x.dtype) if by_x else None,
             like(Value.apply(term, x, *tensors), y.shape, y.dtype) if by_y else None,
-            *forms(term, x, y, tensors, [False, *others])[1:],
+            *gradients[:n],
+            *gradients[n + 1 :],
         )
 
     @staticmethod
@@ -171,7 +160,7 @@ class Form(torch.autograd.Function):
 
 
 def forms(
-    term: Term, x: Tensor, y: Tensor, tensors: Sequence[Tensor], wanted: Sequence[bool]
+    term: PointTerm, x: Tensor, y: Tensor, tensors: Sequence[Tensor], wanted: Sequence[bool]
 ) -> list[Tensor | None]:
     """Return the gradients of S by the tensors, summed over items; None where not wanted."""
     n, single = len(term.path), replace(term, batch=0) if term.batch else term
@@ -193,8 +182,8 @@ def forms(
 
 
 def moves(
-    term: Term, tensors: Sequence[Tensor], tangents: Sequence[Tensor | None]
-) -> Iterator[tuple[Term, list[Tensor]]]:
+    term: PointTerm, tensors: Sequence[Tensor], tangents: Sequence[Tensor | None]
+) -> Iterator[tuple[PointTerm, list[Tensor]]]:
     """Yield the terms, with their tensors, that sum to the derivative along the tangents."""
     n = len(term.path)
     for i, tangent in enumerate(tangents):
@@ -203,7 +192,7 @@ def moves(
         if i < n:
             yield term, [*tensors[:i], tangent, *tensors[i + 1 :]]
         else:
-            yield term.along(term.point.names[i - n]), [tangent, *tensors]
+            yield term.along(term.point.names[i - n]), [*tensors[:n], tangent, *tensors[n:]]
 
 
 def like(gradient: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

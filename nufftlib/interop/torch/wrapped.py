@@ -19,7 +19,7 @@ from nufftlib.interop.torch.arrays import arrays_of, differentiated, refuse_lost
 from nufftlib.interop.torch.calls import opaque
 from nufftlib.interop.torch.functions import Value
 from nufftlib.interop.torch.maps import MapPoint, MapValue
-from nufftlib.interop.torch.terms import Point, Term
+from nufftlib.interop.torch.terms import Point, PointTerm
 
 
 @overload
@@ -136,7 +136,7 @@ class WrappedOperator:
         if torch.is_grad_enabled():
             thetas = [theta.clone() for theta in thetas]
         point = Point(self.operator, self.arrays, tuple(parameters))
-        value: Tensor = Value.apply(Term(point, adjoint=adjoint), x, *thetas)
+        value: Tensor = Value.apply(PointTerm(point=point, adjoint=adjoint), x, *thetas)
         return value
 
 
