@@ -25,7 +25,7 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
     Parameters
     ----------
     caller : str
-        What the user called, quoted first in the error.
+        The user's call, quoted first in the error.
     **arrays : array
         The arrays by the name that the user knows them by.
 
@@ -66,7 +66,7 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
             )
             raise TypeError(msg)
         devices = array_api_compat.device(array), array_api_compat.device(first)
-        # What JAX traces has none: it is compiled with what it meets, wherever that is.
+        # JAX's tracers have no device: they are compiled for the device of other operands.
         if devices[0] != devices[1] and None not in devices:
             msg = (
                 f"{caller}: {first_name} is on {array_api_compat.device(first)} and {name} on "
@@ -78,7 +78,7 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
 
 
 def check_traced(caller: str, x: Array) -> None:
-    """Refuse what JAX traces, which has no numbers that native code could read."""
+    """Refuse JAX's tracers, which have no numbers that native code could read."""
     if any(cls.__name__ == "Tracer" for cls in type(x).__mro__):
         msg = (
             f"{caller}: an array is a {type(x).__name__}, which has no values yet; want the "
@@ -162,13 +162,13 @@ def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:
         raise TypeError(msg)
 
 
-def check_alike(caller: str, label: str, x: Array, what: str, parameter: Array) -> None:
+def check_alike(caller: str, label: str, x: Array, name: str, parameter: Array) -> None:
     """Refuse an `x` that has not the namespace, device, shape and dtype of `parameter`."""
-    common_namespace(caller, **{label: x, what: parameter})
+    common_namespace(caller, **{label: x, name: parameter})
     if x.shape != parameter.shape or x.dtype != parameter.dtype:
         msg = (
             f"{caller}: {label} has the shape {tuple(x.shape)} and dtype {x.dtype}; want those "
-            f"of {what}, {tuple(parameter.shape)} and {parameter.dtype}"
+            f"of {name}, {tuple(parameter.shape)} and {parameter.dtype}"
         )
         raise ValueError(msg)
 
@@ -187,7 +187,7 @@ def sum_to(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def project_like(xp: Namespace, gradient: Array, parameter: Array) -> Array:
-    """Bring `gradient` to what a gradient by `parameter` must be.
+    """Bring `gradient` to the shape and dtype of `parameter`.
 
     A parameter that was broadcast gathers its gradient by a sum over the
     broadcast axes; a real one keeps the real part, since

@@ -23,7 +23,7 @@ DIFFERENCE_TOLERANCE = {"float64": 1e-6, "float32": 2e-2}
 
 @dataclass(frozen=True)
 class OperatorReport:
-    """What `check_operator` found.
+    """The findings of `check_operator`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class OperatorReport:
     errors : dict of str to float
         Relative error of each law, by its name.
     tolerances : dict of str to float
-        What each error may be.
+        The largest error allowed of each.
 
     Examples
     --------
@@ -190,8 +190,8 @@ def second_order(
 ) -> Iterator[tuple[str, float]]:
     """Yield laws of how ``dA[t]`` depends on each parameter, with their errors.
 
-    What is not implemented is left out. An approximate operator may compute its second
-    derivatives in two ways, which then agree as well as they approximate.
+    Derivatives that are not implemented are left out. An approximate operator may compute its
+    second derivatives in two ways, which then agree as well as they approximate.
     """
     theta, dA = operator.parameters, operator.derivative(name, t)
     if strange := set(dA.parameters) - set(theta):

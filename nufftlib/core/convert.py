@@ -20,7 +20,7 @@ def convert(tree: Tree, xp: Namespace, device: Any = None) -> Tree:
     Parameters
     ----------
     tree : LinearOperator, Map, dataclass, tuple, list or dict
-        What is made of arrays; arrays stand at its leaves.
+        A tree with arrays at its leaves.
     xp : module
         Array-API namespace of the arrays wanted: NumPy, CuPy, torch, jax.numpy, ...
     device : device, optional

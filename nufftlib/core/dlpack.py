@@ -14,15 +14,15 @@ ALIGNMENT = 64
 
 
 def resolved(x: Array) -> Array:
-    """Write out what torch has delayed: a conjugation, a negation; only then is it a copy.
+    """Write out a conjugation or negation that torch has delayed; otherwise nothing is copied.
 
-    Torch would have to record what native code does to a tensor that requires grad; what JAX
-    traces has no values.
+    Native code's work on a tensor that requires grad would not be recorded by torch, and JAX's
+    tracers have no values.
     """
     check_traced("native code", x)
     if getattr(x, "requires_grad", False):
         msg = (
-            "a tensor requires grad, and what NumPy and native code do to it is not recorded; want "
+            "a tensor requires grad, and torch does not record the work of native code; want "
             "it detached, or the operator as nufftlib.interop.torch.wrap(operator)"
         )
         raise TypeError(msg)

@@ -1,7 +1,7 @@
 """Losses: real-valued maps with their gradients, for real and complex data.
 
 Each is a `Map`, so ``loss @ model`` is the objective, and its ``value_and_grad``
-is what an optimiser takes. Gradients by complex data are ``dL/dRe + i dL/dIm``.
+serves an optimiser. Gradients by complex data are ``dL/dRe + i dL/dIm``.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Loss(Map):
         """Return the loss and its gradient at ``z``, which has been checked."""
 
     def _check_beside(self, name: str, array: Array) -> None:
-        """Refuse what is no real, nonnegative array that broadcasts against the target."""
+        """Refuse all but real, nonnegative arrays that broadcast against the target."""
         check_beside(f"{type(self).__name__}({name})", name, array, "target", self.target)
 
 

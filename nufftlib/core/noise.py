@@ -73,10 +73,10 @@ def poisson_noise(x: Array, gain: float = 1.0, *, seed: int) -> Array:
     Parameters
     ----------
     x : array, real
-        Clean data, 0 or more. What is negative by no more than rounding,
-        ``100 eps max |x|``, counts as 0: a blur by FFT leaves it in dark pixels.
+        Clean data, 0 or more. Values down to ``-100 eps max |x|`` count as 0: a blur by
+        FFT leaves such rounding in dark pixels.
     gain : float
-        What one count adds to the data, positive.
+        The increase of the data by one count, positive.
     seed : int
         Seed; one seed gives one noise in every library and on every device. Counts are
         drawn on the CPU: of another device the data are copied there and back.
@@ -115,10 +115,10 @@ def poisson_gaussian_noise(x: Array, gain: float, std: Array | float, *, seed: i
     Parameters
     ----------
     x : array, real
-        Clean data, 0 or more. What is negative by no more than rounding,
-        ``100 eps max |x|``, counts as 0: a blur by FFT leaves it in dark pixels.
+        Clean data, 0 or more. Values down to ``-100 eps max |x|`` count as 0: a blur by
+        FFT leaves such rounding in dark pixels.
     gain : float
-        What one count adds to the data, positive.
+        The increase of the data by one count, positive.
     std : float or array, real
         Standard deviation of the noise of reading, in units of the data; an array as in
         `gaussian_noise`.
@@ -194,7 +194,7 @@ def on_cpu(x: Array) -> Any:
 
 
 def check_floating(call: str, x: Array) -> Namespace:
-    """Return the namespace of `x`, and refuse what is no floating point."""
+    """Return the namespace of `x`, and refuse dtypes that are not floating point."""
     xp = common_namespace(f"{call}(x)", x=x)
     if not is_floating(xp, x):
         msg = f"{call}(x): x has the dtype {x.dtype}; want floating point"

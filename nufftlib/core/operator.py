@@ -226,7 +226,7 @@ class LinearOperator(Map):
     ((3, 4), array([ 0.,  3., 12., 27.]), ['maps', 'weights'])
     """
 
-    # --- what an author declares and writes -------------------------------------------
+    # --- the author's part -----------------------------------------------------------------
 
     @property
     def shapes(self) -> Shapes | None:
@@ -277,7 +277,7 @@ class LinearOperator(Map):
         inner = [part for _, part in fields(self) if isinstance(part, LinearOperator)]
         return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
 
-    # --- what follows ---------------------------------------------------------------------
+    # --- the library's part ----------------------------------------------------------------
 
     def __post_init__(self) -> None:
         """Refuse parameters that are not floating point, or do not go together."""
@@ -772,7 +772,7 @@ class ParameterJacobian(Composite):
 
     def outline_adjoint(self, y: Array) -> Array:
         """Like the parameter."""
-        self.operator.outline_adjoint(y)  # refuses what is not like A x
+        self.operator.outline_adjoint(y)  # refuses a y that is not like A x
         theta = self.operator.parameters[self.name]
         return blank(theta, tuple(theta.shape), complex=is_complex(namespace(theta), theta))
 
@@ -1188,7 +1188,7 @@ def common(expression: str, outlines: list[Array]) -> Array:
 
 
 def map_operand(symbol: str, other: object) -> Map:
-    """Return `other` if it is a map, and else say what was meant."""
+    """Return `other` if it is a map, or raise."""
     if not isinstance(other, Map):
         msg = (
             f"operator {symbol} {type(other).__name__}: want another operator or map "

@@ -1,4 +1,4 @@
-"""The Poisson likelihood of counts, and what rounding leaves where there are none."""
+"""The Poisson likelihood of counts, and the rounding that an FFT leaves in dark pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.losses import Loss
 
 ROUNDING = 100
-"""Of the largest entry, in units of its precision: what an FFT may leave in dark pixels."""
+"""Rounding that an FFT may leave in dark pixels, in units of the largest entry's precision."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,9 +35,9 @@ class PoissonLikelihood(Loss):
     target : array, real
         The data ``t`` to be matched, in units of ``z``, 0 or more.
     gain : float
-        What one count adds to the data, positive.
+        The increase of the data by one count, positive.
     background : float or array, real
-        What reaches the detector beside ``z``, in the same units, 0 or more; an array
+        The light that reaches the detector beside ``z``, in the same units, 0 or more; an array
         broadcasts to the target's shape.
 
     Raises
@@ -49,9 +49,9 @@ class PoissonLikelihood(Loss):
 
     Notes
     -----
-    ``lambda`` must be positive, or zero where the target is zero as well. What is
-    negative by no more than rounding, ``100 eps max |lambda|``, counts as zero: a blur
-    by FFT leaves it in dark pixels. Elsewhere the likelihood of the data is zero: the
+    ``lambda`` must be positive, or zero where the target is zero as well. Values down to
+    ``-100 eps max |lambda|`` count as zero: a blur by FFT leaves such rounding in dark
+    pixels. Elsewhere the likelihood of the data is zero: the
     value is infinite, and the gradient, which does not exist, is zero at those entries.
 
     A model that is dark where a single count came is such a case, however right it is
@@ -112,7 +112,7 @@ class PoissonLikelihood(Loss):
         D = xp.where(t > 0, poisson_deviance(xp, t, safe), rate)
         D = xp.where(impossible, xp.full_like(D, float("inf")), D)
         g = xp.where(impossible, xp.zeros_like(rate), 1.0 - t / safe)
-        # What is not a number stays so: it is neither possible nor impossible.
+        # NaN stays NaN: it is neither possible nor impossible.
         D, g = (xp.where(xp.isnan(rate), rate, a) for a in (D, g))
         return xp.sum(D) / self.gain, g / self.gain
 
@@ -138,7 +138,7 @@ def poisson_deviance(xp: Namespace, t: Array, rate: Array) -> Array:
 
 
 def clear_of_rounding(xp: Namespace, x: Array) -> Array:
-    """Return `x` with 0 for what is negative by no more than rounding of its largest entry."""
+    """Return `x` with 0 for entries that are negative only by rounding of the largest one."""
     if size(x) == 0:
         return x
     bound = ROUNDING * float(xp.finfo(x.dtype).eps) * xp.max(xp.abs(x))

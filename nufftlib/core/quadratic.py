@@ -118,7 +118,7 @@ class Quadratic(Map):
         return xp.astype(value, real, copy=False), Functional(gradient)
 
     def spectrum(self) -> Spectrum:
-        """Return eigenvalues and eigenvectors: what the data tell of the argument, and what not.
+        """Return eigenvalues and eigenvectors: how well the data determine the argument.
 
         Where the data have white noise of standard deviation ``s``, the component of the
         minimiser along an eigenvector of the eigenvalue ``v`` has the standard deviation

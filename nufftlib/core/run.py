@@ -1,4 +1,4 @@
-"""What every optimisation run returns."""
+"""The course of an optimisation, which results of all jobs have."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Run:
     Parameters
     ----------
     losses : list of float
-        The loss before each step, and after the last; the lowest is that of what is
-        returned.
+        The loss before each step, and after the last; the parameters returned have the
+        lowest.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def loss_final(self) -> float:
-        """The lowest loss, that of what is returned."""
+        """The lowest loss, which the parameters returned have."""
         return min(self.losses)
 
     @property

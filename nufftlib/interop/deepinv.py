@@ -86,7 +86,7 @@ class Shared:
 
 
 class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # it has no stubs
-    """What `as_physics` returns.
+    """An operator as deepinv's physics; made by `as_physics`.
 
     Parameters
     ----------
@@ -189,10 +189,10 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
                 )
                 raise ValueError(msg)
         arrays.check("physics.update", **own)
-        # What the operator does not accept, it says here.
+        # The operator refuses values here that it does not accept.
         operator.replace(**{name: arrays.array(t) for name, t in own.items()})
         for name, tensor in own.items():
-            # A buffer, be it a torch.nn.Parameter: deepinv looks there for what gets gradients.
+            # A buffer, be it a torch.nn.Parameter: deepinv looks for gradients there.
             delattr(self, name)
             self.register_buffer(name, tensor)
 

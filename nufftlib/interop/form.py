@@ -79,7 +79,7 @@ class Latest:
     operator : LinearOperator
         The operator at its own values.
     keep : callable
-        What to keep of a value, to compare the next with.
+        Returns the part of a value to keep, with which the next is compared.
     same : callable
         ``same(kept, value)`` tells whether the two are equal.
     array : callable

@@ -1,4 +1,4 @@
-"""What to say when a library that an adapter is for is not installed."""
+"""The error of an adapter whose library is not installed."""
 
 
 def missing(package: str) -> ModuleNotFoundError:

@@ -33,8 +33,8 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     Returns
     -------
     pylops.LinearOperator
-        With ``dims`` and ``dimsd``, the shapes of input and output, and the dtype of what is
-        complex where one of them is.
+        With ``dims`` and ``dimsd``, the shapes of input and output; its dtype is complex where
+        one of them is.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def outline(x: Any, *, form: HostedMap) -> tuple[Any]:
 
 
 def known(*_: Any, **__: Any) -> tuple[()]:
-    """Say nothing: these primitives are told what their results are like."""
+    """Return nothing: these primitives are told the shapes and dtypes of their results."""
     return ()
 
 

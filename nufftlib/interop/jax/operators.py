@@ -90,9 +90,9 @@ def evaluate(
 def outline(
     *arrays: Any, form: HostedOperator, names: tuple[str, ...], term: Term, out: int
 ) -> tuple[Any]:
-    """Return what `evaluate` would, in shape and dtype, by the operator's rules.
+    """Return arrays of the shapes and dtypes of `evaluate`, by the operator's rules.
 
-    What is wrong with the inputs raises here, and so does a derivative that is missing.
+    Wrong inputs raise here, and so does a derivative that is missing.
     """
     (x, y, *_), parameters = slots(arrays, term, out)
     own = form.operator.parameters

@@ -53,7 +53,7 @@ def run(
     results = evaluate(*map(np.asarray, arrays), **static)
     if like is None:
         return results
-    # A cotangent is what a gradient by its primal must be: real of a real one.
+    # A cotangent is like its primal: real of a real one.
     wanted = (np.broadcast_to(np.zeros((), a.dtype), a.shape) for a in like)
     return [project_like(np, r, w) for r, w in zip(results, wanted, strict=True)]
 
@@ -78,7 +78,7 @@ def host_primitive(
 
     Its parameter ``like`` holds the shapes and dtypes of the results, or is None where
     `outline` tells them: it takes arrays like `evaluate`, of which it reads shapes and dtypes.
-    What is wrong with them raises there, when JAX traces and compiles.
+    Wrong inputs raise there, when JAX traces and compiles.
     """
     primitive = Primitive(name)
     primitive.multiple_results = True
@@ -158,5 +158,5 @@ def device(arrays: Sequence[Any], *, form: Hosted, **_: Any) -> Any:
 
 
 def placed(results: Sequence[Any], there: Any) -> list[Any]:
-    """Return JAX arrays, copies: the operator may keep what it returns, or have returned `x`."""
+    """Return JAX arrays, copies: the operator may keep its result, or have returned `x`."""
     return [jnp.array(r, device=there) for r in results]

@@ -85,7 +85,7 @@ class OperatorFunction:
 
 
 def as_jax(x: Any) -> Any:
-    """Return `x` itself, if JAX has it already: ``jnp.asarray`` copies what is being traced."""
+    """Return `x` itself, if JAX has it already: ``jnp.asarray`` copies tracers."""
     return x if isinstance(x, jax.Array) else jnp.asarray(x)
 
 

@@ -1,7 +1,7 @@
 """Operators and losses for SciPy: matrices to be solved, functions of flat vectors to be minimised.
 
-What is here goes to ``scipy.sparse.linalg`` and ``scipy.optimize``, and to what takes the same:
-``cupyx.scipy.sparse.linalg``, and nlopt.
+They go to ``scipy.sparse.linalg`` and ``scipy.optimize``, to ``cupyx.scipy.sparse.linalg`` and to
+nlopt.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def as_residuals(model: Map, params: Array, data: Array) -> Residuals:
     params : array
         Where to start; real or complex.
     data : array
-        What the model is to give, of its shape and dtype.
+        The values to be matched, of the shape and dtype of the model's.
 
     Returns
     -------
@@ -207,5 +207,5 @@ def as_residuals(model: Map, params: Array, data: Array) -> Residuals:
         raise TypeError(msg)
     residuals = Residuals(model, data, Packing.of(call, params))
     check_finite(ValueError, call, "params", residuals.x0)
-    check_alike(call, "data", data, "what the model gives", model(params))
+    check_alike(call, "data", data, "the model's value", model(params))
     return residuals

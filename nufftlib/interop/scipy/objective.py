@@ -19,7 +19,7 @@ Vector = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Vectors:
-    """What `Objective` and `Residuals` share: parameters as one vector, and back."""
+    """Base of `Objective` and `Residuals`: parameters as one vector, and back."""
 
     packing: Packing
 
@@ -54,7 +54,8 @@ class Vectors:
         ----------
         lower, upper : float, array or mapping of str to these, optional
             Numbers, or arrays that broadcast to the parameter; of several parameters, by name.
-            What is not named or None has no bound. In single precision where the parameter is.
+            Without a name, or with None, there is no bound. Rounded to single precision where
+            the parameter is.
 
         Returns
         -------
@@ -92,9 +93,9 @@ class Objective(Vectors):
     Notes
     -----
     A complex number is two entries, its real and its imaginary part, and arrays follow each
-    other in the order of the mapping of the start. What is in single precision is rounded to it
-    in `unpack`; the gradient's precision is then single as well, so that tolerances below 1e-6
-    are not met.
+    other in the order of the mapping of the start. `unpack` rounds to single
+    precision where the parameter has it; the gradient is then of single precision as well, and
+    tolerances below 1e-6 are not met.
 
     Examples
     --------
@@ -171,14 +172,14 @@ class Objective(Vectors):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Residuals(Vectors):
-    """What a model's value is off its data, as a real vector; made by `as_residuals`.
+    """The residuals of a model, its value minus the data, as a real vector; see `as_residuals`.
 
     Parameters
     ----------
     model : Map
         From the parameters to the data.
     data : array
-        What it is to give.
+        The values to be matched.
     packing : Packing
         How the parameters are packed.
 
@@ -278,7 +279,7 @@ def side(caller: str, packing: Packing, given: Any, free: float) -> Vector:
             if slot.is_complex:
                 msg = f"{caller}: the parameter is {slot.dtype}; want bounds of real ones alone"
                 raise TypeError(msg)
-            # In the parameter's precision, so that what is unpacked does not leave them.
+            # In the parameter's precision, so that unpacked values stay within.
             values = np.asarray(bound, dtype=np.float64).astype(slot.dtype)
             full = np.broadcast_to(values, slot.shape).reshape(-1).astype(np.float64)
         if np.isnan(full).any():

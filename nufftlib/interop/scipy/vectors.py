@@ -1,4 +1,4 @@
-"""Arrays as flat vectors, operators as matrices: what SciPy's and pylops' functions are handed.
+"""Arrays as flat vectors and operators as matrices, for the functions of SciPy and pylops.
 
 Where vectors have to be real, a complex number is two neighbouring real ones, its real and its
 imaginary part: ``x.reshape(-1).view(float)``. The Euclidean product of such vectors is the
@@ -87,7 +87,7 @@ class Slot:
         return math.prod(self.shape) * (2 if self.split and self.is_complex else 1)
 
     def array(self, v: Array) -> Array:
-        """Return what vectors, shape (..., size), hold: a new array of shape (..., *shape)."""
+        """Return a new array of shape (..., *shape), from vectors of shape (..., size)."""
         flat = v.astype(self.entry, order="C").view(self.dtype)
         return self.xp.asarray(flat.reshape((*v.shape[:-1], *self.shape)), device=self.device)
 
@@ -107,7 +107,7 @@ class Matrix:
     """The matrix of an operator in the vectors of two slots.
 
     Where one of the two has complex vectors and the other real ones, it is linear over the real
-    numbers alone, and the imaginary parts of what should be real are left out.
+    numbers alone, and the imaginary parts of real vectors are left out.
     """
 
     operator: LinearOperator
@@ -265,16 +265,16 @@ class Packing:
         """The length of the vector."""
         return sum(slot.size for slot in self.slots.values())
 
-    def pack(self, caller: str, what: str, tree: Any) -> Any:
+    def pack(self, caller: str, label: str, tree: Any) -> Any:
         """Return the vector of arrays that are like the parameters."""
         named = {"": tree} if self.single else tree
         if not isinstance(named, Mapping) or named.keys() != self.params.keys():
             have = sorted(named) if isinstance(named, Mapping) else f"a {type(tree).__name__}"
-            msg = f"{caller}: {what} is {have}; want a mapping of the names {sorted(self.params)}"
+            msg = f"{caller}: {label} is {have}; want a mapping of the names {sorted(self.params)}"
             raise ValueError(msg)
         for name, p in self.params.items():
             of = f" of {name!r}" if name else ""
-            check_alike(caller, f"{what}{of}", named[name], f"the parameter{of}", p)
+            check_alike(caller, f"{label}{of}", named[name], f"the parameter{of}", p)
         return np.concatenate([slot.vector(named[name]) for name, slot in self.slots.items()])
 
     def unpack(self, caller: str, v: Any) -> Any:
@@ -295,10 +295,10 @@ class Packing:
         return parts[""] if self.single else parts
 
 
-def check_finite(error: type[Exception], caller: str, what: str, v: Any) -> None:
+def check_finite(error: type[Exception], caller: str, label: str, v: Any) -> None:
     """Raise `error` where numbers are NaN or infinite."""
     count = np.size(v) - np.count_nonzero(np.isfinite(v))
     if count:
         have = str(v) if np.ndim(v) == 0 else f"not finite in {count} of {np.size(v)} entries"
-        msg = f"{caller}: {what} is {have}; want finite values"
+        msg = f"{caller}: {label} is {have}; want finite values"
         raise error(msg)

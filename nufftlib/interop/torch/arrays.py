@@ -26,10 +26,10 @@ DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
 
 class TorchArrays:
-    """Of an operator made of torch tensors, or of no arrays: torch computes it as it is."""
+    """Conversions for an operator of torch tensors, or of no arrays: tensors pass unchanged."""
 
     def check(self, caller: str, /, **tensors: Any) -> None:
-        """Refuse what is no tensor that the library computes with; devices it compares itself."""
+        """Refuse all but tensors of the library's dtypes; it compares devices itself."""
         for name, tensor in tensors.items():
             if not isinstance(tensor, Tensor):
                 msg = f"{caller}: {name} is a {type(tensor).__name__}; want a torch tensor"
@@ -42,7 +42,7 @@ class TorchArrays:
                 raise TypeError(msg)
 
     def running(self, like: Tensor) -> AbstractContextManager[None]:  # as below
-        """Return what to compute under: nothing, torch runs where it always does."""
+        """Return the context to compute in: none, torch runs where it always does."""
         return nullcontext()
 
     def array(self, tensor: Tensor) -> Any:
@@ -71,13 +71,13 @@ class TorchArrays:
         ):
             copy: Tensor = array.clone()
             return copy
-        owned: Tensor = array.data  # no view of what the operator has made: forward mode takes none
+        owned: Tensor = array.data  # not a view of the operator's result: forward mode takes none
         return owned
 
 
 @dataclass(frozen=True)
 class BorrowedArrays(TorchArrays):
-    """Of an operator made of NumPy or CuPy arrays, which view a tensor's memory by DLPack.
+    """Conversions for an operator of NumPy or CuPy arrays, which view a tensor's memory.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class BorrowedArrays(TorchArrays):
         return import_module(self.library)
 
     def check(self, caller: str, /, **tensors: Any) -> None:
-        """Refuse what is no such tensor, or lives elsewhere than the operator."""
+        """Refuse other objects, and tensors that live elsewhere than the operator."""
         super().check(caller, **tensors)
         for name, tensor in tensors.items():
             if tensor.device.type != self.device:
@@ -108,7 +108,7 @@ class BorrowedArrays(TorchArrays):
                 raise ValueError(msg)
 
     def running(self, like: Tensor) -> AbstractContextManager[None]:
-        """Return what to compute under: for CuPy the device of `like`, and torch's stream there."""
+        """Return the context to compute in: for CuPy the device of `like` and torch's stream."""
         return nullcontext() if self.device == "cpu" else callers_stream(torch, like.device.index)
 
     def array(self, tensor: Tensor) -> Any:
@@ -123,8 +123,8 @@ class BorrowedArrays(TorchArrays):
     def result(self, array: Any, *others: Any) -> Tensor:
         """View a result as a tensor, which may be changed in place.
 
-        It is copied if it shares memory with one of the others or with itself, or is what a
-        tensor cannot be: of negative strides, or read-only.
+        It is copied if it shares memory with one of the others or with itself, and if it has
+        negative strides or is read-only, which a tensor cannot be.
         """
         module = self.module
         array = module.asarray(array)  # a loss may be one of NumPy's scalars

@@ -23,7 +23,7 @@ def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
 
 
 def untraced(f: Callable[..., Tensor], *args: Any) -> Tensor:
-    """Call `f`, unless what it gives were to be taken for a constant."""
+    """Call `f`; raise while torch is tracing, since a tracer would record a constant."""
     tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # likewise
     if tracer is not None and tracer.get_proxy_mode() is not None:
         msg = (

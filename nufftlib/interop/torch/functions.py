@@ -26,7 +26,7 @@ from nufftlib.core.shapes import Shapes, takes_batch
 from nufftlib.interop.torch.terms import PointTerm
 
 Context = Any
-"""What torch hands from forward to backward."""
+"""The object that torch hands from forward to backward."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -92,7 +92,7 @@ class MapJacobian(torch.autograd.Function):
     @staticmethod
     @signed
     def forward(point: MapPoint, adjoint: bool, x: Tensor, v: Tensor) -> Tensor:
-        """Compute it; what belongs to the input is brought to the input's kind."""
+        """Compute it; a gradient by the input is brought to the input's kind."""
         with point.arrays.running(x):
             J = point.jacobian(x)
             if not adjoint:

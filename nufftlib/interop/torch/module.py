@@ -68,8 +68,8 @@ class OperatorModule(torch.nn.Module):
     def __init__(self, operator: LinearOperator, learn: Iterable[str]) -> None:
         super().__init__()
         if not isinstance(operator, LinearOperator) or isinstance(learn, str):
-            have = f"op is a {type(operator).__name__} and learn a {type(learn).__name__}"
-            msg = f"OperatorModule(op, learn): {have}; want a LinearOperator and a list of names"
+            have = f"operator is a {type(operator).__name__} and learn a {type(learn).__name__}"
+            msg = f"OperatorModule(operator, learn): {have}; want a LinearOperator and names"
             raise TypeError(msg)
         self._wrapped = wrap(operator)
         self._learned = tuple(learn)
@@ -78,9 +78,9 @@ class OperatorModule(torch.nn.Module):
         for name, value in operator.parameters.items():
             if name in dir(self):
                 msg = (
-                    f"OperatorModule(op, learn): op has a parameter {name!r}, which is the name "
+                    f"OperatorModule(operator, learn): operator has a parameter {name!r}, the name "
                     f"of something else in a module; want another, by "
-                    f"op.rename({name}=...)"
+                    f"operator.rename({name}=...)"
                 )
                 raise ValueError(msg)
             tensor = self._wrapped.arrays.copied(value)
@@ -91,7 +91,7 @@ class OperatorModule(torch.nn.Module):
         self._wrapped = wrap(self.operator)
 
     def extra_repr(self) -> str:
-        """Return what ``print(module)`` shows: the operator, and what is learned of it."""
+        """Return the operator and the names of learned parameters, for ``print(module)``."""
         return f"{self._wrapped.operator!r}, learn={list(self._learned)}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class OperatorModule(torch.nn.Module):
         return (self._wrapped.adjoint if adjoint else self._wrapped)(x, **passed)
 
     def _passed(self) -> dict[str, Tensor]:
-        """Return what is passed to the operator at the values of the buffers.
+        """Return the tensors that are passed to the operator, which has the buffers' values.
 
         It is remade where a buffer has other values than it. To compare them is cheap beside a
         call, to sort the points of a NUFFT is not; and nothing else tells of every change.
@@ -148,7 +148,7 @@ class OperatorModule(torch.nn.Module):
             if moved.dtype not in (torch.float32, torch.float64):
                 msg = (
                     f"module.to(dtype): the dtype is {moved.dtype}; want torch.float32 or "
-                    f"torch.float64, the precision: what is complex stays so"
+                    f"torch.float64, the precision: complex tensors stay complex"
                 )
                 raise TypeError(msg)
             return torch.view_as_complex(moved) if t.is_complex() else moved

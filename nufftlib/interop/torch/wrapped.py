@@ -32,7 +32,7 @@ def wrap(op: Map) -> WrappedOperator | WrappedMap:
     Parameters
     ----------
     op : LinearOperator or Map
-        The operator, or a map such as a loss. What it is made of computes: torch tensors
+        The operator, or a map such as a loss. The library of its arrays computes: torch tensors
         as they are, on any device; NumPy arrays on views of CPU tensors; CuPy arrays on
         views of CUDA tensors, on torch's current stream.
 
@@ -62,7 +62,7 @@ def wrap(op: Map) -> WrappedOperator | WrappedMap:
     nothing; images are not, and torch raises if one that backward needs was changed in place.
 
     Gradients of gradients, and forward mode, are as far as the operator has them: a second
-    derivative by image and parameters for most, of maps none. What is missing raises.
+    derivative by image and parameters for most, of maps none. A derivative that is missing raises.
 
     ``torch.func`` works, but for ``linearize``, which traces; under ``torch.vmap`` images go as
     one batch where the operator's shape rule takes one, and else, as parameters
@@ -92,7 +92,7 @@ def wrap(op: Map) -> WrappedOperator | WrappedMap:
 
 @final
 class WrappedOperator:
-    """What `wrap` makes of a linear operator.
+    """A linear operator as a function of tensors; made by `wrap`.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class WrappedOperator:
 
 @final
 class WrappedMap:
-    """What `wrap` makes of a map that is not linear.
+    """A map that is not linear as a function of a tensor; made by `wrap`.
 
     Parameters
     ----------
