@@ -11,14 +11,14 @@ pytest_collect_file = Sybil(
         PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE),
         SkipParser(),
     ],
-    patterns=["README.md", "CHANGELOG.md", "docs/*.md", "docs/**/*.md"],
+    patterns=["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "docs/**/*.md"],
 ).pytest()
 
-# Adapters cannot be imported without what they adapt to.
+# Adapters cannot be imported without the library that they adapt to.
 ADAPTED = ("torch", "jax", "pylops", "deepinv")
 collect_ignore_glob = [
-    f"nufftlib/interop/{file}.py"
+    f"nufftlib/interop/{room}"
     for name in ADAPTED
     if find_spec(name) is None
-    for file in (name, f"_{name}_*")
+    for room in (f"{name}.py", f"{name}/*")
 ]

@@ -372,7 +372,7 @@ ENTRIES = [
 ]
 
 FILES = "NumPy arrays, of a file"
-FIELDS = "the arrays of what made it"
+FIELDS = "its own arrays"
 NO_ARRAYS = "no arrays"
 WITHOUT_CALL = {
     "nufftlib.OperatorReport": "numbers, no arrays",

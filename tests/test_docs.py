@@ -15,6 +15,7 @@ NAMES = [*(package.__name__ for package in PACKAGES), *ADAPTERS]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(p for p in ROOT.glob("bench/**/*.md") if ".venv" not in p.parts),
 ]

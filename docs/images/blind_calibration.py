@@ -68,7 +68,7 @@ def psnr(image, sharp, reach=SIZE // 2):
 
 
 def run(sharp, psf, noise, seed, size=SIZE, weight=3e-4, variation=1e-3):
-    """Return what a calibration found, and how good that is."""
+    """Return the result of a calibration, and its errors."""
     _, blurred = workflows.simulate_blur(sharp, psf=psf, noise=noise, seed=seed)
     errors = []
 

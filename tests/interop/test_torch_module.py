@@ -232,7 +232,7 @@ def test_buffers_that_functional_call_replaces_are_part_of_the_function(operator
 def test_a_name_that_a_module_needs_is_refused(name):
     A = nl.Diagonal(np.ones(3)).rename(weights=name)
     for learn in ([name], []):
-        with pytest.raises(ValueError, match=f"parameter '{name}', which is the name of something"):
+        with pytest.raises(ValueError, match=f"parameter '{name}', the name of something"):
             OperatorModule(A, learn)
 
 
@@ -257,7 +257,7 @@ def test_it_compiles(operator):
 def test_what_is_no_operator_or_no_list_of_names_is_refused():
     F = nl.Blur(np.ones((2, 2)))
     for arguments in ((F, "psf"), (nl.HalfSquaredError(np.ones(2)), [])):
-        with pytest.raises(TypeError, match="want a LinearOperator and a list of names"):
+        with pytest.raises(TypeError, match="want a LinearOperator and names"):
             OperatorModule(*arguments)
 
 

@@ -1,7 +1,7 @@
 """The grid engine on CUDA, for CuPy arrays: the kernels of ``kernels.cu``, and cuFFT.
 
 Nothing here waits for the device or looks at what is on it, so that a step can be captured
-in a CUDA graph; docs/engines.md says how.
+in a CUDA graph; docs/grid-engine.md says how.
 """
 
 from __future__ import annotations
