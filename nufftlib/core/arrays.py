@@ -151,12 +151,20 @@ def complex_dtype(xp: Namespace, x: Array) -> Any:
     return xp.complex64 if is_single(xp, x) else xp.complex128
 
 
+@lru_cache(maxsize=256)
+def precision(xp: Namespace, dtype: Any) -> str | None:
+    """Return "single" or "double", or None of a dtype that is not floating point."""
+    for bits in ("single", "double"):
+        names = ("float32", "complex64") if bits == "single" else ("float64", "complex128")
+        if of_kind(xp, dtype, names):
+            return bits
+    return None
+
+
 def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:
     """Refuse arrays that are not floating point of one precision."""
-    (_, first), *_ = arrays.items()
-    if not all(
-        is_floating(xp, a) and is_single(xp, a) == is_single(xp, first) for a in arrays.values()
-    ):
+    found = {precision(xp, a.dtype) for a in arrays.values()}
+    if len(found) > 1 or None in found:
         have = " and ".join(f"{name} is {a.dtype}" for name, a in arrays.items())
         msg = f"{caller}: {have}; want floating point of one precision (nothing is cast silently)"
         raise TypeError(msg)

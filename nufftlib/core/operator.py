@@ -24,7 +24,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from numbers import Number, Real
 from types import MappingProxyType
 from typing import Any, final, overload
@@ -248,7 +248,7 @@ class LinearOperator(Map):
 
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return ``dA[dtheta]``; of a linear parameter the operator at the direction."""
-        if self._linear(name):
+        if declared(type(self)).get(name):
             return Constant(dataclasses.replace(self, **{name: dtheta}), (name,))  # type: ignore[type-var]  # a dataclass
         msg = f"{type(self).__name__} has no derivative by {name!r}"
         raise NotImplementedError(msg)
@@ -273,7 +273,7 @@ class LinearOperator(Map):
     @cached_property
     def _parameters(self) -> dict[str, Array]:
         """The declared parameters, and those of operators among the fields."""
-        own = {name: getattr(self, name) for name in declared(self)}
+        own = {name: getattr(self, name) for name in declared(type(self))}
         inner = [part for _, part in fields(self) if isinstance(part, LinearOperator)]
         return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
 
@@ -282,7 +282,7 @@ class LinearOperator(Map):
     def __post_init__(self) -> None:
         """Refuse parameters that are not floating point, or do not go together."""
         name = type(self).__name__
-        own = {p: v for p in declared(self) if (v := getattr(self, p)) is not None}
+        own = {p: v for p in declared(type(self)) if (v := getattr(self, p)) is not None}
         for p, value in own.items():
             xp = common_namespace(f"{name}({p})", **{p: value})
             if not is_floating(xp, value):
@@ -606,11 +606,6 @@ class LinearOperator(Map):
     def _outline(self, label: str, x: Array, shape: Shape) -> Array:
         like = next(held_arrays(self)) if type(x) in NUMBERS else x
         return blank(like, shape, complex=self._gives_complex(label, like))
-
-    def _linear(self, name: str) -> bool:
-        return dataclasses.is_dataclass(self) and any(
-            f.name == name and f.metadata.get("linear") for f in dataclasses.fields(self)
-        )
 
     @final
     def rename(self, /, **names: str) -> LinearOperator:
@@ -1106,11 +1101,13 @@ class Renamed(Composite):
         return self.operator.as_map(self._old(name), x)
 
 
-def declared(operator: LinearOperator) -> list[str]:
-    """Return the names of the fields declared by `parameter`."""
-    if not dataclasses.is_dataclass(operator):
-        return []
-    return [f.name for f in dataclasses.fields(operator) if "linear" in f.metadata]
+@cache
+def declared(kind: type) -> Mapping[str, bool]:
+    """Return the fields that a class declares by `parameter`: whether it is linear in them."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    fields = dataclasses.fields(kind)
+    return {f.name: f.metadata["linear"] for f in fields if "linear" in f.metadata}
 
 
 def substitute(
@@ -1127,7 +1124,7 @@ def substitute(
         return operator
     key = (id(operator), *((name, id(value)) for name, value in values.items()))
     if key not in made:
-        inside, own = operator.inner_names(values), declared(operator)
+        inside, own = operator.inner_names(values), declared(type(operator))
 
         def change(name: str, value: Any) -> Any:
             if name in own:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from nufftlib.core.arrays import (
     Array,
@@ -42,17 +43,17 @@ class Transform:
     shape: Shape
     scale: float
 
-    @property
+    @cached_property
     def xp(self) -> Namespace:
         """The namespace of the arrays."""
         return self.engine.xp
 
-    @property
+    @cached_property
     def samples(self) -> Shape:
         """The last axes of the data."""
         return tuple(self.trajectory.shape[:-1])
 
-    @property
+    @cached_property
     def shapes(self) -> Exchanged:
         """From the image's axes to those of the data."""
         return Exchanged(self.shape, self.samples)
