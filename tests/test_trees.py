@@ -27,6 +27,14 @@ def built(request):
         yield row, *request.param.build(row, "double")
 
 
+def refused_alike(f, wrong):
+    try:
+        f(wrong)
+    except (TypeError, ValueError) as error:
+        with pytest.raises(type(error)):
+            f.outline(wrong)
+
+
 def alike(outline, array):
     array = np.asarray(array)
     assert outline.shape == array.shape
@@ -53,14 +61,41 @@ def test_rules_tell_shapes_and_dtypes(built):
         assert J.shapes.result(theta.shape) == value.shape
 
 
+NUMBERS = np.arange(1.0, 7.0).reshape(2, 3)
+F = nl.NUFFT(NUMBERS.T / 13, (4, 5), norm="ortho")
+MAPS = {
+    "loss": (nl.HalfSquaredError(NUMBERS), NUMBERS),
+    "complex loss": (nl.Huber(1j * NUMBERS, 0.5), 1j * NUMBERS),
+    "counts": (nl.PoissonLikelihood(NUMBERS), NUMBERS),
+    "quadratic": (nl.Quadratic(np.eye(6), NUMBERS, 1.0), NUMBERS),
+    "magnitude": (nl.Magnitude(), 1j * NUMBERS),
+    "mean": (nl.MeanNormalize(), NUMBERS),
+    "chain": (3 * nl.MeanSquaredError(NUMBERS) @ nl.Magnitude(), 1j * NUMBERS),
+    "sum": (nl.Magnitude() + nl.Diagonal(1j * NUMBERS), NUMBERS),
+    "parameter": (nl.Sense(NUMBERS + 0j).as_map("maps", np.ones(3)), NUMBERS - 1j),
+    "trajectory": (F.as_map("trajectory", np.ones((2, 4, 5), complex)), F.trajectory + 0.1),
+    "lens": (nl.blur.Diffraction(7), np.zeros((2, 8))),
+}
+
+
+@pytest.mark.parametrize(("f", "x"), MAPS.values(), ids=MAPS)
+def test_maps_tell_shapes_and_dtypes(f, x):
+    alike(f.outline(x), f(x))
+    refused_alike(f, np.zeros((1, 9)))
+
+
+def test_maps_that_do_not_say_are_evaluated():
+    class Square(nl.Map):
+        def linearize(self, x):
+            return x**2, nl.Diagonal(2 * x)
+
+    assert np.array_equal(Square().outline(NUMBERS), NUMBERS**2)
+
+
 def test_outlines_are_refused_as_inputs_are(built):
     _, A, x = built
     for wrong in (x[..., :0], np.zeros(x.shape, int)):
-        try:
-            A(wrong)
-        except (TypeError, ValueError) as error:
-            with pytest.raises(type(error)):
-                A.outline(wrong)
+        refused_alike(A, wrong)
 
 
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)

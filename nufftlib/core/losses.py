@@ -16,6 +16,7 @@ from array_api_compat import array_namespace, is_array_api_obj, size
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    blank,
     check_beside,
     check_precision,
     common_namespace,
@@ -79,6 +80,17 @@ class Loss(Map):
     @final
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the loss at `x` and its Jacobian, the functional of its gradient."""
+        value, gradient = self.at(self._checked(x), x)
+        return value, Functional(gradient)
+
+    @final
+    def outline(self, x: Array) -> Array:
+        """Like one real number."""
+        self._checked(x)
+        return blank(x, (), complex=False)
+
+    def _checked(self, x: Array) -> Namespace:
+        """Refuse an argument that is not like the target; return its namespace."""
         call = f"{type(self).__name__}(z)"
         xp = common_namespace(call, z=x, target=self.target)
         if x.shape != self.target.shape:
@@ -88,8 +100,7 @@ class Loss(Map):
         if is_complex(xp, self.target) and not is_complex(xp, x):
             msg = f"{call}: z is real ({x.dtype}) and the target complex ({self.target.dtype})"
             raise TypeError(msg)
-        value, gradient = self.at(xp, x)
-        return value, Functional(gradient)
+        return xp
 
     @abstractmethod
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:

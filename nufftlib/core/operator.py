@@ -110,6 +110,22 @@ class Map(Node, ABC):
         """Return ``f(x)``."""
         return self.linearize(x)[0]
 
+    def outline(self, x: Array) -> Array:
+        """Return an array of the shape and dtype of ``f(x)``, without computing ``f(x)``.
+
+        Parameters
+        ----------
+        x : array
+            An argument, of which shape and dtype alone are read: it may be an outline itself.
+
+        Returns
+        -------
+        array
+            Zeros that share one number's memory. A map or operator that does not say is
+            evaluated at `x`, and this is the value.
+        """
+        return self(x)
+
     @final
     def value_and_grad(self, x: Array) -> tuple[Array, Array]:
         """Return value and gradient of a map to one real number.
@@ -168,6 +184,10 @@ class Chain(Map):
     outer: Map
     inner: Map
 
+    def outline(self, x: Array) -> Array:
+        """Like ``outer(inner(x))``."""
+        return self.outer.outline(self.inner.outline(x))
+
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Chain rule: ``D(f o g)(x) = Df(g(x)) Dg(x)``."""
         u, inner = self.inner.linearize(x)
@@ -181,6 +201,10 @@ class MapSum(Map):
 
     first: Map
     second: Map
+
+    def outline(self, x: Array) -> Array:
+        """Complex if one of the terms is."""
+        return common("f + g", [self.first.outline(x), self.second.outline(x)])
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Add values and Jacobians."""
@@ -345,13 +369,12 @@ class LinearOperator(Map):
         Parameters
         ----------
         x : array
-            An input, of which shape and dtype alone are read: it may be an outline itself.
+            An input; see `Map.outline`.
 
         Returns
         -------
         array
-            Zeros that share one number's memory. An operator without a shape rule is applied
-            to `x`, and returns the result.
+            Zeros that share one number's memory.
 
         Examples
         --------
@@ -700,10 +723,17 @@ class ParameterMap(Map):
 
     def linearize(self, theta: Array) -> tuple[Array, LinearOperator]:
         """Return ``A(theta) x`` and its Jacobian by ``theta``."""
-        operator = self.operator
-        if theta is not operator.parameters[self.name]:
-            operator = operator.replace(**{self.name: theta})
+        operator = self.at(theta)
         return operator.apply(self.x), ParameterJacobian(operator, self.name, self.x)
+
+    def outline(self, theta: Array) -> Array:
+        """Like ``A(theta) x``."""
+        return self.at(theta).outline(self.x)
+
+    def at(self, theta: Array) -> LinearOperator:
+        """Return the operator at ``theta``."""
+        same = theta is self.operator.parameters[self.name]
+        return self.operator if same else self.operator.replace(**{self.name: theta})
 
 
 class Composite(LinearOperator):

@@ -7,7 +7,15 @@ from functools import cached_property
 
 from array_api_compat import size
 
-from nufftlib.core.arrays import Array, common_namespace, is_complex, namespace, real_part
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    blank,
+    common_namespace,
+    is_complex,
+    namespace,
+    real_part,
+)
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
@@ -33,6 +41,10 @@ class Magnitude(Map):
         """Return ``|x|`` and its Jacobian."""
         z, p = magnitude_and_phase("Magnitude(x)", x)
         return z, PhaseProjection(p)
+
+    def outline(self, x: Array) -> Array:
+        """Like `x`, but real."""
+        return blank(x, tuple(x.shape), complex=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,13 +101,24 @@ class MeanNormalize(Map):
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return ``z / mean(z)`` and its Jacobian."""
-        xp = common_namespace("MeanNormalize(z)", z=x)
-        if is_complex(xp, x):
-            msg = f"MeanNormalize(z): z has the dtype {x.dtype}; want a real array"
-            raise TypeError(msg)
+        xp = real_namespace("MeanNormalize(z)", x)
         mean = xp.asarray(xp.mean(x))  # NumPy returns a scalar
         u = x / mean
         return u, MeanNormalizeJacobian(u, mean)
+
+    def outline(self, x: Array) -> Array:
+        """Like `x`."""
+        real_namespace("MeanNormalize(z)", x)
+        return blank(x, tuple(x.shape), complex=False)
+
+
+def real_namespace(caller: str, z: Array) -> Namespace:
+    """Return the namespace of a real array, and refuse a complex one."""
+    xp = common_namespace(caller, z=z)
+    if is_complex(xp, z):
+        msg = f"{caller}: z has the dtype {z.dtype}; want a real array"
+        raise TypeError(msg)
+    return xp
 
 
 @dataclass(frozen=True, eq=False, repr=False)

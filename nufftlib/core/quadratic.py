@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import NamedTuple
 
-from nufftlib.core.arrays import Array, check_precision, common_namespace, is_complex, is_single
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    blank,
+    check_precision,
+    common_namespace,
+    is_complex,
+    is_single,
+)
 from nufftlib.core.inner import inner
 from nufftlib.core.losses import Functional
 from nufftlib.core.operator import LinearOperator, Map
@@ -101,6 +109,22 @@ class Quadratic(Map):
     # f(h) = 1/2 <h, G h> - <b, h> + c, of gradient G h - b
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the value at `x` and its Jacobian, the functional of its gradient."""
+        xp = self._checked(x)
+        h = xp.astype(x, self.rhs.dtype, copy=False)
+        columns = xp.reshape(h, (*self.gram.shape[:-1], 1))
+        Gh = xp.reshape(xp.matmul(self.gram, columns), h.shape)
+        value = inner(h, 0.5 * Gh - self.rhs) + self.constant
+        real = xp.float32 if is_single(xp, x) else xp.float64
+        gradient = xp.astype(Gh - self.rhs, x.dtype, copy=False)
+        return xp.astype(value, real, copy=False), Functional(gradient)
+
+    def outline(self, x: Array) -> Array:
+        """Like one real number."""
+        self._checked(x)
+        return blank(x, (), complex=False)
+
+    def _checked(self, x: Array) -> Namespace:
+        """Refuse an argument that is not like ``b``; return its namespace."""
         call = "Quadratic(h)"
         xp = common_namespace(call, h=x, rhs=self.rhs)
         if x.shape != self.rhs.shape or is_complex(xp, x) != is_complex(xp, self.rhs):
@@ -109,13 +133,7 @@ class Quadratic(Map):
                 f"{tuple(self.rhs.shape)}, {'complex' if is_complex(xp, self.rhs) else 'real'}"
             )
             raise ValueError(msg)
-        h = xp.astype(x, self.rhs.dtype, copy=False)
-        columns = xp.reshape(h, (*self.gram.shape[:-1], 1))
-        Gh = xp.reshape(xp.matmul(self.gram, columns), h.shape)
-        value = inner(h, 0.5 * Gh - self.rhs) + self.constant
-        real = xp.float32 if is_single(xp, x) else xp.float64
-        gradient = xp.astype(Gh - self.rhs, x.dtype, copy=False)
-        return xp.astype(value, real, copy=False), Functional(gradient)
+        return xp
 
     def spectrum(self) -> Spectrum:
         """Return eigenvalues and eigenvectors: how well the data determine the argument.

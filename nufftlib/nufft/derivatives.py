@@ -93,6 +93,10 @@ class FixedImage(Map):
         y, _ = jacobian.linearized
         return jacobian.nufft.transform.with_batch(y, self.batch), jacobian
 
+    def outline(self, k: Array) -> Array:
+        """Like ``F(k) x``."""
+        return self.at(k).outline(self.x)
+
     def at(self, k: Array) -> TrajectoryOperator:
         """Return the NUFFT at a trajectory ``k``."""
         F, call = self.nufft, "k -> F(k) x"

@@ -18,6 +18,7 @@ from nufftlib.blur.psfs.zernike import zernike
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    blank,
     check_precision,
     common_namespace,
     complex_dtype,
@@ -121,6 +122,24 @@ class Diffraction(Map):
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the PSF of the coefficients and its Jacobian."""
+        xp = self._checked(x)
+        phases, w, E0, E1 = self._arrays(xp, x)
+        phi = over_pupil(xp, x, phases, w)
+        P = w * xp.exp(1j * xp.astype(phi, complex_dtype(xp, phi)))
+        f = E0 @ P @ xp.matrix_transpose(E1)
+        intensity = xp.real(f) ** 2 + xp.imag(f) ** 2
+        total = xp.sum(intensity, axis=(-2, -1), keepdims=True)
+        h = intensity / total
+        return h, DiffractionJacobian(phases, E0, E1, P, f, h, total)
+
+    def outline(self, x: Array) -> Array:
+        """Like the PSF."""
+        self._checked(x)
+        size = pixels_2d("Diffraction(size)", self.size)
+        return blank(x, (*x.shape[:-1], *size), complex=False)
+
+    def _checked(self, x: Array) -> Namespace:
+        """Refuse coefficients that are not real, or not one for each index."""
         xp = common_namespace("Diffraction(a)", a=x)
         if not is_floating(xp, x) or is_complex(xp, x):
             msg = f"Diffraction(a): a has the dtype {x.dtype}; want real floating point"
@@ -131,14 +150,7 @@ class Diffraction(Map):
                 f"{len(self.indices)}), a coefficient for each of the indices {self.indices}"
             )
             raise ValueError(msg)
-        phases, w, E0, E1 = self._arrays(xp, x)
-        phi = over_pupil(xp, x, phases, w)
-        P = w * xp.exp(1j * xp.astype(phi, complex_dtype(xp, phi)))
-        f = E0 @ P @ xp.matrix_transpose(E1)
-        intensity = xp.real(f) ** 2 + xp.imag(f) ** 2
-        total = xp.sum(intensity, axis=(-2, -1), keepdims=True)
-        h = intensity / total
-        return h, DiffractionJacobian(phases, E0, E1, P, f, h, total)
+        return xp
 
     def _arrays(self, xp: Namespace, x: Array) -> tuple[Array, ...]:
         """Return the constants where `x` lives, and in its precision."""

@@ -31,9 +31,14 @@ def real_dtype(x: Any) -> Any:
 
 def value(x: Any, *, form: HostedMap) -> tuple[Any]:
     """Return ``f(x)``; a loss, which NumPy may have summed in double, in the precision of `x`."""
-    result = np.asarray(form.map(x))
+    return (in_precision(form.map(x), x),)
+
+
+def in_precision(result: Any, x: Any) -> Any:
+    """Return a loss in the precision of `x`, and other values as they are."""
+    result = np.asarray(result)
     real = result.ndim == 0 and not np.iscomplexobj(result)
-    return (result.astype(real_dtype(x)) if real else result,)
+    return result.astype(real_dtype(x)) if real else result
 
 
 def value_and_gradient(x: Any, *, form: HostedMap) -> tuple[Any, Any]:
@@ -49,12 +54,9 @@ def jacobian(x: Any, v: Any, *, form: HostedMap, transposed: bool) -> tuple[Any]
 
 
 def outline(x: Any, *, form: HostedMap) -> tuple[Any]:
-    """Return the value at ones: a map that is not linear has no rule.
-
-    At zero a magnitude or a logarithm would have no derivative.
-    """
+    """Return an array like the value; of ones, at which maps without a rule are evaluated."""
     with np.errstate(all="ignore"):
-        return value(np.ones(x.shape, x.dtype), form=form)
+        return (in_precision(form.map.outline(np.ones(x.shape, x.dtype)), x),)
 
 
 def known(*_: Any, **__: Any) -> tuple[()]:

@@ -141,9 +141,9 @@ def wrap(op: Map) -> Function | OperatorFunction:
     Gradients and cotangents are JAX's: by complex arrays the conjugates of this
     library's.
 
-    Shapes and dtypes of results, which JAX wants before it has values, follow from the
-    operator's shape rule; a map that is not linear has none, and is evaluated on ones once for
-    each shape and dtype. A derivative that is missing is an error of the first call.
+    Shapes and dtypes of results, which JAX wants before it has values, are those of
+    ``op.outline``; a map without one is evaluated on ones, once for each shape and dtype. A
+    derivative that is missing is an error of the first call.
 
     ``vmap`` over the image alone is one call with a batch axis in front, where the
     operator's shape rule takes one; otherwise, and over a parameter, it is one call for
