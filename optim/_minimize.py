@@ -188,7 +188,7 @@ def minimize(
         loss, gradient = evaluated("minimize", value_and_grad, p, result)
         if is_stationary(p, gradient, project, tolerance):
             return Step(loss, p, p, result.state, converged=True)
-        new, state = optimizer.update(gradient, result.state, p)
+        new, state = optimizer.unchecked_update(gradient, result.state, p)
         if project is not None:
             new = projected(project, new, p)
         return Step(loss, p, new, state)

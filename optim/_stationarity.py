@@ -68,9 +68,15 @@ def projected_gradient_norm(
     0.5
     """
     check_gradient(gradient, params)
+    if projection is not None:
+        check_projection(projection, params)
+    return step_norm(params, gradient, projection)
+
+
+def step_norm(params: Params, gradient: Params, projection: Projection | None) -> float:
+    """Return ``|P(p - g) - p|`` of arguments that have been checked."""
     if projection is None:
         return norm(gradient)
-    check_projection(projection, params)
     to = apply_projection(projection, tree_map(lambda p, g: p - g, params, gradient))
     return norm(tree_map(lambda q, p: q - p, to, params))
 
@@ -84,7 +90,7 @@ def is_stationary(
     """
     return (
         tolerance > 0
-        and projected_gradient_norm(params, gradient, projection) <= tolerance
+        and step_norm(params, gradient, projection) <= tolerance
         and norm(tree_map(lost, params, gradient)) <= tolerance
     )
 

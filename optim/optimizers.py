@@ -11,20 +11,23 @@ from optim._tree import Array, Params, check_gradient, check_parameters, tree_ma
 from optim.schedules import Schedule, constant
 
 
-class Optimizer(NamedTuple):
-    """An optimiser: how its state begins, and what one step does.
+class Optimizer:
+    """An optimiser: how its state begins, and how one step changes parameters and state.
 
-    Both are pure functions: no array is modified in place, and all that an optimiser
-    remembers is in the state, a named tuple. Parameters are one real or complex
-    floating-point array, or a mapping of name to array; gradients have the same names,
-    shapes, dtypes and device. The gradient of a real loss `L` by a complex array is
-    ``dL/dRe + i dL/dIm``.
+    Both functions are pure: they modify no array, and the state, a named tuple, is the only
+    memory. Parameters are one real or complex floating-point array, or a mapping of name to
+    array; gradients have the same names, shapes, dtypes and device. The gradient of a real
+    loss `L` by a complex array is ``dL/dRe + i dL/dIm``.
 
     `update` returns the new parameters, not an increment to add to the old ones: a
     projected point plus a rounding error is no longer feasible, so that adding an
-    increment after a projection would lose exactly what the projection is for.
+    increment after a projection would lose exactly the feasibility.
 
-    Attributes
+    The two functions need no checks of their own. The methods `init` and `update` check their
+    arguments and call them; `unchecked_update` is the second function itself, for a loop that
+    has checked the gradient already.
+
+    Parameters
     ----------
     init : callable
         ``init(params) -> state``.
@@ -50,8 +53,23 @@ class Optimizer(NamedTuple):
     (array([0.5, 1.5]), ())
     """
 
-    init: Callable[[Params], Any]
-    update: Callable[[Params, Any, Params], tuple[Params, Any]]
+    def __init__(
+        self,
+        init: Callable[[Params], Any],
+        update: Callable[[Params, Any, Params], tuple[Params, Any]],
+    ) -> None:
+        self.unchecked_init = init
+        self.unchecked_update = update
+
+    def init(self, params: Params) -> Any:
+        """Return the state before the first step; raise unless `params` are parameters."""
+        check_parameters(params)
+        return self.unchecked_init(params)
+
+    def update(self, gradient: Params, state: Any, params: Params) -> tuple[Params, Any]:
+        """Return the next parameters and state; raise unless `gradient` is like `params`."""
+        check_gradient(gradient, params)
+        return self.unchecked_update(gradient, state, params)
 
 
 class AdamState(NamedTuple):
@@ -130,11 +148,9 @@ def adam(
         raise ValueError(msg)
 
     def init(params: Params) -> AdamState:
-        check_parameters(params)
         return AdamState(0, tree_map(_zeros, params), tree_map(_real_zeros, params))
 
     def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
-        check_gradient(gradient, params)
         t = state.step + 1
         m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
         v = tree_map(lambda v, g: b2 * v + (1 - b2) * _abs2(g), state.v, gradient)
@@ -198,9 +214,9 @@ def adamw(
 
     def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
         keep = 1 - rate(state.step) * weight_decay
-        return after_decay.update(gradient, state, tree_map(lambda p: keep * p, params))
+        return after_decay.unchecked_update(gradient, state, tree_map(lambda p: keep * p, params))
 
-    return Optimizer(after_decay.init, update)
+    return Optimizer(after_decay.unchecked_init, update)
 
 
 def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
@@ -250,11 +266,9 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
         raise ValueError(msg)
 
     def init(params: Params) -> SGDState:
-        check_parameters(params)
         return SGDState(0, tree_map(_zeros, params))
 
     def update(gradient: Params, state: SGDState, params: Params) -> tuple[Params, SGDState]:
-        check_gradient(gradient, params)
         a = rate(state.step)
         b = tree_map(lambda b, g: momentum * b + g, state.b, gradient)
         return tree_map(lambda p, b: p - a * b, params, b), SGDState(state.step + 1, b)

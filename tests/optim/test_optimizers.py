@@ -18,7 +18,7 @@ DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
 def test_every_optimizer_is_in_the_table():
-    made_by = {opt.update.__qualname__.partition(".")[0] for opt in OPTIMIZERS.values()}
+    made_by = {opt.unchecked_update.__qualname__.partition(".")[0] for opt in OPTIMIZERS.values()}
     public = {
         name
         for name in optim.__all__
@@ -236,6 +236,31 @@ def test_a_gradient_of_other_names_is_an_error(opt, gradient, message):
     p = {"a": np.zeros(3), "b": np.zeros(3)}
     with pytest.raises(ValueError, match=message):
         opt.update(gradient, opt.init(p), p)
+
+
+def test_a_bare_pair_of_functions_is_checked_too():
+    bare = optim.Optimizer(lambda _: (), lambda _, state, params: (params, state))
+    with pytest.raises(TypeError, match="the parameter is a list"):
+        bare.init([1.0])
+    with pytest.raises(ValueError, match=r"the gradient is an array of numpy, shape \(2,\)"):
+        bare.update(np.zeros(2), (), np.zeros(3))
+    with pytest.raises(TypeError, match="the parameter is a list"):
+        optim.minimize(lambda p: (0.0, p), [1.0], bare, steps=1)
+    with pytest.raises(ValueError, match=r"the gradient is an array of numpy, shape \(2,\)"):
+        optim.minimize(lambda _: (0.0, np.zeros(2)), np.zeros(3), bare, steps=1)
+
+
+def test_the_loop_checks_each_gradient_once(opt, monkeypatch):
+    evaluated, checked = [], []
+    check = optim._tree._check_alike
+    monkeypatch.setattr(optim._tree, "_check_alike", lambda *a: checked.append(a) or check(*a))
+
+    def value_and_grad(p):
+        evaluated.append(p)
+        return 0.5 * p @ p, p
+
+    optim.minimize(value_and_grad, np.ones(3), opt, steps=5, tolerance=1e-9)
+    assert len(checked) == len(evaluated)
 
 
 def test_a_gradient_of_another_namespace_or_device_is_an_error(opt):
