@@ -6,18 +6,16 @@ from typing import Any, NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, run
+from optim._loop import Result, Step, run, stuck
 from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._stationarity import check_tolerance, is_stationary
@@ -181,26 +179,26 @@ def accelerated_proximal_gradient(
     if step_size is not None:
         step_size = positive(caller, "step_size", step_size)
 
-    trial = attempt if step_size is None else evaluate
+    objective = Objective(caller, value_and_grad)
+    trial = objective.attempt if step_size is None else objective.at
 
     def prox(p: Params, step: float) -> Params:
         new = apply_prox(penalty, p, step)
         check_gradient(new, params, "what the proximal map returned")
         return copied(new)  # it may fill the same arrays again
 
+    def start() -> Step:
+        y = prox(params, 0.0)
+        point = objective.at(y)
+        a = step_size or FAR * first_step_size(objective, point, lambda p: prox(p, 0.0))
+        return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
+
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        if before is None:
-            y = prox(params, 0.0)
-            point = evaluate(caller, value_and_grad, y, result)
-            a = step_size or FAR * first_step_size(
-                caller, value_and_grad, point, lambda p: prox(p, 0.0), result
-            )
-            return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
         a, new = state.step_size, None
         for k in range(1, TRIALS + 1):
             x, z, t = following(state, a)
-            new = trial(caller, value_and_grad, mean(x, z, t), result)
+            new = trial(mean(x, z, t))
             curvature = math.inf
             if isinstance(new, Point):
                 curvature = steeper(before, new, 1 / a) if step_size is None else 0.0
@@ -226,10 +224,10 @@ def accelerated_proximal_gradient(
     def arrived(point: Point, state: AcceleratedProximalGradientState) -> Step:
         y = point.params
         met = is_stationary(y, point.gradient, lambda p: prox(p, 1.0), tolerance)
-        return Step(point.value + penalty_value(penalty, y), y, y, state, converged=met)
+        return Step(point.value + penalty_value(penalty, y), y, state, converged=met)
 
-    start = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
-    return run(caller, advance, params, start, steps, callback, progress)
+    nothing = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)
 
 
 def mean(x: Params, z: Params, t: float) -> Params:

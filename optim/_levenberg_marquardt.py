@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._minimize import NonFiniteError, Result, Step, run
+from optim._loop import NotFinite, Result, Step, run
 from optim._stationarity import check_tolerance
 from optim._tree import Array, check_gradient, describe, is_array
 
@@ -149,30 +149,28 @@ def levenberg_marquardt(
         msg = f"{caller}: damping is {damping}; wanted {DAMPING[0]} <= damping <= {DAMPING[1]}"
         raise ValueError(msg)
 
+    begin = started(params, damping)
+
+    def start() -> Step:
+        found = evaluated(function, begin)
+        xp, finite = array_namespace(params), finite_blocks(found)
+        if not bool(xp.all(finite)):
+            bad, all_blocks = int(xp.count_nonzero(~finite)), math.prod(finite.shape)
+            msg = f"the loss, gradient or matrix is not finite in {bad} of {all_blocks} blocks"
+            raise NotFinite(msg)
+        values, gradient, blocks = found
+        return reached(begin._replace(values=values, gradient=gradient, blocks=blocks))
+
     def advance(result: Result) -> Step:
-        state = result.state
-        found = evaluated(function, state)
+        return reached(judged(result.state, evaluated(function, result.state)))
+
+    def reached(state: LevenbergMarquardtState) -> Step:
         xp = array_namespace(params)
-        finite = xp.isfinite(found[0]) & xp.all(xp.isfinite(found[1]), axis=-1)
-        finite = finite & xp.all(xp.isfinite(found[2]), axis=(-2, -1))
-        if state.step == 0:
-            if not bool(xp.all(finite)):
-                bad = int(xp.count_nonzero(~finite))
-                msg = (
-                    f"{caller}: at step 0 the loss, gradient or matrix is not finite in {bad} of "
-                    f"{math.prod(finite.shape)} blocks; wanted finite values"
-                )
-                raise NonFiniteError(msg, result)
-            values, gradient, blocks = found
-            state = state._replace(values=values, gradient=gradient, blocks=blocks)
-        else:
-            state = judged(state, found, finite)
         state = proposed(state._replace(step=state.step + 1))
         met = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
-        loss = float(xp.sum(state.values))
-        return Step(loss, state.params, state.params, state, converged=met)
+        return Step(float(xp.sum(state.values)), state.params, state, converged=met)
 
-    result = run(caller, advance, params, started(params, damping), steps, callback, progress)
+    result = run(caller, start, advance, params, begin, steps, callback, progress)
     # A block may have improved by less than a digit of the sum.
     return result._replace(best_params=result.params)
 
@@ -215,16 +213,22 @@ def evaluated(
     return tuple(xp.asarray(a, copy=True) for a in (values, gradient, blocks))
 
 
-def judged(
-    state: LevenbergMarquardtState, found: tuple[Array, ...], finite: Array
-) -> LevenbergMarquardtState:
+def finite_blocks(found: tuple[Array, ...]) -> Array:
+    """Return for each block whether its value, gradient and matrix are finite."""
+    values, gradient, blocks = found
+    xp = array_namespace(values)
+    finite = xp.isfinite(values) & xp.all(xp.isfinite(gradient), axis=-1)
+    return finite & xp.all(xp.isfinite(blocks), axis=(-2, -1))
+
+
+def judged(state: LevenbergMarquardtState, found: tuple[Array, ...]) -> LevenbergMarquardtState:
     """Take the trial where it is better, and set the damping by how much it is."""
     xp = array_namespace(state.params)
     values, gradient, blocks = found
     step = state.trial - state.params
     change = xp.sum(state.blocks * step[..., None, :], axis=-1)
     predicted = -xp.sum(step * (state.gradient + 0.5 * change), axis=-1)
-    actual = state.values - xp.where(finite, values, state.values)
+    actual = state.values - xp.where(finite_blocks(found), values, state.values)
     better = actual > 0
 
     # No more than 1, beyond which the rule is the same; a step that rounds to uphill counts 0.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from array_api_compat import array_namespace, device
 
-from optim._evaluation import difference, moved
-from optim._minimize import Result, evaluated, projected
+from optim._evaluation import Objective, difference, moved, projected
+from optim._loop import NonFiniteError, NotFinite, Result
 from optim._tree import (
     Array,
     Params,
@@ -104,10 +104,15 @@ def lipschitz(
         raise ValueError(msg)
     if projection is not None:
         check_projection(projection, params)
-    nothing = Result(params, [], None, params, math.inf, 0, False, False)
+    objective = Objective(caller, value_and_grad)
 
     def gradient(p: Params) -> Params:
-        return evaluated(caller, value_and_grad, p, nothing)[1]
+        try:
+            return objective.value_and_grad(p)[1]
+        except NotFinite as fault:
+            msg = f"{caller}: {fault}; wanted finite values"
+            nothing = Result(params, [], None, params, math.inf, 0, False, False)
+            raise NonFiniteError(msg, nothing) from None
 
     def step(v: Params, length: float) -> Params:
         """Give `w` along `v`."""

@@ -5,19 +5,18 @@ from typing import NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
     arrived,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
+    projected,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, projected, run
+from optim._loop import Result, Step, run, stuck
 from optim._stationarity import check_tolerance
 from optim._tree import Array, Params, Projection, check_parameters, check_projection, inner
 from optim.optimizers import as_schedule
@@ -139,33 +138,30 @@ def projected_gradient(
     tolerance = check_tolerance(caller, tolerance)
     rate = None if step_size is None else as_schedule(caller, "step_size", step_size)
 
+    objective = Objective(caller, value_and_grad)
+
+    def start() -> Step:
+        point = objective.at(project(params))
+        return reached(point, 1, rate(0) if rate else first_step_size(objective, point, project))
+
     def advance(result: Result) -> Step:
-        state = result.state
-        if state.point is None:
-            start = projected(projection, params, params)
-            point = evaluate(caller, value_and_grad, start, result)
-            a = (
-                rate(0)
-                if rate
-                else first_step_size(caller, value_and_grad, point, projection, result)
-            )
-        elif rate:
-            p = down(state.point, state.step_size)
-            point, a = evaluate(caller, value_and_grad, p, result), rate(state.step)
-        else:
-            found = search(result)
-            if found is None:
-                return stuck(result)
-            point, a = found
-        after = ProjectedGradientState(state.step + 1, point, a)
-        return arrived(point, after, projection, tolerance)
+        step, point, a = result.state
+        if rate:
+            return reached(objective.at(down(point, a)), step + 1, rate(step))
+        found = search(point, a)
+        return stuck(result) if found is None else reached(found[0], step + 1, found[1])
+
+    def reached(point: Point, step: int, a: float) -> Step:
+        return arrived(point, ProjectedGradientState(step, point, a), projection, tolerance)
+
+    def project(p: Params) -> Params:
+        return projected(projection, p, params)
 
     def down(point: Point, a: float) -> Params:
-        return projected(projection, moved(point.params, -a, point.gradient), point.params)
+        return project(moved(point.params, -a, point.gradient))
 
-    def search(result: Result) -> tuple[Point, float] | None:
-        """Find the next point and the step size to begin with there."""
-        point, a = result.state.point, result.state.step_size
+    def search(point: Point, a: float) -> tuple[Point, float] | None:
+        """Return the next point and the step size to begin with there."""
         p, f, g = point
         new = None
         for trial in range(TRIALS):
@@ -173,7 +169,7 @@ def projected_gradient(
             d2 = inner(d, d)
             if d2 == 0:
                 break
-            new = attempt(caller, value_and_grad, q, result)
+            new = objective.attempt(q)
             if isinstance(new, Point):
                 hidden = new.value <= f + rounding(p) * abs(f)
                 if new.value <= f + inner(g, d) + d2 / (2 * a) or (
@@ -184,5 +180,5 @@ def projected_gradient(
         check_last_trial(new)
         return None
 
-    start = ProjectedGradientState(0, None, 0.0)
-    return run(caller, advance, params, start, steps, callback, progress)
+    nothing = ProjectedGradientState(0, None, 0.0)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)

@@ -2,23 +2,22 @@
 
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
     arrived,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
+    projected,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, projected, run
+from optim._loop import Result, Step, run, stuck
 from optim._stationarity import check_tolerance
 from optim._tree import (
     Array,
@@ -166,16 +165,19 @@ def spectral_projected_gradient(
         msg = f"{caller}: memory is {memory}; wanted at least 1"
         raise ValueError(msg)
 
+    objective = Objective(caller, value_and_grad)
+    nothing = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
+
+    def start() -> Step:
+        point = objective.at(project(params))
+        a = first_step_size(objective, point, project)
+        state = nothing._replace(step=1, point=point, values=(point.value,), step_size=a)
+        return arrived(point, state, projection, tolerance)
+
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        if before is None:
-            start = projected(projection, params, params)
-            point = evaluate(caller, value_and_grad, start, result)
-            a = first_step_size(caller, value_and_grad, point, projection, result)
-            state = state._replace(step=1, point=point, values=(point.value,), step_size=a)
-            return arrived(point, state, projection, tolerance)
         q, d = trial(before, state.step_size)
-        found = search(result, q, d)
+        found = search(state, q, d)
         if found is None:
             return stuck(result)
         _, d_found = trial(found, state.step_size)
@@ -184,15 +186,17 @@ def spectral_projected_gradient(
         state = state._replace(step=state.step + 1, point=found, values=values)
         return arrived(found, state, projection, tolerance)
 
+    def project(p: Params) -> Params:
+        return projected(projection, p, params)
+
     def trial(point: Point, a: float) -> tuple[Params, Params]:
         """Give ``P(p - a g)`` and its difference from `p`."""
         p = point.params
-        q = projected(projection, moved(p, -a, point.gradient), p)
+        q = project(moved(p, -a, point.gradient))
         return q, difference(q, p)
 
-    def search(result: Result, q: Params, d: Params) -> Point | None:
-        """Find the next point, at `q` or nearer."""
-        state = result.state
+    def search(state: Any, q: Params, d: Params) -> Point | None:
+        """Return the next point, at `q` or nearer."""
         p, f, g = state.point
         d2 = inner(d, d)
         if d2 == 0:
@@ -203,7 +207,7 @@ def spectral_projected_gradient(
         t, at = 1.0, q  # exactly what the projection gave: p + (q - p) is that up to rounding
         new = None
         for _ in range(TRIALS):
-            new = attempt(caller, value_and_grad, at, result)
+            new = objective.attempt(at)
             if not isinstance(new, Point):
                 t *= 0.1
             elif new.value <= bound + DECREASE * t * slope:
@@ -220,8 +224,7 @@ def spectral_projected_gradient(
         check_last_trial(new)
         return None
 
-    start = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
-    return run(caller, advance, params, start, steps, callback, progress)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)
 
 
 def with_next_step_size(

@@ -1,4 +1,4 @@
-"""What every optimisation run returns."""
+"""The course of an optimisation, returned by every job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ class Run:
     Parameters
     ----------
     losses : list of float
-        The loss before each step, and after the last; the lowest is that of what is
-        returned.
+        The loss at the start and after each step; the parameters returned have the lowest.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool

@@ -453,7 +453,7 @@ def test_a_given_step_is_that_of_minimize(step_size):
     simplex = projections.simplex()
     ours = optim.projected_gradient(f, start, simplex, steps=30, step_size=step_size)
     other = optim.minimize(f, start, optim.sgd(step_size), steps=30, project=simplex)
-    np.testing.assert_allclose(ours.history, other.history, rtol=1e-14)
+    np.testing.assert_allclose(ours.history, other.history[:-1], rtol=1e-14)
 
 
 def test_backtracking_decreases_as_promised_and_lets_the_step_grow():
@@ -874,7 +874,7 @@ def test_a_linear_function_has_no_curvature_and_iterations_are_counted():
     assert len(calls) == 8
     with pytest.raises(ValueError, match="lipschitz: iterations is 0; wanted at least 1"):
         optim.lipschitz(f, np.zeros(N), iterations=0)
-    with pytest.raises(optim.NonFiniteError, match=r"lipschitz: .* the loss is nan"):
+    with pytest.raises(optim.NonFiniteError, match="lipschitz: the loss is nan"):
         optim.lipschitz(lambda p: (math.nan, p), np.zeros(N))
 
 
