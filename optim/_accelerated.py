@@ -22,7 +22,7 @@ from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import (
     Array,
     Params,
-    check_gradient,
+    check_alike,
     check_parameters,
     copied,
     inner,
@@ -173,8 +173,8 @@ def accelerated_proximal_gradient(
     (array([1.5, 0. ]), True)
     """
     caller = "accelerated_proximal_gradient"
-    check_parameters(params)
-    check_penalty(penalty, params)
+    check_parameters(caller, params)
+    check_penalty(caller, penalty, params)
     tolerance = check_tolerance(caller, tolerance)
     if step_size is not None:
         step_size = positive(caller, "step_size", step_size)
@@ -184,7 +184,7 @@ def accelerated_proximal_gradient(
 
     def prox(p: Params, step: float) -> Params:
         new = apply_prox(penalty, p, step)
-        check_gradient(new, params, "what the proximal map returned")
+        check_alike(caller, "the result of the proximal map", new, params)
         return copied(new)  # it may fill the same arrays again
 
     def start() -> Step:
@@ -213,7 +213,7 @@ def accelerated_proximal_gradient(
         return stuck(result)
 
     def following(state: Any, a: float) -> tuple[Params, Params, float]:
-        """Give the next `x`, `z` and `t`."""
+        """Return the next `x`, `z` and `t`."""
         x, t, (y, _, g) = state.x, state.weight, state.point
         z = prox(moved(state.z, -a / t, g), a / t)
         new = mean(x, z, t)
@@ -231,12 +231,12 @@ def accelerated_proximal_gradient(
 
 
 def mean(x: Params, z: Params, t: float) -> Params:
-    """Give ``(1 - t) x + t z``."""
+    """Return ``(1 - t) x + t z``."""
     return z if t == 1 else tree_map(lambda x, z: x + t * (z - x), x, z)
 
 
 def steeper(before: Point, point: Point, L: float) -> float:
-    """Give the curvature between two points if it is above `L`, by more than rounding; or 0."""
+    """Return the curvature between two points if it is above `L`, by more than rounding; or 0."""
     dy = difference(point.params, before.params)
     dg = difference(point.gradient, before.gradient)
     dy2, seen = inner(dy, dy), inner(dg, dy)

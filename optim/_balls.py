@@ -157,7 +157,7 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
     """
     total = complex(total)
     if not (math.isfinite(total.real) and math.isfinite(total.imag)):
-        msg = f"affine_sum: total is {total}; wanted a finite number"
+        msg = f"affine_sum: total is {total}; want a finite number"
         raise ValueError(msg)
 
     def project(x: Array) -> Array:
@@ -165,19 +165,19 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
         vector = vector_axes("affine_sum", axes, x)
         n = math.prod(x.shape[a] for a in vector)
         if xp.isdtype(x.dtype, "complex floating"):
-            wide, wanted = xp.complex128, total
+            wide, right = xp.complex128, total
         elif total.imag == 0:
-            wide, wanted = xp.float64, total.real
+            wide, right = xp.float64, total.real
         else:
-            msg = f"affine_sum: total is {total} and x is real; wanted a real total"
+            msg = f"affine_sum: total is {total} and x is real; want a real total"
             raise ValueError(msg)
         y = xp.astype(x, wide, copy=False)
-        lack = wanted - xp.sum(y, axis=vector, keepdims=True)
+        lack = right - xp.sum(y, axis=vector, keepdims=True)
         return xp.astype(y + lack / n, x.dtype, copy=False)
 
     return project
 
 
 def nonzero(xp: Any, a: Array) -> Array:
-    """Give `a` with 1 for 0, to divide by."""
+    """Return `a` with 1 for 0, to divide by."""
     return xp.where(a == 0, 1.0, a)

@@ -13,7 +13,7 @@ from optim._tree import (
     Params,
     Projection,
     apply_projection,
-    check_gradient,
+    check_alike,
     copied,
     describe,
     inner,
@@ -45,8 +45,8 @@ class Objective:
     def value_and_grad(self, params: Params) -> tuple[float, Params]:
         """Return the loss and the gradient; raise unless both are as documented and finite."""
         value, gradient = _pair(self.call, self.function(params))
-        loss = _loss(value)
-        check_gradient(gradient, params)
+        loss = _loss(self.call, value)
+        check_alike(self.call, "the gradient", gradient, params)
         fault = _non_finite(loss, gradient)
         if fault:
             raise NotFinite(fault)
@@ -65,10 +65,10 @@ class Objective:
             return fault
 
 
-def projected(projection: Projection, params: Params, like: Params) -> Params:
+def projected(call: str, projection: Projection, params: Params, like: Params) -> Params:
     """Project, check that the result is like the parameters, and copy it, for keeps."""
     new = apply_projection(projection, params)
-    check_gradient(new, like, "what the projection returned")
+    check_alike(call, "the result of the projection", new, like)
     return copied(new)
 
 
@@ -106,28 +106,28 @@ def first_step_size(
 
 
 def largest(tree: Params) -> float:
-    """Give the largest modulus of all entries."""
+    """Return the largest modulus of all entries."""
     return max(float(array_namespace(p).max(array_namespace(p).abs(p))) for _, p in leaves(tree))
 
 
 def difference(a: Params, b: Params) -> Params:
-    """Give ``a - b``."""
+    """Return ``a - b``."""
     return tree_map(lambda a, b: a - b, a, b)
 
 
 def moved(p: Params, a: float, d: Params) -> Params:
-    """Give ``p + a d``."""
+    """Return ``p + a d``."""
     # In single precision `a` alone may be out of range where a d is not.
     return tree_map(lambda p, d: p + scaled(array_namespace(p), d, a), p, d)
 
 
 def clipped(a: float) -> float:
-    """Give the step size within what can be computed with."""
+    """Return the step size within what can be computed with."""
     return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])
 
 
 def rounding(params: Params) -> float:
-    """Give the relative error that a sum in the precision of the parameters may have."""
+    """Return the relative error that a sum in the precision of the parameters may have."""
     return 10 * max(float(array_namespace(p).finfo(p.dtype).eps) for _, p in leaves(params))
 
 
@@ -135,25 +135,25 @@ def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
     """Return what `value_and_grad` returned, if it is a pair."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         msg = (
-            f"{caller}: value_and_grad returned {describe(returned)}; wanted the pair "
+            f"{caller}: value_and_grad returned {describe(returned)}; want the pair "
             f"(value, gradient)"
         )
         raise TypeError(msg)
     return returned[0], returned[1]
 
 
-def _loss(value: float | Array) -> float:
-    """Give the loss as a number, brought from the device if it is an array."""
+def _loss(call: str, value: float | Array) -> float:
+    """Return the loss as a number, brought from the device if it is an array."""
     if isinstance(value, (int, float)):
         return float(value)
     if not is_array(value):
-        msg = f"the loss is {describe(value)}; wanted a real number"
+        msg = f"{call}: the loss is {describe(value)}; want a real number"
         raise TypeError(msg)
     if value.shape != ():
-        msg = f"the loss is {describe(value)}; wanted a number or an array of no dimensions"
+        msg = f"{call}: the loss is {describe(value)}; want a number or an array of no dimensions"
         raise ValueError(msg)
     if not array_namespace(value).isdtype(value.dtype, ("real floating", "integral")):
-        msg = f"the loss is {describe(value)}; wanted a real number"
+        msg = f"{call}: the loss is {describe(value)}; want a real number"
         raise TypeError(msg)
     return float(value)
 

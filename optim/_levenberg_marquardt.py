@@ -8,7 +8,7 @@ from array_api_compat import array_namespace
 
 from optim._loop import NotFinite, Result, Step, run
 from optim._stationarity import check_tolerance
-from optim._tree import Array, check_gradient, describe, is_array
+from optim._tree import Array, check_alike, describe, is_array
 
 DAMPING = (1e-12, 1e16)  # between Newton's step, to rounding, and one that moves nothing
 GROWTH = 2.0**20
@@ -139,14 +139,14 @@ def levenberg_marquardt(
     """
     caller = "levenberg_marquardt"
     if not is_array(params) or not array_namespace(params).isdtype(params.dtype, "real floating"):
-        msg = f"{caller}: params is {describe(params)}; wanted a real floating-point array"
+        msg = f"{caller}: params is {describe(params)}; want a real floating-point array"
         raise TypeError(msg)
     if params.ndim < 1 or 0 in params.shape:
-        msg = f"{caller}: params is {describe(params)}; wanted the shape (..., d), not empty"
+        msg = f"{caller}: params is {describe(params)}; want the shape (..., d), not empty"
         raise ValueError(msg)
     damping, tolerance = float(damping), check_tolerance(caller, tolerance)
     if not DAMPING[0] <= damping <= DAMPING[1]:
-        msg = f"{caller}: damping is {damping}; wanted {DAMPING[0]} <= damping <= {DAMPING[1]}"
+        msg = f"{caller}: damping is {damping}; want {DAMPING[0]} <= damping <= {DAMPING[1]}"
         raise ValueError(msg)
 
     begin = started(params, damping)
@@ -156,8 +156,8 @@ def levenberg_marquardt(
         xp, finite = array_namespace(params), finite_blocks(found)
         if not bool(xp.all(finite)):
             bad, all_blocks = int(xp.count_nonzero(~finite)), math.prod(finite.shape)
-            msg = f"the loss, gradient or matrix is not finite in {bad} of {all_blocks} blocks"
-            raise NotFinite(msg)
+            fault = f"the loss, gradient or matrix is not finite in {bad} of {all_blocks} blocks"
+            raise NotFinite(fault)
         values, gradient, blocks = found
         return reached(begin._replace(values=values, gradient=gradient, blocks=blocks))
 
@@ -197,18 +197,18 @@ def evaluated(
     function: Callable[[Array], Any], state: LevenbergMarquardtState
 ) -> tuple[Array, ...]:
     """Return what `function` returned at the trial, if it is what was asked for."""
-    xp = array_namespace(state.params)
+    call, xp = "levenberg_marquardt", array_namespace(state.params)
     returned = function(xp.asarray(state.trial, copy=True))
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         msg = (
-            f"levenberg_marquardt: function returned {describe(returned)}; wanted the three "
+            f"{call}: function returned {describe(returned)}; want the three "
             f"(values, gradient, blocks)"
         )
         raise TypeError(msg)
     values, gradient, blocks = returned
-    check_gradient(values, state.values, "the array of values")
-    check_gradient(gradient, state.gradient)
-    check_gradient(blocks, state.blocks, "the array of blocks")
+    check_alike(call, "the array of values", values, state.values)
+    check_alike(call, "the gradient", gradient, state.gradient)
+    check_alike(call, "the array of blocks", blocks, state.blocks)
     # Copies, here and there: the function may write into what it is given and what it gave.
     return tuple(xp.asarray(a, copy=True) for a in (values, gradient, blocks))
 

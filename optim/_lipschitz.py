@@ -97,27 +97,29 @@ def lipschitz(
     3.0
     """
     caller = "lipschitz"
-    check_parameters(params)
+    check_parameters(caller, params)
     iterations = operator.index(iterations)
     if iterations < 1:
-        msg = f"{caller}: iterations is {iterations}; wanted at least 1"
+        msg = f"{caller}: iterations is {iterations}; want at least 1"
         raise ValueError(msg)
     if projection is not None:
-        check_projection(projection, params)
+        check_projection(caller, projection, params)
     objective = Objective(caller, value_and_grad)
 
     def gradient(p: Params) -> Params:
         try:
             return objective.value_and_grad(p)[1]
         except NotFinite as fault:
-            msg = f"{caller}: {fault}; wanted finite values"
+            msg = f"{caller}: {fault}; want finite values"
             nothing = Result(params, [], None, params, math.inf, 0, False, False)
             raise NonFiniteError(msg, nothing) from None
 
     def step(v: Params, length: float) -> Params:
-        """Give `w` along `v`."""
+        """Return `w` along `v`."""
         to = moved(params, length / norm(v), v)
-        return difference(to if projection is None else projected(projection, to, params), params)
+        return difference(
+            to if projection is None else projected(caller, projection, to, params), params
+        )
 
     g = copied(gradient(params))
     size = 0.01 * norm(params) or 0.01

@@ -105,7 +105,7 @@ def run(
     """
     steps = operator.index(steps)
     if steps < 0:
-        msg = f"{call}: steps is {steps}; wanted 0 or more"
+        msg = f"{call}: steps is {steps}; want 0 or more"
         raise ValueError(msg)
     history: list[float] = []
     # One assignment replaces this one tuple at each point: wherever an interrupt falls, the
@@ -129,7 +129,7 @@ def run(
             points = 0 if result is nothing else result.steps + 1 - first
             result = result._replace(history=history[:points], interrupted=True)
         except NotFinite as fault:
-            msg = f"{call}: at step {len(history)} {fault}; wanted finite values"
+            msg = f"{call}: at step {len(history)} {fault}; want finite values"
             raise NonFiniteError(msg, result) from None
     return result
 

@@ -6,7 +6,7 @@ from typing import Any
 from optim._evaluation import Objective, arrived, projected
 from optim._loop import Result, Step, run
 from optim._stationarity import check_tolerance
-from optim._tree import Array, Params, Projection, check_projection, describe
+from optim._tree import Array, Params, Projection, check_parameters, check_projection, describe
 from optim.optimizers import Optimizer
 
 
@@ -107,15 +107,16 @@ def minimize(
     if not isinstance(optimizer, Optimizer):
         msg = (
             f"minimize: optimizer is {describe(optimizer)}; "
-            f"wanted an Optimizer, as optim.adam(1e-3) returns"
+            f"want an Optimizer, as optim.adam(1e-3) returns"
         )
         raise TypeError(msg)
+    check_parameters("minimize", params)
     if project is not None:
-        check_projection(project, params)
+        check_projection("minimize", project, params)
     tolerance = check_tolerance("minimize", tolerance)
 
     objective = Objective("minimize", value_and_grad)
-    state = optimizer.init(params)
+    state = optimizer.unchecked_init(params)
     gradient: Params = None  # at the last point
 
     def start() -> Step:
@@ -124,7 +125,7 @@ def minimize(
     def advance(result: Result) -> Step:
         p, after = optimizer.unchecked_update(gradient, result.state, result.params)
         if project is not None:
-            p = projected(project, p, result.params)
+            p = projected("minimize", project, p, result.params)
         return reached(p, after)
 
     def reached(p: Params, state: Any) -> Step:

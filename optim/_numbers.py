@@ -4,18 +4,18 @@ import math
 
 
 def positive(call: str, name: str, value: float) -> float:
-    """Give a number that has to be positive."""
+    """Return a number that has to be positive."""
     value = float(value)
     if not 0 < value < math.inf:
-        msg = f"{call}: {name} is {value}; wanted a positive number"
+        msg = f"{call}: {name} is {value}; want a positive number"
         raise ValueError(msg)
     return value
 
 
 def not_negative(call: str, name: str, value: float) -> float:
-    """Give a number that must not be negative."""
+    """Return a number that must not be negative."""
     value = float(value)
     if not 0 <= value < math.inf:
-        msg = f"{call}: {name} is {value}; wanted a finite number, not negative"
+        msg = f"{call}: {name} is {value}; want a finite number, not negative"
         raise ValueError(msg)
     return value

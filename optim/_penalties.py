@@ -82,7 +82,7 @@ def indicator(projection: Callable[[Params], Params]) -> Penalty:
     array([0. , 0.1])
     """
     if not callable(projection):
-        msg = f"indicator: projection is {describe(projection)}; wanted a callable"
+        msg = f"indicator: projection is {describe(projection)}; want a callable"
         raise TypeError(msg)
     return Penalty(lambda _: 0.0, lambda x, _: projection(x))
 
@@ -141,11 +141,14 @@ def soft_threshold(weight: float) -> Penalty:
     return Penalty(value, prox)
 
 
-def check_penalty(penalty: object, params: Params) -> None:
+def check_penalty(call: str, penalty: object, params: Params) -> None:
     """Raise unless `penalty` is one, or a mapping of names that `params` has to penalties."""
     if isinstance(penalty, Mapping):
         if not isinstance(params, Mapping) or not penalty.keys() <= params.keys():
-            msg = f"the penalty is {describe(penalty)}; the parameters are {describe(params)}"
+            msg = (
+                f"{call}: the penalty is {describe(penalty)} and the parameters are "
+                f"{describe(params)}; want only names that the parameters have"
+            )
             raise ValueError(msg)
         each = list(penalty.values())
     else:
@@ -153,14 +156,14 @@ def check_penalty(penalty: object, params: Params) -> None:
     for one in each:
         if not isinstance(one, Penalty):
             msg = (
-                f"the penalty is {describe(one)}; "
-                f"wanted a Penalty, as optim.proximal.soft_threshold(0.1) returns"
+                f"{call}: the penalty is {describe(one)}; "
+                f"want a Penalty, as optim.proximal.soft_threshold(0.1) returns"
             )
             raise TypeError(msg)
 
 
 def penalty_value(penalty: Penalties, params: Params) -> float:
-    """Give the value, the sum of those by name."""
+    """Return the value, the sum of those by name."""
     if isinstance(penalty, Mapping):
         return sum(float(one.value(params[name])) for name, one in penalty.items())
     return float(penalty.value(params))

@@ -133,8 +133,8 @@ def projected_gradient(
     (array([1., 0.]), True)
     """
     caller = "projected_gradient"
-    check_parameters(params)
-    check_projection(projection, params)
+    check_parameters(caller, params)
+    check_projection(caller, projection, params)
     tolerance = check_tolerance(caller, tolerance)
     rate = None if step_size is None else as_schedule(caller, "step_size", step_size)
 
@@ -155,7 +155,7 @@ def projected_gradient(
         return arrived(point, ProjectedGradientState(step, point, a), projection, tolerance)
 
     def project(p: Params) -> Params:
-        return projected(projection, p, params)
+        return projected(caller, projection, p, params)
 
     def down(point: Point, a: float) -> Params:
         return project(moved(point.params, -a, point.gradient))

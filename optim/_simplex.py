@@ -11,6 +11,7 @@ from optim._vectors import (
     Axes,
     as_rows,
     check_like,
+    first_index,
     from_rows,
     real_namespace,
     vector_axes,
@@ -101,8 +102,13 @@ def simplex(
     radius = positive("simplex", "radius", radius)
     if weights is not None:
         xp = real_namespace("simplex", weights, "weights")
-        if not bool(xp.all((weights > 0) & xp.isfinite(weights))):
-            msg = f"simplex: weights is {weights}; wanted positive numbers"
+        good = (weights > 0) & xp.isfinite(weights)
+        if not bool(xp.all(good)):
+            index = first_index(xp, xp.logical_not(good))
+            msg = (
+                f"simplex: weights, an array of shape {tuple(weights.shape)}, is "
+                f"{float(weights[index])} at the index {index}; want positive numbers"
+            )
             raise ValueError(msg)
 
     def project(x: Array) -> Array:
@@ -179,7 +185,7 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
 
 
 def largest(xp: Any, y: Array) -> Array:
-    """Give the largest entry of each row; NaN where that is infinite."""
+    """Return the largest entry of each row; NaN where that is infinite."""
     top = xp.max(y, axis=-1, keepdims=True)
     # inf - inf would warn; nan - inf is NaN as well, and quiet.
     return xp.where(xp.isfinite(top), top, xp.nan)

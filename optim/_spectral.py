@@ -157,12 +157,12 @@ def spectral_projected_gradient(
     (array([0.19406 , 0.305999, 0.499941]), True)
     """
     caller = "spectral_projected_gradient"
-    check_parameters(params)
-    check_projection(projection, params)
+    check_parameters(caller, params)
+    check_projection(caller, projection, params)
     tolerance = check_tolerance(caller, tolerance)
     memory = operator.index(memory)
     if memory < 1:
-        msg = f"{caller}: memory is {memory}; wanted at least 1"
+        msg = f"{caller}: memory is {memory}; want at least 1"
         raise ValueError(msg)
 
     objective = Objective(caller, value_and_grad)
@@ -187,10 +187,10 @@ def spectral_projected_gradient(
         return arrived(found, state, projection, tolerance)
 
     def project(p: Params) -> Params:
-        return projected(projection, p, params)
+        return projected(caller, projection, p, params)
 
     def trial(point: Point, a: float) -> tuple[Params, Params]:
-        """Give ``P(p - a g)`` and its difference from `p`."""
+        """Return ``P(p - a g)`` and its difference from `p`."""
         p = point.params
         q = project(moved(p, -a, point.gradient))
         return q, difference(q, p)

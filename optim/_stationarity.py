@@ -7,7 +7,7 @@ from optim._tree import (
     Params,
     Projection,
     apply_projection,
-    check_gradient,
+    check_alike,
     check_projection,
     norm,
     tree_map,
@@ -17,7 +17,7 @@ from optim._tree import (
 def projected_gradient_norm(
     params: Params, gradient: Params, projection: Projection | None = None
 ) -> float:
-    """Give the norm of the projected gradient, which vanishes at a constrained minimum.
+    """Return the norm of the projected gradient, which vanishes at a constrained minimum.
 
     With the parameters `p`, the gradient `g` and the projection `P` on a convex set, ::
 
@@ -67,9 +67,10 @@ def projected_gradient_norm(
     >>> optim.projected_gradient_norm(p, g, optim.projections.nonnegative())
     0.5
     """
-    check_gradient(gradient, params)
+    call = "projected_gradient_norm"
+    check_alike(call, "the gradient", gradient, params)
     if projection is not None:
-        check_projection(projection, params)
+        check_projection(call, projection, params)
     return step_norm(params, gradient, projection)
 
 
@@ -84,7 +85,7 @@ def step_norm(params: Params, gradient: Params, projection: Projection | None) -
 def is_stationary(
     params: Params, gradient: Params, projection: Projection | None, tolerance: float
 ) -> bool:
-    """Say whether the tolerance is met; with 0 it never is, and nothing is computed.
+    """Return whether the tolerance is met; with 0 it never is, and nothing is computed.
 
     An entry of the gradient that ``p - g`` has lost to rounding counts as it is.
     """
@@ -96,15 +97,15 @@ def is_stationary(
 
 
 def lost(p: Array, g: Array) -> Array:
-    """Give `g` where ``p - g`` is `p`, and 0 elsewhere."""
+    """Return `g` where ``p - g`` is `p`, and 0 elsewhere."""
     xp = array_namespace(p)
     return xp.where(p - g == p, g, xp.zeros_like(g))
 
 
 def check_tolerance(caller: str, tolerance: float) -> float:
-    """Give the tolerance as a number that is not negative."""
+    """Return the tolerance as a number that is not negative."""
     tolerance = float(tolerance)
     if not tolerance >= 0:
-        msg = f"{caller}: tolerance is {tolerance}; wanted 0 or more"
+        msg = f"{caller}: tolerance is {tolerance}; want 0 or more"
         raise ValueError(msg)
     return tolerance

@@ -82,7 +82,7 @@ def total_variation(
     accuracy = positive(call, "accuracy", accuracy)
     iterations = operator.index(iterations)
     if iterations < 1:
-        msg = f"{call}: iterations is {iterations}; wanted at least 1"
+        msg = f"{call}: iterations is {iterations}; want at least 1"
         raise ValueError(msg)
 
     def value(x: Array) -> Array:
@@ -144,7 +144,7 @@ class Differences:
         ]
 
     def wide(self, x: Array) -> Array:
-        """Give `x` in double precision."""
+        """Return `x` in double precision."""
         return self.xp.astype(x, self.dtype, copy=False)
 
     def __call__(self, x: Array) -> list[Array]:

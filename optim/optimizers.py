@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from optim._numbers import not_negative
-from optim._tree import Array, Params, check_gradient, check_parameters, tree_map
+from optim._tree import Array, Params, check_alike, check_parameters, tree_map
 from optim.schedules import Schedule, constant
 
 
@@ -63,12 +63,12 @@ class Optimizer:
 
     def init(self, params: Params) -> Any:
         """Return the state before the first step; raise unless `params` are parameters."""
-        check_parameters(params)
+        check_parameters("Optimizer.init", params)
         return self.unchecked_init(params)
 
     def update(self, gradient: Params, state: Any, params: Params) -> tuple[Params, Any]:
         """Return the next parameters and state; raise unless `gradient` is like `params`."""
-        check_gradient(gradient, params)
+        check_alike("Optimizer.update", "the gradient", gradient, params)
         return self.unchecked_update(gradient, state, params)
 
 
@@ -141,10 +141,10 @@ def adam(
     b1, b2, eps = float(b1), float(b2), float(eps)  # a numpy.float64 would widen float32
     for name, b in (("b1", b1), ("b2", b2)):
         if not 0 <= b < 1:
-            msg = f"adam: {name} is {b}; wanted 0 <= {name} < 1"
+            msg = f"adam: {name} is {b}; want 0 <= {name} < 1"
             raise ValueError(msg)
     if not 0 < eps < math.inf:
-        msg = f"adam: eps is {eps}; wanted a positive number"  # with eps = 0, 0 / 0 where g = 0
+        msg = f"adam: eps is {eps}; want a positive number"  # with eps = 0, 0 / 0 where g = 0
         raise ValueError(msg)
 
     def init(params: Params) -> AdamState:
@@ -262,7 +262,7 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     rate = as_schedule("sgd", "learning_rate", learning_rate)
     momentum = float(momentum)
     if not 0 <= momentum < 1:
-        msg = f"sgd: momentum is {momentum}; wanted 0 <= momentum < 1"
+        msg = f"sgd: momentum is {momentum}; want 0 <= momentum < 1"
         raise ValueError(msg)
 
     def init(params: Params) -> SGDState:
@@ -277,7 +277,7 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
 
 
 def as_schedule(call: str, name: str, value: float | Schedule) -> Schedule:
-    """Give a schedule of Python floats."""
+    """Return a schedule of Python floats."""
     if not callable(value):
         return constant(not_negative(call, name, value))
     schedule = value
@@ -298,7 +298,7 @@ def _sqrt(v: Array) -> Array:
 
 
 def _abs2(g: Array) -> Array:
-    """Give ``|g|^2``, a real array."""
+    """Return ``|g|^2``, a real array."""
     xp = array_namespace(g)
     if xp.isdtype(g.dtype, "real floating"):
         return g * g

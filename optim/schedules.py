@@ -9,7 +9,7 @@ Schedule: TypeAlias = Callable[[int], float]
 
 
 def constant(value: float) -> Schedule:
-    """Give the same value at every step.
+    """Return the same value at every step.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
     start, end, steps = float(start), float(end), operator.index(steps)
     _check_finite("linear_schedule", start=start, end=end)
     if steps < 1:
-        msg = f"linear_schedule: steps is {steps}; wanted at least 1"
+        msg = f"linear_schedule: steps is {steps}; want at least 1"
         raise ValueError(msg)
     return lambda t: start + (end - start) * min(t, steps) / steps
 
@@ -82,5 +82,5 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
 def _check_finite(call: str, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
-            msg = f"{call}: {name} is {value}; wanted a finite number"
+            msg = f"{call}: {name} is {value}; want a finite number"
             raise ValueError(msg)

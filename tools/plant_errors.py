@@ -309,7 +309,11 @@ PLANTS = [
     ),
     Plant(
         "a descent without its projection",
-        {"p = projected(project, p, result.params)": "projected(project, p, result.params)"},
+        {
+            'p = projected("minimize", project, p, result.params)': (
+                'projected("minimize", project, p, result.params)'
+            )
+        },
         MINIMIZE,
     ),
     Plant(

@@ -342,7 +342,7 @@ def test_a_gradient_that_is_not_finite_is_an_error_that_names_it(row, bad, dtype
     gradients = iter([{"a": fine, "psf": fine}, {"a": fine, "psf": fault}])
     with pytest.raises(
         optim.NonFiniteError,
-        match="at step 1 the gradient of 'psf' is not finite in 2 of 6 entries; wanted",
+        match="at step 1 the gradient of 'psf' is not finite in 2 of 6 entries; want",
     ) as caught:
         optim.minimize(
             lambda _: (1.0, next(gradients)), {"a": fine, "psf": fine}, optim.sgd(1.0), steps=9
@@ -361,16 +361,16 @@ def test_a_lone_gradient_that_is_not_finite_has_no_name():
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (1.0 + 0j, TypeError, "the loss is a complex; wanted a real number"),
-        (np.asarray(1j), TypeError, r"the loss is .* dtype complex128.*; wanted a real number"),
-        (np.complex64(1), TypeError, r"the loss is .* dtype complex64.*; wanted a real number"),
+        (1.0 + 0j, TypeError, "the loss is a complex; want a real number"),
+        (np.asarray(1j), TypeError, r"the loss is .* dtype complex128.*; want a real number"),
+        (np.complex64(1), TypeError, r"the loss is .* dtype complex64.*; want a real number"),
         (
             np.ones(1),
             ValueError,
-            r"the loss is .*shape \(1,\).*; wanted a number or an array of no",
+            r"the loss is .*shape \(1,\).*; want a number or an array of no",
         ),
-        ("1.0", TypeError, "the loss is a str; wanted a real number"),
-        (None, TypeError, "the loss is a NoneType; wanted a real number"),
+        ("1.0", TypeError, "the loss is a str; want a real number"),
+        (None, TypeError, "the loss is a NoneType; want a real number"),
     ],
 )
 def test_a_loss_that_is_no_real_scalar_is_an_error(value, error, message):
@@ -383,12 +383,12 @@ def test_a_loss_that_is_no_real_scalar_is_an_error(value, error, message):
     [(np.zeros(2), r"an array .* shape \(2,\)"), ([0.0] * 3, "a list"), (None, "a NoneType")],
 )
 def test_a_gradient_unlike_the_parameters_is_an_error(gradient, message):
-    with pytest.raises(ValueError, match=f"the gradient is {message}.*; wanted an array of numpy"):
+    with pytest.raises(ValueError, match=f"the gradient is {message}.*; want an array of numpy"):
         optim.minimize(lambda _: (1.0, gradient), np.zeros(3), optim.sgd(0.1), steps=1)
 
 
 def test_steps_are_counted_from_zero():
-    with pytest.raises(ValueError, match="minimize: steps is -1; wanted 0 or more"):
+    with pytest.raises(ValueError, match="minimize: steps is -1; want 0 or more"):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=-1)
     with pytest.raises(TypeError):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1.5)
@@ -431,11 +431,11 @@ def test_the_bar_without_tqdm_says_how_to_get_it(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"optimizer": optim.adam}, "optimizer is a function; wanted an Optimizer"),
-        ({"value_and_grad": lambda p: p.sum()}, "wanted the pair"),
-        ({"project": lambda p: p[:1]}, "what the projection returned is an array .* wanted"),
-        ({"project": lambda _: None}, "what the projection returned is a NoneType"),
-        ({"project": lambda p: p.astype("f4")}, "float32.* wanted .*float64"),
+        ({"optimizer": optim.adam}, "optimizer is a function; want an Optimizer"),
+        ({"value_and_grad": lambda p: p.sum()}, "want the pair"),
+        ({"project": lambda p: p[:1]}, "the result of the projection is an array .* want"),
+        ({"project": lambda _: None}, "the result of the projection is a NoneType"),
+        ({"project": lambda p: p.astype("f4")}, "float32.* want .*float64"),
     ],
 )
 def test_a_wrong_argument_is_named(change, message):
