@@ -1,4 +1,4 @@
-"""The box, and its most common case."""
+"""The box and its most common case, the nonnegative arrays."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from optim._vectors import ArrayProjection, check_like, first_index, real_namesp
 
 
 def box(low: float | Array, high: float | Array) -> ArrayProjection:
-    """Project onto a box: entries between two bounds.
+    """Project onto a box: each entry lies between two bounds.
 
     ``p_i = min(max(x_i, low_i), high_i)``
 
@@ -17,8 +17,8 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     ----------
     low, high : float or array
         The bounds, ``low <= high``. A number, or an array of no dimensions, bounds all
-        entries (as rounded to the dtype of `x`); an array broadcasts against `x`, whose
-        namespace, dtype and device it must have.
+        entries; it is rounded to the dtype of `x`. An array broadcasts against `x` and must
+        have the namespace, dtype and device of `x`.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     Raises
     ------
     ValueError
-        If `low` is above `high` anywhere, or one of them is NaN.
+        If `low` is above `high` anywhere, or a bound is NaN.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def nonnegative() -> ArrayProjection:
 
 
 def _disorder(low: Any, high: Any, ordered: Any) -> str:
-    """Return in words where the bounds are first out of order: arrays may have many entries."""
+    """Return in words the first place where the bounds are out of order."""
     if isinstance(ordered, bool):
         return f"low is {low} and high is {high}"
     xp = array_namespace(ordered)
@@ -94,6 +94,6 @@ def _disorder(low: Any, high: Any, ordered: Any) -> str:
 
 
 def _bound(bound: Any) -> Any:
-    """Return a bound as the number or the array that it is."""
+    """Return a bound as a float if it is a number, else as the array."""
     is_number = not is_array(bound) or bound.ndim == 0
     return float(bound) if is_number else bound

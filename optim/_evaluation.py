@@ -53,9 +53,9 @@ class Objective:
         return loss, gradient
 
     def at(self, params: Params) -> Point:
-        """Return the point at `params`. It is kept: the function may fill its arrays again."""
+        """Return the point at `params`, with a copy of the gradient's arrays."""
         value, gradient = self.value_and_grad(params)
-        return Point(params, value, copied(gradient))
+        return Point(params, value, copied(gradient))  # the function may fill them again
 
     def attempt(self, params: Params) -> Point | NotFinite:
         """Return the point at `params`, a trial, or the fault if it is not finite."""
@@ -66,7 +66,7 @@ class Objective:
 
 
 def projected(call: str, projection: Projection, params: Params, like: Params) -> Params:
-    """Project, check that the result is like the parameters, and copy it, for keeps."""
+    """Return a copy of the projection of `params`; raise unless it is like `like`."""
     new = apply_projection(projection, params)
     check_alike(call, "the result of the projection", new, like)
     return copied(new)
@@ -122,7 +122,7 @@ def moved(p: Params, a: float, d: Params) -> Params:
 
 
 def clipped(a: float) -> float:
-    """Return the step size within what can be computed with."""
+    """Return the step size, clipped to numbers that products can hold."""
     return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])
 
 
@@ -132,7 +132,7 @@ def rounding(params: Params) -> float:
 
 
 def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
-    """Return what `value_and_grad` returned, if it is a pair."""
+    """Return the pair that `value_and_grad` returned; raise unless it is one."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         msg = (
             f"{caller}: value_and_grad returned {describe(returned)}; want the pair "
@@ -143,7 +143,7 @@ def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
 
 
 def _loss(call: str, value: float | Array) -> float:
-    """Return the loss as a number, brought from the device if it is an array."""
+    """Return the loss as a Python float; raise unless it is a real scalar."""
     if isinstance(value, (int, float)):
         return float(value)
     if not is_array(value):
@@ -159,7 +159,7 @@ def _loss(call: str, value: float | Array) -> float:
 
 
 def _non_finite(loss: float, gradient: Params) -> str:
-    """Say what is not finite; nothing if all is."""
+    """Return in words which part is not finite, or "" if all are finite."""
     if not math.isfinite(loss):
         return f"the loss is {loss}"
     for of, g in leaves(gradient):

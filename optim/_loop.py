@@ -12,8 +12,8 @@ from optim._tree import Params
 class Result(NamedTuple):
     """The course of a loop, returned by `minimize` and by the solvers.
 
-    A loop goes from point to point, and evaluates the loss at each. A point that an error or
-    an interrupt kept from being evaluated does not count.
+    A loop goes from point to point and evaluates the loss at each. If an error or an
+    interrupt prevents the evaluation, the point does not count.
 
     Attributes
     ----------
@@ -29,8 +29,8 @@ class Result(NamedTuple):
     best_value : float
         The lowest loss of `history`; infinite if there is none.
     steps : int
-        Number of completed steps. `minimize` counts its updates, so that `history` is longer
-        by one. A solver counts its points, the start included, so that `history` is as long.
+        Number of completed steps. `minimize` counts its updates: `history` is longer by one.
+        A solver counts its points, the start included: `history` is as long.
     interrupted : bool
         Whether a KeyboardInterrupt ended the loop.
     converged : bool
@@ -98,10 +98,10 @@ def run(
     *,
     first: int = 1,
 ) -> Result:
-    """Go from point to point until the steps are done or something ends the loop.
+    """Go from point to point, for `steps` steps at most.
 
-    `start` reaches the first point, which counts as `first` steps, 0 or 1; `advance` reaches
-    each of the others, from the result so far.
+    `start` reaches the first point, which counts as `first` steps, 0 or 1. `advance` reaches
+    the next point from the result so far.
     """
     steps = operator.index(steps)
     if steps < 0:

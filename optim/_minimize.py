@@ -30,20 +30,20 @@ def minimize(
         array of no dimensions; the gradient is like the parameters, and for complex ones
         ``dL/dRe + i dL/dIm``. It must not modify the parameters.
     params : array or mapping of str to array
-        Where to start. Neither modified nor projected: the first loss is that of the
-        parameters as given.
+        The start, which is neither modified nor projected: the first loss of `history` is
+        the loss of the parameters as given.
     optimizer : Optimizer
         The optimiser that makes the steps, such as ``optim.adam(1e-3)``.
     steps : int
         Number of updates at most, not negative. The start and each update cost one
         evaluation.
     project : callable or mapping of str to callable, optional
-        Applied to the parameters after each update; where they are a mapping, a mapping of
-        projections by name leaves the other arrays alone.
+        The projection of the parameters after each update. If they are a mapping, it may be a
+        mapping of projections by name; an array without one is free.
     tolerance : float
-        The loop ends at a point where `projected_gradient_norm` is not above this; without a
-        projection that is the norm of the gradient. 0 asks for no such test, which costs one
-        projection for each point.
+        The loop ends at a point where `projected_gradient_norm` is at most this; without a
+        projection that number is the norm of the gradient. The test costs one projection for
+        each point; 0 omits it.
     callback : callable, optional
         ``callback(step, value, params)`` at each point, where `step` counts the updates
         before it: 0 at the start, `steps` at the end. The loop stops if it returns a true
@@ -54,26 +54,25 @@ def minimize(
     Returns
     -------
     Result
-        The last point is `params`, after all updates, and `history` has one loss more than
-        there were updates. After a KeyboardInterrupt or a stop, the last point is the last
-        one that was evaluated.
+        `history` has the loss at the start and after each update; `params` is the last
+        point. A KeyboardInterrupt ends the loop at the last point that was evaluated.
 
     Raises
     ------
     NonFiniteError
         If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
     ValueError
-        If the loss is no scalar, the gradient is not like the parameters, `project` has a
-        name that they have not, or `steps` or `tolerance` is negative.
+        If the loss is not a scalar, the gradient is not like the parameters, `project` has a
+        name that the parameters lack, or `steps` or `tolerance` is negative.
     TypeError
-        If the loss is no real number or a parameter is no floating-point array.
+        If the loss is not a real number or a parameter is not a floating-point array.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
-    The finiteness of a gradient costs one reduction per array and step; this and the loss
-    are all that the loop brings from the device.
+    The test that the gradient is finite costs one reduction per array and point. Its result
+    and the loss are the only data that the loop brings from the device.
 
     Examples
     --------

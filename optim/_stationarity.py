@@ -1,4 +1,4 @@
-"""How far a point is from a constrained minimum: what the tolerance of every loop is about."""
+"""The projected gradient's norm, which the tolerance of every loop bounds."""
 
 from array_api_compat import array_namespace
 
@@ -17,7 +17,7 @@ from optim._tree import (
 def projected_gradient_norm(
     params: Params, gradient: Params, projection: Projection | None = None
 ) -> float:
-    """Return the norm of the projected gradient, which vanishes at a constrained minimum.
+    """Return the norm of the projected gradient, which is zero at a constrained minimum.
 
     With the parameters `p`, the gradient `g` and the projection `P` on a convex set, ::
 
@@ -33,8 +33,8 @@ def projected_gradient_norm(
     gradient : array or mapping of str to array
         The gradient `g` there, like the parameters.
     projection : callable or mapping of str to callable, optional
-        The projection `P` of the parameters; or projections by name, which leave the other
-        arrays alone.
+        The projection `P` of the parameters, or a mapping of projections by name; an array
+        without one is free.
 
     Returns
     -------
@@ -44,15 +44,15 @@ def projected_gradient_norm(
     Raises
     ------
     ValueError
-        If the gradient is not like the parameters, or `projection` has a name that they have
-        not.
+        If the gradient is not like the parameters, or `projection` has a name that the
+        parameters lack.
     TypeError
         If `projection` is neither callable nor a mapping.
 
     Notes
     -----
-    The step from `p` is rounded to the precision of the parameters: a gradient below that,
-    about 1e-7 of them in single precision, counts as none.
+    ``p - g`` is rounded to the precision of the parameters. A gradient below that precision,
+    about 1e-7 of the parameters in single precision, counts as zero.
 
     References
     ----------
@@ -85,9 +85,9 @@ def step_norm(params: Params, gradient: Params, projection: Projection | None) -
 def is_stationary(
     params: Params, gradient: Params, projection: Projection | None, tolerance: float
 ) -> bool:
-    """Return whether the tolerance is met; with 0 it never is, and nothing is computed.
+    """Return whether the tolerance is met; a tolerance of 0 never is, and costs nothing.
 
-    An entry of the gradient that ``p - g`` has lost to rounding counts as it is.
+    If rounding loses an entry of the gradient in ``p - g``, the entry itself has to be small.
     """
     return (
         tolerance > 0

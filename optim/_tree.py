@@ -1,4 +1,4 @@
-"""Parameters: one array, or a mapping of name to array. All that has to know which is here."""
+"""Parameters: one array, or a mapping of name to array. Only this module tells them apart."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ def tree_map(f: Callable[..., Array], tree: Params, *rest: Params) -> Params:
 
 
 def leaves(tree: Params) -> Iterator[tuple[str, Array]]:
-    """Yield each array of `tree` after what follows "the gradient" in a message about it."""
+    """Yield each array of `tree` after its name in a message: " of 'psf'", or "" for one array."""
     if isinstance(tree, Mapping):
         yield from ((f" of {name!r}", leaf) for name, leaf in tree.items())
     else:
@@ -51,12 +51,12 @@ def copied(tree: Params) -> Params:
 
 def is_array(x: object) -> bool:
     """Return whether `x` is an array."""
-    # array_api_compat's own test tells type checkers of fewer attributes than arrays have.
+    # array_api_compat's own function narrows the type to fewer attributes than arrays have.
     return is_array_api_obj(x)
 
 
 def describe(x: Any) -> str:
-    """Say in words what `x` is, for messages."""
+    """Return `x` in words, for messages."""
     if isinstance(x, Mapping):
         return f"a mapping with the names {sorted(map(str, x))}"
     if not is_array(x):
@@ -99,8 +99,8 @@ def check_alike(call: str, name: str, tree: Params, params: Params) -> None:
 
 
 def _check_array(call: str, name: str, a: Any, p: Array) -> None:
-    # Types differ within one namespace: numpy's scalar and array of no dimensions, torch's
-    # Parameter and Tensor. Comparing the types first spares the slower question.
+    # Types may differ within one namespace: numpy has scalars and arrays of no dimensions,
+    # torch has Parameter and Tensor. Equal types spare the slower look-up.
     alike = (
         is_array(a)
         and (type(a) is type(p) or array_namespace(a) is array_namespace(p))

@@ -1,4 +1,4 @@
-"""What projections share: checks of their arguments, and the axes that make one vector."""
+"""Helpers of projections: checks of arguments, and the axes that make one vector."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ def floating_namespace(call: str, x: Array) -> Any:
 
 
 def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
-    """Return the axes of one vector, counted from the front; it must have entries."""
+    """Return the axes of one vector, counted from the front; raise if it has no entries."""
     if axes is None:
         vector = tuple(range(x.ndim))
     else:
@@ -54,7 +54,7 @@ def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
 
 
 def as_rows(xp: Any, x: Array, vector: tuple[int, ...]) -> Array:
-    """Return the vectors in double precision, each along the last axis."""
+    """Return an array in double precision with each vector along the last axis."""
     x = xp.astype(x, xp.float64, copy=False)
     batch = tuple(a for a in range(x.ndim) if a not in vector)
     if batch + vector != tuple(range(x.ndim)):
@@ -63,7 +63,7 @@ def as_rows(xp: Any, x: Array, vector: tuple[int, ...]) -> Array:
 
 
 def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
-    """Bring rows back to the shape of `x`."""
+    """Return rows in the shape of `x`, the inverse of `as_rows`."""
     order = (*(a for a in range(x.ndim) if a not in vector), *vector)
     if order == tuple(range(x.ndim)):
         return xp.reshape(rows, x.shape)
@@ -88,13 +88,13 @@ def first_index(xp: Any, mask: Array) -> tuple[int, ...]:
 
 
 def check_like(call: str, name: str, given: Array, x: Array) -> None:
-    """Raise unless `given` broadcasts against `x` and is of its namespace, dtype and device."""
+    """Raise unless `given` broadcasts against `x` and has its namespace, dtype and device."""
     like = (
         array_namespace(given) is array_namespace(x)
         and given.dtype == x.dtype
         and device(given) == device(x)
     )
-    # x as it is must hold the result: what is given may be stretched, not x.
+    # The result has the shape of x: broadcasting may stretch `given`, but not x.
     n = given.ndim
     fits = n <= x.ndim and all(
         b in (1, s) for b, s in zip(given.shape, x.shape[x.ndim - n :], strict=True)

@@ -1,4 +1,4 @@
-"""Optimisers: pairs of pure functions, in the symbols of the papers that they are from."""
+"""Optimisers: pairs of pure functions, in the symbols of their papers."""
 
 import math
 from collections.abc import Callable
@@ -36,8 +36,8 @@ class Optimizer:
 
     Notes
     -----
-    Steps are ordinary array arithmetic. Torch tensors that require a gradient are
-    therefore to be detached first, or every step is recorded.
+    Steps are ordinary array arithmetic. Torch records every step of tensors that require a
+    gradient; detach them first.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Optimizer:
 
 
 class AdamState(NamedTuple):
-    """State of `adam` and `adamw`: steps done, and the two moments of the gradient."""
+    """State of `adam` and `adamw`: number of steps, and the two moments of the gradient."""
 
     step: int
     m: Params
@@ -81,7 +81,7 @@ class AdamState(NamedTuple):
 
 
 class SGDState(NamedTuple):
-    """State of `sgd`: steps done, and the decaying sum of the gradients."""
+    """State of `sgd`: number of steps, and the decaying sum of the gradients."""
 
     step: int
     b: Params
@@ -101,7 +101,7 @@ def adam(
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     b1, b2 : float
         Decay of the first and of the second moment, in [0, 1).
     eps : float
@@ -119,9 +119,9 @@ def adam(
 
     Notes
     -----
-    For a complex parameter `v` is real, so that a step does not depend on where the phase
-    is counted from. ``torch.optim.Adam`` scales the real and the imaginary part apart; to
-    have that, pass the two as real parameters.
+    For a complex parameter `v` is real, so that a step does not depend on the origin of the
+    phase. ``torch.optim.Adam`` scales the real and the imaginary part apart; for the same
+    here, pass the two as real parameters.
 
     References
     ----------
@@ -154,7 +154,7 @@ def adam(
         t = state.step + 1
         m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
         v = tree_map(lambda v, g: b2 * v + (1 - b2) * _abs2(g), state.v, gradient)
-        # The bias corrections are numbers: m's joins the rate, v's stands outside of the root.
+        # The bias corrections are numbers: one joins the rate, one stands outside the root.
         step_size = rate(state.step) / (1 - b1**t)
         root = math.sqrt(1 - b2**t)
         new = tree_map(lambda p, m, v: p - step_size * m / (_sqrt(v) / root + eps), params, m, v)
@@ -170,19 +170,19 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> Optimizer:
-    """AdamW: Adam after a decay of the parameters that its moments do not see.
+    """AdamW: Adam with a decay of the parameters that its moments do not see.
 
-    With the learning rate `a` of the step, the parameters become ``(1 - a weight_decay) p``,
-    then Adam's step is taken from there.
+    With the learning rate `a` of the step, the parameters become ``(1 - a weight_decay) p``.
+    Adam takes its step from there.
 
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     b1, b2, eps : float
         As in `adam`.
     weight_decay : float
-        How fast the parameters decay, not negative.
+        Rate of the decay, not negative.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def adamw(
 
 
 def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
-    """Gradient descent, with momentum if asked for.
+    """Gradient descent, with or without momentum.
 
     With the gradient `g` and the learning rate `a` of the step, from ``b = 0``, ::
 
@@ -230,9 +230,9 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     momentum : float
-        How much of the last step's `b` is kept, in [0, 1).
+        The part of the last step's `b` that is kept, in [0, 1).
 
     Returns
     -------
@@ -281,7 +281,7 @@ def as_schedule(call: str, name: str, value: float | Schedule) -> Schedule:
     if not callable(value):
         return constant(not_negative(call, name, value))
     schedule = value
-    # float: a schedule made with numpy gives numpy.float64, which would widen float32.
+    # float: a schedule made with numpy returns numpy.float64, which would widen float32.
     return lambda step: float(schedule(step))
 
 
