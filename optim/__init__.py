@@ -4,7 +4,8 @@ from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
 from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
-from optim._minimize import NonFiniteError, Result, minimize
+from optim._loop import NonFiniteError, Result
+from optim._minimize import minimize
 from optim._projected_gradient import projected_gradient
 from optim._spectral import spectral_projected_gradient
 from optim._stationarity import projected_gradient_norm

@@ -1,4 +1,4 @@
-"""Accelerated proximal gradient descent, every point of which is feasible."""
+"""Accelerated proximal gradient descent; every point is feasible."""
 
 import math
 from collections.abc import Callable
@@ -6,25 +6,23 @@ from typing import Any, NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, run
+from optim._loop import Result, Step, run, stuck
 from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import (
     Array,
     Params,
-    check_gradient,
+    check_alike,
     check_parameters,
     copied,
     inner,
@@ -32,18 +30,17 @@ from optim._tree import (
     tree_map,
 )
 
-FAR = 100  # times the inverse of the first curvature: later ones may be smaller
-MARGIN = 1.05  # what is seen of the curvature is less than the largest
-PATIENCE = 10  # trials of a step; more than those of a quadratic
-SHRINK = 10  # at most, for each trial: the curvature that one too far sees may be anything
+FAR = 100  # times the inverse of the first curvature: later curvatures may be smaller
+MARGIN = 1.05  # the largest curvature is above the curvatures seen
+PATIENCE = 10  # trials of a step; a quadratic needs fewer
+SHRINK = 10  # at most, for each trial: a trial too far off may see any curvature
 GROWTH = 1.5  # at each restart
 
 
 class AcceleratedProximalGradientState(NamedTuple):
     """State of `accelerated_proximal_gradient`.
 
-    `point` is the last one, `y`; `x` and `z` are the sequences between which the next lies,
-    at `weight` from `x` to `z`.
+    `point` is the last point, `y`. The next one lies on the way from `x` to `z`, at `weight`.
     """
 
     step: int
@@ -74,30 +71,30 @@ def accelerated_proximal_gradient(
         x+ = (1 - t) x + t z+
         t+ = 2 / (1 + sqrt(1 + 4 / t^2))
 
-    and again from ``x = z = x+`` with ``t = 1`` whenever the last step went against the
-    gradient, ``<y - x+, x+ - x> > 0``.
+    The method restarts from ``x = z = x+`` with ``t = 1`` if the last step went uphill,
+    ``<y - x+, x+ - x> > 0``.
 
     Parameters
     ----------
     value_and_grad : callable
-        ``value_and_grad(params) -> (value, gradient)`` of `f`, as `minimize` takes it.
+        ``value_and_grad(params) -> (value, gradient)`` of `f`, the same as for `minimize`.
     params : array or mapping of str to array
-        Where to start. Not modified; the first point is the nearest at which the penalty is
-        finite.
+        The start, which is not modified. The first point is the nearest one at which the
+        penalty is finite.
     penalty : Penalty or mapping of str to Penalty
-        The penalty, such as ``optim.proximal.soft_threshold(0.1)``; or, where the parameters
-        are a mapping, penalties by name (an array without one is free).
+        The penalty, such as ``optim.proximal.soft_threshold(0.1)``. If the parameters are a
+        mapping, it may be a mapping of penalties by name; an array without one is free.
     steps : int
-        Number of points `y` at most, the start included. Each costs one evaluation of `f`
-        and one proximal map, and the same again for each trial that was rejected.
-        The first step size costs one evaluation.
+        Number of points `y` at most, the start included. Each point, and each rejected
+        trial, costs one evaluation of `f` and one proximal map. The first step size costs
+        one evaluation more.
     step_size : float, optional
-        The step size `a`, taken as it is; safe is the inverse of `lipschitz`, with a margin.
-        By default it is found on the way.
+        The step size `a`, which stays as it is. The inverse of `lipschitz`, with a margin, is
+        safe. By default the method finds the step size on the way.
     tolerance : float
-        The loop ends where ``|prox(y - g, 1) - y|`` is not above this: with
-        `optim.proximal.indicator` that is `projected_gradient_norm`. 0 asks for no such
-        test, which costs one proximal map for each step.
+        The loop ends at a point where ``|prox(y - g, 1) - y|`` is at most this. With
+        `optim.proximal.indicator` that number is `projected_gradient_norm`. The test costs
+        one proximal map for each step; 0 omits it.
     callback : callable, optional
         ``callback(step, value, params)`` at each point. The loop stops if it returns a true
         value.
@@ -107,8 +104,8 @@ def accelerated_proximal_gradient(
     Returns
     -------
     Result
-        `history` has ``f + penalty`` at each point `y` and `params` the last of them. After
-        a KeyboardInterrupt, those of the completed steps.
+        `history` has ``f + penalty`` at each point `y`; `params` is the last point. A
+        KeyboardInterrupt ends the loop at the last point that was evaluated.
 
     Raises
     ------
@@ -116,38 +113,38 @@ def accelerated_proximal_gradient(
         If a loss or a gradient is NaN or infinite at the start, with a given step size, or at
         the last trial of a step, however short. Has the result so far as `result`.
     ValueError
-        If the loss is no scalar, the gradient is not like the parameters, `penalty` has a
-        name that they have not, or a number is out of its range.
+        If the loss is not a scalar, the gradient is not like the parameters, `penalty` has a
+        name that the parameters lack, or a number is out of its range.
     TypeError
-        If the loss is no real number, a parameter is no floating-point array, or `penalty`
-        is none.
+        If the loss is not a real number, a parameter is not a floating-point array, or
+        `penalty` is not a penalty.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
     By default a trial is rejected if the curvature between it and the last point,
-    ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding; `a` is then
-    set to its inverse, with a margin of a twentieth (more after ten trials), but to no less
-    than a tenth of what it was. If the loss or the gradient is not finite there, it is set to
-    that tenth. The first `a` is far too long, and each restart, from which the method begins
-    anew, makes it half as long again. So `a` fits the curvatures that the way has met: inside
-    of a set, and along a face of it, these can be far smaller than that of `lipschitz`. They
-    can be far larger, too: a start where `f` is much steeper than elsewhere holds the method
-    up until it has restarted some times.
+    ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding. Then `a`
+    becomes the inverse of that curvature, with a margin of a twentieth (more after ten
+    trials), but shrinks to no less than a tenth. If the loss or the gradient is not finite
+    at the trial, `a` becomes a tenth. The first `a` is far too long, and each restart makes
+    it longer by a half. So `a` fits the curvatures met on the way. Inside a set, and along a
+    face of it, these can be far smaller than `lipschitz` says. They can be far larger, too:
+    if `f` is much steeper at the start than elsewhere, the method is slow until it has
+    restarted some times.
 
-    With the Lipschitz constant `L` of a convex `f`, the proof of the rate,
-    ``f + penalty`` within ``O(1 / (a k^2))`` of its minimum after `k` steps, wants
-    ``a <= 1 / L``, or for each step ``f(x+) <= f(y) + <g, x+ - y> + |x+ - y|^2 / (2 a)``,
-    and an `a` that never grows but at restarts. The curvatures seen stand for that, without
-    proof, and save the evaluation at ``x+``. What is certain is that `a` does not fall below
-    ``1 / (1.05 L)``, up to rounding, as long as no step needs more than ten trials.
+    Let `f` be convex with the Lipschitz constant `L`. The proof of the rate, ``f + penalty``
+    within ``O(1 / (a k^2))`` of its minimum after `k` steps, needs ``a <= 1 / L``, or for
+    each step ``f(x+) <= f(y) + <g, x+ - y> + |x+ - y|^2 / (2 a)``; and `a` may grow at
+    restarts only. The curvatures seen replace this condition, without proof, and save the
+    evaluation at ``x+``. One bound is certain: `a` does not fall below ``1 / (1.05 L)``, up
+    to rounding, as long as no step needs more than ten trials.
 
     This is the second method in Tseng's survey, after Auslender and Teboulle. It is as fast
-    as FISTA, which evaluates the gradient at ``x + b (x - x_before)``, outside of the set;
-    here all of `x`, `y` and `z` are means of points that `prox` gave. So `f` need not be
-    defined elsewhere, each loss of the history is that of a feasible point, and none costs
-    an evaluation of its own.
+    as FISTA, which evaluates the gradient at ``x + b (x - x_before)``, outside the set. Here
+    `x`, `y` and `z` are means of results of `prox`. So `f` need not be defined elsewhere,
+    each loss of the history belongs to a feasible point, and none costs an evaluation of its
+    own.
 
     References
     ----------
@@ -175,32 +172,32 @@ def accelerated_proximal_gradient(
     (array([1.5, 0. ]), True)
     """
     caller = "accelerated_proximal_gradient"
-    check_parameters(params)
-    check_penalty(penalty, params)
+    check_parameters(caller, params)
+    check_penalty(caller, penalty, params)
     tolerance = check_tolerance(caller, tolerance)
     if step_size is not None:
         step_size = positive(caller, "step_size", step_size)
 
-    trial = attempt if step_size is None else evaluate
+    objective = Objective(caller, value_and_grad)
+    trial = objective.attempt if step_size is None else objective.at
 
     def prox(p: Params, step: float) -> Params:
         new = apply_prox(penalty, p, step)
-        check_gradient(new, params, "what the proximal map returned")
-        return copied(new)  # it may fill the same arrays again
+        check_alike(caller, "the result of the proximal map", new, params)
+        return copied(new)  # the map may fill the same arrays again
+
+    def start() -> Step:
+        y = prox(params, 0.0)
+        point = objective.at(y)
+        a = step_size or FAR * first_step_size(objective, point, lambda p: prox(p, 0.0))
+        return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
 
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        if before is None:
-            y = prox(params, 0.0)
-            point = evaluate(caller, value_and_grad, y, result)
-            a = step_size or FAR * first_step_size(
-                caller, value_and_grad, point, lambda p: prox(p, 0.0), result
-            )
-            return arrived(point, AcceleratedProximalGradientState(1, point, y, y, 1.0, a))
         a, new = state.step_size, None
         for k in range(1, TRIALS + 1):
             x, z, t = following(state, a)
-            new = trial(caller, value_and_grad, mean(x, z, t), result)
+            new = trial(mean(x, z, t))
             curvature = math.inf
             if isinstance(new, Point):
                 curvature = steeper(before, new, 1 / a) if step_size is None else 0.0
@@ -208,14 +205,14 @@ def accelerated_proximal_gradient(
                     a = clipped(GROWTH * a) if t == 1 and step_size is None else a
                     state = AcceleratedProximalGradientState(state.step + 1, new, x, z, t, a)
                     return arrived(new, state)
-            # Where y+ - y = -a g, and g+ vanishes far out, the curvature seen is 1 / a at every
-            # a that is too long: after some trials the margin has to grow.
+            # If y+ - y = -a g and g+ vanishes far out, the curvature seen is 1 / a at every `a`
+            # that is too long. So after some trials the margin has to grow.
             a = max(a / SHRINK, 1 / (MARGIN ** max(1, k - PATIENCE) * curvature))
         check_last_trial(new)
         return stuck(result)
 
     def following(state: Any, a: float) -> tuple[Params, Params, float]:
-        """Give the next `x`, `z` and `t`."""
+        """Return the next `x`, `z` and `t`."""
         x, t, (y, _, g) = state.x, state.weight, state.point
         z = prox(moved(state.z, -a / t, g), a / t)
         new = mean(x, z, t)
@@ -226,19 +223,19 @@ def accelerated_proximal_gradient(
     def arrived(point: Point, state: AcceleratedProximalGradientState) -> Step:
         y = point.params
         met = is_stationary(y, point.gradient, lambda p: prox(p, 1.0), tolerance)
-        return Step(point.value + penalty_value(penalty, y), y, y, state, converged=met)
+        return Step(point.value + penalty_value(penalty, y), y, state, converged=met)
 
-    start = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
-    return run(caller, advance, params, start, steps, callback, progress)
+    nothing = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)
 
 
 def mean(x: Params, z: Params, t: float) -> Params:
-    """Give ``(1 - t) x + t z``."""
+    """Return ``(1 - t) x + t z``."""
     return z if t == 1 else tree_map(lambda x, z: x + t * (z - x), x, z)
 
 
 def steeper(before: Point, point: Point, L: float) -> float:
-    """Give the curvature between two points if it is above `L`, by more than rounding; or 0."""
+    """Return the curvature between two points if it is above `L` by more than rounding, else 0."""
     dy = difference(point.params, before.params)
     dg = difference(point.gradient, before.gradient)
     dy2, seen = inner(dy, dy), inner(dg, dy)

@@ -1,4 +1,4 @@
-"""Sets of real and complex arrays: the l1 ball, the l2 ball, and a given sum."""
+"""Sets of real and complex arrays: the l1 ball, the l2 ball, and arrays of a given sum."""
 
 import math
 from typing import Any
@@ -18,10 +18,10 @@ from optim._vectors import (
 
 
 def l1_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
-    """Project onto the l1 ball: entries whose moduli have at most a given sum.
+    """Project onto the l1 ball: the moduli of the entries sum to at most the radius.
 
-    A point of ``{p : sum_i |p_i| <= radius}`` stays as it is. Otherwise the nearest one has
-    the moduli of `x`, projected onto the simplex, and its signs or phases, ::
+    A point of ``{p : sum_i |p_i| <= radius}`` stays as it is. For any other `x`, the nearest
+    point has the signs or phases of `x`, and the moduli of `x` projected onto the simplex, ::
 
         p_i = max(|x_i| - theta, 0) x_i / |x_i|
 
@@ -30,14 +30,14 @@ def l1_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
     radius : float
         The largest sum, positive.
     axes : int or tuple of int, optional
-        The axes that make one vector; all others are batch. By default the whole array is
+        The axes that make one vector; all other axes are batch. By default the whole array is
         one vector.
 
     Returns
     -------
     callable
-        The projection ``x -> p`` of a real or complex floating-point array. A vector that is
-        not finite becomes NaN throughout.
+        The projection ``x -> p`` of a real or complex floating-point array. All entries of a
+        vector become NaN if one is not finite.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def l1_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
 
 
 def l2_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
-    """Project onto the l2 ball: vectors of at most a given length.
+    """Project onto the l2 ball: the length of a vector is at most the radius.
 
     ``p = x min(1, radius / |x|)``
 
@@ -83,14 +83,14 @@ def l2_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
     radius : float
         The largest length, positive.
     axes : int or tuple of int, optional
-        The axes that make one vector; all others are batch. By default the whole array is
+        The axes that make one vector; all other axes are batch. By default the whole array is
         one vector.
 
     Returns
     -------
     callable
-        The projection ``x -> p`` of a real or complex floating-point array; a vector of the
-        ball stays as it is. One that is not finite becomes NaN throughout.
+        The projection ``x -> p`` of a real or complex floating-point array. A vector of the
+        ball stays as it is. All entries of a vector become NaN if one is not finite.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def l2_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
         top = xp.max(modulus, axis=vector, keepdims=True)
         unit = nonzero(xp, xp.where(xp.isfinite(top), top, math.nan))
         length = xp.sqrt(xp.sum((modulus / unit) ** 2, axis=vector, keepdims=True))
-        # 1 / (largest entry) may overflow where the entry over the length does not.
+        # 1 / top may overflow while top / length does not.
         inside = length <= radius / unit
         return scaled(xp, x, xp.where(inside, 1.0, radius / unit / xp.where(inside, 1.0, length)))
 
@@ -134,14 +134,14 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
     total : float or complex
         The sum, finite.
     axes : int or tuple of int, optional
-        The axes that make one vector; all others are batch. By default the whole array is
+        The axes that make one vector; all other axes are batch. By default the whole array is
         one vector.
 
     Returns
     -------
     callable
-        The projection ``x -> p`` of a real or complex floating-point array. Entries of
-        either sign come out: `simplex` has none below zero.
+        The projection ``x -> p`` of a real or complex floating-point array. Entries may have
+        either sign; with `simplex` none is below zero.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
     """
     total = complex(total)
     if not (math.isfinite(total.real) and math.isfinite(total.imag)):
-        msg = f"affine_sum: total is {total}; wanted a finite number"
+        msg = f"affine_sum: total is {total}; want a finite number"
         raise ValueError(msg)
 
     def project(x: Array) -> Array:
@@ -165,19 +165,19 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
         vector = vector_axes("affine_sum", axes, x)
         n = math.prod(x.shape[a] for a in vector)
         if xp.isdtype(x.dtype, "complex floating"):
-            wide, wanted = xp.complex128, total
+            wide, right = xp.complex128, total
         elif total.imag == 0:
-            wide, wanted = xp.float64, total.real
+            wide, right = xp.float64, total.real
         else:
-            msg = f"affine_sum: total is {total} and x is real; wanted a real total"
+            msg = f"affine_sum: total is {total} and x is real; want a real total"
             raise ValueError(msg)
         y = xp.astype(x, wide, copy=False)
-        lack = wanted - xp.sum(y, axis=vector, keepdims=True)
+        lack = right - xp.sum(y, axis=vector, keepdims=True)
         return xp.astype(y + lack / n, x.dtype, copy=False)
 
     return project
 
 
 def nonzero(xp: Any, a: Array) -> Array:
-    """Give `a` with 1 for 0, to divide by."""
+    """Return `a` as a divisor: 1 replaces 0."""
     return xp.where(a == 0, 1.0, a)

@@ -1,15 +1,15 @@
-"""The box, and its most common case."""
+"""The box and its most common case, the nonnegative arrays."""
 
 from typing import Any
 
 from array_api_compat import array_namespace
 
 from optim._tree import Array, is_array
-from optim._vectors import ArrayProjection, check_like, real_namespace
+from optim._vectors import ArrayProjection, check_like, first_index, real_namespace
 
 
 def box(low: float | Array, high: float | Array) -> ArrayProjection:
-    """Project onto a box: entries between two bounds.
+    """Project onto a box: each entry lies between two bounds.
 
     ``p_i = min(max(x_i, low_i), high_i)``
 
@@ -17,8 +17,8 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     ----------
     low, high : float or array
         The bounds, ``low <= high``. A number, or an array of no dimensions, bounds all
-        entries (as rounded to the dtype of `x`); an array broadcasts against `x`, whose
-        namespace, dtype and device it must have.
+        entries; it is rounded to the dtype of `x`. An array broadcasts against `x` and must
+        have the namespace, dtype and device of `x`.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     Raises
     ------
     ValueError
-        If `low` is above `high` anywhere, or one of them is NaN.
+        If `low` is above `high` anywhere, or a bound is NaN.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     low, high = _bound(low), _bound(high)
     ordered = low <= high
     if not (ordered if isinstance(ordered, bool) else bool(array_namespace(ordered).all(ordered))):
-        msg = f"box: low is {low} and high is {high}; wanted low <= high"
+        msg = f"box: {_disorder(low, high, ordered)}; want low <= high"
         raise ValueError(msg)
 
     def project(x: Array) -> Array:
@@ -77,7 +77,23 @@ def nonnegative() -> ArrayProjection:
     return project
 
 
+def _disorder(low: Any, high: Any, ordered: Any) -> str:
+    """Return in words the first place where the bounds are out of order."""
+    if isinstance(ordered, bool):
+        return f"low is {low} and high is {high}"
+    xp = array_namespace(ordered)
+    index = first_index(xp, xp.logical_not(ordered))
+    bounds = []
+    for name, bound in (("low", low), ("high", high)):
+        if isinstance(bound, float):
+            bounds.append(f"{name} is {bound}")
+        else:
+            at = float(xp.broadcast_to(bound, ordered.shape)[index])
+            bounds.append(f"{name}, an array of shape {tuple(bound.shape)}, is {at}")
+    return f"{' and '.join(bounds)} at the index {index}"
+
+
 def _bound(bound: Any) -> Any:
-    """Give a bound as the number or the array that it is."""
+    """Return a bound as a float if it is a number, else as the array."""
     is_number = not is_array(bound) or bound.ndim == 0
     return float(bound) if is_number else bound

@@ -1,16 +1,29 @@
-"""What the solvers share: points that have been evaluated, and what rounding hides."""
+"""Points and their evaluation, shared by `minimize` and the solvers."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._minimize import NonFiniteError, Result, Step, evaluated, projected
+from optim._loop import NotFinite, Step
 from optim._stationarity import is_stationary
-from optim._tree import Params, Projection, copied, inner, leaves, tree_map
+from optim._tree import (
+    Array,
+    Params,
+    Projection,
+    apply_projection,
+    check_alike,
+    copied,
+    describe,
+    inner,
+    is_array,
+    leaves,
+    tree_map,
+)
 from optim._vectors import scaled
 
-TRIALS = 60  # of a line search; what is left after these is rounding
+TRIALS = 60  # of a line search; after these only rounding is left
 STEP_SIZES = (1e-300, 1e300)
 
 
@@ -22,58 +35,68 @@ class Point(NamedTuple):
     gradient: Params
 
 
-def evaluate(
-    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
-) -> Point:
-    """Evaluate at `params`, for keeps: the function may fill the same arrays again."""
-    value, gradient = evaluated(caller, value_and_grad, params, result)
-    return Point(params, value, copied(gradient))
+class Objective:
+    """A caller's `value_and_grad`, whose results are checked. Messages begin with `call`."""
+
+    def __init__(self, call: str, value_and_grad: Callable[[Params], Any]) -> None:
+        self.call = call
+        self.function = value_and_grad
+
+    def value_and_grad(self, params: Params) -> tuple[float, Params]:
+        """Return the loss and the gradient; raise unless both are as documented and finite."""
+        value, gradient = _pair(self.call, self.function(params))
+        loss = _loss(self.call, value)
+        check_alike(self.call, "the gradient", gradient, params)
+        fault = _non_finite(loss, gradient)
+        if fault:
+            raise NotFinite(fault)
+        return loss, gradient
+
+    def at(self, params: Params) -> Point:
+        """Return the point at `params`, with a copy of the gradient's arrays."""
+        value, gradient = self.value_and_grad(params)
+        return Point(params, value, copied(gradient))  # the function may fill them again
+
+    def attempt(self, params: Params) -> Point | NotFinite:
+        """Return the point at `params`, a trial, or the fault if it is not finite."""
+        try:
+            return self.at(params)
+        except NotFinite as fault:
+            return fault
 
 
-def attempt(
-    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
-) -> Point | NonFiniteError:
-    """Evaluate a trial. Where the loss or the gradient is not finite, give the error."""
-    try:
-        return evaluate(caller, value_and_grad, params, result)
-    except NonFiniteError as error:
-        return error
+def projected(call: str, projection: Projection, params: Params, like: Params) -> Params:
+    """Return a copy of the projection of `params`; raise unless it is like `like`."""
+    new = apply_projection(projection, params)
+    check_alike(call, "the result of the projection", new, like)
+    return copied(new)
 
 
-def arrived(point: Point, state: Any, projection: Projection, tolerance: float) -> Step:
-    """Make the step that ends at `point`."""
+def arrived(point: Point, state: Any, projection: Projection | None, tolerance: float) -> Step:
+    """Return the step that ends at `point`."""
     met = is_stationary(point.params, point.gradient, projection, tolerance)
-    return Step(point.value, point.params, point.params, state, converged=met)
+    return Step(point.value, point.params, state, converged=met)
 
 
-def stuck(result: Result) -> Step:
-    """Make the last step, which stays where it is: no trial was better, to rounding."""
-    after = result.state._replace(step=result.steps + 1)
-    return Step(result.history[-1], result.params, result.params, after, last=True)
-
-
-def check_last_trial(trial: Point | NonFiniteError | None) -> None:
-    """Raise if it is not rounding that ended a search, since its last trial was not finite."""
-    if isinstance(trial, NonFiniteError):
+def check_last_trial(trial: Point | NotFinite | None) -> None:
+    """Raise the fault of a search's last trial; a search that rounding ended has none."""
+    if isinstance(trial, NotFinite):
         raise trial
 
 
 def first_step_size(
-    caller: str,
-    value_and_grad: Callable[[Params], Any],
-    point: Point,
-    projection: Projection,
-    result: Result,
+    objective: Objective, point: Point, project: Callable[[Params], Params]
 ) -> float:
-    """Give the inverse of the curvature towards ``P(p - t g)``.
+    """Return the inverse of the curvature towards ``P(p - t g)``.
 
-    `t` fits the scales, or is smaller by the powers of 10 that make `f` finite there.
+    `t` fits the scales of `p` and `g`. If `f` is not finite there, a tenth of `t` is tried,
+    and so on.
     """
     p, _, g = point
     t = clipped((largest(p) or 1.0) / (largest(g) or 1.0))
     for _ in range(TRIALS):
-        q = projected(projection, moved(p, -t, g), p)
-        new = attempt(caller, value_and_grad, q, result)
+        q = project(moved(p, -t, g))
+        new = objective.attempt(q)
         if isinstance(new, Point):
             d = difference(q, p)
             dd, dy = inner(d, d), inner(d, difference(new.gradient, g))
@@ -83,26 +106,67 @@ def first_step_size(
 
 
 def largest(tree: Params) -> float:
-    """Give the largest modulus of all entries."""
+    """Return the largest modulus of all entries."""
     return max(float(array_namespace(p).max(array_namespace(p).abs(p))) for _, p in leaves(tree))
 
 
 def difference(a: Params, b: Params) -> Params:
-    """Give ``a - b``."""
+    """Return ``a - b``."""
     return tree_map(lambda a, b: a - b, a, b)
 
 
 def moved(p: Params, a: float, d: Params) -> Params:
-    """Give ``p + a d``."""
+    """Return ``p + a d``."""
     # In single precision `a` alone may be out of range where a d is not.
     return tree_map(lambda p, d: p + scaled(array_namespace(p), d, a), p, d)
 
 
 def clipped(a: float) -> float:
-    """Give the step size within what can be computed with."""
+    """Return the step size, clipped to numbers that products can hold."""
     return min(max(a, STEP_SIZES[0]), STEP_SIZES[1])
 
 
 def rounding(params: Params) -> float:
-    """Give the relative error that a sum in the precision of the parameters may have."""
+    """Return the relative error that a sum in the precision of the parameters may have."""
     return 10 * max(float(array_namespace(p).finfo(p.dtype).eps) for _, p in leaves(params))
+
+
+def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
+    """Return the pair that `value_and_grad` returned; raise unless it is one."""
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        msg = (
+            f"{caller}: value_and_grad returned {describe(returned)}; want the pair "
+            f"(value, gradient)"
+        )
+        raise TypeError(msg)
+    return returned[0], returned[1]
+
+
+def _loss(call: str, value: float | Array) -> float:
+    """Return the loss as a Python float; raise unless it is a real scalar."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not is_array(value):
+        msg = f"{call}: the loss is {describe(value)}; want a real number"
+        raise TypeError(msg)
+    if value.shape != ():
+        msg = f"{call}: the loss is {describe(value)}; want a number or an array of no dimensions"
+        raise ValueError(msg)
+    if not array_namespace(value).isdtype(value.dtype, ("real floating", "integral")):
+        msg = f"{call}: the loss is {describe(value)}; want a real number"
+        raise TypeError(msg)
+    return float(value)
+
+
+def _non_finite(loss: float, gradient: Params) -> str:
+    """Return in words which part is not finite, or "" if all are finite."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    for of, g in leaves(gradient):
+        xp = array_namespace(g)
+        finite = xp.isfinite(g)
+        if not bool(xp.all(finite)):
+            size = math.prod(g.shape)
+            count = size - int(xp.count_nonzero(finite))
+            return f"the gradient{of} is not finite in {count} of {size} entries"
+    return ""

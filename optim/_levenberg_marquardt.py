@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for many small problems at once: each block has its own damping."""
+"""Levenberg-Marquardt for many small problems at once; each block has its own damping."""
 
 import math
 from collections.abc import Callable
@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._minimize import NonFiniteError, Result, Step, run
+from optim._loop import NotFinite, Result, Step, run
 from optim._stationarity import check_tolerance
-from optim._tree import Array, check_gradient, describe, is_array
+from optim._tree import Array, check_alike, describe, is_array
 
-DAMPING = (1e-12, 1e16)  # between Newton's step, to rounding, and one that moves nothing
+DAMPING = (1e-12, 1e16)  # from Newton's step, up to rounding, to a step that moves nothing
 GROWTH = 2.0**20
 
 
 class LevenbergMarquardtState(NamedTuple):
-    """State of `levenberg_marquardt`, of each block.
+    """State of `levenberg_marquardt`; each field but `step` has an entry for each block.
 
-    `params` is the best point seen, with its `values`, `gradient` and `blocks`; `trial` is
-    the point to look at next; `damping` is in units of `scale`, the largest curvature seen,
-    and is multiplied by `growth` if the trial is no better.
+    `params` is the best point seen, with its `values`, `gradient` and `blocks`. `trial` is
+    the next point to evaluate. `damping` is in units of `scale`, the largest curvature seen;
+    `growth` multiplies it if the trial is not better.
     """
 
     step: int
@@ -45,69 +45,71 @@ def levenberg_marquardt(
 ) -> Result:
     """Minimise a sum of functions of a few parameters each, by damped Newton steps.
 
-    The loss is ``sum_j f_j(p_j)``, where `f_j` depends on the vector `p_j` alone, as the
-    data at a point of a trajectory do. Each block `j` is a problem of its own, with its own
-    damping `mu`, and the step ``-(|H| + mu)^-1 g`` from its gradient `g` and Hessian `H`, or
-    what stands for it. A block whose loss has not fallen stays where it was.
+    The loss is ``sum_j f_j(p_j)``, where `f_j` depends on the vector `p_j` alone; for example,
+    data at one point of a trajectory depend on that point alone. Each block `j` is a problem
+    of its own. It has its own damping `mu` and the step ``-(|H| + mu)^-1 g``, with its
+    gradient `g` and its Hessian `H` or a substitute. A block whose loss does not fall stays
+    at its point.
 
     Parameters
     ----------
     function : callable
-        ``function(params) -> (values, gradient, blocks)``: the losses, an array of shape
+        ``function(params) -> (values, gradient, blocks)``: the losses, shape
         ``params.shape[:-1]``; the gradient, like the parameters; the symmetric matrices `H`,
-        shape ``(*params.shape, d)``. Positive semidefinite ones, as of Gauss-Newton, and
-        exact Hessians will do.
+        shape ``(*params.shape, d)``. These may be exact Hessians, or semidefinite matrices
+        such as Gauss-Newton's.
     params : array, shape (..., d), real floating point
-        Where to start, one vector for each block; shape (d,) is a single problem.
+        The start, one vector for each block; shape (d,) is a single problem.
     steps : int
-        Number of evaluations of `function` at most, the one of the start included.
+        Number of evaluations of `function` at most, the start included.
     damping : float
-        The damping to start with, in units of each block's largest curvature: 1e-6 from a
-        point that is close, up to 1 from one that is far.
+        The first damping, in units of each block's largest curvature: from 1e-6 at a start
+        near the minimum to 1 at a start far from it.
     tolerance : float
-        The loop ends once no entry of the parameters would move farther than this; with 0,
-        once none would move at all. `converged` of the result says that it did.
+        The loop ends, and `converged` of the result is true, when the next step would move
+        no entry of the parameters farther than this; with 0, when it would move none.
     callback : callable, optional
-        ``callback(step, loss, params)`` after each completed step, with the best parameters
-        so far and their loss. The loop stops if it returns a true value.
+        ``callback(step, loss, params)`` after each evaluation, with the best parameters so
+        far and their loss. The loop stops if it returns a true value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
 
     Returns
     -------
     Result
-        `params` and `best_params` are the best seen, block by block, and `history` their
-        loss after each evaluation, which never rises. `state` has the losses, gradient and
-        matrices of each block there, as `values`, `gradient` and `blocks`. After a
-        KeyboardInterrupt, those of the last completed step.
+        `params` and `best_params` are the best parameters seen, block by block. `history` is
+        their loss after each evaluation, which never rises. `state` has the losses, gradient
+        and matrices of the blocks there, as `values`, `gradient` and `blocks`. A
+        KeyboardInterrupt ends the loop after the last completed evaluation.
 
     Raises
     ------
     NonFiniteError
-        If the loss, gradient or matrix of a block is NaN or infinite at the start. At a
-        later point that is a step which the block does not take.
+        If the loss, gradient or matrix of a block is NaN or infinite at the start. At a later
+        point the block does not take the step.
     TypeError
-        If the parameters are no real floating-point array.
+        If the parameters are not a real floating-point array.
     ValueError
-        If what `function` returns has not the shapes above, or a number is out of its range.
+        If the results of `function` have other shapes than those above, or a number is out of
+        its range.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
-    With the eigenvalues `h` of `H`, ``|H| + mu`` has the eigenvalues ``|h| + mu``: safe at a
-    singular block and downhill at an indefinite one, and `H` itself is left alone where it
-    is positive. Where ``|h| + mu`` is zero, nothing moves.
+    With the eigenvalues `h` of `H`, ``|H| + mu`` has the eigenvalues ``|h| + mu``. The step
+    is safe at a singular block, leads downhill at an indefinite one, and equals the usual
+    damped step at a positive one. Along an eigenvector with ``|h| + mu = 0`` nothing moves.
 
     The gain ratio of the actual to the predicted decrease sets the next damping, by
-    Nielsen's rule (Madsen et al., section 2.4): ``mu max(1/3, 1 - (2 ratio - 1)^3)`` after a
-    step that was taken; two, then four, then eight times as much after those that were not.
-    It is in units of the largest curvature that the block has shown, as More's scaling is,
-    so that neither units nor a passage through a flat region change what it means.
+    Nielsen's rule (Madsen et al., section 2.4): ``mu max(1/3, 1 - (2 ratio - 1)^3)`` after an
+    accepted step, and 2, then 4, then 8 times `mu` after rejected ones. The damping is in
+    units of the largest curvature that the block has shown, like More's scaling. So it means
+    the same in all units of the loss, and after a passage through a flat region.
 
-    There is no projection: a Newton step that is projected afterwards need not lead downhill
-    (D. P. Bertsekas, SIAM J. Control Optim. 20 (1982) 221-246). A prior is a term of the
-    function, such as ``rho |p - p0|^2 / 2``, which adds `rho` to the diagonal of `H`.
+    There is no projection: a projected Newton step need not lead downhill (D. P. Bertsekas,
+    SIAM J. Control Optim. 20 (1982) 221-246). A prior is a term of the function, such as
+    ``rho |p - p0|^2 / 2``, which adds `rho` to the diagonal of `H`.
 
     References
     ----------
@@ -122,7 +124,7 @@ def levenberg_marquardt(
 
     Examples
     --------
-    A square root and a cube root in each of two blocks, by Gauss-Newton:
+    Two blocks, each with a square root and a cube root, by Gauss-Newton:
 
     >>> import numpy as np
     >>> import optim
@@ -139,41 +141,39 @@ def levenberg_marquardt(
     """
     caller = "levenberg_marquardt"
     if not is_array(params) or not array_namespace(params).isdtype(params.dtype, "real floating"):
-        msg = f"{caller}: params is {describe(params)}; wanted a real floating-point array"
+        msg = f"{caller}: params is {describe(params)}; want a real floating-point array"
         raise TypeError(msg)
     if params.ndim < 1 or 0 in params.shape:
-        msg = f"{caller}: params is {describe(params)}; wanted the shape (..., d), not empty"
+        msg = f"{caller}: params is {describe(params)}; want the shape (..., d), not empty"
         raise ValueError(msg)
     damping, tolerance = float(damping), check_tolerance(caller, tolerance)
     if not DAMPING[0] <= damping <= DAMPING[1]:
-        msg = f"{caller}: damping is {damping}; wanted {DAMPING[0]} <= damping <= {DAMPING[1]}"
+        msg = f"{caller}: damping is {damping}; want {DAMPING[0]} <= damping <= {DAMPING[1]}"
         raise ValueError(msg)
 
+    begin = started(params, damping)
+
+    def start() -> Step:
+        found = evaluated(function, begin)
+        xp, finite = array_namespace(params), finite_blocks(found)
+        if not bool(xp.all(finite)):
+            bad, all_blocks = int(xp.count_nonzero(~finite)), math.prod(finite.shape)
+            fault = f"the loss, gradient or matrix is not finite in {bad} of {all_blocks} blocks"
+            raise NotFinite(fault)
+        values, gradient, blocks = found
+        return reached(begin._replace(values=values, gradient=gradient, blocks=blocks))
+
     def advance(result: Result) -> Step:
-        state = result.state
-        found = evaluated(function, state)
+        return reached(judged(result.state, evaluated(function, result.state)))
+
+    def reached(state: LevenbergMarquardtState) -> Step:
         xp = array_namespace(params)
-        finite = xp.isfinite(found[0]) & xp.all(xp.isfinite(found[1]), axis=-1)
-        finite = finite & xp.all(xp.isfinite(found[2]), axis=(-2, -1))
-        if state.step == 0:
-            if not bool(xp.all(finite)):
-                bad = int(xp.count_nonzero(~finite))
-                msg = (
-                    f"{caller}: at step 0 the loss, gradient or matrix is not finite in {bad} of "
-                    f"{math.prod(finite.shape)} blocks; wanted finite values"
-                )
-                raise NonFiniteError(msg, result)
-            values, gradient, blocks = found
-            state = state._replace(values=values, gradient=gradient, blocks=blocks)
-        else:
-            state = judged(state, found, finite)
         state = proposed(state._replace(step=state.step + 1))
         met = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
-        loss = float(xp.sum(state.values))
-        return Step(loss, state.params, state.params, state, converged=met)
+        return Step(float(xp.sum(state.values)), state.params, state, converged=met)
 
-    result = run(caller, advance, params, started(params, damping), steps, callback, progress)
-    # A block may have improved by less than a digit of the sum.
+    result = run(caller, start, advance, params, begin, steps, callback, progress)
+    # A block may have improved by less than the last digit of the sum.
     return result._replace(best_params=result.params)
 
 
@@ -198,43 +198,49 @@ def started(params: Array, damping: float) -> LevenbergMarquardtState:
 def evaluated(
     function: Callable[[Array], Any], state: LevenbergMarquardtState
 ) -> tuple[Array, ...]:
-    """Return what `function` returned at the trial, if it is what was asked for."""
-    xp = array_namespace(state.params)
+    """Return values, gradient and blocks at the trial; raise unless they are as documented."""
+    call, xp = "levenberg_marquardt", array_namespace(state.params)
     returned = function(xp.asarray(state.trial, copy=True))
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         msg = (
-            f"levenberg_marquardt: function returned {describe(returned)}; wanted the three "
+            f"{call}: function returned {describe(returned)}; want the three "
             f"(values, gradient, blocks)"
         )
         raise TypeError(msg)
     values, gradient, blocks = returned
-    check_gradient(values, state.values, "the array of values")
-    check_gradient(gradient, state.gradient)
-    check_gradient(blocks, state.blocks, "the array of blocks")
-    # Copies, here and there: the function may write into what it is given and what it gave.
+    check_alike(call, "the array of values", values, state.values)
+    check_alike(call, "the gradient", gradient, state.gradient)
+    check_alike(call, "the array of blocks", blocks, state.blocks)
+    # Copies: the function may write into its argument, and later into its results.
     return tuple(xp.asarray(a, copy=True) for a in (values, gradient, blocks))
 
 
-def judged(
-    state: LevenbergMarquardtState, found: tuple[Array, ...], finite: Array
-) -> LevenbergMarquardtState:
-    """Take the trial where it is better, and set the damping by how much it is."""
+def finite_blocks(found: tuple[Array, ...]) -> Array:
+    """Return for each block whether its value, gradient and matrix are finite."""
+    values, gradient, blocks = found
+    xp = array_namespace(values)
+    finite = xp.isfinite(values) & xp.all(xp.isfinite(gradient), axis=-1)
+    return finite & xp.all(xp.isfinite(blocks), axis=(-2, -1))
+
+
+def judged(state: LevenbergMarquardtState, found: tuple[Array, ...]) -> LevenbergMarquardtState:
+    """Take the trial in the blocks where it is better, and set the damping by the gain."""
     xp = array_namespace(state.params)
     values, gradient, blocks = found
     step = state.trial - state.params
     change = xp.sum(state.blocks * step[..., None, :], axis=-1)
     predicted = -xp.sum(step * (state.gradient + 0.5 * change), axis=-1)
-    actual = state.values - xp.where(finite, values, state.values)
+    actual = state.values - xp.where(finite_blocks(found), values, state.values)
     better = actual > 0
 
-    # No more than 1, beyond which the rule is the same; a step that rounds to uphill counts 0.
+    # The ratio, at most 1: the rule is the same above. A step that rounds to uphill counts 0.
     credible = better & (predicted > 0)
     ratio = xp.where(credible, xp.minimum(actual, predicted), 0.0)
     ratio = ratio / xp.where(credible, predicted, 1.0)
     shrink = xp.maximum(1.0 - (2.0 * ratio - 1.0) ** 3, 1 / 3)
     damping = xp.clip(state.damping * xp.where(better, shrink, state.growth), *DAMPING)
     growth = xp.where(better, 2.0, xp.clip(2.0 * state.growth, 2.0, GROWTH))
-    moved = xp.any(step != 0, axis=-1)  # what has not moved has learned nothing
+    moved = xp.any(step != 0, axis=-1)  # a block that has not moved keeps its damping
     return state._replace(
         params=xp.where(better[..., None], state.trial, state.params),
         values=xp.where(better, values, state.values),
@@ -246,17 +252,17 @@ def judged(
 
 
 def proposed(state: LevenbergMarquardtState) -> LevenbergMarquardtState:
-    """Find where to look next: ``p - (|H| + mu)^-1 g``."""
+    """Set the next trial, ``p - (|H| + mu)^-1 g``."""
     xp = array_namespace(state.params)
     h, Q = xp.linalg.eigh(state.blocks)
     h = xp.abs(h)
     scale = xp.maximum(state.scale, xp.max(h, axis=-1))
-    # A block without curvature borrows the largest of the others.
+    # A block without curvature borrows the largest curvature of the others.
     mu = state.damping * xp.where(scale > 0, scale, xp.max(scale))
     stiffness = h + mu[..., None]
     along = xp.sum(Q * state.gradient[..., :, None], axis=-2)
     along = xp.where(stiffness > 0, along, 0.0) / xp.where(stiffness > 0, stiffness, 1.0)
     trial = state.params - xp.sum(Q * along[..., None, :], axis=-1)
-    # Next to no curvature may ask for a step that is no number; the block stays where it is.
+    # With hardly any curvature the step may overflow; then the block stays at its point.
     trial = xp.where(xp.isfinite(trial), trial, state.params)
     return state._replace(scale=scale, trial=trial)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from array_api_compat import array_namespace, device
 
-from optim._evaluation import difference, moved
-from optim._minimize import Result, evaluated, projected
+from optim._evaluation import Objective, difference, moved, projected
+from optim._loop import NonFiniteError, NotFinite, Result
 from optim._tree import (
     Array,
     Params,
@@ -30,31 +30,32 @@ def lipschitz(
     iterations: int = 20,
     seed: int = 0,
 ) -> float:
-    """Find the largest curvature of a function, whose inverse is a safe step size.
+    """Find the largest curvature of a function; its inverse is a safe step size.
 
-    By power iteration with differences of the gradient `g`: from a random `v`, with `p` the
-    parameters and `h` such that ``|h v|`` is a hundredth of ``|p|``, ::
+    The method is power iteration with differences of the gradient `g`. It starts from a
+    random `v`; `p` are the parameters, and `h` makes ``|h v|`` a hundredth of ``|p|``. ::
 
         w = h v,        v = g(p + w) - g(p),        L = max <w, v> / <w, w>
 
-    On a quadratic `v` is the Hessian times `w`, and `L` approaches its largest eigenvalue,
-    the Lipschitz constant of the gradient, from below: use a margin. On another function it
-    is about the largest curvature near the parameters, and may be larger elsewhere.
+    On a quadratic `v` is the Hessian times `w`. Then `L` approaches the largest eigenvalue of
+    the Hessian, which is the Lipschitz constant of the gradient, from below: use a margin. On
+    another function `L` is about the largest curvature near the parameters; elsewhere the
+    curvature may be larger.
 
     Parameters
     ----------
     value_and_grad : callable
-        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+        ``value_and_grad(params) -> (value, gradient)``, the same as for `minimize`.
     params : array or mapping of str to array
-        Where to look.
+        The point at which curvatures are estimated.
     projection : callable or mapping of str to callable, optional
-        A projection `P` on a convex set that has the parameters. Only curvatures along the
-        set are seen then, ``w = P(p + h v) - p``, and only points of it evaluated. They can
-        be far smaller: the brightness of an image is fixed by the sum of a PSF, and it is
-        along the sum that the loss is most curved. Take parameters well inside of the set,
-        such as a uniform PSF: on a face of it, less is seen (see Notes).
+        A projection `P` on a convex set that contains the parameters. With it,
+        ``w = P(p + h v) - p``: the function is evaluated at points of the set only, and only
+        curvatures along the set count. They can be far smaller: the loss of a PSF is most
+        curved along its sum, the brightness of the image, which a simplex fixes. Take
+        parameters well inside the set, such as a uniform PSF (see Notes).
     iterations : int
-        Number of iterations, at least 1; there is one evaluation more.
+        Number of iterations, at least 1. There is one evaluation more than that.
     seed : int
         Seed of the random start.
 
@@ -70,15 +71,15 @@ def lipschitz(
     ValueError
         If `iterations` is less than 1, or the gradient is not like the parameters.
     TypeError
-        If a parameter is no floating-point array.
+        If a parameter is not a floating-point array.
 
     Notes
     -----
     With a projection, `L` approaches the largest curvature of a quadratic along the set if
-    the set extends from the parameters by `h v` in all of its directions. Where it does not,
-    on a face or at a vertex, `w` is bent into the set, and `L` is the largest of the
-    curvatures towards the points ``p + w`` that were met: no more than a lower bound of the
-    largest, which may be in a direction that does not lead into the set from here.
+    the set extends from the parameters by `h v` in all of its directions. On a face or at a
+    vertex it does not, and the projection bends `w` into the set. Then `L` is the largest of
+    the curvatures towards the points ``p + w``. That is only a lower bound: the direction of
+    the largest curvature may lead out of the set.
 
     References
     ----------
@@ -97,22 +98,29 @@ def lipschitz(
     3.0
     """
     caller = "lipschitz"
-    check_parameters(params)
+    check_parameters(caller, params)
     iterations = operator.index(iterations)
     if iterations < 1:
-        msg = f"{caller}: iterations is {iterations}; wanted at least 1"
+        msg = f"{caller}: iterations is {iterations}; want at least 1"
         raise ValueError(msg)
     if projection is not None:
-        check_projection(projection, params)
-    nothing = Result(params, [], None, params, math.inf, 0, False, False)
+        check_projection(caller, projection, params)
+    objective = Objective(caller, value_and_grad)
 
     def gradient(p: Params) -> Params:
-        return evaluated(caller, value_and_grad, p, nothing)[1]
+        try:
+            return objective.value_and_grad(p)[1]
+        except NotFinite as fault:
+            msg = f"{caller}: {fault}; want finite values"
+            nothing = Result(params, [], None, params, math.inf, 0, False, False)
+            raise NonFiniteError(msg, nothing) from None
 
     def step(v: Params, length: float) -> Params:
-        """Give `w` along `v`."""
+        """Return `w`, of this length along `v`."""
         to = moved(params, length / norm(v), v)
-        return difference(to if projection is None else projected(projection, to, params), params)
+        return difference(
+            to if projection is None else projected(caller, projection, to, params), params
+        )
 
     g = copied(gradient(params))
     size = 0.01 * norm(params) or 0.01
@@ -133,7 +141,7 @@ def lipschitz(
 
 
 def noise_like(p: Array, generator: random.Random) -> Array:
-    """Draw numbers between -1/2 and 1/2, for real and imaginary part, in the form of `p`."""
+    """Draw an array like `p`: real and imaginary parts are between -1/2 and 1/2."""
     xp = array_namespace(p)
     n = math.prod(p.shape)
     numbers: list[complex] = [generator.random() - 0.5 for _ in range(n)]

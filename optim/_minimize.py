@@ -1,84 +1,13 @@
-"""The loop: evaluate, check, step, project, remember."""
+"""Minimisation by an optimiser: evaluate, update, project, and again."""
 
-import math
-import operator
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-from array_api_compat import array_namespace
-
-from optim._stationarity import check_tolerance, is_stationary
-from optim._tree import (
-    Array,
-    Params,
-    Projection,
-    apply_projection,
-    check_gradient,
-    check_projection,
-    copied,
-    describe,
-    is_array,
-    leaves,
-)
+from optim._evaluation import Objective, arrived, projected
+from optim._loop import Result, Step, run
+from optim._stationarity import check_tolerance
+from optim._tree import Array, Params, Projection, check_parameters, check_projection, describe
 from optim.optimizers import Optimizer
-
-
-class Result(NamedTuple):
-    """What `minimize` and the solvers return.
-
-    Attributes
-    ----------
-    params : array or dict of str to array
-        The parameters after the last completed step. Those of `minimize` come after its last
-        update, and have not been evaluated; those of a solver have the last loss of
-        `history`.
-    history : list of float
-        The loss of each completed step: with `minimize`, at the parameters before its
-        update.
-    state : NamedTuple
-        The optimiser's state after the last completed step.
-    best_params : array or dict of str to array
-        The parameters at which the lowest loss of `history` was found.
-    best_value : float
-        The lowest loss of `history`; infinite if there is none.
-    steps : int
-        Number of completed steps, the length of `history`.
-    interrupted : bool
-        Whether a KeyboardInterrupt ended the loop.
-    converged : bool
-        Whether the loop ended because a tolerance was met.
-    """
-
-    params: Params
-    history: list[float]
-    state: Any
-    best_params: Params
-    best_value: float
-    steps: int
-    interrupted: bool
-    converged: bool
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss or gradient is NaN or infinite.
-
-    Parameters
-    ----------
-    message : str
-        At which step, and what.
-    result : Result
-        What there is from the steps before it.
-
-    Attributes
-    ----------
-    result : Result
-        What there is from the steps before it.
-    """
-
-    def __init__(self, message: str, result: Result) -> None:
-        super().__init__(message)
-        self.result = result
 
 
 def minimize(
@@ -101,48 +30,49 @@ def minimize(
         array of no dimensions; the gradient is like the parameters, and for complex ones
         ``dL/dRe + i dL/dIm``. It must not modify the parameters.
     params : array or mapping of str to array
-        Where to start. Neither modified nor projected: the first loss is that of the
-        parameters as given.
+        The start, which is neither modified nor projected: the first loss of `history` is
+        the loss of the parameters as given.
     optimizer : Optimizer
-        What makes the steps, such as ``optim.adam(1e-3)``.
+        The optimiser that makes the steps, such as ``optim.adam(1e-3)``.
     steps : int
-        Number of steps, not negative.
+        Number of updates at most, not negative. The start and each update cost one
+        evaluation.
     project : callable or mapping of str to callable, optional
-        Applied to the parameters after each update; where they are a mapping, a mapping of
-        projections by name leaves the other arrays alone.
+        The projection of the parameters after each update. If they are a mapping, it may be a
+        mapping of projections by name; an array without one is free.
     tolerance : float
-        The loop ends, without an update, where `projected_gradient_norm` is not above this:
-        the norm of the gradient, where nothing is projected. 0 asks for no such test, which
-        costs one projection for each step.
+        The loop ends at a point where `projected_gradient_norm` is at most this; without a
+        projection that number is the norm of the gradient. The test costs one projection for
+        each point; 0 omits it.
     callback : callable, optional
-        ``callback(step, value, params)`` after each completed step, with the parameters at
-        which the value was found, those before the update. The loop stops if it returns a
-        true value.
+        ``callback(step, value, params)`` at each point, where `step` counts the updates
+        before it: 0 at the start, `steps` at the end. The loop stops if it returns a true
+        value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
 
     Returns
     -------
     Result
-        The last and the best parameters, the losses and the optimiser's state. After a
-        KeyboardInterrupt, those of the last completed step.
+        `history` has the loss at the start and after each update; `params` is the last
+        point. A KeyboardInterrupt ends the loop at the last point that was evaluated.
 
     Raises
     ------
     NonFiniteError
         If a loss or a gradient is NaN or infinite. Has the result so far as `result`.
     ValueError
-        If the loss is no scalar, the gradient is not like the parameters, `project` has a
-        name that they have not, or `steps` or `tolerance` is negative.
+        If the loss is not a scalar, the gradient is not like the parameters, `project` has a
+        name that the parameters lack, or `steps` or `tolerance` is negative.
     TypeError
-        If the loss is no real number or a parameter is no floating-point array.
+        If the loss is not a real number or a parameter is not a floating-point array.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
-    The finiteness of a gradient costs one reduction per array and step; this and the loss
-    are all that the loop brings from the device.
+    The test that the gradient is finite costs one reduction per array and point. Its result
+    and the loss are the only data that the loop brings from the device.
 
     Examples
     --------
@@ -176,155 +106,31 @@ def minimize(
     if not isinstance(optimizer, Optimizer):
         msg = (
             f"minimize: optimizer is {describe(optimizer)}; "
-            f"wanted an Optimizer, as optim.adam(1e-3) returns"
+            f"want an Optimizer, as optim.adam(1e-3) returns"
         )
         raise TypeError(msg)
+    check_parameters("minimize", params)
     if project is not None:
-        check_projection(project, params)
+        check_projection("minimize", project, params)
     tolerance = check_tolerance("minimize", tolerance)
 
+    objective = Objective("minimize", value_and_grad)
+    state = optimizer.unchecked_init(params)
+    gradient: Params = None  # at the last point
+
+    def start() -> Step:
+        return reached(params, state)
+
     def advance(result: Result) -> Step:
-        p = result.params
-        loss, gradient = evaluated("minimize", value_and_grad, p, result)
-        if is_stationary(p, gradient, project, tolerance):
-            return Step(loss, p, p, result.state, converged=True)
-        new, state = optimizer.update(gradient, result.state, p)
+        p, after = optimizer.unchecked_update(gradient, result.state, result.params)
         if project is not None:
-            new = projected(project, new, p)
-        return Step(loss, p, new, state)
+            p = projected("minimize", project, p, result.params)
+        return reached(p, after)
 
-    return run("minimize", advance, params, optimizer.init(params), steps, callback, progress)
+    def reached(p: Params, state: Any) -> Step:
+        nonlocal gradient
+        point = objective.at(p)
+        gradient = point.gradient
+        return arrived(point, state, project, tolerance)
 
-
-class Step(NamedTuple):
-    """What a step found: its loss and where that is, what comes next, and if it is the last.
-
-    It is the last if a tolerance was met, `converged`, or nothing is left to do, `last`.
-    """
-
-    loss: float
-    at: Params
-    params: Params
-    state: Any
-    last: bool = False
-    converged: bool = False
-
-
-def run(
-    caller: str,
-    advance: Callable[[Result], Step],
-    params: Params,
-    state: Any,
-    steps: int,
-    callback: Callable[[int, float, Params], object] | None,
-    progress: bool,
-) -> Result:
-    """Advance until the steps are done, one is the last, or somebody stops it."""
-    steps = operator.index(steps)
-    if steps < 0:
-        msg = f"{caller}: steps is {steps}; wanted 0 or more"
-        raise ValueError(msg)
-    history: list[float] = []
-    # All that a step changes is in this one tuple, replaced by one assignment: wherever an
-    # interrupt falls, what is found is a completed step.
-    result = Result(params, history, state, params, math.inf, 0, False, False)
-    with _progress_bar(caller, steps) if progress else nullcontext() as show:
-        try:
-            for step in range(steps):
-                loss, at, new, state, last, converged = advance(result)
-                best_params = at if loss < result.best_value else result.best_params
-                best_value = min(loss, result.best_value)
-                history.append(loss)
-                result = Result(
-                    new, history, state, best_params, best_value, step + 1, False, converged
-                )
-                if show is not None:
-                    show(loss)
-                asked = callback is not None and callback(step, loss, at)
-                if asked or last or converged:
-                    break
-        except KeyboardInterrupt:
-            # The interrupt may have come after the append and before the assignment.
-            result = result._replace(history=history[: result.steps], interrupted=True)
-    return result
-
-
-def evaluated(
-    caller: str, value_and_grad: Callable[[Params], Any], params: Params, result: Result
-) -> tuple[float, Params]:
-    """Return loss and gradient, if they are what was asked for and finite."""
-    value, gradient = _pair(caller, value_and_grad(params))
-    loss = _loss(value)
-    check_gradient(gradient, params)
-    fault = _non_finite(loss, gradient)
-    if fault:
-        msg = f"{caller}: at step {result.steps} {fault}; wanted finite values"
-        raise NonFiniteError(msg, result)
-    return loss, gradient
-
-
-def projected(projection: Projection, params: Params, like: Params) -> Params:
-    """Project, check that what comes is like the parameters, and copy it, for keeps."""
-    new = apply_projection(projection, params)
-    check_gradient(new, like, "what the projection returned")
-    return copied(new)
-
-
-def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
-    """Return what `value_and_grad` returned, if it is a pair."""
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        msg = (
-            f"{caller}: value_and_grad returned {describe(returned)}; wanted the pair "
-            f"(value, gradient)"
-        )
-        raise TypeError(msg)
-    return returned[0], returned[1]
-
-
-def _loss(value: float | Array) -> float:
-    """Give the loss as a number, brought from the device if it is an array."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    if not is_array(value):
-        msg = f"the loss is {describe(value)}; wanted a real number"
-        raise TypeError(msg)
-    if value.shape != ():
-        msg = f"the loss is {describe(value)}; wanted a number or an array of no dimensions"
-        raise ValueError(msg)
-    if not array_namespace(value).isdtype(value.dtype, ("real floating", "integral")):
-        msg = f"the loss is {describe(value)}; wanted a real number"
-        raise TypeError(msg)
-    return float(value)
-
-
-def _non_finite(loss: float, gradient: Params) -> str:
-    """Say what is not finite; nothing if all is."""
-    if not math.isfinite(loss):
-        return f"the loss is {loss}"
-    for of, g in leaves(gradient):
-        xp = array_namespace(g)
-        finite = xp.isfinite(g)
-        if not bool(xp.all(finite)):
-            size = math.prod(g.shape)
-            count = size - int(xp.count_nonzero(finite))
-            return f"the gradient{of} is not finite in {count} of {size} entries"
-    return ""
-
-
-@contextmanager
-def _progress_bar(caller: str, steps: int) -> Iterator[Callable[[float], object]]:
-    """Show a progress bar; the function given counts one step and shows its loss."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        msg = f'{caller}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
-        raise ImportError(msg) from error
-
-    with tqdm(total=steps) as bar:
-
-        def show(loss: float) -> None:
-            # tqdm alone decides when to draw: most steps only count.
-            bar.set_postfix_str(f"loss {loss:.6g}", refresh=False)
-            bar.update()
-
-        yield show
+    return run("minimize", start, advance, params, state, steps, callback, progress, first=0)

@@ -1,4 +1,4 @@
-"""What a penalty is, and the ones whose proximal map is a formula."""
+"""The type of a penalty, and the penalties whose proximal map is a formula."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
@@ -9,24 +9,23 @@ from optim._vectors import floating_namespace, scaled
 
 
 class Penalty(NamedTuple):
-    """A convex function, which need not be smooth, with its proximal map.
+    """A convex function, smooth or not, with its proximal map.
 
-    Parameters are one array or a mapping of name to array, as everywhere in `optim`; the
-    factories here make penalties of one array.
+    Parameters are one array or a mapping of name to array, as everywhere in `optim`. The
+    factories of this module make penalties of one array.
 
     Attributes
     ----------
     value : callable
         ``value(x) -> number``: a float or a real array of no dimensions.
     prox : callable
-        ``prox(x, step) -> z``, which is the `z` that minimises
-        ``value(z) + |z - x|^2 / (2 step)``. With the step 0, the nearest point at which the
-        penalty is finite.
+        ``prox(x, step) -> z``, where `z` minimises ``value(z) + |z - x|^2 / (2 step)``. With
+        the step 0, `z` is the nearest point at which the penalty is finite.
 
     Notes
     -----
-    A penalty that is infinite outside of a set says so by `prox`, which gives points of the
-    set alone; its `value` is then only asked for in the set, and may be that of the rest.
+    A penalty may be infinite outside a set. Then `prox` returns points of the set only, and
+    `value` is called at such points only. So `value` may leave out the infinite part.
 
     References
     ----------
@@ -54,7 +53,7 @@ Penalties: TypeAlias = Penalty | Mapping[str, Penalty]
 
 
 def indicator(projection: Callable[[Params], Params]) -> Penalty:
-    """Make a penalty of a constraint: 0 on the set, infinite elsewhere.
+    """Make the penalty of a constraint: 0 on the set, infinite elsewhere.
 
     ``prox(x, step) = P(x)`` for every step.
 
@@ -66,12 +65,12 @@ def indicator(projection: Callable[[Params], Params]) -> Penalty:
     Returns
     -------
     Penalty
-        The penalty. `value` is 0, and meant for points of the set.
+        The penalty. `value` is 0 everywhere; call it at points of the set.
 
     Raises
     ------
     TypeError
-        If the projection is not callable.
+        If `projection` is not callable.
 
     Examples
     --------
@@ -82,13 +81,13 @@ def indicator(projection: Callable[[Params], Params]) -> Penalty:
     array([0. , 0.1])
     """
     if not callable(projection):
-        msg = f"indicator: projection is {describe(projection)}; wanted a callable"
+        msg = f"indicator: projection is {describe(projection)}; want a callable"
         raise TypeError(msg)
     return Penalty(lambda _: 0.0, lambda x, _: projection(x))
 
 
 def soft_threshold(weight: float) -> Penalty:
-    """Penalise the sum of the moduli: the l1 norm, whose proximal map shrinks each entry.
+    """Penalise the l1 norm; the proximal map shrinks each entry.
 
     ``value(x) = weight sum_i |x_i|`` and, with ``t = step weight``, ::
 
@@ -102,7 +101,7 @@ def soft_threshold(weight: float) -> Penalty:
     Returns
     -------
     Penalty
-        The penalty of a real or complex floating-point array. Phases are kept.
+        The penalty of a real or complex floating-point array. The map keeps phases.
 
     Raises
     ------
@@ -134,18 +133,21 @@ def soft_threshold(weight: float) -> Penalty:
         xp = floating_namespace("soft_threshold", x)
         modulus = xp.astype(xp.abs(x), xp.float64, copy=False)
         shrunk = xp.maximum(modulus - step * weight, 0.0)
-        infinite = xp.isinf(modulus)  # and stays so
+        infinite = xp.isinf(modulus)  # the map keeps infinite entries
         unit = xp.where(infinite | (modulus == 0), 1.0, modulus)
         return scaled(xp, x, xp.where(infinite, 1.0, shrunk / unit))
 
     return Penalty(value, prox)
 
 
-def check_penalty(penalty: object, params: Params) -> None:
-    """Raise unless `penalty` is one, or a mapping of names that `params` has to penalties."""
+def check_penalty(call: str, penalty: object, params: Params) -> None:
+    """Raise unless `penalty` is a Penalty, or a mapping of Penalties by names of `params`."""
     if isinstance(penalty, Mapping):
         if not isinstance(params, Mapping) or not penalty.keys() <= params.keys():
-            msg = f"the penalty is {describe(penalty)}; the parameters are {describe(params)}"
+            msg = (
+                f"{call}: the penalty is {describe(penalty)} and the parameters are "
+                f"{describe(params)}; want only names that the parameters have"
+            )
             raise ValueError(msg)
         each = list(penalty.values())
     else:
@@ -153,21 +155,21 @@ def check_penalty(penalty: object, params: Params) -> None:
     for one in each:
         if not isinstance(one, Penalty):
             msg = (
-                f"the penalty is {describe(one)}; "
-                f"wanted a Penalty, as optim.proximal.soft_threshold(0.1) returns"
+                f"{call}: the penalty is {describe(one)}; "
+                f"want a Penalty, as optim.proximal.soft_threshold(0.1) returns"
             )
             raise TypeError(msg)
 
 
 def penalty_value(penalty: Penalties, params: Params) -> float:
-    """Give the value, the sum of those by name."""
+    """Return the value; with a mapping, the sum of the values by name."""
     if isinstance(penalty, Mapping):
         return sum(float(one.value(params[name])) for name, one in penalty.items())
     return float(penalty.value(params))
 
 
 def apply_prox(penalty: Penalties, params: Params, step: float) -> Params:
-    """Map `params` as a whole, or the arrays that a mapping names."""
+    """Apply the proximal map to `params` as a whole, or to the arrays that a mapping names."""
     if not isinstance(penalty, Mapping):
         return penalty.prox(params, step)
     return {

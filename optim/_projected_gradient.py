@@ -1,33 +1,32 @@
-"""Projected gradient descent, with a given step size or one that it finds."""
+"""Projected gradient descent, with a given step size or a line search."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
     arrived,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
+    projected,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, projected, run
+from optim._loop import Result, Step, run, stuck
 from optim._stationarity import check_tolerance
 from optim._tree import Array, Params, Projection, check_parameters, check_projection, inner
 from optim.optimizers import as_schedule
 from optim.schedules import Schedule
 
-GROWTH = 1.25  # three steps of growth make up for one halving, and nearly no trial is lost
+GROWTH = 1.25  # three steps of growth make up for one halving; few trials fail
 
 
 class ProjectedGradientState(NamedTuple):
-    """State of `projected_gradient`: steps done, the last point, and the next step size."""
+    """State of `projected_gradient`: number of steps, last point, next step size."""
 
     step: int
     point: Point | None
@@ -45,36 +44,36 @@ def projected_gradient(
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
 ) -> Result:
-    """Minimise on a convex set by steps down the gradient, each projected back.
+    """Minimise on a convex set by gradient steps, each projected back to the set.
 
     With the gradient `g`, the step size `a` and the projection `P`, ::
 
         p+ = P(p - a g)
 
-    A given `a` is taken as it is; on a convex function whose gradient has the Lipschitz
+    A given `a` stays as it is; on a convex function whose gradient has the Lipschitz
     constant `L`, any fixed ``a < 2 / L`` converges. Otherwise `a` is halved until ::
 
         f(p+) <= f(p) + <g, p+ - p> + |p+ - p|^2 / (2 a)
 
-    and grows by a quarter after a step that needed no halving.
+    After a step without a halving `a` grows by a quarter.
 
     Parameters
     ----------
     value_and_grad : callable
-        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+        ``value_and_grad(params) -> (value, gradient)``, the same as for `minimize`.
     params : array or mapping of str to array
-        Where to start. Not modified; the first point is its projection.
+        The start, which is not modified. The first point is its projection.
     projection : callable or mapping of str to callable
-        The projection `P` of the parameters on a convex set; or, where these are a mapping,
-        projections by name (an array without one is free).
+        The projection `P` of the parameters on a convex set. If the parameters are a mapping,
+        it may be a mapping of projections by name; an array without one is free.
     steps : int
-        Number of points at most, the projected start included. Each costs one evaluation,
-        and another for each halving; the first step size costs one.
+        Number of points at most, the projected start included. Each point and each halving
+        costs one evaluation. The first step size costs one more.
     step_size : float or callable, optional
-        The step size `a`, or a schedule of it by the step, counted from 0.
+        The step size `a`, or a schedule ``step -> a``, where the steps count from 0.
     tolerance : float
-        The loop ends at a point where `projected_gradient_norm` is not above this; 0 asks
-        for no such test, which costs one projection for each step.
+        The loop ends at a point where `projected_gradient_norm` is at most this. The test
+        costs one projection for each step; 0 omits it.
     callback : callable, optional
         ``callback(step, value, params)`` at each point. The loop stops if it returns a true
         value.
@@ -84,8 +83,8 @@ def projected_gradient(
     Returns
     -------
     Result
-        `history` has the value at each point and `params` the last of them. After a
-        KeyboardInterrupt, those of the completed steps.
+        `history` has the value at each point; `params` is the last point. A
+        KeyboardInterrupt ends the loop at the last point that was evaluated.
 
     Raises
     ------
@@ -93,20 +92,20 @@ def projected_gradient(
         If a loss or a gradient is NaN or infinite at the start, with a given step size, or at
         the last trial of a step, however short. Has the result so far as `result`.
     ValueError
-        If the loss is no scalar, the gradient is not like the parameters, `projection` has a
-        name that they have not, or a number is out of its range.
+        If the loss is not a scalar, the gradient is not like the parameters, `projection` has
+        a name that the parameters lack, or a number is out of its range.
     TypeError
-        If the loss is no real number or a parameter is no floating-point array.
+        If the loss is not a real number or a parameter is not a floating-point array.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
-    Near the minimum the decrease of `f` is below its rounding. A trial whose value is equal
-    to that of `p` up to rounding is then judged by its gradient `g+`, whose difference from
-    `g` keeps its digits: it is taken if ``<g+ - g, p+ - p> <= |p+ - p|^2 / a``, the same
-    condition on a quadratic. If no trial passes, or none moves, the loop ends. A trial at
-    which the value or the gradient is not finite is one too far: it is rejected.
+    Near the minimum the decrease of `f` is below its rounding. If the value of a trial equals
+    ``f(p)`` up to rounding, its gradient `g+` decides, since ``g+ - g`` keeps its digits: the
+    trial is accepted if ``<g+ - g, p+ - p> <= |p+ - p|^2 / a``, which is the same condition
+    on a quadratic. If no trial passes, or none moves, the loop ends. A trial is rejected as
+    too far if its value or gradient is not finite.
 
     References
     ----------
@@ -118,7 +117,7 @@ def projected_gradient(
     University Press, 2009.
 
     W. W. Hager and H. Zhang, "A new conjugate gradient method with guaranteed descent and an
-    efficient line search", SIAM Journal on Optimization 16, 2005, for the test by gradients.
+    efficient line search", SIAM Journal on Optimization 16, 2005 (the test by gradients).
 
     Examples
     --------
@@ -134,38 +133,35 @@ def projected_gradient(
     (array([1., 0.]), True)
     """
     caller = "projected_gradient"
-    check_parameters(params)
-    check_projection(projection, params)
+    check_parameters(caller, params)
+    check_projection(caller, projection, params)
     tolerance = check_tolerance(caller, tolerance)
     rate = None if step_size is None else as_schedule(caller, "step_size", step_size)
 
+    objective = Objective(caller, value_and_grad)
+
+    def start() -> Step:
+        point = objective.at(project(params))
+        return reached(point, 1, rate(0) if rate else first_step_size(objective, point, project))
+
     def advance(result: Result) -> Step:
-        state = result.state
-        if state.point is None:
-            start = projected(projection, params, params)
-            point = evaluate(caller, value_and_grad, start, result)
-            a = (
-                rate(0)
-                if rate
-                else first_step_size(caller, value_and_grad, point, projection, result)
-            )
-        elif rate:
-            p = down(state.point, state.step_size)
-            point, a = evaluate(caller, value_and_grad, p, result), rate(state.step)
-        else:
-            found = search(result)
-            if found is None:
-                return stuck(result)
-            point, a = found
-        after = ProjectedGradientState(state.step + 1, point, a)
-        return arrived(point, after, projection, tolerance)
+        step, point, a = result.state
+        if rate:
+            return reached(objective.at(down(point, a)), step + 1, rate(step))
+        found = search(point, a)
+        return stuck(result) if found is None else reached(found[0], step + 1, found[1])
+
+    def reached(point: Point, step: int, a: float) -> Step:
+        return arrived(point, ProjectedGradientState(step, point, a), projection, tolerance)
+
+    def project(p: Params) -> Params:
+        return projected(caller, projection, p, params)
 
     def down(point: Point, a: float) -> Params:
-        return projected(projection, moved(point.params, -a, point.gradient), point.params)
+        return project(moved(point.params, -a, point.gradient))
 
-    def search(result: Result) -> tuple[Point, float] | None:
-        """Find the next point and the step size to begin with there."""
-        point, a = result.state.point, result.state.step_size
+    def search(point: Point, a: float) -> tuple[Point, float] | None:
+        """Return the next point and the step size of its first trial."""
         p, f, g = point
         new = None
         for trial in range(TRIALS):
@@ -173,7 +169,7 @@ def projected_gradient(
             d2 = inner(d, d)
             if d2 == 0:
                 break
-            new = attempt(caller, value_and_grad, q, result)
+            new = objective.attempt(q)
             if isinstance(new, Point):
                 hidden = new.value <= f + rounding(p) * abs(f)
                 if new.value <= f + inner(g, d) + d2 / (2 * a) or (
@@ -184,5 +180,5 @@ def projected_gradient(
         check_last_trial(new)
         return None
 
-    start = ProjectedGradientState(0, None, 0.0)
-    return run(caller, advance, params, start, steps, callback, progress)
+    nothing = ProjectedGradientState(0, None, 0.0)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)

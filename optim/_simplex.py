@@ -1,4 +1,4 @@
-"""The simplex, plain and weighted."""
+"""The simplex, with and without weights."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from optim._vectors import (
     Axes,
     as_rows,
     check_like,
+    first_index,
     from_rows,
     real_namespace,
     vector_axes,
@@ -25,12 +26,11 @@ def simplex(
     axes: Axes = None,
     weights: Array | None = None,
 ) -> ArrayProjection:
-    """Project onto the simplex: entries that are not negative and have a given sum.
+    """Project onto the simplex: nonnegative entries with a given sum.
 
     The point of ``{p : p_i >= 0, sum_i w_i p_i = radius}`` nearest to `x` is
-    ``p_i = max(x_i - theta w_i, 0)`` with the one `theta` that makes the sum right. With
-    the entries sorted by the `theta` at which they vanish, ``x_1 / w_1 >= x_2 / w_2 >= ...``,
-    it is ::
+    ``p_i = max(x_i - theta w_i, 0)``; one `theta` makes the sum right. The entry `i` vanishes
+    at ``theta = x_i / w_i``. With the entries in the order ``x_1 / w_1 >= x_2 / w_2 >= ...``, ::
 
         theta = max_j (w_1 x_1 + ... + w_j x_j - radius) / (w_1^2 + ... + w_j^2)
 
@@ -39,32 +39,32 @@ def simplex(
     radius : float
         The sum, positive.
     axes : int or tuple of int, optional
-        The axes that make one vector; all others are batch, each vector projected by
+        The axes that make one vector; all other axes are batch. Each vector is projected by
         itself. By default the whole array is one vector.
     weights : array, optional
-        The weights `w`, positive; they broadcast against `x`, whose namespace, dtype and
-        device they must have. By default all are 1.
+        The weights `w`, positive. They broadcast against `x` and must have the namespace,
+        dtype and device of `x`. By default all weights are 1.
 
     Returns
     -------
     callable
-        The projection ``x -> p`` of a real floating-point array. Entries of `p` are exactly
-        not negative; they sum to `radius` up to rounding, whatever the scale of `x` (with
-        weights, if these are within six orders of magnitude). A vector with a NaN or
-        ``+inf``, or with ``-inf`` alone, becomes NaN throughout.
+        The projection ``x -> p`` of a real floating-point array. No entry of `p` is below
+        zero, exactly. The sum is `radius` up to rounding at every scale of `x` (with weights,
+        if the weights are within six orders of magnitude). All entries of a vector become NaN
+        if one is NaN or ``+inf``, or if all are ``-inf``.
 
     Raises
     ------
     ValueError
-        If `radius` is not a positive number, or a weight is not.
+        If `radius` or a weight is not a positive number.
     TypeError
-        If `weights` is no real floating-point array.
+        If `weights` is not a real floating-point array.
 
     Notes
     -----
-    The usual statement takes, of those quotients, the last `j` at which `x_j / w_j` is above
-    it. That is where they are largest: the next quotient is larger if and only if the next
-    entry vanishes later than this quotient. Taking the maximum needs no index that depends
+    Textbooks take the quotient of the last `j` at which ``x_j / w_j`` is above the quotient.
+    This is the largest quotient: the next one is larger if and only if the next entry
+    vanishes at a larger `theta` than this quotient. The maximum needs no index that depends
     on the data.
 
     References
@@ -86,12 +86,12 @@ def simplex(
     >>> project(np.asarray([1.0, 0.5, -2.0]))
     array([0.75, 0.25, 0.  ])
 
-    Every row by itself:
+    Each row by itself:
 
     >>> optim.projections.simplex(2.0, axes=-1)(np.asarray([[3.0, 0.0], [5.0, 5.0]]))
     array([[2., 0.], [1., 1.]])
 
-    A mean with the weights of a quadrature:
+    A mean with quadrature weights:
 
     >>> w = np.asarray([0.25, 0.5, 0.25])
     >>> p = optim.projections.simplex(weights=w)(np.asarray([1.0, 1.0, -1.0]))
@@ -101,8 +101,13 @@ def simplex(
     radius = positive("simplex", "radius", radius)
     if weights is not None:
         xp = real_namespace("simplex", weights, "weights")
-        if not bool(xp.all((weights > 0) & xp.isfinite(weights))):
-            msg = f"simplex: weights is {weights}; wanted positive numbers"
+        good = (weights > 0) & xp.isfinite(weights)
+        if not bool(xp.all(good)):
+            index = first_index(xp, xp.logical_not(good))
+            msg = (
+                f"simplex: weights, an array of shape {tuple(weights.shape)}, is "
+                f"{float(weights[index])} at the index {index}; want positive numbers"
+            )
             raise ValueError(msg)
 
     def project(x: Array) -> Array:
@@ -123,27 +128,27 @@ def simplex(
 def nearest(xp: Any, y: Array, radius: float) -> Array:
     """Project each row of `y`, in double precision: ``p_i = max(tau - v_i, 0)``.
 
-    `theta` moves with `y`. With the largest entry as the origin, ``v_i = top - y_i`` and
-    ``tau = top - theta = min_j (radius + v_1 + ... + v_j) / j``, the smallest `v` first, a
-    row far from zero keeps its digits. Sums are in double precision, since rounding in
-    `theta` alone, times the number of entries, is off the radius.
+    `theta` moves with `y`. With the largest entry as the origin, ``v_i = top - y_i``, and, the
+    smallest `v` first, ``tau = top - theta = min_j (radius + v_1 + ... + v_j) / j``: a row far
+    from zero keeps its digits. Sums are in double precision, since the sum of `p` has the
+    rounding error of `theta` times the number of entries.
     """
     v = largest(xp, y) - y
-    # The largest entry alone makes tau <= radius: what lies beyond that cannot matter, and
-    # would cost the sums their digits.
+    # The largest entry alone makes tau <= radius. A larger v cannot matter, and would cost
+    # the sums their digits.
     v = xp.minimum(v, radius)
     j = xp.arange(1, y.shape[-1] + 1, dtype=y.dtype, device=device(y))
     total = xp.cumulative_sum(xp.sort(v, axis=-1, stable=False), axis=-1)
     d = xp.min((total + radius) / j, axis=-1, keepdims=True) - v
-    # One Newton step for the last digits of tau, which a long running sum has lost; taken on
-    # the small differences d, so that it is not lost in turn.
+    # The long running sum has lost the last digits of tau. One Newton step finds them; it acts
+    # on the small differences d, which keep their digits.
     excess = xp.sum(xp.maximum(d, 0.0), axis=-1, keepdims=True) - radius
     support = xp.sum(xp.astype(d > 0, y.dtype), axis=-1, keepdims=True)
     return xp.maximum(d - excess / support, 0.0)
 
 
 def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
-    """Project each row of `y`, the same with weights: ``p_i = max(y_i - theta w_i, 0)``.
+    """Project each row of `y`, with weights: ``p_i = max(y_i - theta w_i, 0)``.
 
     Here ``v_i = top - y_i / w_i`` and, the smallest `v` first, ::
 
@@ -152,22 +157,24 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
     w2 = w * w
     top = largest(xp, y / w)
     v = top - y / w
-    # Each entry alone bounds tau, as the largest does without weights; the sums stay finite.
-    # Not at the bound itself, which tau may be: rounding would bring in what is far out.
+    # Each entry alone bounds tau, as the largest does without weights; so the sums stay finite.
+    # v is cut at twice the bound: tau may equal the bound, and rounding would then count the
+    # entries that are cut there.
     v = xp.minimum(v, 2 * xp.min(v + radius / w2, axis=-1, keepdims=True))
     order = xp.argsort(v, axis=-1, stable=False)
     c = xp.take_along_axis(w2, order, axis=-1)
     total = xp.cumulative_sum(c * xp.take_along_axis(v, order, axis=-1), axis=-1)
     tau = xp.min((total + radius) / xp.cumulative_sum(c, axis=-1), axis=-1, keepdims=True)
-    # p_i = w_i (tau - v_i) far from zero, where y_i - theta w_i would have lost all digits of
-    # tau. But where theta is nearer to zero than to `top`, v_i has the rounding of all of
-    # `top`, which a large weight would magnify.
+    # Far from zero p_i = w_i (tau - v_i), since y_i - theta w_i would lose all digits of tau.
+    # But if theta is nearer to zero than to `top`, v_i has the rounding of the whole `top`, and
+    # a large weight would magnify it.
     far = 2 * tau < xp.abs(top)
     d = xp.where(far, w * (tau - v), y - w * xp.where(far, 0.0, top - tau))
     d = xp.maximum(d, -w * tau)  # far from the support, if not on it
-    # Once more for the digits that this has lost, on d, which is as small as p. With a slightly
-    # larger radius, theta is on the side from which Newton's method on the sum, piecewise linear
-    # and convex, does not overshoot, though an entry of a large weight be about to vanish.
+    # Some digits are lost by now. The same formula on d, which is as small as p, finds them.
+    # The sum is piecewise linear and convex in theta; a slightly larger radius puts theta on the
+    # side from which Newton's method does not overshoot, even if an entry of a large weight is
+    # about to vanish.
     total = xp.cumulative_sum(xp.take_along_axis(w * d, order, axis=-1), axis=-1)
     quotients = (total - (1 + SLACK) * radius) / xp.cumulative_sum(c, axis=-1)
     d = d - w * xp.max(quotients, axis=-1, keepdims=True)
@@ -179,7 +186,7 @@ def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
 
 
 def largest(xp: Any, y: Array) -> Array:
-    """Give the largest entry of each row; NaN where that is infinite."""
+    """Return the largest entry of each row, or NaN if it is infinite."""
     top = xp.max(y, axis=-1, keepdims=True)
-    # inf - inf would warn; nan - inf is NaN as well, and quiet.
+    # inf - inf would warn; nan - inf is NaN without a warning.
     return xp.where(xp.isfinite(top), top, xp.nan)

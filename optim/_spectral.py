@@ -1,24 +1,23 @@
-"""The spectral projected gradient method: steps as long as the last curvature allows."""
+"""The spectral projected gradient method: step sizes from the last curvatures."""
 
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optim._evaluation import (
     TRIALS,
+    Objective,
     Point,
     arrived,
-    attempt,
     check_last_trial,
     clipped,
     difference,
-    evaluate,
     first_step_size,
     moved,
+    projected,
     rounding,
-    stuck,
 )
-from optim._minimize import Result, Step, projected, run
+from optim._loop import Result, Step, run, stuck
 from optim._stationarity import check_tolerance
 from optim._tree import (
     Array,
@@ -30,14 +29,14 @@ from optim._tree import (
     norm,
 )
 
-DECREASE = 1e-4  # the part of the decrease by slope that is asked for
+DECREASE = 1e-4  # required part of the decrease that the slope predicts
 
 
 class SpectralProjectedGradientState(NamedTuple):
     """State of `spectral_projected_gradient`.
 
-    `values` are the last ones, `shorts` the last short Barzilai-Borwein steps, `threshold`
-    what decides between a short and a long one, and `step_size` what that gave.
+    `values` are the last values and `shorts` the last short Barzilai-Borwein steps.
+    `threshold` decides between a short and a long step, and `step_size` is the result.
     """
 
     step: int
@@ -59,36 +58,36 @@ def spectral_projected_gradient(
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
 ) -> Result:
-    """Minimise on a convex set by projected gradient steps of Barzilai and Borwein's lengths.
+    """Minimise on a convex set by projected gradient steps with Barzilai and Borwein's sizes.
 
     With the gradient `g`, the projection `P` and the step size `a`, ::
 
         d = P(p - a g) - p,        p+ = p + t d
 
-    where `t` is 1, or less until ``f(p+)`` is below the largest of the last `memory` values,
-    ``f(p+) <= max f + 1e-4 t <g, d>``. The next `a` is the inverse of a curvature seen along
-    the step ``s = p+ - p``, ``<s, s> / <s, y>`` or ``<s, y> / <y, y>``, with the change `y`
-    of the gradient.
+    The factor `t` begins at 1 and shrinks until ``f(p+) <= max f + 1e-4 t <g, d>``, where
+    ``max f`` is the largest of the last `memory` values. The next `a` is the inverse of a
+    curvature along the step ``s = p+ - p``: with the change `y` of the gradient,
+    ``<s, s> / <s, y>`` or ``<s, y> / <y, y>``.
 
     Parameters
     ----------
     value_and_grad : callable
-        ``value_and_grad(params) -> (value, gradient)``, as `minimize` takes it.
+        ``value_and_grad(params) -> (value, gradient)``, the same as for `minimize`.
     params : array or mapping of str to array
-        Where to start. Not modified; the first point is its projection.
+        The start, which is not modified. The first point is its projection.
     projection : callable or mapping of str to callable
-        The projection `P` of the parameters on a convex set; or, where these are a mapping,
-        projections by name (an array without one is free).
+        The projection `P` of the parameters on a convex set. If the parameters are a mapping,
+        it may be a mapping of projections by name; an array without one is free.
     steps : int
-        Number of points at most, the projected start included. Each costs one evaluation,
-        another for each trial that was rejected, and two projections. The first step size
-        costs one evaluation.
+        Number of points at most, the projected start included. Each point costs one
+        evaluation and two projections; each rejected trial costs one evaluation, and so does
+        the first step size.
     memory : int
-        Number of last values of which the largest is to be improved upon; 1 has the values
+        Number of last values. A step has to improve on the largest of them; with 1 the values
         fall throughout.
     tolerance : float
-        The loop ends at a point where `projected_gradient_norm` is not above this; 0 asks
-        for no such test, which costs one projection for each step.
+        The loop ends at a point where `projected_gradient_norm` is at most this. The test
+        costs one projection for each step; 0 omits it.
     callback : callable, optional
         ``callback(step, value, params)`` at each point. The loop stops if it returns a true
         value.
@@ -98,9 +97,9 @@ def spectral_projected_gradient(
     Returns
     -------
     Result
-        `history` has the value at each point and `params` the last of them; values may rise
-        on the way, and `best_params` has the lowest. After a KeyboardInterrupt, those of the
-        completed steps.
+        `history` has the value at each point; `params` is the last point. Values may rise on
+        the way; `best_params` is the point of the lowest. A KeyboardInterrupt ends the loop
+        at the last point that was evaluated.
 
     Raises
     ------
@@ -108,26 +107,25 @@ def spectral_projected_gradient(
         If a loss or a gradient is NaN or infinite at the start, or at the last trial of a
         step, however short. Has the result so far as `result`.
     ValueError
-        If the loss is no scalar, the gradient is not like the parameters, `projection` has a
-        name that they have not, or a number is out of its range.
+        If the loss is not a scalar, the gradient is not like the parameters, `projection` has
+        a name that the parameters lack, or a number is out of its range.
     TypeError
-        If the loss is no real number or a parameter is no floating-point array.
+        If the loss is not a real number or a parameter is not a floating-point array.
     ImportError
-        If `progress` is asked for and tqdm is missing.
+        If `progress` is true and tqdm is missing.
 
     Notes
     -----
-    The short step, ``<s, y> / <y, y>``, sees the largest curvatures, also those across the
-    set, along which nothing can move: for the sum of a PSF, the brightness of the image. So
-    `y` is there the change of the projected gradient ``(p - P(p - a g)) / a``, which is `y`
-    itself where there is no constraint (after Crisci and others). Short and long steps
-    alternate by Bonettini's rule: the shortest of the last three short ones if the ratio of
-    short to long is below a threshold, which then falls by a tenth; else the long one, and
-    the threshold rises by as much.
+    The short step, ``<s, y> / <y, y>``, sees the largest curvatures, including curvatures
+    across the set, along which nothing can move. For PSFs of sum one, that direction is the
+    brightness of the image. So `y` is replaced by the change of the projected gradient
+    ``(p - P(p - a g)) / a``, which equals `y` without a constraint (after Crisci and others).
+    Bonettini's rule alternates between the two steps. If the ratio of short to long is below
+    a threshold, the shortest of the last three short steps is taken and the threshold falls
+    by a tenth; else the long step is taken and the threshold rises by a tenth.
 
     Values are compared up to their rounding. If no trial is accepted, or none moves, the loop
-    ends. A trial at which the value or the gradient is not finite is one too far: it is
-    rejected.
+    ends. A trial is rejected as too far if its value or gradient is not finite.
 
     References
     ----------
@@ -158,24 +156,27 @@ def spectral_projected_gradient(
     (array([0.19406 , 0.305999, 0.499941]), True)
     """
     caller = "spectral_projected_gradient"
-    check_parameters(params)
-    check_projection(projection, params)
+    check_parameters(caller, params)
+    check_projection(caller, projection, params)
     tolerance = check_tolerance(caller, tolerance)
     memory = operator.index(memory)
     if memory < 1:
-        msg = f"{caller}: memory is {memory}; wanted at least 1"
+        msg = f"{caller}: memory is {memory}; want at least 1"
         raise ValueError(msg)
+
+    objective = Objective(caller, value_and_grad)
+    nothing = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
+
+    def start() -> Step:
+        point = objective.at(project(params))
+        a = first_step_size(objective, point, project)
+        state = nothing._replace(step=1, point=point, values=(point.value,), step_size=a)
+        return arrived(point, state, projection, tolerance)
 
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        if before is None:
-            start = projected(projection, params, params)
-            point = evaluate(caller, value_and_grad, start, result)
-            a = first_step_size(caller, value_and_grad, point, projection, result)
-            state = state._replace(step=1, point=point, values=(point.value,), step_size=a)
-            return arrived(point, state, projection, tolerance)
         q, d = trial(before, state.step_size)
-        found = search(result, q, d)
+        found = search(state, q, d)
         if found is None:
             return stuck(result)
         _, d_found = trial(found, state.step_size)
@@ -184,33 +185,35 @@ def spectral_projected_gradient(
         state = state._replace(step=state.step + 1, point=found, values=values)
         return arrived(found, state, projection, tolerance)
 
+    def project(p: Params) -> Params:
+        return projected(caller, projection, p, params)
+
     def trial(point: Point, a: float) -> tuple[Params, Params]:
-        """Give ``P(p - a g)`` and its difference from `p`."""
+        """Return ``P(p - a g)`` and its difference from `p`."""
         p = point.params
-        q = projected(projection, moved(p, -a, point.gradient), p)
+        q = project(moved(p, -a, point.gradient))
         return q, difference(q, p)
 
-    def search(result: Result, q: Params, d: Params) -> Point | None:
-        """Find the next point, at `q` or nearer."""
-        state = result.state
+    def search(state: Any, q: Params, d: Params) -> Point | None:
+        """Return the next point, at `q` or nearer."""
         p, f, g = state.point
         d2 = inner(d, d)
         if d2 == 0:
             return None
-        # What the projection implies; rounding of <g, d> may hide it.
+        # The projection implies <g, d> <= -|d|^2 / a; rounding of <g, d> may hide it.
         slope = min(inner(g, d), -d2 / state.step_size)
         bound = max(state.values) + rounding(p) * abs(f)
-        t, at = 1.0, q  # exactly what the projection gave: p + (q - p) is that up to rounding
+        t, at = 1.0, q  # the projection itself: p + (q - p) equals q up to rounding only
         new = None
         for _ in range(TRIALS):
-            new = attempt(caller, value_and_grad, at, result)
+            new = objective.attempt(at)
             if not isinstance(new, Point):
                 t *= 0.1
             elif new.value <= bound + DECREASE * t * slope:
                 return new
             else:
-                # The minimum of the parabola through both values and the slope, but not too
-                # near nor too far.
+                # The minimum of the parabola through both values and the slope, clipped to
+                # [t / 10, t / 2].
                 bend = new.value - f - t * slope
                 lowest = -slope * t * t / (2 * bend) if bend > 0 else t
                 t = min(max(lowest, 0.1 * t), 0.5 * t)
@@ -220,8 +223,7 @@ def spectral_projected_gradient(
         check_last_trial(new)
         return None
 
-    start = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
-    return run(caller, advance, params, start, steps, callback, progress)
+    return run(caller, start, advance, params, nothing, steps, callback, progress)
 
 
 def with_next_step_size(
@@ -233,11 +235,11 @@ def with_next_step_size(
     """
     a = state.step_size
     s = difference(found.params, before.params)
-    # a y instead of y, whose square may underflow: this has the scale of the parameters.
+    # a y instead of y: the square of y may underflow, while a y has the scale of p.
     ay = difference(d, d_found)
     s_ay, ay_ay = inner(s, ay), inner(ay, ay)
     if min(s_ay, ay_ay) <= 0:
-        # No curvature, or rounding: farther.
+        # No curvature, or rounding: go farther.
         return state._replace(step_size=clipped(10 * a))
     long, short = a * inner(s, s) / s_ay, a * s_ay / ay_ay
     shorts = (*state.shorts, short)[-3:]

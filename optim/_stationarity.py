@@ -1,4 +1,4 @@
-"""How far a point is from a constrained minimum: what the tolerance of every loop is about."""
+"""The projected gradient's norm, which the tolerance of every loop bounds."""
 
 from array_api_compat import array_namespace
 
@@ -7,7 +7,7 @@ from optim._tree import (
     Params,
     Projection,
     apply_projection,
-    check_gradient,
+    check_alike,
     check_projection,
     norm,
     tree_map,
@@ -17,7 +17,7 @@ from optim._tree import (
 def projected_gradient_norm(
     params: Params, gradient: Params, projection: Projection | None = None
 ) -> float:
-    """Give the norm of the projected gradient, which vanishes at a constrained minimum.
+    """Return the norm of the projected gradient, which is zero at a constrained minimum.
 
     With the parameters `p`, the gradient `g` and the projection `P` on a convex set, ::
 
@@ -33,8 +33,8 @@ def projected_gradient_norm(
     gradient : array or mapping of str to array
         The gradient `g` there, like the parameters.
     projection : callable or mapping of str to callable, optional
-        The projection `P` of the parameters; or projections by name, which leave the other
-        arrays alone.
+        The projection `P` of the parameters, or a mapping of projections by name; an array
+        without one is free.
 
     Returns
     -------
@@ -44,15 +44,15 @@ def projected_gradient_norm(
     Raises
     ------
     ValueError
-        If the gradient is not like the parameters, or `projection` has a name that they have
-        not.
+        If the gradient is not like the parameters, or `projection` has a name that the
+        parameters lack.
     TypeError
         If `projection` is neither callable nor a mapping.
 
     Notes
     -----
-    The step from `p` is rounded to the precision of the parameters: a gradient below that,
-    about 1e-7 of them in single precision, counts as none.
+    ``p - g`` is rounded to the precision of the parameters. A gradient below that precision,
+    about 1e-7 of the parameters in single precision, counts as zero.
 
     References
     ----------
@@ -67,10 +67,17 @@ def projected_gradient_norm(
     >>> optim.projected_gradient_norm(p, g, optim.projections.nonnegative())
     0.5
     """
-    check_gradient(gradient, params)
+    call = "projected_gradient_norm"
+    check_alike(call, "the gradient", gradient, params)
+    if projection is not None:
+        check_projection(call, projection, params)
+    return step_norm(params, gradient, projection)
+
+
+def step_norm(params: Params, gradient: Params, projection: Projection | None) -> float:
+    """Return ``|P(p - g) - p|`` of arguments that have been checked."""
     if projection is None:
         return norm(gradient)
-    check_projection(projection, params)
     to = apply_projection(projection, tree_map(lambda p, g: p - g, params, gradient))
     return norm(tree_map(lambda q, p: q - p, to, params))
 
@@ -78,27 +85,27 @@ def projected_gradient_norm(
 def is_stationary(
     params: Params, gradient: Params, projection: Projection | None, tolerance: float
 ) -> bool:
-    """Say whether the tolerance is met; with 0 it never is, and nothing is computed.
+    """Return whether the tolerance is met; a tolerance of 0 never is, and costs nothing.
 
-    An entry of the gradient that ``p - g`` has lost to rounding counts as it is.
+    If rounding loses an entry of the gradient in ``p - g``, the entry itself has to be small.
     """
     return (
         tolerance > 0
-        and projected_gradient_norm(params, gradient, projection) <= tolerance
+        and step_norm(params, gradient, projection) <= tolerance
         and norm(tree_map(lost, params, gradient)) <= tolerance
     )
 
 
 def lost(p: Array, g: Array) -> Array:
-    """Give `g` where ``p - g`` is `p`, and 0 elsewhere."""
+    """Return `g` where ``p - g`` is `p`, and 0 elsewhere."""
     xp = array_namespace(p)
     return xp.where(p - g == p, g, xp.zeros_like(g))
 
 
 def check_tolerance(caller: str, tolerance: float) -> float:
-    """Give the tolerance as a number that is not negative."""
+    """Return the tolerance as a number that is not negative."""
     tolerance = float(tolerance)
     if not tolerance >= 0:
-        msg = f"{caller}: tolerance is {tolerance}; wanted 0 or more"
+        msg = f"{caller}: tolerance is {tolerance}; want 0 or more"
         raise ValueError(msg)
     return tolerance

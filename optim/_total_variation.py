@@ -1,4 +1,4 @@
-"""Total variation, whose proximal map is found by its dual problem."""
+"""Total variation; an iteration on the dual problem finds its proximal map."""
 
 import math
 import operator
@@ -11,15 +11,15 @@ from optim._penalties import Penalty
 from optim._tree import Array, inner, norm
 from optim._vectors import Axes, floating_namespace, vector_axes
 
-CHECK = 10  # iterations from one look at the duality gap to the next
+CHECK = 10  # iterations between two tests of the duality gap
 
 
 def total_variation(
     weight: float, axes: Axes = None, *, accuracy: float = 1e-3, iterations: int = 1000
 ) -> Penalty:
-    """Penalise the total variation, isotropic: the sum of the lengths of the gradient.
+    """Penalise the isotropic total variation: the sum of the lengths of the gradient.
 
-    With the forward differences `D_a` along the axes, 0 at the last entry, ::
+    With the forward differences `D_a` along the axes, which are 0 at the last entry, ::
 
         value(x) = weight sum_n |D x_n|,        |D x_n| = sqrt(sum_a |(D_a x)_n|^2)
 
@@ -28,19 +28,19 @@ def total_variation(
     weight : float
         The weight, not negative.
     axes : int or tuple of int, optional
-        The axes along which it varies, by default all. Others are batch.
+        The axes of the differences, by default all. Other axes are batch.
     accuracy : float
-        The proximal map `z` is found to ``|z - z*| <= accuracy |x|``, over the whole array,
-        positive.
+        Accuracy of the proximal map, positive: ``|z - z*| <= accuracy |x|`` over the whole
+        array, for the result `z` and the exact map `z*`.
     iterations : int
-        Iterations at most, at least 1. A large step, of which little but the mean remains,
-        may need more than the default, and is less accurate then.
+        Largest number of iterations, at least 1. After a large step hardly more than the mean
+        remains; that may need more iterations than the default, or be less accurate.
 
     Returns
     -------
     Penalty
-        The penalty of a real or complex floating-point array; it is computed in double
-        precision. For a complex one, ``|.|`` is the modulus.
+        The penalty of a real or complex floating-point array, computed in double precision.
+        For complex entries ``|.|`` is the modulus.
 
     Raises
     ------
@@ -49,14 +49,15 @@ def total_variation(
 
     Notes
     -----
-    With ``t = step weight`` the map is ``z = x - t D^H u``, where `u`, one vector of at most
-    length 1 at each entry, minimises ``|x - t D^H u|^2`` (Chambolle). That is found by the
-    accelerated projected gradient method of Beck and Teboulle, ::
+    With ``t = step weight`` the map is ``z = x - t D^H u`` (Chambolle). The dual variable `u`
+    has one vector at each entry, of length 1 at most, and minimises ``|x - t D^H u|^2``. The
+    accelerated projected gradient method of Beck and Teboulle finds it, ::
 
         u+ = P(w + D(x - t D^H w) / (t |D|^2)),     w+ = u+ + (k - 1) / k+ (u+ - u)
 
     with ``|D|^2 <= 4`` for each axis. At any `u` the duality gap
-    ``t (sum_n |D z_n| - <D z, u>)`` is at least ``|z - z*|^2 / 2``, and ends the iteration.
+    ``t (sum_n |D z_n| - <D z, u>)`` is at least ``|z - z*|^2 / 2``: the iteration ends when
+    the gap is small enough.
 
     References
     ----------
@@ -68,7 +69,7 @@ def total_variation(
 
     Examples
     --------
-    A step in one dimension; each side moves towards the other by ``step weight / 2``:
+    A jump in one dimension; each side moves towards the other by ``step weight / 2``:
 
     >>> import numpy as np
     >>> import optim
@@ -82,7 +83,7 @@ def total_variation(
     accuracy = positive(call, "accuracy", accuracy)
     iterations = operator.index(iterations)
     if iterations < 1:
-        msg = f"{call}: iterations is {iterations}; wanted at least 1"
+        msg = f"{call}: iterations is {iterations}; want at least 1"
         raise ValueError(msg)
 
     def value(x: Array) -> Array:
@@ -120,7 +121,7 @@ def denoised(D: "Differences", x: Array, t: float, accuracy: float, iterations: 
             z = x - t * D.adjoint(u)
             g = D(z)
             gap = float(D.xp.sum(D.length(g))) - sum(map(inner, g, u))
-            # Not `gap > enough`: one that is NaN ends it, too.
+            # `not ... >`: a gap that is NaN ends the iteration, too.
             if not t * gap > enough:
                 return z
     return x - t * D.adjoint(u)
@@ -134,7 +135,7 @@ class Differences:
         self.axes = axes
         is_complex = xp.isdtype(x.dtype, "complex floating")
         self.dtype = xp.complex128 if is_complex else xp.float64
-        # 1, but 0 at the last entry of the axis, from which no difference goes on.
+        # 1, but 0 at the last entry of the axis, which has no next entry.
         self.within = [
             xp.reshape(
                 xp.astype(xp.arange(x.shape[a], device=device(x)) < x.shape[a] - 1, xp.float64),
@@ -144,7 +145,7 @@ class Differences:
         ]
 
     def wide(self, x: Array) -> Array:
-        """Give `x` in double precision."""
+        """Return `x` in double precision."""
         return self.xp.astype(x, self.dtype, copy=False)
 
     def __call__(self, x: Array) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Parameters: one array, or a mapping of name to array. All that has to know which is here."""
+"""Parameters: one array, or a mapping of name to array. Only this module tells them apart."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ def tree_map(f: Callable[..., Array], tree: Params, *rest: Params) -> Params:
 
 
 def leaves(tree: Params) -> Iterator[tuple[str, Array]]:
-    """Yield each array of `tree` after what follows "the gradient" in a message about it."""
+    """Yield each array of `tree` after its name in a message: " of 'psf'", or "" for one array."""
     if isinstance(tree, Mapping):
         yield from ((f" of {name!r}", leaf) for name, leaf in tree.items())
     else:
@@ -27,7 +27,7 @@ def leaves(tree: Params) -> Iterator[tuple[str, Array]]:
 
 
 def inner(a: Params, b: Params) -> float:
-    """Give ``Re sum conj(a) b`` over all arrays, summed in double precision."""
+    """Return ``Re sum conj(a) b`` over all arrays, summed in double precision."""
     return sum(float(product) for _, product in leaves(tree_map(_real_product, a, b)))
 
 
@@ -40,7 +40,7 @@ def _real_product(a: Array, b: Array) -> Array:
 
 
 def norm(a: Params) -> float:
-    """Give the l2 norm over all arrays."""
+    """Return the l2 norm over all arrays."""
     return math.sqrt(inner(a, a))
 
 
@@ -50,13 +50,13 @@ def copied(tree: Params) -> Params:
 
 
 def is_array(x: object) -> bool:
-    """Say whether `x` is an array."""
-    # array_api_compat's own test tells type checkers of fewer attributes than arrays have.
+    """Return whether `x` is an array."""
+    # array_api_compat's own function narrows the type to fewer attributes than arrays have.
     return is_array_api_obj(x)
 
 
 def describe(x: Any) -> str:
-    """Say in words what `x` is, for messages."""
+    """Return `x` in words, for messages."""
     if isinstance(x, Mapping):
         return f"a mapping with the names {sorted(map(str, x))}"
     if not is_array(x):
@@ -65,60 +65,66 @@ def describe(x: Any) -> str:
     return f"an array of {library}, shape {tuple(x.shape)}, dtype {x.dtype}, on {device(x)}"
 
 
-def check_parameters(params: Params) -> None:
-    """Raise unless there are parameters, floating-point arrays that have entries."""
+def check_parameters(call: str, params: Params) -> None:
+    """Raise unless `params` are floating-point arrays that have entries, at least one."""
     if isinstance(params, Mapping) and not params:
-        msg = "the parameters are an empty mapping; wanted an array, or a mapping of name to array"
+        msg = (
+            f"{call}: the parameters are an empty mapping; "
+            f"want an array, or a mapping of name to array"
+        )
         raise ValueError(msg)
     for of, p in leaves(params):
         floating = ("real floating", "complex floating")
         if not is_array(p) or not array_namespace(p).isdtype(p.dtype, floating):
             msg = (
-                f"the parameter{of} is {describe(p)}; "
-                "wanted a real or complex floating-point array, or a mapping of name to array"
+                f"{call}: the parameter{of} is {describe(p)}; "
+                f"want a real or complex floating-point array, or a mapping of name to array"
             )
             raise TypeError(msg)
         if math.prod(p.shape) == 0:
-            msg = f"the parameter{of} is {describe(p)}; wanted an array that has entries"
+            msg = f"{call}: the parameter{of} is {describe(p)}; want an array that has entries"
             raise ValueError(msg)
 
 
-def check_gradient(gradient: Params, params: Params, what: str = "the gradient") -> None:
-    """Raise unless `gradient` has the names, shapes, dtypes, namespace and device of `params`."""
+def check_alike(call: str, name: str, tree: Params, params: Params) -> None:
+    """Raise unless `tree` has the names, shapes, dtypes, namespace and device of `params`."""
     if not isinstance(params, Mapping):
-        _check_alike(what, gradient, params)
+        _check_array(call, name, tree, params)
         return
-    if not isinstance(gradient, Mapping) or gradient.keys() != params.keys():
-        msg = f"{what} is {describe(gradient)}; wanted {describe(params)}, like the parameters"
+    if not isinstance(tree, Mapping) or tree.keys() != params.keys():
+        msg = f"{call}: {name} is {describe(tree)}; want {describe(params)}, like the parameters"
         raise ValueError(msg)
-    for name, p in params.items():
-        _check_alike(f"{what} of {name!r}", gradient[name], p)
+    for key, p in params.items():
+        _check_array(call, f"{name} of {key!r}", tree[key], p)
 
 
-def _check_alike(what: str, g: Any, p: Array) -> None:
-    # Types differ within one namespace: numpy's scalar and array of no dimensions, torch's
-    # Parameter and Tensor. Comparing the types first spares the slower question.
+def _check_array(call: str, name: str, a: Any, p: Array) -> None:
+    # Types may differ within one namespace: numpy has scalars and arrays of no dimensions,
+    # torch has Parameter and Tensor. Equal types spare the slower look-up.
     alike = (
-        is_array(g)
-        and (type(g) is type(p) or array_namespace(g) is array_namespace(p))
-        and g.dtype == p.dtype
-        and g.shape == p.shape
-        and device(g) == device(p)
+        is_array(a)
+        and (type(a) is type(p) or array_namespace(a) is array_namespace(p))
+        and a.dtype == p.dtype
+        and a.shape == p.shape
+        and device(a) == device(p)
     )
     if not alike:
-        msg = f"{what} is {describe(g)}; wanted {describe(p)}, like the parameter"
+        msg = f"{call}: {name} is {describe(a)}; want {describe(p)}, like the parameter"
         raise ValueError(msg)
 
 
-def check_projection(projection: object, params: Params) -> None:
+def check_projection(call: str, projection: object, params: Params) -> None:
     """Raise unless `projection` is a callable, or callables under names that `params` has."""
     if not isinstance(projection, Mapping):
         if not callable(projection):
-            msg = f"the projection is {describe(projection)}; wanted a callable"
+            msg = f"{call}: the projection is {describe(projection)}; want a callable"
             raise TypeError(msg)
         return
     if not isinstance(params, Mapping) or not projection.keys() <= params.keys():
-        msg = f"the projection is {describe(projection)}; the parameters are {describe(params)}"
+        msg = (
+            f"{call}: the projection is {describe(projection)} and the parameters are "
+            f"{describe(params)}; want only names that the parameters have"
+        )
         raise ValueError(msg)
 
 

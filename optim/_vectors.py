@@ -1,4 +1,4 @@
-"""What projections share: checks of their arguments, and the axes that make one vector."""
+"""Helpers of projections: checks of arguments, and the axes that make one vector."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -13,27 +13,27 @@ ArrayProjection: TypeAlias = Callable[[Array], Array]
 
 
 def real_namespace(call: str, x: Array, name: str = "x") -> Any:
-    """Give the namespace of `x`, a real floating-point array."""
+    """Return the namespace of `x`, a real floating-point array."""
     if is_array(x):
         xp = array_namespace(x)
         if xp.isdtype(x.dtype, "real floating"):
             return xp
-    msg = f"{call}: {name} is {describe(x)}; wanted a real floating-point array"
+    msg = f"{call}: {name} is {describe(x)}; want a real floating-point array"
     raise TypeError(msg)
 
 
 def floating_namespace(call: str, x: Array) -> Any:
-    """Give the namespace of `x`, a real or complex floating-point array."""
+    """Return the namespace of `x`, a real or complex floating-point array."""
     if is_array(x):
         xp = array_namespace(x)
         if xp.isdtype(x.dtype, ("real floating", "complex floating")):
             return xp
-    msg = f"{call}: x is {describe(x)}; wanted a real or complex floating-point array"
+    msg = f"{call}: x is {describe(x)}; want a real or complex floating-point array"
     raise TypeError(msg)
 
 
 def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
-    """Give the axes of one vector, counted from the front; it must have entries."""
+    """Return the axes of one vector, counted from the front; raise if it has no entries."""
     if axes is None:
         vector = tuple(range(x.ndim))
     else:
@@ -41,22 +41,20 @@ def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
         try:
             vector = tuple(operator.index(a) for a in given)
         except TypeError as error:
-            msg = f"{call}: axes is {axes!r}; wanted an integer or a tuple of integers"
+            msg = f"{call}: axes is {axes!r}; want an integer or a tuple of integers"
             raise TypeError(msg) from error
         vector = tuple(a + x.ndim if a < 0 else a for a in vector)
         if len(set(vector)) < len(vector) or not set(vector) <= set(range(x.ndim)):
-            msg = (
-                f"{call}: axes is {axes} and x has {x.ndim} dimensions; wanted different axes of x"
-            )
+            msg = f"{call}: axes is {axes} and x has {x.ndim} dimensions; want different axes of x"
             raise ValueError(msg)
     if not vector or any(x.shape[a] == 0 for a in vector):
-        msg = f"{call}: axes is {axes} and x is {describe(x)}; wanted vectors that have entries"
+        msg = f"{call}: axes is {axes} and x is {describe(x)}; want vectors that have entries"
         raise ValueError(msg)
     return vector
 
 
 def as_rows(xp: Any, x: Array, vector: tuple[int, ...]) -> Array:
-    """Give the vectors in double precision, each along the last axis."""
+    """Return an array in double precision with each vector along the last axis."""
     x = xp.astype(x, xp.float64, copy=False)
     batch = tuple(a for a in range(x.ndim) if a not in vector)
     if batch + vector != tuple(range(x.ndim)):
@@ -65,7 +63,7 @@ def as_rows(xp: Any, x: Array, vector: tuple[int, ...]) -> Array:
 
 
 def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
-    """Bring rows back to the shape of `x`."""
+    """Return rows in the shape of `x`, the inverse of `as_rows`."""
     order = (*(a for a in range(x.ndim) if a not in vector), *vector)
     if order == tuple(range(x.ndim)):
         return xp.reshape(rows, x.shape)
@@ -74,23 +72,33 @@ def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
 
 
 def scaled(xp: Any, x: Array, by: float | Array) -> Array:
-    """Give ``by * x``, computed in double precision, in the dtype of `x`."""
+    """Return ``by * x``, computed in double precision, in the dtype of `x`."""
     wide = xp.complex128 if xp.isdtype(x.dtype, "complex floating") else xp.float64
     return xp.astype(xp.astype(x, wide, copy=False) * by, x.dtype, copy=False)
 
 
+def first_index(xp: Any, mask: Array) -> tuple[int, ...]:
+    """Return the index of the first true entry of `mask`, which has one."""
+    flat = int(xp.argmax(xp.astype(xp.reshape(mask, (-1,)), xp.int32)))
+    index: tuple[int, ...] = ()
+    for n in reversed(mask.shape):
+        flat, i = divmod(flat, n)
+        index = (i, *index)
+    return index
+
+
 def check_like(call: str, name: str, given: Array, x: Array) -> None:
-    """Raise unless `given` broadcasts against `x` and is of its namespace, dtype and device."""
+    """Raise unless `given` broadcasts against `x` and has its namespace, dtype and device."""
     like = (
         array_namespace(given) is array_namespace(x)
         and given.dtype == x.dtype
         and device(given) == device(x)
     )
-    # x as it is must hold the result: what is given may be stretched, not x.
+    # The result has the shape of x: broadcasting may stretch `given`, but not x.
     n = given.ndim
     fits = n <= x.ndim and all(
         b in (1, s) for b, s in zip(given.shape, x.shape[x.ndim - n :], strict=True)
     )
     if not (like and fits):
-        msg = f"{call}: {name} is {describe(given)}; wanted one like x, which is {describe(x)}"
+        msg = f"{call}: {name} is {describe(given)}; want one like x, which is {describe(x)}"
         raise ValueError(msg)

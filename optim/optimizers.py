@@ -1,4 +1,4 @@
-"""Optimisers: pairs of pure functions, in the symbols of the papers that they are from."""
+"""Optimisers: pairs of pure functions, in the symbols of their papers."""
 
 import math
 from collections.abc import Callable
@@ -7,24 +7,27 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from optim._numbers import not_negative
-from optim._tree import Array, Params, check_gradient, check_parameters, tree_map
+from optim._tree import Array, Params, check_alike, check_parameters, tree_map
 from optim.schedules import Schedule, constant
 
 
-class Optimizer(NamedTuple):
-    """An optimiser: how its state begins, and what one step does.
+class Optimizer:
+    """An optimiser: how its state begins, and how one step changes parameters and state.
 
-    Both are pure functions: no array is modified in place, and all that an optimiser
-    remembers is in the state, a named tuple. Parameters are one real or complex
-    floating-point array, or a mapping of name to array; gradients have the same names,
-    shapes, dtypes and device. The gradient of a real loss `L` by a complex array is
-    ``dL/dRe + i dL/dIm``.
+    Both functions are pure: they modify no array, and the state, a named tuple, is the only
+    memory. Parameters are one real or complex floating-point array, or a mapping of name to
+    array; gradients have the same names, shapes, dtypes and device. The gradient of a real
+    loss `L` by a complex array is ``dL/dRe + i dL/dIm``.
 
     `update` returns the new parameters, not an increment to add to the old ones: a
     projected point plus a rounding error is no longer feasible, so that adding an
-    increment after a projection would lose exactly what the projection is for.
+    increment after a projection would lose exactly the feasibility.
 
-    Attributes
+    The two functions need no checks of their own. The methods `init` and `update` check their
+    arguments and call them; `unchecked_update` is the second function itself, for a loop that
+    has checked the gradient already.
+
+    Parameters
     ----------
     init : callable
         ``init(params) -> state``.
@@ -33,8 +36,8 @@ class Optimizer(NamedTuple):
 
     Notes
     -----
-    Steps are ordinary array arithmetic. Torch tensors that require a gradient are
-    therefore to be detached first, or every step is recorded.
+    Steps are ordinary array arithmetic. Torch records every step of tensors that require a
+    gradient; detach them first.
 
     Examples
     --------
@@ -50,12 +53,27 @@ class Optimizer(NamedTuple):
     (array([0.5, 1.5]), ())
     """
 
-    init: Callable[[Params], Any]
-    update: Callable[[Params, Any, Params], tuple[Params, Any]]
+    def __init__(
+        self,
+        init: Callable[[Params], Any],
+        update: Callable[[Params, Any, Params], tuple[Params, Any]],
+    ) -> None:
+        self.unchecked_init = init
+        self.unchecked_update = update
+
+    def init(self, params: Params) -> Any:
+        """Return the state before the first step; raise unless `params` are parameters."""
+        check_parameters("Optimizer.init", params)
+        return self.unchecked_init(params)
+
+    def update(self, gradient: Params, state: Any, params: Params) -> tuple[Params, Any]:
+        """Return the next parameters and state; raise unless `gradient` is like `params`."""
+        check_alike("Optimizer.update", "the gradient", gradient, params)
+        return self.unchecked_update(gradient, state, params)
 
 
 class AdamState(NamedTuple):
-    """State of `adam` and `adamw`: steps done, and the two moments of the gradient."""
+    """State of `adam` and `adamw`: number of steps, and the two moments of the gradient."""
 
     step: int
     m: Params
@@ -63,7 +81,7 @@ class AdamState(NamedTuple):
 
 
 class SGDState(NamedTuple):
-    """State of `sgd`: steps done, and the decaying sum of the gradients."""
+    """State of `sgd`: number of steps, and the decaying sum of the gradients."""
 
     step: int
     b: Params
@@ -83,7 +101,7 @@ def adam(
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     b1, b2 : float
         Decay of the first and of the second moment, in [0, 1).
     eps : float
@@ -101,9 +119,9 @@ def adam(
 
     Notes
     -----
-    For a complex parameter `v` is real, so that a step does not depend on where the phase
-    is counted from. ``torch.optim.Adam`` scales the real and the imaginary part apart; to
-    have that, pass the two as real parameters.
+    For a complex parameter `v` is real, so that a step does not depend on the origin of the
+    phase. ``torch.optim.Adam`` scales the real and the imaginary part apart; for the same
+    here, pass the two as real parameters.
 
     References
     ----------
@@ -123,22 +141,20 @@ def adam(
     b1, b2, eps = float(b1), float(b2), float(eps)  # a numpy.float64 would widen float32
     for name, b in (("b1", b1), ("b2", b2)):
         if not 0 <= b < 1:
-            msg = f"adam: {name} is {b}; wanted 0 <= {name} < 1"
+            msg = f"adam: {name} is {b}; want 0 <= {name} < 1"
             raise ValueError(msg)
     if not 0 < eps < math.inf:
-        msg = f"adam: eps is {eps}; wanted a positive number"  # with eps = 0, 0 / 0 where g = 0
+        msg = f"adam: eps is {eps}; want a positive number"  # with eps = 0, 0 / 0 where g = 0
         raise ValueError(msg)
 
     def init(params: Params) -> AdamState:
-        check_parameters(params)
         return AdamState(0, tree_map(_zeros, params), tree_map(_real_zeros, params))
 
     def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
-        check_gradient(gradient, params)
         t = state.step + 1
         m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
         v = tree_map(lambda v, g: b2 * v + (1 - b2) * _abs2(g), state.v, gradient)
-        # The bias corrections are numbers: m's joins the rate, v's stands outside of the root.
+        # The bias corrections are numbers: one joins the rate, one stands outside the root.
         step_size = rate(state.step) / (1 - b1**t)
         root = math.sqrt(1 - b2**t)
         new = tree_map(lambda p, m, v: p - step_size * m / (_sqrt(v) / root + eps), params, m, v)
@@ -154,19 +170,19 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> Optimizer:
-    """AdamW: Adam after a decay of the parameters that its moments do not see.
+    """AdamW: Adam with a decay of the parameters that its moments do not see.
 
-    With the learning rate `a` of the step, the parameters become ``(1 - a weight_decay) p``,
-    then Adam's step is taken from there.
+    With the learning rate `a` of the step, the parameters become ``(1 - a weight_decay) p``.
+    Adam takes its step from there.
 
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     b1, b2, eps : float
         As in `adam`.
     weight_decay : float
-        How fast the parameters decay, not negative.
+        Rate of the decay, not negative.
 
     Returns
     -------
@@ -198,13 +214,13 @@ def adamw(
 
     def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
         keep = 1 - rate(state.step) * weight_decay
-        return after_decay.update(gradient, state, tree_map(lambda p: keep * p, params))
+        return after_decay.unchecked_update(gradient, state, tree_map(lambda p: keep * p, params))
 
-    return Optimizer(after_decay.init, update)
+    return Optimizer(after_decay.unchecked_init, update)
 
 
 def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
-    """Gradient descent, with momentum if asked for.
+    """Gradient descent, with or without momentum.
 
     With the gradient `g` and the learning rate `a` of the step, from ``b = 0``, ::
 
@@ -214,9 +230,9 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     Parameters
     ----------
     learning_rate : float or callable
-        The learning rate `a`, or a schedule of it by the step, counted from 0.
+        The learning rate `a`, or a schedule ``step -> a``, where the steps count from 0.
     momentum : float
-        How much of the last step's `b` is kept, in [0, 1).
+        The part of the last step's `b` that is kept, in [0, 1).
 
     Returns
     -------
@@ -246,15 +262,13 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     rate = as_schedule("sgd", "learning_rate", learning_rate)
     momentum = float(momentum)
     if not 0 <= momentum < 1:
-        msg = f"sgd: momentum is {momentum}; wanted 0 <= momentum < 1"
+        msg = f"sgd: momentum is {momentum}; want 0 <= momentum < 1"
         raise ValueError(msg)
 
     def init(params: Params) -> SGDState:
-        check_parameters(params)
         return SGDState(0, tree_map(_zeros, params))
 
     def update(gradient: Params, state: SGDState, params: Params) -> tuple[Params, SGDState]:
-        check_gradient(gradient, params)
         a = rate(state.step)
         b = tree_map(lambda b, g: momentum * b + g, state.b, gradient)
         return tree_map(lambda p, b: p - a * b, params, b), SGDState(state.step + 1, b)
@@ -263,11 +277,11 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
 
 
 def as_schedule(call: str, name: str, value: float | Schedule) -> Schedule:
-    """Give a schedule of Python floats."""
+    """Return a schedule of Python floats."""
     if not callable(value):
         return constant(not_negative(call, name, value))
     schedule = value
-    # float: a schedule made with numpy gives numpy.float64, which would widen float32.
+    # float: a schedule made with numpy returns numpy.float64, which would widen float32.
     return lambda step: float(schedule(step))
 
 
@@ -284,7 +298,7 @@ def _sqrt(v: Array) -> Array:
 
 
 def _abs2(g: Array) -> Array:
-    """Give ``|g|^2``, a real array."""
+    """Return ``|g|^2``, a real array."""
     xp = array_namespace(g)
     if xp.isdtype(g.dtype, "real floating"):
         return g * g

@@ -1,4 +1,4 @@
-"""Euclidean projections: factories of functions that give the nearest feasible array."""
+"""Euclidean projections: factories of functions that return the nearest feasible array."""
 
 from optim._balls import affine_sum, l1_ball, l2_ball
 from optim._box import box, nonnegative

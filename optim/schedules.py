@@ -1,4 +1,4 @@
-"""Schedules: functions of the step, counted from 0, that give a learning rate or step size."""
+"""Schedules: functions from the step, counted from 0, to a learning rate or step size."""
 
 import math
 import operator
@@ -9,7 +9,7 @@ Schedule: TypeAlias = Callable[[int], float]
 
 
 def constant(value: float) -> Schedule:
-    """Give the same value at every step.
+    """Make a schedule that has the same value at every step.
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ def constant(value: float) -> Schedule:
 
 
 def linear_schedule(start: float, end: float, steps: int) -> Schedule:
-    """Go from one value to another along a line, and stay there.
+    """Make a schedule that goes along a line from one value to another and stays there.
 
     At step ``t = 0, 1, ...`` the value is ::
 
         start + (end - start) * min(t, steps) / steps
 
-    which is what ``torch.optim.lr_scheduler.LinearLR`` gives with ``start_factor=1``,
+    ``torch.optim.lr_scheduler.LinearLR`` has the same values with ``start_factor=1``,
     ``end_factor=end / start`` and ``total_iters=steps``.
 
     Parameters
     ----------
     start, end : float
-        The value at step 0, and that from step `steps` on.
+        The value at step 0, and the value from step `steps` on.
     steps : int
         Number of steps from `start` to `end`, at least 1.
 
@@ -74,7 +74,7 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
     start, end, steps = float(start), float(end), operator.index(steps)
     _check_finite("linear_schedule", start=start, end=end)
     if steps < 1:
-        msg = f"linear_schedule: steps is {steps}; wanted at least 1"
+        msg = f"linear_schedule: steps is {steps}; want at least 1"
         raise ValueError(msg)
     return lambda t: start + (end - start) * min(t, steps) / steps
 
@@ -82,5 +82,5 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
 def _check_finite(call: str, **values: float) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
-            msg = f"{call}: {name} is {value}; wanted a finite number"
+            msg = f"{call}: {name} is {value}; want a finite number"
             raise ValueError(msg)

@@ -32,7 +32,7 @@ WITHOUT_EXAMPLE = {
     "Result",
 }
 # NamedTuples describe their fields as attributes.
-FIELDS = {"Optimizer", "Penalty", "Result", "Identifiability"}
+FIELDS = {"Penalty", "Result", "Identifiability"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -309,7 +309,11 @@ PLANTS = [
     ),
     Plant(
         "a descent without its projection",
-        {"new = projected(project, new, p)": "new = projected(project, new, p) and new"},
+        {
+            'p = projected("minimize", project, p, result.params)': (
+                'projected("minimize", project, p, result.params)'
+            )
+        },
         MINIMIZE,
     ),
     Plant(
@@ -320,8 +324,8 @@ PLANTS = [
     Plant(
         "a projected step without its projection",
         {
-            "projected(projection, moved(point.params, -a, point.gradient), point.params)": (
-                "moved(point.params, -a, point.gradient)"
+            "return project(moved(point.params, -a, point.gradient))": (
+                "return moved(point.params, -a, point.gradient)"
             )
         },
         SOLVERS,

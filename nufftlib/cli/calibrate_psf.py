@@ -179,7 +179,7 @@ def calibrate_psf_command(
         click.echo(f"Calibrating on the {device.title}: {name}, {count(wanted[name])}", err=True)
 
         def done(step: int, _loss: float, _psf: Array, steps: int = wanted[name]) -> None:
-            ctrl_c.step_done(last=step + 1 == steps)
+            ctrl_c.step_done(last=step == steps)
 
         result = workflows.calibrate_psf(
             pairs.sharp,

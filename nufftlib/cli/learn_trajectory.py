@@ -107,14 +107,14 @@ def learn_trajectory_command(
 
     # Only references: the trajectory of a step is never changed afterwards.
     kept: list[tuple[int, Array]] = []
-    wanted = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)}
+    wanted = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)} - {steps}
 
     ctrl_c: CtrlC = ctx.obj
 
     def keep(step: int, _loss: float, trajectory: Array) -> None:
         if step in wanted:
             kept.append((step, trajectory))
-        ctrl_c.step_done(last=step + 1 == steps)
+        ctrl_c.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {maps}", err=True)
     learned = workflows.learn_trajectory(

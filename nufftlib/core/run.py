@@ -1,4 +1,4 @@
-"""The course of an optimisation, which results of all jobs have."""
+"""The course of an optimisation, returned by every job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ class Run:
     Parameters
     ----------
     losses : list of float
-        The loss before each step, and after the last; the parameters returned have the
-        lowest.
+        The loss at the start and after each step; the parameters returned have the lowest.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool

@@ -126,7 +126,7 @@ def test_interrupted_run_writes_the_methods_so_far(calibrate, monkeypatch):
 
     def pressed(*args, method, **kwargs):
         def press(step, *_):
-            if method == "adam" and step == 1:
+            if method == "adam" and step == 2:
                 raise KeyboardInterrupt
 
         return run(*args, method=method, **{**kwargs, "callback": press})

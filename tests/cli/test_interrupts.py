@@ -54,7 +54,7 @@ def record(folder=OUT):
 
 
 def test_one_press_ends_the_steps_and_draws(learn, press_in):
-    press_in(workflows.TrajectoryObjective, "value_and_grad", 2)
+    press_in(workflows.TrajectoryObjective, "value_and_grad", 3)
     output = learn("--steps", "6", code=130).output
     assert "Interrupted: writing what there is; Ctrl-C again leaves the pictures out" in output
     assert "Interrupted after 2 of 6 steps; the files hold the best seen" in output
@@ -63,7 +63,7 @@ def test_one_press_ends_the_steps_and_draws(learn, press_in):
 
 
 def test_no_pictures_are_offered_where_none_are_wanted(learn, press_in):
-    press_in(workflows.TrajectoryObjective, "value_and_grad", 2)
+    press_in(workflows.TrajectoryObjective, "value_and_grad", 3)
     output = learn("--no-figures", "--steps", "6", code=130).output
     assert "Interrupted: writing what there is ..." in output
     assert "again" not in output
@@ -78,7 +78,7 @@ def test_no_pictures_are_offered_where_none_are_wanted(learn, press_in):
     ],
 )
 def test_second_press_leaves_the_pictures_out(learn, press_in, owner, name):
-    press_in(workflows.TrajectoryObjective, "value_and_grad", 2)
+    press_in(workflows.TrajectoryObjective, "value_and_grad", 3)
     press_in(owner, name, times=1 if owner is figures else 3)
     output = learn("--steps", "6", code=130).output
     assert "Interrupted after 2 of 6 steps" in output
@@ -101,10 +101,16 @@ def test_press_while_drawing_keeps_what_is_drawn_and_no_old_picture(learn, press
 
 
 def test_press_after_the_last_step_is_not_too_early(learn, press_in):
-    press_in(workflows.TrajectoryObjective, "value_and_grad", 3)  # evaluates the last trajectory
+    press_in(workflows.TrajectoryObjective, "reconstruct")
     output = learn(code=130).output
     assert "not drawn: figure.png, learning.gif" in output
     assert (record()["steps"], record()["interrupted"]) == (3, False)
+
+
+def test_press_while_the_last_trajectory_is_evaluated_keeps_the_one_before(learn, press_in):
+    press_in(workflows.TrajectoryObjective, "value_and_grad", 3)
+    assert "Interrupted after 2 of 3 steps" in learn(code=130).output
+    assert (record()["steps"], record()["interrupted"]) == (2, True)
 
 
 def test_press_before_the_first_step_leaves_no_result(learn, press_in):
@@ -116,11 +122,11 @@ def test_press_before_the_first_step_leaves_no_result(learn, press_in):
 def test_press_between_two_methods_keeps_the_first(calibrate, press_in):
     press_in(workflows, "psf_error")
     output = calibrate(code=130).output
-    assert "Interrupted in adam after 1 of 4 steps; adamw, backtracking, " in output
+    assert "Interrupted in adam after 0 of 4 steps; adamw, backtracking, " in output
     rows = record(Path("out/psf"))["methods"]
     assert {name: row["steps"] for name, row in rows.items()} == {
         "projected-gradient": 4,
-        "adam": 1,
+        "adam": 0,
     }
 
 

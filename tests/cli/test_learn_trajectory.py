@@ -28,7 +28,7 @@ def result(folder=OUT):
 
 
 def interrupt(monkeypatch, step):
-    """Press Ctrl-C during a step, counted from 0."""
+    """Press Ctrl-C during the evaluation after a number of steps."""
     value_and_grad = workflows.TrajectoryObjective.value_and_grad
     calls = []
 
@@ -165,7 +165,7 @@ def test_best_is_told_from_the_last(learn, monkeypatch):
 
 
 def test_interrupted_run_writes_what_it_has(learn, monkeypatch):
-    interrupt(monkeypatch, step=2)
+    interrupt(monkeypatch, step=3)
     output = learn("--steps", "6", code=130).output
     assert "Interrupted after 2 of 6 steps" in output
     record, arrays = result()
@@ -177,12 +177,18 @@ def test_interrupted_run_writes_what_it_has(learn, monkeypatch):
 
 
 def test_interrupt_before_the_first_step_is_drawn_too(learn, monkeypatch):
-    interrupt(monkeypatch, step=0)
+    interrupt(monkeypatch, step=1)
     learn(code=130)
     record, _ = result()
     assert record["steps"] == 0
     assert record["loss_start"] == record["loss_final"]
     assert (OUT / "learning.gif").exists()
+
+
+def test_interrupt_before_the_first_loss_leaves_no_result(learn, monkeypatch):
+    interrupt(monkeypatch, step=0)
+    assert "not complete" in learn(code=130).output
+    assert not (OUT / "result.json").exists()
 
 
 def test_interrupt_outside_of_the_loop_has_the_same_exit_code(learn, monkeypatch):

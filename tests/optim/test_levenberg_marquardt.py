@@ -233,7 +233,7 @@ def test_what_is_not_finite_at_the_start_is_an_error(where):
 
     with pytest.raises(
         optim.NonFiniteError,
-        match=r"levenberg_marquardt: at step 0 .* is not finite in 2 of 5 blocks; wanted finite",
+        match=r"levenberg_marquardt: at step 0 .* is not finite in 2 of 5 blocks; want finite",
     ) as caught:
         optim.levenberg_marquardt(function, STARTS, steps=3)
     assert caught.value.result.params is STARTS
@@ -332,21 +332,21 @@ def returning(index, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"params": STARTS + 0j}, "params is .* complex128.*; wanted a real floating-point"),
-        ({"params": {"k": STARTS}}, "params is a mapping .*; wanted a real floating-point array"),
-        ({"params": np.zeros((3, 2), int)}, "int64.*; wanted a real floating-point array"),
-        ({"params": np.zeros((0, 2))}, r"shape \(0, 2\).* wanted the shape \(..., d\), not empty"),
-        ({"params": np.asarray(1.0)}, r"shape \(\).*; wanted the shape"),
-        ({"damping": 0.0}, "damping is 0.0; wanted 1e-12 <= damping"),
+        ({"params": STARTS + 0j}, "params is .* complex128.*; want a real floating-point"),
+        ({"params": {"k": STARTS}}, "params is a mapping .*; want a real floating-point array"),
+        ({"params": np.zeros((3, 2), int)}, "int64.*; want a real floating-point array"),
+        ({"params": np.zeros((0, 2))}, r"shape \(0, 2\).* want the shape \(..., d\), not empty"),
+        ({"params": np.asarray(1.0)}, r"shape \(\).*; want the shape"),
+        ({"damping": 0.0}, "damping is 0.0; want 1e-12 <= damping"),
         ({"damping": math.nan}, "damping is nan"),
-        ({"tolerance": -1.0}, "tolerance is -1.0; wanted 0 or more"),
-        ({"steps": -1}, "levenberg_marquardt: steps is -1; wanted 0 or more"),
-        ({"function": lambda p: (p, p)}, "function returned a tuple; wanted the three"),
-        ({"function": lambda p: p}, r"function returned an array.*; wanted the three"),
-        (returning(0, np.sum), r"the array of values is .*shape \(\).*; wanted .*shape \(5,\)"),
-        (returning(1, lambda g: g[:2]), r"the gradient is .*\(2, 2\).*; wanted .*\(5, 2\)"),
-        (returning(2, lambda H: H[0]), r"the array of blocks .*\(2, 2\).*wanted .*\(5, 2, 2\)"),
-        (returning(2, lambda H: H.astype("f4")), "the array of blocks .*float32.*wanted .*float64"),
+        ({"tolerance": -1.0}, "tolerance is -1.0; want 0 or more"),
+        ({"steps": -1}, "levenberg_marquardt: steps is -1; want 0 or more"),
+        ({"function": lambda p: (p, p)}, "function returned a tuple; want the three"),
+        ({"function": lambda p: p}, r"function returned an array.*; want the three"),
+        (returning(0, np.sum), r"the array of values is .*shape \(\).*; want .*shape \(5,\)"),
+        (returning(1, lambda g: g[:2]), r"the gradient is .*\(2, 2\).*; want .*\(5, 2\)"),
+        (returning(2, lambda H: H[0]), r"the array of blocks .*\(2, 2\).*want .*\(5, 2, 2\)"),
+        (returning(2, lambda H: H.astype("f4")), "the array of blocks .*float32.*want .*float64"),
     ],
 )
 def test_a_wrong_argument_is_named(change, message):

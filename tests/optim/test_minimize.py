@@ -1,4 +1,4 @@
-"""What the loop promises: what it returns, in which order things happen, and how it ends."""
+"""Promises of the loop: its result, the order of its events, and its end."""
 
 import math
 import sys
@@ -8,6 +8,7 @@ import pytest
 import scipy.optimize
 
 import optim
+from optim import _loop
 
 CENTRE = [0.5, -1.5, 3.0]
 
@@ -43,13 +44,15 @@ def raise_at(step, error, f):
 # --- what it returns ------------------------------------------------------------------------
 
 
-def test_history_is_the_loss_before_each_update():
+def test_history_is_the_loss_of_each_point_the_last_included():
     opt = optim.sgd(0.3, momentum=0.5)
     points, losses = trajectory(opt, 7)
     result = optim.minimize(quadratic, np.zeros(3), opt, steps=7)
-    assert result.history == losses[:7]
+    assert result.history == losses
+    assert len(losses) == 8
     assert all(type(value) is float for value in result.history)
     np.testing.assert_array_equal(result.params, points[7])
+    assert result.history[-1] == quadratic(result.params)[0]
     assert result.steps == result.state.step == 7
     assert result.interrupted is False
 
@@ -58,19 +61,61 @@ def test_best_is_the_lowest_of_the_history():
     opt = optim.sgd(0.9, momentum=0.9)  # overshoots
     points, losses = trajectory(opt, 20)
     result = optim.minimize(quadratic, np.zeros(3), opt, steps=20)
-    lowest = int(np.argmin(losses[:20]))
+    lowest = int(np.argmin(losses))
     assert 0 < lowest < 19
     assert result.best_value == min(result.history) == losses[lowest]
     np.testing.assert_array_equal(result.best_params, points[lowest])
 
 
-def test_no_steps_return_the_start():
-    start = np.zeros(3)
-    result = optim.minimize(quadratic, start, optim.sgd(0.1), steps=0)
+def test_the_last_point_may_be_the_best():
+    result = optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=4)
+    assert result.best_params is result.params
+    assert result.best_value == result.history[-1] < result.history[-2]
+
+
+def test_of_equal_losses_the_first_is_the_best():
+    result = optim.minimize(lambda p: (1.0, p), np.ones(3), optim.sgd(0.1), steps=3)
+    np.testing.assert_array_equal(result.best_params, 1.0)
+
+
+def test_no_steps_return_the_start_and_its_loss():
+    start, seen = np.zeros(3), []
+    result = optim.minimize(
+        quadratic, start, optim.sgd(0.1), steps=0, callback=lambda *at: seen.append(at)
+    )
     assert result.params is result.best_params is start
-    assert result.history == []
-    assert result.best_value == math.inf
+    assert result.history == [quadratic(start)[0]] == [result.best_value]
     assert result.steps == 0
+    assert [(step, value) for step, value, _ in seen] == [(0, result.best_value)]
+
+
+@pytest.mark.parametrize("tolerance", [2.0, 1e-3])
+def test_a_tolerance_ends_at_a_point_and_counts_its_updates(tolerance):
+    opt = optim.sgd(0.3)
+    points, losses = trajectory(opt, 40)
+    met = [np.linalg.norm(quadratic(p)[1]) <= tolerance for p in points].index(True)
+    result = optim.minimize(quadratic, np.zeros(3), opt, steps=40, tolerance=tolerance)
+    assert result.converged
+    assert result.steps == result.state.step == met
+    assert result.history == losses[: met + 1]
+    np.testing.assert_array_equal(result.params, points[met])
+    assert optim.minimize(quadratic, np.zeros(3), opt, steps=met, tolerance=tolerance).converged
+    early = optim.minimize(quadratic, np.zeros(3), opt, steps=met - 1, tolerance=tolerance)
+    assert not early.converged
+
+
+def test_a_function_may_fill_the_same_array_again_and_again():
+    same, opt = np.empty(3), optim.adam(0.3)
+
+    def filling(p):
+        value, same[:] = quadratic(p)
+        return value, same
+
+    want = optim.minimize(quadratic, np.zeros(3), opt, steps=9)
+    result = optim.minimize(
+        filling, np.zeros(3), opt, steps=9, callback=lambda *_: filling(np.ones(3))[0] < 0
+    )
+    assert result.history == want.history
 
 
 @pytest.mark.parametrize("dtype", ["float32", "complex128"])
@@ -94,7 +139,7 @@ def test_keeps_namespace_device_and_dtype(row, dtype):
 @pytest.mark.parametrize("make", [float, int, np.float32, np.float64, np.asarray])
 def test_the_loss_may_be_any_real_scalar(make):
     result = optim.minimize(lambda p: (make(2.0), p), np.zeros(3), optim.sgd(0.1), steps=1)
-    assert result.history == [2.0]
+    assert result.history == [2.0, 2.0]
     assert type(result.history[0]) is float
 
 
@@ -139,8 +184,9 @@ def test_projects_after_each_update_and_not_the_start():
         callback=lambda *at: seen.append(at[2]),
     )
     assert seen[0] is start
-    assert result.history == losses[:5]
-    for p, q in zip([*seen, result.params], points, strict=True):
+    assert result.history == losses
+    assert seen[-1] is result.params
+    for p, q in zip(seen, points, strict=True):
         np.testing.assert_array_equal(p, q)
 
 
@@ -187,9 +233,19 @@ def test_the_callback_sees_each_value_with_its_parameters_and_may_stop():
     points, _ = trajectory(opt, 4)
     result = optim.minimize(quadratic, np.zeros(3), opt, steps=9, callback=callback)
     assert seen == [0, 1, 2, 3]
-    assert result.steps == len(result.history) == 4
+    assert result.steps == len(result.history) - 1 == 3
     assert result.interrupted is False
-    np.testing.assert_array_equal(result.params, points[4])
+    np.testing.assert_array_equal(result.params, points[3])
+
+
+def test_the_callback_sees_the_last_point_too():
+    seen = []
+    result = optim.minimize(
+        quadratic, np.zeros(3), optim.sgd(0.3), steps=4, callback=lambda *at: seen.append(at)
+    )
+    assert [step for step, _, _ in seen] == [0, 1, 2, 3, 4]
+    assert [value for _, value, _ in seen] == result.history
+    assert seen[-1][2] is result.params
 
 
 @pytest.mark.parametrize("where", ["value_and_grad", "update", "project", "callback"])
@@ -212,25 +268,35 @@ def test_an_interrupt_returns_the_last_completed_step(where):
         project=parts["project"],
         callback=parts["callback"],
     )
-    done = n + 1 if where == "callback" else n  # by then its step is complete
+    # Call number n of the update and the projection is that of point n + 1.
+    done = n if where != "value_and_grad" else n - 1
     assert result.interrupted is True
     assert result.steps == result.state.step == done
-    assert result.history == losses[:done]
-    assert result.best_value == min(losses[:done])
+    assert result.history == losses[: done + 1]
+    assert result.best_value == min(losses[: done + 1])
     np.testing.assert_array_equal(result.params, points[done])
+
+
+def test_an_interrupt_before_the_first_loss_returns_the_start():
+    start = np.zeros(3)
+    f = raise_at(0, KeyboardInterrupt, quadratic)
+    result = optim.minimize(f, start, optim.sgd(0.1), steps=9)
+    assert result.interrupted is True
+    assert result.params is result.best_params is start
+    assert (result.steps, result.history, result.best_value) == (0, [], math.inf)
 
 
 def test_an_interrupt_at_any_line_leaves_no_half_step():
     steps = 3
     opt = optim.sgd(0.3)
     points, losses = trajectory(opt, steps)
-    file = optim.minimize.__code__.co_filename
+    files = {optim.minimize.__code__.co_filename, _loop.run.__code__.co_filename}
     ends = set()
     for line in range(400):
         countdown = iter(range(line + 1))
 
         def trace(frame, event, arg, countdown=countdown, line=line):
-            if frame.f_code.co_filename != file:
+            if frame.f_code.co_filename not in files:
                 return None
             if event == "line" and next(countdown, -1) == line:
                 raise KeyboardInterrupt
@@ -244,12 +310,13 @@ def test_an_interrupt_at_any_line_leaves_no_half_step():
             continue  # before or after the loop
         finally:
             sys.settrace(outer)
-        ends.add((result.steps, result.interrupted))
+        ends.add((len(result.history), result.interrupted))
         assert result.steps == result.state.step
-        assert result.history == losses[: result.steps]
+        reached = 0 if result.best_value == math.inf else result.steps + 1
+        assert result.history == losses[:reached]
         assert result.best_value == min(result.history, default=math.inf)
         np.testing.assert_array_equal(result.params, points[result.steps])
-    assert {(0, True), (1, True), (2, True), (3, False)} <= ends
+    assert {(0, True), (1, True), (2, True), (3, True), (4, False)} <= ends
 
 
 def test_a_loss_that_is_not_finite_is_an_error_with_the_result_so_far(row):
@@ -260,8 +327,8 @@ def test_a_loss_that_is_not_finite_is_an_error_with_the_result_so_far(row):
     result = caught.value.result
     assert result.history == [3.0, 2.0]
     assert result.best_value == 2.0
-    assert result.steps == 2
-    np.testing.assert_array_equal(row.numpy(result.params), np.asarray(CENTRE) / 4)
+    assert result.steps == 1
+    np.testing.assert_array_equal(row.numpy(result.params), np.asarray(CENTRE) / 2)
     assert isinstance(caught.value, FloatingPointError)
 
 
@@ -275,13 +342,13 @@ def test_a_gradient_that_is_not_finite_is_an_error_that_names_it(row, bad, dtype
     gradients = iter([{"a": fine, "psf": fine}, {"a": fine, "psf": fault}])
     with pytest.raises(
         optim.NonFiniteError,
-        match="at step 1 the gradient of 'psf' is not finite in 2 of 6 entries; wanted",
+        match="at step 1 the gradient of 'psf' is not finite in 2 of 6 entries; want",
     ) as caught:
         optim.minimize(
             lambda _: (1.0, next(gradients)), {"a": fine, "psf": fine}, optim.sgd(1.0), steps=9
         )
-    assert caught.value.result.steps == 1
-    np.testing.assert_array_equal(row.numpy(caught.value.result.params["psf"]), 0.0)
+    assert caught.value.result.steps == 0
+    np.testing.assert_array_equal(row.numpy(caught.value.result.params["psf"]), 1.0)
 
 
 def test_a_lone_gradient_that_is_not_finite_has_no_name():
@@ -294,16 +361,16 @@ def test_a_lone_gradient_that_is_not_finite_has_no_name():
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (1.0 + 0j, TypeError, "the loss is a complex; wanted a real number"),
-        (np.asarray(1j), TypeError, r"the loss is .* dtype complex128.*; wanted a real number"),
-        (np.complex64(1), TypeError, r"the loss is .* dtype complex64.*; wanted a real number"),
+        (1.0 + 0j, TypeError, "the loss is a complex; want a real number"),
+        (np.asarray(1j), TypeError, r"the loss is .* dtype complex128.*; want a real number"),
+        (np.complex64(1), TypeError, r"the loss is .* dtype complex64.*; want a real number"),
         (
             np.ones(1),
             ValueError,
-            r"the loss is .*shape \(1,\).*; wanted a number or an array of no",
+            r"the loss is .*shape \(1,\).*; want a number or an array of no",
         ),
-        ("1.0", TypeError, "the loss is a str; wanted a real number"),
-        (None, TypeError, "the loss is a NoneType; wanted a real number"),
+        ("1.0", TypeError, "the loss is a str; want a real number"),
+        (None, TypeError, "the loss is a NoneType; want a real number"),
     ],
 )
 def test_a_loss_that_is_no_real_scalar_is_an_error(value, error, message):
@@ -316,12 +383,12 @@ def test_a_loss_that_is_no_real_scalar_is_an_error(value, error, message):
     [(np.zeros(2), r"an array .* shape \(2,\)"), ([0.0] * 3, "a list"), (None, "a NoneType")],
 )
 def test_a_gradient_unlike_the_parameters_is_an_error(gradient, message):
-    with pytest.raises(ValueError, match=f"the gradient is {message}.*; wanted an array of numpy"):
+    with pytest.raises(ValueError, match=f"the gradient is {message}.*; want an array of numpy"):
         optim.minimize(lambda _: (1.0, gradient), np.zeros(3), optim.sgd(0.1), steps=1)
 
 
 def test_steps_are_counted_from_zero():
-    with pytest.raises(ValueError, match="minimize: steps is -1; wanted 0 or more"):
+    with pytest.raises(ValueError, match="minimize: steps is -1; want 0 or more"):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=-1)
     with pytest.raises(TypeError):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1.5)
@@ -346,7 +413,7 @@ def test_the_bar_is_closed_by_an_interrupt(capsys):
     f = raise_at(2, KeyboardInterrupt, quadratic)
     result = optim.minimize(f, np.zeros(3), optim.sgd(0.0), steps=9, progress=True)
     assert result.interrupted
-    assert "2/9" in capsys.readouterr().err
+    assert "1/9" in capsys.readouterr().err
 
 
 def test_nothing_is_printed_without_it(capsys):
@@ -364,11 +431,11 @@ def test_the_bar_without_tqdm_says_how_to_get_it(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"optimizer": optim.adam}, "optimizer is a function; wanted an Optimizer"),
-        ({"value_and_grad": lambda p: p.sum()}, "wanted the pair"),
-        ({"project": lambda p: p[:1]}, "what the projection returned is an array .* wanted"),
-        ({"project": lambda _: None}, "what the projection returned is a NoneType"),
-        ({"project": lambda p: p.astype("f4")}, "float32.* wanted .*float64"),
+        ({"optimizer": optim.adam}, "optimizer is a function; want an Optimizer"),
+        ({"value_and_grad": lambda p: p.sum()}, "want the pair"),
+        ({"project": lambda p: p[:1]}, "the result of the projection is an array .* want"),
+        ({"project": lambda _: None}, "the result of the projection is a NoneType"),
+        ({"project": lambda p: p.astype("f4")}, "float32.* want .*float64"),
     ],
 )
 def test_a_wrong_argument_is_named(change, message):

@@ -1,6 +1,7 @@
 """Laws of every projection, from one table; then what is particular to each."""
 
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -195,7 +196,7 @@ def test_keeps_namespace_device_dtype_shape_and_its_input(case, row, dtype, rng)
 @pytest.mark.parametrize("x", [np.zeros((4, 5), int), [0.5], 0.5])
 def test_wants_floating_point_arrays(case, x):
     make, _, _ = case
-    with pytest.raises(TypeError, match=r"x is .*; wanted a real (or complex )?floating-point"):
+    with pytest.raises(TypeError, match=r"x is .*; want a real (or complex )?floating-point"):
         make(np.asarray)(x)
 
 
@@ -203,7 +204,7 @@ def test_wants_floating_point_arrays(case, x):
     "project", [projections.simplex(), projections.box(0.0, 1.0), projections.nonnegative()]
 )
 def test_what_is_ordered_wants_real_arrays(project):
-    with pytest.raises(TypeError, match=r"x is .*complex128.*; wanted a real floating-point array"):
+    with pytest.raises(TypeError, match=r"x is .*complex128.*; want a real floating-point array"):
         project(np.zeros((4, 5), complex))
 
 
@@ -303,7 +304,7 @@ def test_minus_infinity_is_far_below(row):
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
 def test_simplex_wants_a_positive_radius(radius):
-    with pytest.raises(ValueError, match=f"simplex: radius is {radius}; wanted a positive"):
+    with pytest.raises(ValueError, match=f"simplex: radius is {radius}; want a positive"):
         projections.simplex(radius)
 
 
@@ -314,19 +315,19 @@ def test_axes_may_be_integers_of_numpy():
             projections.simplex(axes=axes)(x), projections.simplex(axes=0)(x)
         )
     for axes in (0.5, "0", (0, 0.5)):
-        with pytest.raises(TypeError, match=r"simplex: axes is .*; wanted an integer or a tuple"):
+        with pytest.raises(TypeError, match=r"simplex: axes is .*; want an integer or a tuple"):
             projections.simplex(axes=axes)(x)
 
 
 @pytest.mark.parametrize("axes", [2, -3, (0, 0), (0, -2), (0, 1, 2)])
 def test_simplex_wants_axes_of_x(axes):
-    with pytest.raises(ValueError, match=r"x has 2 dimensions; wanted different axes of x"):
+    with pytest.raises(ValueError, match=r"x has 2 dimensions; want different axes of x"):
         projections.simplex(axes=axes)(np.zeros((3, 4)))
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((0,), None), ((3, 0), -1), ((), None), ((3, 4), ())])
 def test_simplex_wants_vectors_with_entries(shape, axes):
-    with pytest.raises(ValueError, match="wanted vectors that have entries"):
+    with pytest.raises(ValueError, match="want vectors that have entries"):
         projections.simplex(axes=axes)(np.zeros(shape))
 
 
@@ -411,16 +412,19 @@ def test_weights_of_one_change_nothing(row, rng):
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_simplex_wants_positive_weights(bad):
-    with pytest.raises(ValueError, match=r"simplex: weights is .*; wanted positive numbers"):
-        projections.simplex(weights=np.asarray([1.0, bad]))
+    got = rf"shape \(1, 2\), is {bad} at the index \(0, 1\); want positive numbers"
+    with pytest.raises(ValueError, match=f"simplex: weights, an array of {got}"):
+        projections.simplex(weights=np.asarray([[1.0, bad]]))
+    with pytest.raises(ValueError, match=r"shape \(\), is -1.0 at the index \(\); want positive"):
+        projections.simplex(weights=np.asarray(-1.0))
 
 
 def test_simplex_wants_weights_like_x():
-    with pytest.raises(TypeError, match="simplex: weights is a float; wanted a real"):
+    with pytest.raises(TypeError, match="simplex: weights is a float; want a real"):
         projections.simplex(weights=2.0)
-    with pytest.raises(ValueError, match=r"simplex: weights is .*float32.*; wanted one like x"):
+    with pytest.raises(ValueError, match=r"simplex: weights is .*float32.*; want one like x"):
         projections.simplex(weights=np.ones(3, np.float32))(np.zeros(3))
-    with pytest.raises(ValueError, match=r"simplex: weights is .*\(2, 3\).*; wanted one like x"):
+    with pytest.raises(ValueError, match=r"simplex: weights is .*\(2, 3\).*; want one like x"):
         projections.simplex(weights=np.ones((2, 3)))(np.zeros(3))
 
 
@@ -495,7 +499,7 @@ def test_a_vector_that_is_not_finite_has_no_nearest_point_in_a_ball(ball, row, b
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
 def test_balls_want_a_positive_radius(ball, radius):
     make, _ = ball
-    with pytest.raises(ValueError, match=f"_ball: radius is {radius}; wanted a positive number"):
+    with pytest.raises(ValueError, match=f"_ball: radius is {radius}; want a positive number"):
         make(radius)
 
 
@@ -509,9 +513,9 @@ def test_a_complex_sum(row, rng):
 
 
 def test_a_sum_wants_what_the_array_can_have():
-    with pytest.raises(ValueError, match=r"affine_sum: total is 1j and x is real; wanted a real"):
+    with pytest.raises(ValueError, match=r"affine_sum: total is 1j and x is real; want a real"):
         projections.affine_sum(1j)(np.zeros(3))
-    with pytest.raises(ValueError, match=r"affine_sum: total is .*nan.*; wanted a finite number"):
+    with pytest.raises(ValueError, match=r"affine_sum: total is .*nan.*; want a finite number"):
         projections.affine_sum(math.nan)
 
 
@@ -519,12 +523,38 @@ def test_a_sum_wants_what_the_array_can_have():
 
 
 @pytest.mark.parametrize(
-    ("low", "high"),
-    [(1.0, 0.0), (math.nan, 1.0), (np.zeros(2), np.asarray([1.0, -1.0])), (np.ones(2), 0.5)],
+    ("low", "high", "got"),
+    [
+        (1.0, 0.0, "low is 1.0 and high is 0.0"),
+        (math.nan, 1.0, "low is nan and high is 1.0"),
+        (
+            np.zeros((1, 3)),
+            [[1.0, 2.0, 3.0], [1.0, -1.0, -2.0]],
+            "low, an array of shape (1, 3), is 0.0 and high, an array of shape (2, 3), is -1.0 "
+            "at the index (1, 1)",
+        ),
+        (
+            [0.0, 2.0],
+            0.5,
+            "low, an array of shape (2,), is 2.0 and high is 0.5 at the index (1,)",
+        ),
+        (
+            -1.0,
+            [0.0, math.nan],
+            "low is -1.0 and high, an array of shape (2,), is nan at the index (1,)",
+        ),
+    ],
 )
-def test_box_wants_ordered_bounds(low, high):
-    with pytest.raises(ValueError, match=r"box: low is .* and high is .*; wanted low <= high"):
+def test_box_wants_ordered_bounds_and_says_where_they_are_not(row, low, high, got):
+    low, high = (b if isinstance(b, float) else row.array(b) for b in (low, high))
+    with pytest.raises(ValueError, match=re.escape(f"box: {got}; want low <= high")):
         projections.box(low, high)
+
+
+def test_a_message_about_large_bounds_is_short():
+    with pytest.raises(ValueError, match="at the index") as caught:
+        projections.box(np.zeros((300, 300)), -np.ones((300, 300)))
+    assert len(str(caught.value)) < 200
 
 
 def test_box_does_not_widen_single_precision_by_a_numpy_number():
@@ -537,7 +567,7 @@ def test_box_does_not_widen_single_precision_by_a_numpy_number():
 )
 def test_box_wants_bounds_like_x(low):
     with pytest.raises(
-        ValueError, match=r"box: low is an .*; wanted one like x, which is an array of numpy"
+        ValueError, match=r"box: low is an .*; want one like x, which is an array of numpy"
     ):
         projections.box(low, 1.0)(np.zeros(3))
 

@@ -224,18 +224,18 @@ def test_the_mean_is_kept_and_an_image_that_is_not_finite_ends():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: proximal.soft_threshold(-1.0), "soft_threshold: weight is -1.0; wanted a finite"),
-        (lambda: proximal.soft_threshold(math.inf), "soft_threshold: weight is inf; wanted"),
-        (lambda: proximal.total_variation(-1.0), "total_variation: weight is -1.0; wanted"),
-        (lambda: proximal.total_variation(1.0, accuracy=0.0), "accuracy is 0.0; wanted a positive"),
-        (lambda: proximal.total_variation(1.0, iterations=0), "iterations is 0; wanted at least 1"),
+        (lambda: proximal.soft_threshold(-1.0), "soft_threshold: weight is -1.0; want a finite"),
+        (lambda: proximal.soft_threshold(math.inf), "soft_threshold: weight is inf; want"),
+        (lambda: proximal.total_variation(-1.0), "total_variation: weight is -1.0; want"),
+        (lambda: proximal.total_variation(1.0, accuracy=0.0), "accuracy is 0.0; want a positive"),
+        (lambda: proximal.total_variation(1.0, iterations=0), "iterations is 0; want at least 1"),
         (lambda: proximal.total_variation(1.0, 2).prox(np.zeros((3, 3)), 1.0), "axes is 2 and x"),
-        (lambda: proximal.indicator(0.5), "indicator: projection is a float; wanted a callable"),
+        (lambda: proximal.indicator(0.5), "indicator: projection is a float; want a callable"),
         (
             lambda: proximal.soft_threshold(1.0).prox(np.zeros(2, int), 1.0),
-            "x is .*int64.*; wanted",
+            "x is .*int64.*; want",
         ),
-        (lambda: proximal.total_variation(1.0).value([1.0]), "x is a list; wanted a real or"),
+        (lambda: proximal.total_variation(1.0).value([1.0]), "x is a list; want a real or"),
     ],
 )
 def test_a_wrong_argument_is_named(make, message):

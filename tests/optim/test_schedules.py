@@ -30,10 +30,10 @@ def test_linear_is_torchs():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: optim.constant(math.nan), "constant: value is nan; wanted a finite"),
-        (lambda: optim.linear_schedule(math.inf, 0, 1), "linear_schedule: start is inf; wanted"),
-        (lambda: optim.linear_schedule(0, math.nan, 1), "linear_schedule: end is nan; wanted"),
-        (lambda: optim.linear_schedule(1, 0, 0), "linear_schedule: steps is 0; wanted at least 1"),
+        (lambda: optim.constant(math.nan), "constant: value is nan; want a finite"),
+        (lambda: optim.linear_schedule(math.inf, 0, 1), "linear_schedule: start is inf; want"),
+        (lambda: optim.linear_schedule(0, math.nan, 1), "linear_schedule: end is nan; want"),
+        (lambda: optim.linear_schedule(1, 0, 0), "linear_schedule: steps is 0; want at least 1"),
     ],
 )
 def test_numbers_out_of_range_are_errors(make, message):

@@ -419,17 +419,20 @@ def test_the_bar_shows_the_loss(solve, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"params": np.zeros(0)}, r"the parameter is .*\(0,\).*; wanted an array that has entries"),
-        ({"params": {}, "projection": {}}, "the parameters are an empty mapping; wanted an array"),
-        ({"params": np.zeros(3, int)}, "the parameter is .*int64.*; wanted a real or complex"),
-        ({"tolerance": -1.0}, "_gradient: tolerance is -1.0; wanted 0 or more"),
-        ({"tolerance": math.nan}, "_gradient: tolerance is nan; wanted 0 or more"),
-        ({"steps": -1}, "_gradient: steps is -1; wanted 0 or more"),
-        ({"value_and_grad": lambda p: p}, r"_gradient: value_and_grad returned an array.*; wanted"),
-        ({"value_and_grad": lambda p: (p, p)}, r"the loss is .*\(3,\).*; wanted a number"),
-        ({"value_and_grad": lambda p: (1.0, p[:2])}, r"the gradient is .*\(2,\).*; wanted"),
-        ({"projection": lambda p: p[:2]}, r"returned is .*shape \(2,\).*; wanted .*\(3,\)"),
-        ({"projection": {"h": abs}}, r"is a mapping with the names \['h'\]; the parameters are"),
+        ({"params": np.zeros(0)}, r"the parameter is .*\(0,\).*; want an array that has entries"),
+        ({"params": {}, "projection": {}}, "the parameters are an empty mapping; want an array"),
+        ({"params": np.zeros(3, int)}, "the parameter is .*int64.*; want a real or complex"),
+        ({"tolerance": -1.0}, "_gradient: tolerance is -1.0; want 0 or more"),
+        ({"tolerance": math.nan}, "_gradient: tolerance is nan; want 0 or more"),
+        ({"steps": -1}, "_gradient: steps is -1; want 0 or more"),
+        ({"value_and_grad": lambda p: p}, r"_gradient: value_and_grad returned an array.*; want"),
+        ({"value_and_grad": lambda p: (p, p)}, r"the loss is .*\(3,\).*; want a number"),
+        ({"value_and_grad": lambda p: (1.0, p[:2])}, r"the gradient is .*\(2,\).*; want"),
+        (
+            {"projection": lambda p: p[:2]},
+            r"the result of the pro.* is .*shape \(2,\).*; want .*\(3,\)",
+        ),
+        ({"projection": {"h": abs}}, r"is a mapping with the names \['h'\] and the parameters are"),
     ],
 )
 def test_a_wrong_argument_is_named(solve, change, message):
@@ -453,7 +456,7 @@ def test_a_given_step_is_that_of_minimize(step_size):
     simplex = projections.simplex()
     ours = optim.projected_gradient(f, start, simplex, steps=30, step_size=step_size)
     other = optim.minimize(f, start, optim.sgd(step_size), steps=30, project=simplex)
-    np.testing.assert_allclose(ours.history, other.history, rtol=1e-14)
+    np.testing.assert_allclose(ours.history, other.history[:-1], rtol=1e-14)
 
 
 def test_backtracking_decreases_as_promised_and_lets_the_step_grow():
@@ -623,7 +626,7 @@ def test_values_fall_throughout_with_a_memory_of_one():
         f, np.zeros(N), projections.simplex(), steps=40, memory=1
     )
     assert np.all(np.diff(one.history) <= 1e-14 * abs(one.history[0]))
-    with pytest.raises(ValueError, match="spectral_projected_gradient: memory is 0; wanted at"):
+    with pytest.raises(ValueError, match="spectral_projected_gradient: memory is 0; want at"):
         optim.spectral_projected_gradient(f, np.zeros(N), projections.simplex(), steps=1, memory=0)
 
 
@@ -790,9 +793,12 @@ def test_a_restart_lets_the_step_grow():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"penalty": projections.simplex()}, "the penalty is a function; wanted a Penalty, as"),
-        ({"penalty": {"h": 1}}, r"the penalty is a mapping .*\['h'\]; the parameters are an array"),
-        ({"step_size": 0.0}, "step_size is 0.0; wanted a positive number"),
+        ({"penalty": projections.simplex()}, "the penalty is a function; want a Penalty, as"),
+        (
+            {"penalty": {"h": 1}},
+            r"the penalty is a mapping .*\['h'\] and the parameters are an array",
+        ),
+        ({"step_size": 0.0}, "step_size is 0.0; want a positive number"),
     ],
 )
 def test_a_wrong_penalty_is_named(change, message):
@@ -872,9 +878,9 @@ def test_a_linear_function_has_no_curvature_and_iterations_are_counted():
     calls.clear()
     optim.lipschitz(lambda p: (calls.append(p), f(p))[1], np.zeros(N), iterations=7)
     assert len(calls) == 8
-    with pytest.raises(ValueError, match="lipschitz: iterations is 0; wanted at least 1"):
+    with pytest.raises(ValueError, match="lipschitz: iterations is 0; want at least 1"):
         optim.lipschitz(f, np.zeros(N), iterations=0)
-    with pytest.raises(optim.NonFiniteError, match=r"lipschitz: .* the loss is nan"):
+    with pytest.raises(optim.NonFiniteError, match="lipschitz: the loss is nan"):
         optim.lipschitz(lambda p: (math.nan, p), np.zeros(N))
 
 
@@ -907,5 +913,5 @@ def test_minimize_ends_by_the_same_rule():
     assert np.linalg.norm(f(free.params)[1]) <= 1e-6
     never = optim.minimize(f, np.zeros(N), optim.sgd(0.1), steps=50)
     assert not never.converged
-    with pytest.raises(ValueError, match=r"minimize: tolerance is -1.0; wanted 0 or more"):
+    with pytest.raises(ValueError, match=r"minimize: tolerance is -1.0; want 0 or more"):
         optim.minimize(f, np.zeros(N), optim.sgd(0.1), steps=50, tolerance=-1.0)

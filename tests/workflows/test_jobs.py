@@ -160,7 +160,31 @@ def test_ctrl_c_returns_what_there_is():
 
     result, _ = small_job(maps="ones", steps=40, callback=stop)
     assert result.interrupted
-    assert result.steps == 3
+    assert result.steps == 2
+    assert result.losses[-1] == min(result.losses)
+
+
+def test_ctrl_c_before_the_first_loss_is_raised(monkeypatch):
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflows.TrajectoryObjective, "value_and_grad", press)
+    with pytest.raises(KeyboardInterrupt):
+        small_job(maps="ones", steps=3)
+
+
+def test_the_last_trajectory_is_evaluated_once_and_seen_by_the_callback(monkeypatch):
+    evaluated, seen = [], []
+    plain = workflows.TrajectoryObjective.value_and_grad
+
+    def counted(self, k):
+        evaluated.append(k)
+        return plain(self, k)
+
+    monkeypatch.setattr(workflows.TrajectoryObjective, "value_and_grad", counted)
+    result, _ = small_job(maps="ones", steps=3, callback=lambda *at: seen.append(at))
+    assert len(evaluated) == len(result.losses) == 4
+    assert [(step, loss) for step, loss, _ in seen] == list(enumerate(result.losses))
 
 
 @pytest.mark.parametrize(
@@ -363,8 +387,27 @@ def test_ctrl_c_returns_the_psf_so_far():
     y = nl.Blur(PSF)(sharp)
     result = workflows.calibrate_psf(sharp, y, size=5, callback=stop, truth=PSF)
     assert result.interrupted
-    assert result.steps == 5
-    assert len(result.errors) == len(result.losses) == 6
+    assert result.steps == 4
+    assert len(result.errors) == len(result.losses) == 5
+
+
+@pytest.mark.parametrize("method", workflows.METHODS)
+def test_every_method_makes_the_steps_asked_for_and_evaluates_each_point_once(method):
+    sharp, seen = rng.random((20, 20)), []
+    result = workflows.calibrate_psf(
+        sharp,
+        nl.Blur(PSF)(sharp),
+        size=5,
+        method=method,
+        steps=3,
+        truth=PSF,
+        callback=lambda *at: seen.append(at),
+    )
+    assert result.steps == 3
+    assert len(result.errors) == len(result.losses) == 4
+    assert [(step, loss) for step, loss, _ in seen] == list(enumerate(result.losses))
+    nothing = workflows.calibrate_psf(sharp, nl.Blur(PSF)(sharp), size=5, method=method, steps=0)
+    assert (nothing.steps, nothing.losses) == (0, result.losses[:1])
 
 
 def test_the_best_psf_is_returned_not_the_last(monkeypatch):

@@ -114,7 +114,7 @@ def calibrate_psf(
     truth : array, shape (height, width), optional
         The true PSF, of which the result then has the distance at every step.
     callback : callable, optional
-        ``callback(step, loss, psf)`` after each step, with the PSF before its update; a
+        ``callback(step, loss, psf)`` at the start, where `step` is 0, and after each step; a
         true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
@@ -122,12 +122,14 @@ def calibrate_psf(
     Returns
     -------
     CalibratedPSF
-        After Ctrl-C, that of the steps done so far.
+        After Ctrl-C, the result of the steps done so far.
 
     Raises
     ------
     ValueError
         If a name is unknown or the shapes do not fit.
+    KeyboardInterrupt
+        If Ctrl-C comes before the first loss is known.
 
     References
     ----------
@@ -161,9 +163,12 @@ def calibrate_psf(
         value, gradient = objective.value_and_grad(psf)
         return max(float(value), 0.0), gradient  # rounding of a quadratic may be negative
 
-    def follow(step: int, loss: float, psf: Array) -> object:
+    def note_error(psf: Array) -> None:
         if truth is not None:
             errors.append(psf_error(xp.astype(psf, truth.dtype, copy=False), truth))
+
+    def follow(step: int, loss: float, psf: Array) -> object:
+        note_error(psf)
         return callback is not None and callback(step, loss, psf)
 
     loop = time.perf_counter()
@@ -176,17 +181,14 @@ def calibrate_psf(
         progress=progress,
     )
     seconds = time.perf_counter() - loop
-    last, _ = evaluate(result.params)
-    best = result.params if last <= result.best_value else result.best_params
-    history = result.history
-    if truth is not None:
-        history = history[: len(errors)]  # an interrupt may have come before the last error
-        errors = errors[: len(history)]
-        errors.append(psf_error(xp.astype(result.params, truth.dtype, copy=False), truth))
+    if not result.history:  # Ctrl-C came before the first loss
+        raise KeyboardInterrupt
+    if len(errors) < len(result.history):
+        note_error(result.params)  # an interrupt came between the last loss and its error
     return CalibratedPSF(
-        psf=xp.astype(best, start.dtype, copy=False),
+        psf=xp.astype(result.best_params, start.dtype, copy=False),
         psf_start=start,
-        losses=[*history, last],
+        losses=result.history,
         seconds=seconds,
         interrupted=result.interrupted,
         errors=errors,

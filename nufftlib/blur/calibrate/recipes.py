@@ -28,9 +28,9 @@ class Recipe(NamedTuple):
     loss : {"squared", "absolute"}
         Half the squared error divided by the number of samples, or the mean absolute error.
     solve : callable
-        ``solve(value_and_grad, start, **settings)``, on the simplex.
+        ``solve(value_and_grad, start, steps=..., **settings)``, on the simplex.
     steps : int
-        Steps by default.
+        Number of steps by default, the start not included.
     """
 
     loss: Literal["squared", "absolute"]
@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
 
 
 def stepping(optimizer: optim.Optimizer) -> Callable[..., optim.Result]:
-    """Return what minimises by an optimiser with a projection after each step."""
+    """Return a function that minimises by an optimiser and projects after each step."""
 
     def solve(value_and_grad: Any, start: Array, **settings: Any) -> optim.Result:
         return optim.minimize(value_and_grad, start, optimizer, project=SIMPLEX, **settings)
@@ -47,29 +47,26 @@ def stepping(optimizer: optim.Optimizer) -> Callable[..., optim.Result]:
     return solve
 
 
-def backtracking(value_and_grad: Any, start: Array, **settings: Any) -> optim.Result:
-    """Minimise by projected gradient steps of a length that is found on the way."""
-    return optim.projected_gradient(value_and_grad, start, SIMPLEX, **settings)
+def solving(solver: Callable[..., optim.Result], constraint: Any) -> Callable[..., optim.Result]:
+    """Return a function that minimises by a solver, which counts the start as its first step."""
 
+    def solve(value_and_grad: Any, start: Array, *, steps: int, **settings: Any) -> optim.Result:
+        return solver(value_and_grad, start, constraint, steps=steps + 1, **settings)
 
-def accelerated(value_and_grad: Any, start: Array, **settings: Any) -> optim.Result:
-    """Minimise by accelerated projected gradient steps."""
-    penalty = optim.proximal.indicator(SIMPLEX)
-    return optim.accelerated_proximal_gradient(value_and_grad, start, penalty, **settings)
-
-
-def spectral(value_and_grad: Any, start: Array, **settings: Any) -> optim.Result:
-    """Minimise by the spectral projected gradient method."""
-    return optim.spectral_projected_gradient(value_and_grad, start, SIMPLEX, **settings)
+    return solve
 
 
 RECIPES: dict[Method, Recipe] = {
     "projected-gradient": Recipe("squared", stepping(optim.sgd(0.7)), 1000),
     "adam": Recipe("squared", stepping(optim.adam(0.1)), 200),
     "adamw": Recipe("absolute", stepping(optim.adamw(0.1, weight_decay=0.01)), 100),
-    "backtracking": Recipe("squared", backtracking, 1000),
-    "accelerated": Recipe("squared", accelerated, 200),
-    "spectral": Recipe("squared", spectral, 200),
+    "backtracking": Recipe("squared", solving(optim.projected_gradient, SIMPLEX), 1000),
+    "accelerated": Recipe(
+        "squared",
+        solving(optim.accelerated_proximal_gradient, optim.proximal.indicator(SIMPLEX)),
+        200,
+    ),
+    "spectral": Recipe("squared", solving(optim.spectral_projected_gradient, SIMPLEX), 200),
 }
 
 

@@ -90,15 +90,15 @@ def learn_trajectory(
     engine : str
         Engine of the transforms, see `NUFFT`.
     callback : callable, optional
-        ``callback(step, loss, trajectory)`` after each step, with the trajectory before
-        its update; a true value stops the loop.
+        ``callback(step, loss, trajectory)`` at the start, where `step` is 0, and after each
+        step; a true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
 
     Returns
     -------
     LearnedTrajectory
-        After Ctrl-C, that of the steps done so far.
+        After Ctrl-C, the result of the steps done so far.
 
     Raises
     ------
@@ -106,6 +106,8 @@ def learn_trajectory(
         If the arrays are not of one library and one precision.
     ValueError
         If the shapes do not fit, or the trajectory starts outside of [-1/2, 1/2].
+    KeyboardInterrupt
+        If Ctrl-C comes before the first loss is known.
 
     References
     ----------
@@ -159,13 +161,13 @@ def learn_trajectory(
         progress=progress,
     )
     seconds = time.perf_counter() - start
-    last = float(objective.value_and_grad(result.params)[0])
-    best = result.params if last <= result.best_value else result.best_params
+    if not result.history:  # Ctrl-C came before the first loss
+        raise KeyboardInterrupt
     return LearnedTrajectory(
-        trajectory=best,
+        trajectory=result.best_params,
         trajectory_start=trajectory,
-        losses=[*result.history, last],
-        reconstruction=objective.reconstruct(best),
+        losses=result.history,
+        reconstruction=objective.reconstruct(result.best_params),
         reconstruction_start=objective.reconstruct(trajectory),
         seconds=seconds,
         interrupted=result.interrupted,

@@ -1,0 +1,159 @@
+"""The loop that `minimize` and the solvers share: reach a point, remember, report, go on."""
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+from optim._tree import Params
+
+
+class Result(NamedTuple):
+    """The course of a loop, returned by `minimize` and by the solvers.
+
+    A loop goes from point to point and evaluates the loss at each. If an error or an
+    interrupt prevents the evaluation, the point does not count.
+
+    Attributes
+    ----------
+    params : array or dict of str to array
+        The last point. Its loss is the last of `history`.
+    history : list of float
+        The loss at each point, in order. The first point of `minimize` is the parameters as
+        given; the first point of a solver is their projection.
+    state : NamedTuple
+        The state of the optimiser or the solver at the last point.
+    best_params : array or dict of str to array
+        The point with the lowest loss of `history`; the first such point if there are several.
+    best_value : float
+        The lowest loss of `history`; infinite if there is none.
+    steps : int
+        Number of completed steps. `minimize` counts its updates: `history` is longer by one.
+        A solver counts its points, the start included: `history` is as long.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended the loop.
+    converged : bool
+        Whether the loop ended because a tolerance was met.
+    """
+
+    params: Params
+    history: list[float]
+    state: Any
+    best_params: Params
+    best_value: float
+    steps: int
+    interrupted: bool
+    converged: bool
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or gradient is NaN or infinite.
+
+    Parameters
+    ----------
+    message : str
+        The step and the fault.
+    result : Result
+        The result of the steps before it.
+
+    Attributes
+    ----------
+    result : Result
+        The result of the steps before it.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class NotFinite(FloatingPointError):  # noqa: N818 - never leaves this package
+    """A fault without its step; `run` adds the step and raises `NonFiniteError`."""
+
+
+class Step(NamedTuple):
+    """A point that a loop has reached.
+
+    The loop ends here if a tolerance is met, `converged`, or if there is no better point,
+    `last`.
+    """
+
+    loss: float
+    params: Params
+    state: Any
+    last: bool = False
+    converged: bool = False
+
+
+def run(
+    call: str,
+    start: Callable[[], Step],
+    advance: Callable[[Result], Step],
+    params: Params,
+    state: Any,
+    steps: int,
+    callback: Callable[[int, float, Params], object] | None,
+    progress: bool,
+    *,
+    first: int = 1,
+) -> Result:
+    """Go from point to point, for `steps` steps at most.
+
+    `start` reaches the first point, which counts as `first` steps, 0 or 1. `advance` reaches
+    the next point from the result so far.
+    """
+    steps = operator.index(steps)
+    if steps < 0:
+        msg = f"{call}: steps is {steps}; want 0 or more"
+        raise ValueError(msg)
+    history: list[float] = []
+    # One assignment replaces this one tuple at each point: wherever an interrupt falls, the
+    # tuple belongs to a point that was reached.
+    result = nothing = Result(params, history, state, params, math.inf, 0, False, False)
+    with _progress_bar(call, steps) if progress else nullcontext() as show:
+        try:
+            for step in range(first, steps + 1):
+                loss, p, state, last, converged = advance(result) if history else start()
+                best_params = p if loss < result.best_value else result.best_params
+                best_value = min(loss, result.best_value)
+                history.append(loss)
+                result = Result(p, history, state, best_params, best_value, step, False, converged)
+                if show is not None:
+                    show(step, loss)
+                asked = callback is not None and callback(step - first, loss, p)
+                if asked or last or converged:
+                    break
+        except KeyboardInterrupt:
+            # The interrupt may have come after the append and before the assignment.
+            points = 0 if result is nothing else result.steps + 1 - first
+            result = result._replace(history=history[:points], interrupted=True)
+        except NotFinite as fault:
+            msg = f"{call}: at step {len(history)} {fault}; want finite values"
+            raise NonFiniteError(msg, result) from None
+    return result
+
+
+def stuck(result: Result) -> Step:
+    """Return the last step of a solver that found no better point: it stays where it is."""
+    after = result.state._replace(step=result.steps + 1)
+    return Step(result.history[-1], result.params, after, last=True)
+
+
+@contextmanager
+def _progress_bar(caller: str, steps: int) -> Iterator[Callable[[int, float], object]]:
+    """Show a progress bar; the function yielded sets it to a step and shows the loss."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        msg = f'{caller}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
+        raise ImportError(msg) from error
+
+    with tqdm(total=steps) as bar:
+
+        def show(step: int, loss: float) -> None:
+            # tqdm alone decides when to draw: most steps only count.
+            bar.set_postfix_str(f"loss {loss:.6g}", refresh=False)
+            bar.update(step - bar.n)
+
+        yield show
