@@ -171,19 +171,19 @@ def accelerated_proximal_gradient(
     >>> result.params.round(6), result.converged
     (array([1.5, 0. ]), True)
     """
-    caller = "accelerated_proximal_gradient"
-    check_parameters(caller, params)
-    check_penalty(caller, penalty, params)
-    tolerance = check_tolerance(caller, tolerance)
+    call = "accelerated_proximal_gradient"
+    check_parameters(call, params)
+    check_penalty(call, penalty, params)
+    tolerance = check_tolerance(call, tolerance)
     if step_size is not None:
-        step_size = positive(caller, "step_size", step_size)
+        step_size = positive(call, "step_size", step_size)
 
-    objective = Objective(caller, value_and_grad)
+    objective = Objective(call, value_and_grad)
     trial = objective.attempt if step_size is None else objective.at
 
     def prox(p: Params, step: float) -> Params:
         new = apply_prox(penalty, p, step)
-        check_alike(caller, "the result of the proximal map", new, params)
+        check_alike(call, "the result of the proximal map", new, params)
         return copied(new)  # the map may fill the same arrays again
 
     def start() -> Step:
@@ -226,7 +226,7 @@ def accelerated_proximal_gradient(
         return Step(point.value + penalty_value(penalty, y), y, state, converged=met)
 
     nothing = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
-    return run(caller, start, advance, params, nothing, steps, callback, progress)
+    return run(call, start, advance, params, nothing, steps, callback, progress)
 
 
 def mean(x: Params, z: Params, t: float) -> Params:

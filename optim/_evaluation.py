@@ -131,12 +131,11 @@ def rounding(params: Params) -> float:
     return 10 * max(float(array_namespace(p).finfo(p.dtype).eps) for _, p in leaves(params))
 
 
-def _pair(caller: str, returned: Any) -> tuple[float | Array, Params]:
+def _pair(call: str, returned: Any) -> tuple[float | Array, Params]:
     """Return the pair that `value_and_grad` returned; raise unless it is one."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         msg = (
-            f"{caller}: value_and_grad returned {describe(returned)}; want the pair "
-            f"(value, gradient)"
+            f"{call}: value_and_grad returned {describe(returned)}; want the pair (value, gradient)"
         )
         raise TypeError(msg)
     return returned[0], returned[1]

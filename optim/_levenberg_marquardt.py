@@ -139,16 +139,16 @@ def levenberg_marquardt(
     array([[1.41421356, 2.        ],
            [3.        , 3.        ]])
     """
-    caller = "levenberg_marquardt"
+    call = "levenberg_marquardt"
     if not is_array(params) or not array_namespace(params).isdtype(params.dtype, "real floating"):
-        msg = f"{caller}: params is {describe(params)}; want a real floating-point array"
+        msg = f"{call}: params is {describe(params)}; want a real floating-point array"
         raise TypeError(msg)
     if params.ndim < 1 or 0 in params.shape:
-        msg = f"{caller}: params is {describe(params)}; want the shape (..., d), not empty"
+        msg = f"{call}: params is {describe(params)}; want the shape (..., d), not empty"
         raise ValueError(msg)
-    damping, tolerance = float(damping), check_tolerance(caller, tolerance)
+    damping, tolerance = float(damping), check_tolerance(call, tolerance)
     if not DAMPING[0] <= damping <= DAMPING[1]:
-        msg = f"{caller}: damping is {damping}; want {DAMPING[0]} <= damping <= {DAMPING[1]}"
+        msg = f"{call}: damping is {damping}; want {DAMPING[0]} <= damping <= {DAMPING[1]}"
         raise ValueError(msg)
 
     begin = started(params, damping)
@@ -172,7 +172,7 @@ def levenberg_marquardt(
         met = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
         return Step(float(xp.sum(state.values)), state.params, state, converged=met)
 
-    result = run(caller, start, advance, params, begin, steps, callback, progress)
+    result = run(call, start, advance, params, begin, steps, callback, progress)
     # A block may have improved by less than the last digit of the sum.
     return result._replace(best_params=result.params)
 

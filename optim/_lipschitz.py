@@ -97,21 +97,21 @@ def lipschitz(
     >>> round(L, 6)
     3.0
     """
-    caller = "lipschitz"
-    check_parameters(caller, params)
+    call = "lipschitz"
+    check_parameters(call, params)
     iterations = operator.index(iterations)
     if iterations < 1:
-        msg = f"{caller}: iterations is {iterations}; want at least 1"
+        msg = f"{call}: iterations is {iterations}; want at least 1"
         raise ValueError(msg)
     if projection is not None:
-        check_projection(caller, projection, params)
-    objective = Objective(caller, value_and_grad)
+        check_projection(call, projection, params)
+    objective = Objective(call, value_and_grad)
 
     def gradient(p: Params) -> Params:
         try:
             return objective.value_and_grad(p)[1]
         except NotFinite as fault:
-            msg = f"{caller}: {fault}; want finite values"
+            msg = f"{call}: {fault}; want finite values"
             nothing = Result(params, [], None, params, math.inf, 0, False, False)
             raise NonFiniteError(msg, nothing) from None
 
@@ -119,7 +119,7 @@ def lipschitz(
         """Return `w`, of this length along `v`."""
         to = moved(params, length / norm(v), v)
         return difference(
-            to if projection is None else projected(caller, projection, to, params), params
+            to if projection is None else projected(call, projection, to, params), params
         )
 
     g = copied(gradient(params))

@@ -141,12 +141,12 @@ def stuck(result: Result) -> Step:
 
 
 @contextmanager
-def _progress_bar(caller: str, steps: int) -> Iterator[Callable[[int, float], object]]:
+def _progress_bar(call: str, steps: int) -> Iterator[Callable[[int, float], object]]:
     """Show a progress bar; the function yielded sets it to a step and shows the loss."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        msg = f'{caller}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
+        msg = f'{call}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
         raise ImportError(msg) from error
 
     with tqdm(total=steps) as bar:

@@ -132,13 +132,13 @@ def projected_gradient(
     >>> result.params, result.converged
     (array([1., 0.]), True)
     """
-    caller = "projected_gradient"
-    check_parameters(caller, params)
-    check_projection(caller, projection, params)
-    tolerance = check_tolerance(caller, tolerance)
-    rate = None if step_size is None else as_schedule(caller, "step_size", step_size)
+    call = "projected_gradient"
+    check_parameters(call, params)
+    check_projection(call, projection, params)
+    tolerance = check_tolerance(call, tolerance)
+    rate = None if step_size is None else as_schedule(call, "step_size", step_size)
 
-    objective = Objective(caller, value_and_grad)
+    objective = Objective(call, value_and_grad)
 
     def start() -> Step:
         point = objective.at(project(params))
@@ -155,7 +155,7 @@ def projected_gradient(
         return arrived(point, ProjectedGradientState(step, point, a), projection, tolerance)
 
     def project(p: Params) -> Params:
-        return projected(caller, projection, p, params)
+        return projected(call, projection, p, params)
 
     def down(point: Point, a: float) -> Params:
         return project(moved(point.params, -a, point.gradient))
@@ -181,4 +181,4 @@ def projected_gradient(
         return None
 
     nothing = ProjectedGradientState(0, None, 0.0)
-    return run(caller, start, advance, params, nothing, steps, callback, progress)
+    return run(call, start, advance, params, nothing, steps, callback, progress)

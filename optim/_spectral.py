@@ -155,16 +155,16 @@ def spectral_projected_gradient(
     >>> result.params.round(6), result.converged
     (array([0.19406 , 0.305999, 0.499941]), True)
     """
-    caller = "spectral_projected_gradient"
-    check_parameters(caller, params)
-    check_projection(caller, projection, params)
-    tolerance = check_tolerance(caller, tolerance)
+    call = "spectral_projected_gradient"
+    check_parameters(call, params)
+    check_projection(call, projection, params)
+    tolerance = check_tolerance(call, tolerance)
     memory = operator.index(memory)
     if memory < 1:
-        msg = f"{caller}: memory is {memory}; want at least 1"
+        msg = f"{call}: memory is {memory}; want at least 1"
         raise ValueError(msg)
 
-    objective = Objective(caller, value_and_grad)
+    objective = Objective(call, value_and_grad)
     nothing = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
 
     def start() -> Step:
@@ -186,7 +186,7 @@ def spectral_projected_gradient(
         return arrived(found, state, projection, tolerance)
 
     def project(p: Params) -> Params:
-        return projected(caller, projection, p, params)
+        return projected(call, projection, p, params)
 
     def trial(point: Point, a: float) -> tuple[Params, Params]:
         """Return ``P(p - a g)`` and its difference from `p`."""
@@ -223,7 +223,7 @@ def spectral_projected_gradient(
         check_last_trial(new)
         return None
 
-    return run(caller, start, advance, params, nothing, steps, callback, progress)
+    return run(call, start, advance, params, nothing, steps, callback, progress)
 
 
 def with_next_step_size(

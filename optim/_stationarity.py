@@ -102,10 +102,10 @@ def lost(p: Array, g: Array) -> Array:
     return xp.where(p - g == p, g, xp.zeros_like(g))
 
 
-def check_tolerance(caller: str, tolerance: float) -> float:
+def check_tolerance(call: str, tolerance: float) -> float:
     """Return the tolerance as a number that is not negative."""
     tolerance = float(tolerance)
     if not tolerance >= 0:
-        msg = f"{caller}: tolerance is {tolerance}; want 0 or more"
+        msg = f"{call}: tolerance is {tolerance}; want 0 or more"
         raise ValueError(msg)
     return tolerance
