@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 
 import numpy
-from public import is_operator, with_table
+from public import is_operator, is_optimizer, with_table
 
 from nufftlib.core.operator import declared
 
@@ -30,24 +30,25 @@ def section(text):
         package = importlib.import_module(text.partition("\n")[0].removeprefix("## "))
     except ModuleNotFoundError:
         return text
-    missing = list(package.__all__)
-
-    def kept(row):
-        entries = [e for e in re.findall("`(.+?)`", row[1]) if name_of(e) in missing]
+    rows, missing = [], list(package.__all__)
+    for first, said in ROW.findall(text):
+        entries = [e for e in re.findall("`(.+?)`", first) if name_of(e) in missing]
+        if entries:
+            rows.append(([signed(package, entry) for entry in entries], said))
         for entry in entries:
             missing.remove(name_of(entry))
-        cell = ", ".join(f"`{signed(package, entry)}`" for entry in entries)
-        return f"| {cell} | {row[2]} |\n" if entries else ""
 
-    text = ROW.sub(kept, text)
-    added = (f"| `{signed(package, n)}` | {words(getattr(package, n))} |\n" for n in missing)
-    return with_rows(text, ROW, "".join(added))
+    def kind(name):
+        thing = getattr(package, name_of(name))
+        return type(thing), is_operator(thing), is_optimizer(thing)
 
-
-def with_rows(text, row, added):
-    """Return the text with more rows after the last."""
-    end = max(found.end() for found in row.finditer(text))
-    return text[:end] + added + text[end:]
+    for name in missing:  # below the last of its kind
+        alike = [i for i, (entries, _) in enumerate(rows, 1) if kind(entries[0]) == kind(name)]
+        row = [signed(package, name)], words(getattr(package, name))
+        rows.insert(max(alike, default=len(rows)), row)
+    lines = (f"| {', '.join(f'`{e}`' for e in entries)} | {said} |\n" for entries, said in rows)
+    begin, end = ROW.search(text).start(), max(found.end() for found in ROW.finditer(text))
+    return text[:begin] + "".join(lines) + text[end:]
 
 
 def name_of(entry):
@@ -98,7 +99,8 @@ def derivations(page):
     listed = {found[1] for found in row.finditer(page)}
     paths = {f"derivations/{p.name}": p for p in sorted((DOCS / "derivations").glob("*.md"))}
     added = (f"| [{n}]({n}) | {title(p)} |\n" for n, p in paths.items() if n not in listed)
-    return with_rows(page, row, "".join(added))
+    end = max(found.end() for found in row.finditer(page))
+    return page[:end] + "".join(added) + page[end:]
 
 
 def title(path):
