@@ -1,15 +1,17 @@
 """The registry: every operator, in the settings that have ever been wrong somewhere.
 
 A case makes an operator and an input in any array library and precision. The laws of
-``test_laws.py`` run on all of them. An operator of the library that no case contains
-fails ``test_registry.py``.
+``test_laws.py`` run on all of them, and ``public.py`` calls a public operator by its cases. An
+operator of the library that no case contains fails ``test_registry.py``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from array_api_compat import array_namespace
+from rows import open_row
 
 import nufftlib as nl
 from nufftlib.core.losses import Functional
@@ -678,3 +680,32 @@ KINDS = [case for case in CASES if case.name in NAMES]
 For what does not see more of an operator: an adapter that flattens its arrays.
 """
 assert len(KINDS) == len(NAMES), "a name is not that of a case"
+
+
+# --- what the cases contain --------------------------------------------------------------
+
+
+@cache
+def built():
+    """Return each case with its operator and its input, in NumPy and double precision."""
+    with open_row("numpy") as row:
+        return [(case, *case.build(row, "double")) for case in CASES]
+
+
+def parts(operator):
+    """Yield the operator and all operators inside of it."""
+    yield operator
+    for value in vars(operator).values():
+        if isinstance(value, nl.LinearOperator):
+            yield from parts(value)
+
+
+def first_of_each(kinds):
+    """Return what is `built` and has one of ``kinds(operator, input)`` that none before it has."""
+    seen, first = set(), []
+    for case, A, x in built():
+        new = set(kinds(A, x)) - seen
+        if new:
+            seen |= new
+            first.append((case, A, x))
+    return first

@@ -4,29 +4,20 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cases import CASES, Maker
+from cases import CASES, Maker, first_of_each, parts
 from rows import CUDA_ROWS, open_row
-from test_registry import parts
 
 import nufftlib as nl
 
 
-def first_of_each_kind():
-    """Return the cases with a type of operator, or a setting of one, that no case before has."""
-    seen, cases = set(), []
-    with open_row("numpy") as row:
-        for case in CASES:
-            A, _ = case.build(row, "double")
-            kinds = {
-                kind
-                for part in parts(A)
-                for kind in (type(part), *vars(part).values())
-                if isinstance(kind, type | str)
-            }
-            if not kinds <= seen:
-                seen |= kinds
-                cases.append(case)
-    return cases
+def kinds(A, _):
+    """Yield the types of the operators in `A`, and their settings."""
+    for part in parts(A):
+        yield from (kind for kind in (type(part), *vars(part).values()) if is_kind(kind))
+
+
+def is_kind(value):
+    return isinstance(value, type | str)
 
 
 def settings(rows, cases, precisions):
@@ -36,7 +27,7 @@ def settings(rows, cases, precisions):
         yield pytest.param((name, case, precision), marks=marks, id=label)
 
 
-FIRST = first_of_each_kind()
+FIRST = [case for case, *_ in first_of_each(kinds)]
 BOTH = ["double", "single"]
 # NumPy keeps every law of every operator, in double precision. What agrees with it in every method
 # keeps them too: the other libraries and single precision have the first case of each kind, and

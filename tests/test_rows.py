@@ -2,14 +2,13 @@
 
 import numbers
 from itertools import product
-from pathlib import Path
 
 import array_api_compat as compat
 import numpy as np
 import pytest
 from cases import Maker
 from packages import PACKAGES
-from public import ENTRIES, ROWS, WITHOUT_CALL, marks_of, runs, with_table
+from public import ENTRIES, ROWS, WITHOUT_CALL, marks_of, runs
 from rows import open_row
 
 
@@ -81,8 +80,3 @@ def test_single_precision_stays_single(entry, name):
         kinds = ["float32", "complex64"] + ["float64", "complex128"] * entry.double
         for x in found:
             assert any(row.owns(x, kind) for kind in kinds), x.dtype
-
-
-def test_the_page_has_the_table_of_this_registry():
-    page = (Path(__file__).parent.parent / "docs" / "arrays.md").read_text(encoding="utf-8")
-    assert page == with_table(page), "run tools/make_arrays_table.py"
