@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,42 @@ ALIGNMENT = 64
 def resolved(x: Array) -> Array:
     """Write out a conjugation or negation that torch has delayed; otherwise nothing is copied.
 
-    Native code's work on a tensor that requires grad would not be recorded by torch, and JAX's
-    tracers have no values.
+    Arrays without values of their own are refused: JAX's tracers, and the tensors of
+    `odd_tensor`.
     """
     check_traced("native code", x)
-    if getattr(x, "requires_grad", False):
+    if odd := odd_tensor(x):
         msg = (
-            "a tensor requires grad, and torch does not record the work of native code; want "
-            "it detached, or the operator as nufftlib.interop.torch.wrap(operator)"
+            f"native code: a tensor {odd}; want a plain tensor, detached, or the operator as "
+            f"nufftlib.interop.torch.wrap(operator)"
         )
         raise TypeError(msg)
     for resolve in ("resolve_conj", "resolve_neg"):
         x = getattr(x, resolve, lambda x=x: x)()
     return x
+
+
+def odd_tensor(x: Array) -> str | None:
+    """Return why a tensor is more than its memory, or None.
+
+    torch does not record the work of native code, and hands out memory that is not the values
+    of a tensor which it transforms.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(x, torch.Tensor):
+        return None
+    if type(x) not in (torch.Tensor, torch.nn.Parameter):
+        return f"is a {type(x).__name__}, whose values torch keeps elsewhere"
+    if x.layout is not torch.strided:
+        return f"has the layout {x.layout}"
+    if x.requires_grad:
+        return "requires grad, and torch does not record the work of native code"
+    functorch = torch._C._functorch
+    if functorch.is_functorch_wrapped_tensor(x) or torch._is_functional_tensor(x):
+        return "is being transformed by torch.func"
+    if torch.autograd.forward_ad.unpack_dual(x).tangent is not None:
+        return "has a tangent, and torch does not record the work of native code"
+    return None
 
 
 def as_numpy(x: Array) -> Any:

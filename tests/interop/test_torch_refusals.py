@@ -108,3 +108,48 @@ def test_a_missing_derivative_is_loud():
     assert x.grad.tolist() == [1.0, 2.0]
     with pytest.raises(NotImplementedError, match="Gain has no derivative by 'gain'"):
         f(x, gain=gain).sum().backward()
+
+
+def transformed():
+    """Ways to hand a function tensors that are more than their memory."""
+    forward = torch.autograd.forward_ad
+
+    def tangent(f, x):
+        with forward.dual_level():
+            return f(forward.make_dual(x, x))
+
+    def fake(f, x):
+        with torch._subclasses.fake_tensor.FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            return f(mode.from_tensor(x))
+
+    return {
+        "tangent": tangent,
+        "functionalize": lambda f, x: torch.func.functionalize(f)(x),
+        "fake": fake,
+        "vmap": lambda f, x: torch.vmap(f)(torch.stack([x, x])),
+        "jvp": lambda f, x: torch.func.jvp(f, (x,), (x,)),
+        "grad": lambda f, x: torch.func.grad(lambda x: f(x).abs().sum())(x),
+        "requires_grad": lambda f, x: f(x.clone().requires_grad_()),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("how", transformed())
+@pytest.mark.parametrize("engine", ["grid", "finufft"])
+def test_native_code_refuses_tensors_that_are_more_than_their_memory(how, engine):
+    """Their tangents would vanish, and other memory than theirs would be read."""
+    k, x = torch.rand(9, 2, dtype=torch.float64) - 0.5, torch.ones(4, 5, dtype=torch.complex128)
+    F, transform = nl.NUFFT(k, (4, 5), engine=engine), transformed()[how]
+    for f, argument in ((F.apply, x), (F.adjoint, F(x))):
+        with pytest.raises(TypeError, match=r"by torch\.func|torch does not record|torch keeps"):
+            transform(f, argument)
+    # torch itself refuses some of these, whose points cannot be compared.
+    with pytest.raises((TypeError, RuntimeError)):
+        transform(lambda k: nl.NUFFT(k, (4, 5), engine=engine)(x), k)
+    assert F(torch.nn.Parameter(x, requires_grad=False)).shape == (9,)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_noise_refuses_tensors_that_are_more_than_their_memory():
+    with pytest.raises(TypeError, match="has a tangent"):
+        transformed()["tangent"](lambda x: nl.blur.poisson_noise(x, 0.1, seed=0), torch.ones(3))
