@@ -1,5 +1,7 @@
 """The two headline jobs: exact gradients of the whole loss, and that they learn."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ import nufftlib as nl
 import optim
 from nufftlib import data, workflows
 from nufftlib.blur.calibrate.objective import loss_at, objective_of, taken_path
-from nufftlib.blur.calibrate.recipes import RECIPES, stepping
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, stepping
 from nufftlib.core.operator import LinearOperator
 
 rng = np.random.default_rng(8)
@@ -232,6 +234,10 @@ def test_the_whole_loss_of_job_2_against_finite_differences(row, method, path, b
         "general",
     )
     assert float(value) == pytest.approx(float(by_blur(h)), rel=1e-12)
+
+
+def test_every_method_has_a_recipe():
+    assert get_args(Method) == workflows.METHODS == tuple(RECIPES)
 
 
 def test_the_losses_of_job_2_are_the_published_ones():

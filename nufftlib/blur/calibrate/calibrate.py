@@ -23,7 +23,7 @@ from nufftlib.blur.calibrate.objective import (
     objective_of,
     taken_path,
 )
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import (
     Array,
@@ -100,7 +100,8 @@ def calibrate_psf(
     size : int or tuple of int
         Height and width of the PSF.
     steps : int, optional
-        Number of steps, by default 200, 200, 1000, 1000, 200 and 100.
+        Number of steps, by default 1000 for ``"backtracking"`` and ``"projected-gradient"``,
+        100 for ``"adamw"`` and 200 for the others.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
         Boundary of the blur, see `Blur`.
     path : {"auto", "quadratic", "general"}
@@ -146,7 +147,7 @@ def calibrate_psf(
     >>> workflows.psf_error(result.psf, psf) < 0.1
     True
     """
-    recipe: Recipe = checked("method", method, RECIPES)
+    recipe: Recipe = look_up("method", method, RECIPES)
     clock = time.perf_counter()
     start = first_psf(sharp[0] if isinstance(sharp, list | tuple) and sharp else sharp, size)
     blur = Blur(start, boundary=boundary)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.psfs.made import pixels_2d
@@ -96,7 +96,7 @@ def taken_path(
     recipe: Recipe, blur: Blur, pairs: Sequence[tuple[Array, Array]], path: Evaluation
 ) -> Literal["quadratic", "general"]:
     """Return how the objective is evaluated."""
-    checked("path", path, PATHS)
+    look_up("path", path, PATHS)
     if path == "quadratic" and recipe.loss != "squared":
         msg = "calibrate_psf(path): path is 'quadratic'; the absolute error wants 'general'"
         raise ValueError(msg)
