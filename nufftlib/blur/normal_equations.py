@@ -154,41 +154,62 @@ def order(ndim: int, first: int, count: int) -> tuple[int, ...]:
 
 
 def table(xp: Namespace, e: Array, P: tuple[int, ...], kinds: tuple[str, ...]) -> Array:
-    """Return the sums by lag on the axes of kind T, of rows after less rows before on those of D.
+    r"""Return the sums by lag on the axes of kind T, and by pairs of rows on those of kind D.
 
-    Each axis of kind T becomes one of ``2 P - 1`` lags, each of kind D two of ``P - 1`` rows.
+    Each axis of kind T becomes one of ``2 P - 1`` lags. Each axis of kind D becomes two of
+    ``P - 1`` rows: a pair after the window counts positive, a pair before it negative.
+
+    On one axis with ``P = 2`` and ``e = (e_0, e_1, e_2)``, the window has ``M = 2`` entries:
+
+    .. math:: T = (\bar e_1 e_0 + \bar e_2 e_1,\ |e_0|^2 + |e_1|^2,\ \bar e_0 e_1 + \bar e_1 e_2),
+              \qquad D = |e_2|^2 - |e_0|^2,
+
+    and ``G[1, 1] = T[0] + D[0, 0]`` is ``|e_1|^2 + |e_2|^2``, as it must be.
     """
     if "D" not in kinds:
         return lag_sums(xp, e, P)
+    lags, rows = axes_of(kinds, "T"), axes_of(kinds, "D")
     M = tuple(n - p + 1 for n, p in zip(e.shape[1:], P, strict=True))
-    rows = [axis for axis, kind in enumerate(kinds) if kind == "D"]
-    lags = [axis for axis, kind in enumerate(kinds) if kind == "T"]
-    size = math.prod(P[axis] - 1 for axis in rows)
     total: Any = 0.0
-    for ends in itertools.product((0, 1), repeat=len(rows)):
-        first = {axis: end * M[axis] for axis, end in zip(rows, ends, strict=True)}
-        u = e[
-            (
-                slice(None),
-                *(
-                    slice(first[axis], first[axis] + P[axis] - 1) if axis in first else slice(None)
-                    for axis in range(len(P))
-                ),
-            )
-        ]
-        u = xp.permute_dims(u, (0, *(1 + axis for axis in lags), *(1 + axis for axis in rows)))
-        sign = (-1.0) ** (len(rows) - sum(ends))
-        total = total + sign * row_sums(xp, u, [P[a] for a in lags], [M[a] for a in lags], size)
-    total = xp.reshape(total, (*(2 * P[a] - 1 for a in lags), *[P[a] - 1 for a in rows] * 2))
+    for after in itertools.product((False, True), repeat=len(rows)):
+        u = outer_rows(xp, e, lags, dict(zip(rows, after, strict=True)), P)
+        sign = (-1.0) ** after.count(False)
+        total = total + sign * row_sums(xp, u, pick(P, lags), pick(M, lags))
+    sizes = (*(2 * p - 1 for p in pick(P, lags)), *[p - 1 for p in pick(P, rows)] * 2)
     # From lags, rows, rows to the order of the axes.
     now = (*lags, *rows, *rows)
-    where = (i for axis in range(len(P)) for i, of in enumerate(now) if of == axis)
-    return xp.permute_dims(total, tuple(where))
+    return xp.permute_dims(xp.reshape(total, sizes), sorted(range(len(now)), key=now.__getitem__))
+
+
+def axes_of(kinds: tuple[str, ...], kind: str) -> tuple[int, ...]:
+    """Return the axes of a kind."""
+    return tuple(axis for axis, name in enumerate(kinds) if name == kind)
+
+
+def pick(sizes: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes of some axes."""
+    return tuple(sizes[axis] for axis in axes)
+
+
+def outer_rows(
+    xp: Namespace, e: Array, lags: tuple[int, ...], after: dict[int, bool], P: tuple[int, ...]
+) -> Array:
+    """Return the ``P - 1`` rows of ``e`` after the first window, or before the last one.
+
+    `after` says which of the two for each axis of rows. The result has the batch, the axes
+    `lags`, and one axis of all rows.
+    """
+    index = [slice(None)] * e.ndim
+    for axis, behind in after.items():
+        start = e.shape[1 + axis] - P[axis] + 1 if behind else 0
+        index[1 + axis] = slice(start, start + P[axis] - 1)
+    u = xp.permute_dims(e[tuple(index)], (0, *(1 + axis for axis in (*lags, *after))))
+    return xp.reshape(u, (*u.shape[: 1 + len(lags)], math.prod(u.shape[1 + len(lags) :])))
 
 
 # sum over the batch and all m of conj(u[m + max(-lag, 0), r]) u[m + max(lag, 0), s]
-def row_sums(xp: Namespace, u: Array, P: list[int], M: list[int], size: int) -> Array:
-    """Return the sums of all pairs of rows, shape (all lags, size, size), by matrix products."""
+def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
+    """Return the sums of all pairs of rows, shape (all lags, rows, rows), by matrix products."""
     found: dict[tuple[int, ...], Array] = {}
     terms = u.shape[0] * math.prod(M)
     lags = list(itertools.product(*(range(1 - p, p) for p in P)))
@@ -200,7 +221,7 @@ def row_sums(xp: Namespace, u: Array, P: list[int], M: list[int], size: int) -> 
         left, right = (
             xp.reshape(
                 u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)],
-                (terms, size),
+                (terms, u.shape[-1]),
             )
             for first in ([max(-i, 0) for i in lag], [max(i, 0) for i in lag])
         )

@@ -83,12 +83,8 @@ def simulated(
     kind = next((k for k in KINDS if k == psf), None)
     own = None if kind else read_psf(psf, size)
     pixels = size or default if own is None else own.shape
-    if boundary == "valid" and any(p > n for p, n in zip(pixels, x.shape[1:], strict=True)):
-        msg = (
-            f"a PSF of {pixels[0]} x {pixels[1]} on a picture of {x.shape[1]} x {x.shape[2]}; "
-            f"want one that is not larger, or another --boundary"
-        )
-        raise click.BadParameter(msg, param_hint="'--size'" if own is None else "'--psf'")
+    if boundary == "valid":
+        check_fits(pixels, x.shape[1:], "--size" if own is None else "--psf")
     settings = {
         "image": "astronaut" if image is None else str(image),
         "shape": x.shape,
@@ -121,6 +117,16 @@ def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
         msg = f"--size: the PSF {path} has its own; leave one out"
         raise click.UsageError(msg)
     return read(lambda file, _: workflows.load_psf(file), Path(path), None, "--psf")
+
+
+def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], option: str) -> None:
+    """Refuse a PSF larger than the picture: no pixel would be left."""
+    if any(p > n for p, n in zip(psf, picture, strict=True)):
+        msg = (
+            f"a PSF of {psf[0]} x {psf[1]} on a picture of {picture[0]} x {picture[1]}; "
+            f"want one that is not larger, or another --boundary"
+        )
+        raise click.BadParameter(msg, param_hint=f"'{option}'")
 
 
 def measured(
