@@ -82,9 +82,10 @@ class Downsample(LinearOperator):
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "factor", factor)
         if min(self._blurred) < 1:
+            least = tuple(1 - b for b in self._blur.shapes.by)
             msg = (
-                f"Downsample(shape): an image of shape {tuple(self.shape)} has no pixel left "
-                f"after a PSF of shape {tuple(self.psf.shape)} with boundary {self.boundary!r}"
+                f"Downsample(shape): shape is {shape}; want at least {least} for a PSF of shape "
+                f"{tuple(self.psf.shape)} with boundary {self.boundary!r}"
             )
             raise ValueError(msg)
 

@@ -67,11 +67,11 @@ def pipe_menon(
     ((8, 16), True)
     """
     grid = F.shape if grid is None else grid
-    if not 2 <= width <= 16 or iterations < 0:
-        msg = (
-            f"pipe_menon(width, iterations): width is {width} and iterations {iterations}; "
-            f"want 2 <= width <= 16 and iterations >= 0"
-        )
+    if not 2 <= width <= 16:
+        msg = f"pipe_menon(width): width is {width}; want 2 to 16"
+        raise ValueError(msg)
+    if iterations < 0:
+        msg = f"pipe_menon(iterations): iterations is {iterations}; want 0 or more"
         raise ValueError(msg)
     if len(grid) != len(F.shape) or any(n < 2 * width for n in grid):
         msg = (

@@ -61,8 +61,8 @@ def as_pairs(
     data = blurred if isinstance(blurred, list | tuple) else [blurred]
     if len(images) != len(data) or not images:
         msg = (
-            f"calibrate_psf(sharp, blurred): got {len(images)} sharp and {len(data)} blurred "
-            f"images; want as many, and one at least"
+            f"calibrate_psf(sharp, blurred): there are {len(images)} sharp and {len(data)} blurred "
+            f"images; want as many, and at least 1"
         )
         raise ValueError(msg)
     return [(x, fitting(blur, x, y)) for x, y in zip(images, data, strict=True)]
@@ -76,16 +76,21 @@ def fitting(blur: Blur, x: Array, y: Array) -> Array:
     if is_complex(xp, x) or is_complex(xp, y):
         msg = f"{call}: sharp is {x.dtype} and blurred {y.dtype}; want both real"
         raise TypeError(msg)
+    valid = blur.boundary == "valid"
     (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
-    if blur.boundary == "valid" and y.shape == x.shape:
+    if valid and y.shape == x.shape:
         y = y[..., p0 - 1 - p0 // 2 : n0 - p0 // 2, p1 - 1 - p1 // 2 : n1 - p1 // 2]
-    made = x.shape
-    if blur.boundary == "valid":
-        made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1)
-    if tuple(y.shape) != tuple(made) or min(made) < 1:
+    made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1) if valid else tuple(x.shape)
+    if min(made) < 1:
         msg = (
-            f"{call}: blurred has the shape {tuple(y.shape)}; a PSF of {p0} x {p1} with "
-            f"boundary {blur.boundary!r} makes {tuple(made)} of the sharp image's "
+            f"{call}: sharp has the shape {tuple(x.shape)}; want at least "
+            f"{f'{p0} x {p1} pixels, the size of the PSF' if valid else '1 pixel'}"
+        )
+        raise ValueError(msg)
+    if tuple(y.shape) != made:
+        msg = (
+            f"{call}: blurred has the shape {tuple(y.shape)}; want {made}, which a PSF of "
+            f"{p0} x {p1} with boundary {blur.boundary!r} makes of the sharp image's "
             f"{tuple(x.shape)}"
         )
         raise ValueError(msg)
@@ -98,7 +103,7 @@ def taken_path(
     """Return how the objective is evaluated."""
     look_up("path", path, PATHS)
     if path == "quadratic" and recipe.loss != "squared":
-        msg = "calibrate_psf(path): path is 'quadratic'; the absolute error wants 'general'"
+        msg = "calibrate_psf(path): path is 'quadratic'; want 'general' for the absolute error"
         raise ValueError(msg)
     if path != "auto":
         return path

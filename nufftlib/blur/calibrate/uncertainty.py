@@ -76,11 +76,11 @@ def identifiability(
     ((81,), True)
     """
     images = list(sharp) if isinstance(sharp, list | tuple) else [sharp]
-    if not images or not 0 <= noise < math.inf:
-        msg = (
-            f"identifiability(sharp, noise): got {len(images)} images and the noise {noise}; "
-            f"want one image at least, and a standard deviation"
-        )
+    if not images:
+        msg = "identifiability(sharp): sharp has no images; want at least 1"
+        raise ValueError(msg)
+    if not 0 <= noise < math.inf:
+        msg = f"identifiability(noise): noise is {noise}; want a finite number, 0 or more"
         raise ValueError(msg)
     blur = Blur(first_psf(images[0], size), boundary=boundary)
     xp = array_namespace(blur.psf)

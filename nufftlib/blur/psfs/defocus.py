@@ -32,12 +32,9 @@ def defocus_psf(
         Height and width of the PSF in pixels.
     radius : float or array-like, shape (...)
         Radius in pixels, 0 or more. Up to 1/2 the disk is within one pixel.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------

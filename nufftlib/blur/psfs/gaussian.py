@@ -45,12 +45,9 @@ def gaussian_psf(
     angle : float or array-like, shape (...)
         Of the first principal axis, in radians, from the first array axis towards the
         second. Broadcasts against the leading axes of `std`.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------

@@ -51,12 +51,9 @@ def random_psf(
     batch : int or tuple of int
         Leading axes of independent draws. The first is that of no batch at all, and a
         larger batch begins with the smaller one.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------

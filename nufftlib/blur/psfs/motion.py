@@ -53,12 +53,9 @@ def motion_psf(
     batch : int or tuple of int
         Leading axes of independent draws. The first is that of no batch at all, and a
         larger batch begins with the smaller one.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
@@ -89,11 +86,11 @@ def motion_psf(
     (4, 25, 25)
     """
     shape, axes = pixels_2d("motion_psf(size)", size), batch_shape("motion_psf(batch)", batch)
-    if not length > 0 or not 0 <= std <= FARTHEST:
-        msg = (
-            f"motion_psf(length, std): got {length}, {std}; "
-            f"want a positive length and a std of 0 to {FARTHEST:g} half-sizes"
-        )
+    if not length > 0:
+        msg = f"motion_psf(length): length is {length}; want a positive number"
+        raise ValueError(msg)
+    if not 0 <= std <= FARTHEST:
+        msg = f"motion_psf(std): std is {std}; want 0 to {FARTHEST:g} half-sizes"
         raise ValueError(msg)
     rng = np.random.default_rng(seed)
     h = np.empty((math.prod(axes), *shape))
@@ -112,7 +109,7 @@ def draw_motion(rng: np.random.Generator, shape: tuple[int, int], length: float,
     r0, r1 = (np.interp(t, np.arange(KNOTS), r) for r in (r0, r1))
     h = deposit(r0, r1, shape)
     if not h.sum() > 0:
-        msg = f"motion_psf(std): at {std} the path leaves the PSF; want a smaller std"
+        msg = f"motion_psf(std): std is {std} and the path leaves the PSF; want a smaller std"
         raise ValueError(msg)
     return h
 
