@@ -4,15 +4,16 @@ r"""The squared error of a blur as a quadratic function of its PSF, exact at eve
           G[q, q'] = \sum_p \overline{e[p + P - 1 - q]}\, e[p + P - 1 - q'],
 
 with the extended image ``e`` of ``n`` entries and ``M = n - P + 1`` pixels ``p`` of data. The
-patches ``e[p + P - 1 - q]`` are never written out. On each axis, with ``e`` flipped, the window
-``[a, a + M)`` and the partner at the lag ``b - a`` are what an entry ``[a, b]`` sums over. Moving
-both by one exchanges one row at either end, so that
+patches ``e[p + P - 1 - q]`` are never written out. On each axis, with ``e`` flipped, an entry
+``[a, b]`` sums over the window ``[a, a + M)`` and its partner at the lag ``b - a``. Moving both
+by one exchanges one row at either end, so that
 
 .. math:: G[a, b] = T[b - a] + \sum_{t=1}^{\min(a, b)} D[a - t, b - t],
 
-where ``T`` has the first window's sums, by lag, and ``D`` is what the row after the window has
-and the first row of it has not. On several axes every axis is either of the two: all lags come
-from one FFT for each pair of signs, what involves rows from products of small matrices.
+where ``T`` has the first window's sums, by lag, and ``D`` is the term of the row after the
+window less the term of the window's first row. With several axes each axis is of kind ``T`` or
+of kind ``D``. If all are ``T``, one FFT for each pair of signs gives all lags; else products of
+small matrices give the sums.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     Parameters
     ----------
     blur : Blur
-        Says the PSF's shape, whether it is real, and the boundary; its values do not matter.
+        Gives the PSF's shape, its kind (real or complex) and the boundary, not its values.
     x : array
-        The image that stays fixed.
+        The fixed image.
     y : array
         The data, of the shape of ``blur(x)``.
 
@@ -55,7 +56,7 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     -------
     Quadratic
         Equal to ``nl.HalfSquaredError(y) @ blur.as_map("psf", x)`` up to rounding, in double
-        precision. Several pairs of images are the sum of theirs.
+        precision. For several pairs of images add the functions of the pairs.
 
     Raises
     ------
@@ -67,8 +68,8 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     Notes
     -----
     For a PSF of ``P`` pixels and an image of ``N``, a value with gradient costs ``P^2``
-    multiplications and the matrix ``8 P^2`` bytes, whatever the image. It is built in
-    ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``.
+    multiplications, and the matrix ``8 P^2`` bytes, for every image. Building the matrix
+    takes ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def psf_gram(xp: Namespace, blur: Blur, x: Array) -> Array:
     lead, P = blur.psf.shape[:-d], blur.psf.shape[-d:]
     e = xp.flip(extended(xp, blur, x), axis=tuple(range(-d, 0)))
     batch, n = e.shape[:-d], e.shape[-d:]
-    # Images that have a PSF of their own in front, then those that share one.
+    # In front the axes along which each image has its own PSF, then the axes that share one.
     wide = (1,) * (len(batch) - len(lead)) + tuple(lead)
     own = [axis for axis, size in enumerate(wide) if size > 1]
     shared = [axis for axis, size in enumerate(wide) if size == 1]
@@ -154,7 +155,7 @@ def order(ndim: int, first: int, count: int) -> tuple[int, ...]:
 
 
 def table(xp: Namespace, e: Array, P: tuple[int, ...], kinds: tuple[str, ...]) -> Array:
-    r"""Return the sums by lag on the axes of kind T, and by pairs of rows on those of kind D.
+    r"""Return the sums, by lag on axes of kind T and by pairs of rows on axes of kind D.
 
     Each axis of kind T becomes one of ``2 P - 1`` lags. Each axis of kind D becomes two of
     ``P - 1`` rows: a pair after the window counts positive, a pair before it negative.
@@ -233,8 +234,8 @@ def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) ->
 def lag_sums(xp: Namespace, e: Array, P: tuple[int, ...]) -> Array:
     """Return the sums of all lags, shape (2 P - 1, ...), by FFT.
 
-    Lags of one pattern of signs come from one correlation, in which the factor that is not
-    moved ends with the window. ``T[-lag] = conj(T[lag])`` gives the opposite pattern.
+    One correlation gives the lags of one pattern of signs; in it the fixed factor ends with
+    the window. ``T[-lag] = conj(T[lag])`` gives the opposite pattern.
     """
     d, n = len(P), e.shape[1:]
     real = not is_complex(xp, e)

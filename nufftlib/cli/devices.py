@@ -21,11 +21,11 @@ class Device:
     Parameters
     ----------
     name : {"cpu", "cuda"}
-        What the user calls it.
+        The user's name for it.
     xp : module
         Array library: NumPy or CuPy.
     to_host : callable
-        From an array of it to a NumPy array.
+        Converts an array of `xp` to a NumPy array.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Device:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name in messages."""
         return "GPU" if self.name == "cuda" else "CPU"
 
     def fetch(self, result: Result) -> Result:

@@ -29,7 +29,7 @@ class Uncertainty(NamedTuple):
     Attributes
     ----------
     noise : float
-        Standard deviation of the noise: that of the simulation, or else of the residual.
+        Standard deviation of the noise: the simulation's, or else the residual's.
     deviations : array, shape (components,)
         Standard deviation that the noise gives each component of the PSF, relative to the
         PSF's norm.

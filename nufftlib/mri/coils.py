@@ -29,9 +29,9 @@ def birdcage_maps(
     transverse field of a wire, in the frame that turns with the coil, is
 
     .. math:: s_c(p) \propto i \,/\, \overline{w}, \qquad
-              w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}:
+              w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}.
 
-    it falls off with the distance and all coils are in phase at the centre. The maps
+    It falls off with the distance, and all coils are in phase at the centre. The maps
     are divided by their root sum of squares.
 
     Parameters
@@ -119,7 +119,7 @@ def low_frequency_maps(
     Raises
     ------
     ValueError
-        If no sample is that near to the centre, or an argument is out of range.
+        If no sample lies within the radius, or an argument is out of range.
 
     References
     ----------
@@ -169,13 +169,13 @@ def low_frequency_maps(
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:
-    """Divide by the root sum of squares over the first axis; zero where that is zero."""
+    """Divide by the root sum of squares over the first axis; where it is zero, return zero."""
     rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
     return s / (rss + xp.finfo(rss.dtype).smallest_normal)
 
 
 def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:
-    """Smooth the last `ndim` axes by a Gaussian, renormalised where it leaves the image."""
+    """Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image."""
     for axis in range(x.ndim - ndim, x.ndim):
         n = xp.arange(x.shape[axis], dtype=real_dtype(xp, x), device=device_of(x))
         G = xp.exp(-0.5 * ((n[:, None] - n[None, :]) / sigma) ** 2)

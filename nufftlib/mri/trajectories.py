@@ -1,4 +1,4 @@
-"""k-space trajectories, and the units they come in."""
+"""k-space trajectories, and conversions from other units."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class NUFFTDerivative(LinearOperator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedImage(Map):
-    """The map ``k -> F(k) x`` of images that stay fixed, prepared once."""
+    """The map ``k -> F(k) x`` for fixed images, which are prepared once."""
 
     nufft: Any
     images: FixedImages
@@ -91,7 +91,7 @@ class SampledJacobian(LinearOperator):
     """The Jacobian of `FixedImage`, in the shapes of the user.
 
     ``F.linearize(x, wrt="trajectory")`` returns it. Sample j depends on point j alone, so
-    that what is of second order is one ``d x d`` block for each point.
+    that the second derivatives are one ``d x d`` block for each point.
     """
 
     nufft: TrajectoryOperator

@@ -147,7 +147,7 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     figure = new_figure(11.5, 4.2, dpi=90)
     left, middle, right = figure.subplots(1, 3)
     points = draw_trajectory(left, frames[0].trajectory, "Trajectory")
-    # One grey scale for all frames, that of the best: it is the closest to the image.
+    # All frames have the grey scale of the best one, which is the closest to the image.
     white = float(frames[-1].reconstruction.max())
     shown = picture(middle, frames[0].reconstruction, "Reconstruction", Normalize(0, white))
     draw_losses(right, losses, "mean squared error", color="0.8")
@@ -291,7 +291,7 @@ def draw_deviations(axes: Axes, deviations: Real | None) -> None:
 
 
 def draw_fit(axes: Axes, fit: Fit, label: str) -> None:
-    """Show the losses of a method, with that of the true PSF."""
+    """Show the losses of a method, and the loss of the true PSF."""
     draw_losses(axes, fit.result.losses, label)
     axes.set_title("Loss", loc="left")
     if fit.floor is not None:
@@ -394,7 +394,7 @@ def mark_best(axes: Axes, result: LearnedTrajectory | CalibratedPSF) -> None:
 
 
 def step_caption(step: int, losses: Sequence[float]) -> str:
-    """Say where the learning is."""
+    """Return the caption of a frame."""
     best = ", the best" if step == losses.index(min(losses)) else ""
     return f"Step {step} of {len(losses) - 1}{best}: loss {losses[step]:.3g}"
 
@@ -413,7 +413,7 @@ def gif_palette() -> Image.Image:
 
 
 def after(result: LearnedTrajectory | CalibratedPSF) -> str:
-    """Say after how many steps the result was found, and of how many if not the last."""
+    """Return after how many steps the result was found, and of how many if not the last."""
     if result.step_best == result.steps:
         return f"after {count(result.steps)}"
     return f"after {result.step_best} of {count(result.steps)}"

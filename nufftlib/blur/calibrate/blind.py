@@ -51,7 +51,7 @@ class BlindCalibration(Run):
     ----------
     losses : list of float
         The objective before each round on the finest pixels, and after the last; the lowest
-        is that of `psf`.
+        belongs to `psf`.
     seconds : float
         Duration of everything.
     interrupted : bool

@@ -1,4 +1,4 @@
-"""How far a PSF is from the true one."""
+"""The distance of a PSF from the true one."""
 
 from __future__ import annotations
 

@@ -31,15 +31,15 @@ PATHS: tuple[Evaluation, ...] = get_args(Evaluation)
 
 
 LARGEST_MATRIX = 2**30
-"""Bytes of the quadratic function's matrix from which on ``path="auto"`` does without."""
+"""Most bytes of the quadratic function's matrix with ``path="auto"``."""
 
 
 WORTH = 64
-"""How many bytes of matrix a byte of image is worth: measured, see docs/job-2-calibrate-psf.md."""
+"""Most bytes of matrix for a byte of image: measured, see docs/job-2-calibrate-psf.md."""
 
 
 def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
-    """Return the box that a calibration starts from."""
+    """Return the first PSF of a calibration: a box."""
     xp = common_namespace("calibrate_psf(sharp)", sharp=sharp)
     if not is_floating(xp, sharp) or is_complex(xp, sharp) or sharp.ndim < 2:
         msg = (
@@ -56,7 +56,7 @@ def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
 def as_pairs(
     blur: Blur, sharp: Array | Sequence[Array], blurred: Array | Sequence[Array]
 ) -> list[tuple[Array, Array]]:
-    """Return the pairs of images, the blurred ones of the size that the boundary gives."""
+    """Return the pairs of images; the blurred ones have the size that the boundary gives."""
     images = sharp if isinstance(sharp, list | tuple) else [sharp]
     data = blurred if isinstance(blurred, list | tuple) else [blurred]
     if len(images) != len(data) or not images:

@@ -85,7 +85,7 @@ RECIPES: dict[Method, Recipe] = {
 """Every method; its name is the key and one of `Method`."""
 
 METHODS: tuple[Method, ...] = tuple(RECIPES)
-"""The names of the methods: those of the published page in its order, then the others."""
+"""The names of the methods: the published page's in its order, then the others."""
 
 
 def look_up(argument: str, name: str, known: Any) -> Any:

@@ -23,8 +23,8 @@ def defocus_psf(
     .. math:: h_q \propto \mathrm{area}\left([q - \tfrac{1}{2}, q + \tfrac{1}{2}] \cap
               \{|u| \le r\}\right)
 
-    with ``q`` counted from the centre, in closed form: continuous in the radius, and
-    before the division by the sum each pixel grows with it.
+    with ``q`` counted from the centre, in closed form. It is continuous in the radius;
+    before the division by the sum each pixel grows with the radius.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def defocus_psf(
     Returns
     -------
     array, shape (..., height, width), real
-        Nonnegative, of sum one, centred at ``size // 2``. What is beyond the edges is
-        left out.
+        Nonnegative, of sum one, centred at ``size // 2``. The part beyond the edges
+        is left out.
 
     Raises
     ------

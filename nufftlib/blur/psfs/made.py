@@ -42,7 +42,7 @@ def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def edges(size: int) -> Any:
-    """Return the edges of `size` pixels of width 1, of which ``size // 2`` is centred at 0."""
+    """Return the edges of `size` pixels of width 1; pixel ``size // 2`` is centred at 0."""
     return np.arange(size + 1) - size // 2 - 0.5
 
 

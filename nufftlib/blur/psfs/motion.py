@@ -49,10 +49,11 @@ def motion_psf(
         Correlation length ``l``, in units of the exposure time.
     std : float
         Standard deviation ``sigma`` of either coordinate, in units where the PSF
-        spans [-1, 1], from 0 to 10. What leaves the PSF is lost.
+        spans [-1, 1], from 0 to 10. The part of the path that leaves the PSF
+        is lost.
     batch : int or tuple of int
-        Leading axes of independent draws. The first is that of no batch at all, and a
-        larger batch begins with the smaller one.
+        Leading axes of independent draws. A call without a batch returns the first draw,
+        and a larger batch begins with the draws of a smaller one.
     xp, dtype, device : module, dtype, device
         Array-API namespace, real dtype and device of the result; by default NumPy,
         float32 and the library's own.
