@@ -39,7 +39,7 @@ from nufftlib.cli.jobs import (
     versions,
     write,
 )
-from nufftlib.cli.pairs import KINDS, Pairs, Size, measured, simulated
+from nufftlib.cli.pairs import KINDS, Pairs, Size, prepare_own_pairs, prepare_simulation
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 
@@ -258,8 +258,8 @@ def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
     """Read the pictures; return a function that makes the pairs on a device."""
     s = settings
     if s.sharp or s.blurred:
-        return measured(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary)
-    return simulated(s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE)
+        return prepare_own_pairs(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary)
+    return prepare_simulation(s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE)
 
 
 def calibrate(settings: Settings, device: Device, pairs: Pairs, ctrl_c: CtrlC) -> Calibration:

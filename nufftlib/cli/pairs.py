@@ -69,7 +69,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         return int(numbers[0]), int(numbers[-1])
 
 
-def simulated(
+def prepare_simulation(
     image: Path | None,
     psf: str,
     size: tuple[int, int] | None,
@@ -129,7 +129,7 @@ def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], option: str) -> N
         raise click.BadParameter(msg, param_hint=f"'{option}'")
 
 
-def measured(
+def prepare_own_pairs(
     sharp: tuple[Path, ...],
     blurred: tuple[Path, ...],
     size: tuple[int, int],
