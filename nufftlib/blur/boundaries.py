@@ -1,9 +1,9 @@
-r"""What lies beyond the edge of an image.
+r"""Boundaries: extensions of an image beyond its edge.
 
-Every boundary is an extension of the image followed by the ``valid`` convolution,
-so that one convolution, with one adjoint, serves them all. An extension is linear;
-``fold`` is its adjoint. Both treat one axis, of ``N`` entries, with a margin of any
-width on either end: ``e[m]`` stands for the image at ``i = m - before``.
+Every boundary is an extension of the image, followed by the ``valid`` convolution. One
+convolution, with one adjoint, thus serves all boundaries. An extension is linear, and
+``fold`` is its adjoint. Both treat one axis of ``N`` entries, with a margin of any width
+on either end. ``e[m]`` stands for the image at ``i = m - before``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Circular:
 
 
 class Replicate:
-    """The outermost entry goes on: ``e[m] = x[min(max(i, 0), N - 1)]``."""
+    """The outermost entry repeats: ``e[m] = x[min(max(i, 0), N - 1)]``."""
 
     keeps_size = True
 
@@ -86,7 +86,7 @@ class Replicate:
             xp, x, axis, before, after, lambda i: xp.where(i < 0, 0, xp.where(i > last, last, i))
         )
 
-    # x[0] = sum of the margin before and e at the edge, x[N - 1] likewise
+    # x[0] = sum of e at the first edge and its margin, x[N - 1] the same at the last
     def fold(self, xp: Namespace, e: Array, axis: int, before: int, after: int) -> Array:
         """Add the margins to the first and the last entry."""
         size, end = e.shape[axis] - before - after, e.shape[axis]
@@ -100,8 +100,8 @@ class Replicate:
 class Reflect:
     """A mirror on the outermost entry, which is not repeated: ``e[m] = x[|i|]``, and so on.
 
-    That is an image of the period ``2 N - 2``, whose second half is the first one's mirror
-    image. One entry alone is repeated.
+    The extension has the period ``2 N - 2``; its second half mirrors the first. A single
+    entry is repeated.
     """
 
     keeps_size = True

@@ -3,8 +3,8 @@ r"""The valid convolution, linear in the image and in the PSF, and its two trans
 .. math:: y[p] = \sum_q h[q]\, e[p + P - 1 - q], \qquad p = 0 \ldots n - P,
 
 of an image ``e`` of ``n`` entries and a PSF ``h`` of ``P`` on each of the last axes; their
-leading axes broadcast. It is summed directly or by FFT; either way each of ``e``, ``h`` and
-``y`` is prepared first (by FFT: transformed), so that what does not change is prepared once.
+leading axes broadcast. It is summed directly or by FFT. Each of ``e``, ``h`` and ``y`` is
+prepared first (for the FFT: transformed). A constant array is prepared once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Method = Literal["auto", "direct", "fft"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 DIRECT, DIRECT_SMALL, SMALL = 9, 25, 2**14
-"""PSFs of at most so many pixels are summed directly, on a small image of two or three axes
-more; measured, see docs/derivations/blur.md."""
+"""PSFs of at most `DIRECT` pixels are summed directly; on images of two or three axes and at
+most `SMALL` pixels, PSFs of at most `DIRECT_SMALL`. Measured, see docs/derivations/blur.md."""
 
 
 class Convolution(ABC):
@@ -52,11 +52,11 @@ class Convolution(ABC):
 
     @abstractmethod
     def prepare(self, array: Array) -> Array:
-        """Return what the three forms take in place of ``e``, ``h`` or ``y``."""
+        """Return the form of ``e``, ``h`` or ``y`` that the three methods below take."""
 
     @abstractmethod
     def value(self, h: Array, e: Array) -> Array:
-        """Return ``y``, of prepared arguments."""
+        """Return ``y`` for prepared arguments."""
 
     @abstractmethod
     def to_image(self, h: Array, y: Array, lead: tuple[int, ...]) -> Array:
@@ -110,7 +110,7 @@ class DirectConvolution(Convolution):
 
 
 class FFTConvolution(Convolution):
-    """Products of transforms; a size ``L >= n`` keeps wrapped terms out of every result."""
+    """Products of transforms of a size ``L >= n``, which keeps wrapped terms out of the result."""
 
     def __init__(
         self, xp: Namespace, image: tuple[int, ...], psf: tuple[int, ...], *, real: bool
@@ -124,13 +124,13 @@ class FFTConvolution(Convolution):
 
     # y[p] = ifft(H E)[p + P - 1]
     def value(self, h: Array, e: Array) -> Array:
-        """Keep the part of the circular convolution that has not wrapped."""
+        """Return the part of the circular convolution without wrapped terms."""
         y = ifft(self.xp, h * e, self.sizes, real=self.real)
         return y[box(tuple(p - 1 for p in self.psf_shape), self.shape)]
 
     # e*[m] = sum_p conj(h[p + P - 1 - m]) y[p]: the full convolution of y with conj(h[P - 1 - r])
     def to_image(self, h: Array, y: Array, lead: tuple[int, ...]) -> Array:
-        """Convolve with the flipped PSF; terms of one image are added before the inverse."""
+        """Convolve with the flipped PSF; add terms of one image before the inverse transform."""
         xp = self.xp
         product = self.prepare(xp.flip(conjugate(xp, h), axis=self.axes)) * y
         e = ifft(xp, self._sum_to(product, lead), self.sizes, real=self.real)
@@ -138,7 +138,7 @@ class FFTConvolution(Convolution):
 
     # h*[P - 1 - r] = sum_p conj(e[p + r]) y[p] = conj(ifft(E conj(Y))[r])
     def to_psf(self, e: Array, y: Array, lead: tuple[int, ...]) -> Array:
-        """Correlate; terms of one PSF are added before the inverse transform."""
+        """Correlate; add terms of one PSF before the inverse transform."""
         xp = self.xp
         g = ifft(xp, self._sum_to(e * xp.conj(y), lead), self.sizes, real=self.real)
         g = g[box((0,) * len(self.sizes), self.psf_shape)]
@@ -156,7 +156,7 @@ def convolution(
     real: bool,
     method: Method = "auto",
 ) -> Convolution:
-    """Return the convolution of these sizes, by `method` or by whichever is faster."""
+    """Return the convolution of these sizes, by `method` or by the faster one."""
     if method == "auto":
         small = len(image) > 1 and math.prod(image) <= SMALL
         method = "direct" if math.prod(psf) <= (DIRECT_SMALL if small else DIRECT) else "fft"

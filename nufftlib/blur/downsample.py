@@ -1,4 +1,4 @@
-"""Blur and decimation: the camera whose pixels are coarser than the image's."""
+"""Blur and decimation: a camera with coarser pixels than the image."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Downsample(LinearOperator):
     psf : array, shape (..., height, width), real or complex
         As for `Blur`, on the image's fine pixels.
     factor : int or tuple of int
-        How many pixels of the blurred image go on one that is kept, on all axes or each.
+        One pixel of every `factor` is kept, on all axes or with a factor for each.
     shape : tuple of int
-        The last axes of the image, one to three: those that are blurred.
+        The last axes of the image, one to three, on which it is blurred.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
         As for `Blur`.
     method : {"auto", "direct", "fft"}
@@ -41,14 +41,14 @@ class Downsample(LinearOperator):
     Raises
     ------
     TypeError
-        If the PSF is no floating-point array.
+        If the PSF is not a floating-point array.
     ValueError
         If shapes, factor or names do not fit.
 
     Notes
     -----
-    Parameter ``psf``: the `Blur`'s form at data with zeros in place of the pixels that are
-    dropped. Those are computed, too: the cost is that of the blur.
+    Parameter ``psf``: the `Blur`'s form at data with zeros in place of the dropped pixels.
+    The dropped pixels are computed too: the cost is the blur's.
 
     Examples
     --------
@@ -82,15 +82,16 @@ class Downsample(LinearOperator):
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "factor", factor)
         if min(self._blurred) < 1:
+            least = tuple(1 - b for b in self._blur.shapes.by)
             msg = (
-                f"Downsample(shape): an image of shape {tuple(self.shape)} has no pixel left "
-                f"after a PSF of shape {tuple(self.psf.shape)} with boundary {self.boundary!r}"
+                f"Downsample(shape): shape is {shape}; want at least {least} for a PSF of shape "
+                f"{tuple(self.psf.shape)} with boundary {self.boundary!r}"
             )
             raise ValueError(msg)
 
     @cached_property
     def shapes(self) -> Exchanged:
-        """From the image's shape to that of the pixels that are kept."""
+        """From the image's shape to the kept pixels'."""
         return Exchanged(self.shape, self._decimate.kept, tuple(self.psf.shape[: -len(self.shape)]))
 
     # y[p] = (A(h) x)[s p]
@@ -125,7 +126,7 @@ class Downsample(LinearOperator):
 
 
 def integers(values: object) -> tuple[int, ...]:
-    """Return a sequence of integers as a tuple, and of anything else an empty one."""
+    """Return a sequence of integers as a tuple; for anything else return an empty tuple."""
     try:
         return tuple(map(index, values))  # type: ignore[call-overload] # whether it is one is asked
     except TypeError:
@@ -154,7 +155,7 @@ class Decimate(LinearOperator):
 
     @cached_property
     def shapes(self) -> Exchanged:
-        """From all entries to those that are kept."""
+        """From all entries to the kept ones."""
         return Exchanged(self.shape, self.kept)
 
     # y[p] = x[s p]

@@ -4,15 +4,16 @@ r"""The squared error of a blur as a quadratic function of its PSF, exact at eve
           G[q, q'] = \sum_p \overline{e[p + P - 1 - q]}\, e[p + P - 1 - q'],
 
 with the extended image ``e`` of ``n`` entries and ``M = n - P + 1`` pixels ``p`` of data. The
-patches ``e[p + P - 1 - q]`` are never written out. On each axis, with ``e`` flipped, the window
-``[a, a + M)`` and the partner at the lag ``b - a`` are what an entry ``[a, b]`` sums over. Moving
-both by one exchanges one row at either end, so that
+patches ``e[p + P - 1 - q]`` are never written out. On each axis, with ``e`` flipped, an entry
+``[a, b]`` sums over the window ``[a, a + M)`` and its partner at the lag ``b - a``. Moving both
+by one exchanges one row at either end, so that
 
 .. math:: G[a, b] = T[b - a] + \sum_{t=1}^{\min(a, b)} D[a - t, b - t],
 
-where ``T`` has the first window's sums, by lag, and ``D`` is what the row after the window has
-and the first row of it has not. On several axes every axis is either of the two: all lags come
-from one FFT for each pair of signs, what involves rows from products of small matrices.
+where ``T`` has the first window's sums, by lag, and ``D`` is the term of the row after the
+window less the term of the window's first row. With several axes each axis is of kind ``T`` or
+of kind ``D``. If all are ``T``, one FFT for each pair of signs gives all lags; else products of
+small matrices give the sums.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     Parameters
     ----------
     blur : Blur
-        Says the PSF's shape, whether it is real, and the boundary; its values do not matter.
+        Gives the PSF's shape, its kind (real or complex) and the boundary, not its values.
     x : array
-        The image that stays fixed.
+        The fixed image.
     y : array
         The data, of the shape of ``blur(x)``.
 
@@ -55,7 +56,7 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     -------
     Quadratic
         Equal to ``nl.HalfSquaredError(y) @ blur.as_map("psf", x)`` up to rounding, in double
-        precision. Several pairs of images are the sum of theirs.
+        precision. For several pairs of images add the functions of the pairs.
 
     Raises
     ------
@@ -67,8 +68,8 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     Notes
     -----
     For a PSF of ``P`` pixels and an image of ``N``, a value with gradient costs ``P^2``
-    multiplications and the matrix ``8 P^2`` bytes, whatever the image. It is built in
-    ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``.
+    multiplications, and the matrix ``8 P^2`` bytes, for every image. Building the matrix
+    takes ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def psf_gram(xp: Namespace, blur: Blur, x: Array) -> Array:
     lead, P = blur.psf.shape[:-d], blur.psf.shape[-d:]
     e = xp.flip(extended(xp, blur, x), axis=tuple(range(-d, 0)))
     batch, n = e.shape[:-d], e.shape[-d:]
-    # Images that have a PSF of their own in front, then those that share one.
+    # In front the axes along which each image has its own PSF, then the axes that share one.
     wide = (1,) * (len(batch) - len(lead)) + tuple(lead)
     own = [axis for axis, size in enumerate(wide) if size > 1]
     shared = [axis for axis, size in enumerate(wide) if size == 1]
@@ -154,41 +155,62 @@ def order(ndim: int, first: int, count: int) -> tuple[int, ...]:
 
 
 def table(xp: Namespace, e: Array, P: tuple[int, ...], kinds: tuple[str, ...]) -> Array:
-    """Return the sums by lag on the axes of kind T, of rows after less rows before on those of D.
+    r"""Return the sums, by lag on axes of kind T and by pairs of rows on axes of kind D.
 
-    Each axis of kind T becomes one of ``2 P - 1`` lags, each of kind D two of ``P - 1`` rows.
+    Each axis of kind T becomes one of ``2 P - 1`` lags. Each axis of kind D becomes two of
+    ``P - 1`` rows: a pair after the window counts positive, a pair before it negative.
+
+    On one axis with ``P = 2`` and ``e = (e_0, e_1, e_2)``, the window has ``M = 2`` entries:
+
+    .. math:: T = (\bar e_1 e_0 + \bar e_2 e_1,\ |e_0|^2 + |e_1|^2,\ \bar e_0 e_1 + \bar e_1 e_2),
+              \qquad D = |e_2|^2 - |e_0|^2,
+
+    and ``G[1, 1] = T[0] + D[0, 0]`` is ``|e_1|^2 + |e_2|^2``, as it must be.
     """
     if "D" not in kinds:
         return lag_sums(xp, e, P)
+    lags, rows = axes_of(kinds, "T"), axes_of(kinds, "D")
     M = tuple(n - p + 1 for n, p in zip(e.shape[1:], P, strict=True))
-    rows = [axis for axis, kind in enumerate(kinds) if kind == "D"]
-    lags = [axis for axis, kind in enumerate(kinds) if kind == "T"]
-    size = math.prod(P[axis] - 1 for axis in rows)
     total: Any = 0.0
-    for ends in itertools.product((0, 1), repeat=len(rows)):
-        first = {axis: end * M[axis] for axis, end in zip(rows, ends, strict=True)}
-        u = e[
-            (
-                slice(None),
-                *(
-                    slice(first[axis], first[axis] + P[axis] - 1) if axis in first else slice(None)
-                    for axis in range(len(P))
-                ),
-            )
-        ]
-        u = xp.permute_dims(u, (0, *(1 + axis for axis in lags), *(1 + axis for axis in rows)))
-        sign = (-1.0) ** (len(rows) - sum(ends))
-        total = total + sign * row_sums(xp, u, [P[a] for a in lags], [M[a] for a in lags], size)
-    total = xp.reshape(total, (*(2 * P[a] - 1 for a in lags), *[P[a] - 1 for a in rows] * 2))
+    for after in itertools.product((False, True), repeat=len(rows)):
+        u = outer_rows(xp, e, lags, dict(zip(rows, after, strict=True)), P)
+        sign = (-1.0) ** after.count(False)
+        total = total + sign * row_sums(xp, u, pick(P, lags), pick(M, lags))
+    sizes = (*(2 * p - 1 for p in pick(P, lags)), *[p - 1 for p in pick(P, rows)] * 2)
     # From lags, rows, rows to the order of the axes.
     now = (*lags, *rows, *rows)
-    where = (i for axis in range(len(P)) for i, of in enumerate(now) if of == axis)
-    return xp.permute_dims(total, tuple(where))
+    return xp.permute_dims(xp.reshape(total, sizes), sorted(range(len(now)), key=now.__getitem__))
+
+
+def axes_of(kinds: tuple[str, ...], kind: str) -> tuple[int, ...]:
+    """Return the axes of a kind."""
+    return tuple(axis for axis, name in enumerate(kinds) if name == kind)
+
+
+def pick(sizes: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sizes of some axes."""
+    return tuple(sizes[axis] for axis in axes)
+
+
+def outer_rows(
+    xp: Namespace, e: Array, lags: tuple[int, ...], after: dict[int, bool], P: tuple[int, ...]
+) -> Array:
+    """Return the ``P - 1`` rows of ``e`` after the first window, or before the last one.
+
+    `after` says which of the two for each axis of rows. The result has the batch, the axes
+    `lags`, and one axis of all rows.
+    """
+    index = [slice(None)] * e.ndim
+    for axis, behind in after.items():
+        start = e.shape[1 + axis] - P[axis] + 1 if behind else 0
+        index[1 + axis] = slice(start, start + P[axis] - 1)
+    u = xp.permute_dims(e[tuple(index)], (0, *(1 + axis for axis in (*lags, *after))))
+    return xp.reshape(u, (*u.shape[: 1 + len(lags)], math.prod(u.shape[1 + len(lags) :])))
 
 
 # sum over the batch and all m of conj(u[m + max(-lag, 0), r]) u[m + max(lag, 0), s]
-def row_sums(xp: Namespace, u: Array, P: list[int], M: list[int], size: int) -> Array:
-    """Return the sums of all pairs of rows, shape (all lags, size, size), by matrix products."""
+def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
+    """Return the sums of all pairs of rows, shape (all lags, rows, rows), by matrix products."""
     found: dict[tuple[int, ...], Array] = {}
     terms = u.shape[0] * math.prod(M)
     lags = list(itertools.product(*(range(1 - p, p) for p in P)))
@@ -200,7 +222,7 @@ def row_sums(xp: Namespace, u: Array, P: list[int], M: list[int], size: int) -> 
         left, right = (
             xp.reshape(
                 u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)],
-                (terms, size),
+                (terms, u.shape[-1]),
             )
             for first in ([max(-i, 0) for i in lag], [max(i, 0) for i in lag])
         )
@@ -212,8 +234,8 @@ def row_sums(xp: Namespace, u: Array, P: list[int], M: list[int], size: int) -> 
 def lag_sums(xp: Namespace, e: Array, P: tuple[int, ...]) -> Array:
     """Return the sums of all lags, shape (2 P - 1, ...), by FFT.
 
-    Lags of one pattern of signs come from one correlation, in which the factor that is not
-    moved ends with the window. ``T[-lag] = conj(T[lag])`` gives the opposite pattern.
+    One correlation gives the lags of one pattern of signs; in it the fixed factor ends with
+    the window. ``T[-lag] = conj(T[lag])`` gives the opposite pattern.
     """
     d, n = len(P), e.shape[1:]
     real = not is_complex(xp, e)

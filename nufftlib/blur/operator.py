@@ -36,31 +36,32 @@ class Blur(LinearOperator):
     Parameters
     ----------
     psf : array, shape (..., height, width), real or complex
-        Leading axes broadcast against those of the image, which they must not
-        enlarge: none for a PSF shared by all channels, ``(channels, height, width)``
-        for one each, ``(batch, 1, height, width)`` for one for each item of a batch.
+        Leading axes broadcast against the image's leading axes and must not enlarge
+        them: none for a PSF shared by all channels, ``(channels, height, width)``
+        for one PSF each, ``(batch, 1, height, width)`` for one for each item of a batch.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
-        ``"valid"`` keeps the pixels that see image alone: ``N - P + 1`` of ``N`` on
-        each axis, the first at ``P - 1 - c``. The others keep the image's size and
-        continue it periodically, by its outermost pixels, mirrored at those, or by
-        zeros (``numpy.pad``'s wrap, edge, reflect and constant).
+        ``"valid"`` keeps the pixels for which the PSF lies within the image:
+        ``N - P + 1`` of ``N`` on each axis, the first at ``P - 1 - c``. The others keep
+        the image's size. They continue the image periodically, by its outermost pixels,
+        mirrored at those pixels, or by zeros (``numpy.pad``'s wrap, edge, reflect and
+        constant).
     ndim : {2, 1, 3}
         How many of the last axes are blurred.
     method : {"auto", "direct", "fft"}
-        Sum over the PSF's pixels, or multiply transforms; ``"auto"`` takes what
+        Sum over the PSF's pixels, or multiply transforms. ``"auto"`` takes the one that
         was measured to be faster: the sum for PSFs of at most 9 pixels, on small images 25.
 
     Raises
     ------
     TypeError
-        If the PSF is no floating-point array.
+        If the PSF is not a floating-point array.
     ValueError
-        If the PSF has too few axes or an empty one, or a name is unknown.
+        If the PSF has too few axes or an empty axis, or a name is unknown.
 
     Notes
     -----
-    Images, data and PSF share one precision. Transforms are of a fast size, at least
-    that of the extended image, which suffices to keep wrapped terms out of the result.
+    Images, data and PSF share one precision. Transforms have a fast size, at least the
+    extended image's. This suffices to keep wrapped terms out of the result.
 
     Parameter ``psf``: ``B(x, y)[q] = sum_p conj(x[p - (q - c)]) y[p]``, summed over the
     axes along which the PSF is shared; the real part when it is real.
@@ -85,7 +86,7 @@ class Blur(LinearOperator):
 
     @cached_property
     def shapes(self) -> Resized:
-        """Smaller by ``P - 1`` where only pixels that see image alone are kept."""
+        """Smaller by ``P - 1`` with boundary ``"valid"``, else unchanged."""
         lead, P = tuple(self.psf.shape[: -self.ndim]), self.psf.shape[-self.ndim :]
         return Resized(tuple(0 if boundary_of(self).keeps_size else 1 - p for p in P), lead)
 
@@ -107,14 +108,14 @@ class Blur(LinearOperator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedImage(LinearOperator):
-    """The linear map ``h -> A(h) x`` of an image that stays fixed, transformed once.
+    """The linear map ``h -> A(h) x`` for a fixed image, which is transformed once.
 
     Parameters
     ----------
     blur : Blur
-        Says the PSF's shape and dtype, and the boundary.
+        Gives the PSF's shape and dtype, and the boundary.
     x : array
-        The image, checked. Its leading axes broadcast against those of the PSF, either way.
+        The image, checked. Its leading axes and the PSF's broadcast against each other.
     """
 
     blur: Blur
@@ -135,7 +136,7 @@ class FixedImage(LinearOperator):
 
     @cached_property
     def shapes(self) -> Fixed:
-        """From the PSF's shape to that of the blurred image."""
+        """From the PSF's shape to the blurred image's."""
         psf, d = self.blur.psf, self.blur.ndim
         lead = broadcast(tuple(self.x.shape[:-d]), tuple(psf.shape[:-d]))
         return Fixed(tuple(psf.shape), (*lead, *self.convolution.shape))
@@ -171,7 +172,7 @@ class FixedImage(LinearOperator):
 
 
 def extended(xp: Namespace, blur: Blur, x: Array) -> Array:
-    """Return the image with what the boundary puts around it."""
+    """Return the image with its margins, extended by the boundary."""
     for axis, before, after in margins(blur):
         x = boundary_of(blur).extend(xp, x, axis, before, after)
     return x
@@ -192,7 +193,7 @@ def transposed(blur: Blur, y: Array, lead: tuple[int, ...]) -> Array:
 
 
 def margins(blur: Blur) -> list[tuple[int, int, int]]:
-    """Return (axis, before, after): what the PSF reaches beyond either end, where it does."""
+    """Return (axis, before, after): how far the PSF reaches beyond either end, where it does."""
     sizes = [(axis, blur.psf.shape[axis]) for axis in range(-blur.ndim, 0)]
     return [(axis, p - 1 - p // 2, p // 2) for axis, p in sizes if p > 1]
 
@@ -210,15 +211,18 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def check_blur(name: str, psf: Array, boundary: str, ndim: int, method: str) -> None:
-    """Refuse what makes no blur; `name` is the operator's."""
+    """Refuse fields that make no blur; `name` is the operator's."""
     if not isinstance(ndim, int) or ndim not in AXES:
         msg = f"{name}(ndim): ndim is {ndim!r}; want 1, 2 or 3"
         raise ValueError(msg)
     if psf.ndim < ndim or 0 in psf.shape:
         msg = f"{name}(psf): the shape is {tuple(psf.shape)}; want (..., {AXES[ndim]}), not empty"
         raise ValueError(msg)
-    for what, value, known in (("boundary", boundary, BOUNDARIES), ("method", method, METHODS)):
+    for field_name, value, known in (
+        ("boundary", boundary, BOUNDARIES),
+        ("method", method, METHODS),
+    ):
         if not isinstance(value, str) or value not in known:
             names = ", ".join(map(repr, known))
-            msg = f"{name}({what}): {what} is {value!r}; want one of {names}"
+            msg = f"{name}({field_name}): {field_name} is {value!r}; want one of {names}"
             raise ValueError(msg)

@@ -23,11 +23,11 @@ class SpaceVaryingBlur(LinearOperator):
     Parameters
     ----------
     psf : array, shape (..., modes, height, width), real or complex
-        The modes' PSFs, as for `Blur`; axes before the modes broadcast against the leading
-        axes of the image, which they must not enlarge.
+        The modes' PSFs, as for `Blur`. Axes before the modes broadcast against the image's
+        leading axes and must not enlarge them.
     weights : array, shape (..., modes, height, width), real or complex
-        The modes' weights on the pixels of the result: on an image of ``N`` pixels and a
-        PSF of ``P``, of ``N - P + 1`` with the boundary ``"valid"``, else of ``N``.
+        The modes' weights on the pixels of the result. For an image of ``N`` pixels and a
+        PSF of ``P``, these are ``N - P + 1`` with the boundary ``"valid"``, else ``N``.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
         As for `Blur`.
     ndim : {2, 1, 3}
@@ -38,14 +38,14 @@ class SpaceVaryingBlur(LinearOperator):
     Raises
     ------
     TypeError
-        If an array is not of floating point.
+        If an array is not a floating-point array.
     ValueError
         If shapes do not fit, or a name is unknown.
 
     Notes
     -----
-    Image and sum over modes cost one FFT each way, whatever the number of modes; each
-    mode costs one of its PSF and one of its result. With ``z_k`` the mode's convolution:
+    Image and sum over modes cost one FFT each way for any number of modes. Each mode costs
+    one FFT of its PSF and one of its result. With ``z_k`` the mode's convolution:
 
     Parameter ``psf``: ``B(x, y)_k[q] = sum_p conj(w_k[p] x[p - (q - c)]) y[p]``.
     Parameter ``weights``: ``B(x, y)_k[p] = conj(z_k[p]) y[p]``. Each is summed over axes
@@ -139,10 +139,10 @@ class ModeSum(LinearOperator):
     factors : array, shape (..., modes, *axes)
         The factors ``f``.
     ndim : int
-        How many axes follow that of the modes.
+        How many axes follow the axis of the modes.
     like : array, optional
-        What the input is like, if it is broadcast against the factors, or real where they
-        are complex.
+        An array with the input's shape and dtype, if the input is broadcast against the
+        factors, or real where they are complex.
     """
 
     factors: Array
@@ -168,7 +168,7 @@ class ModeSum(LinearOperator):
     def _apply(self, x: Array) -> Array:
         return namespace(x).sum(self.factors * x, axis=-self.ndim - 1)
 
-    # u_k = conj(f_k) y, summed to what the input is like
+    # u_k = conj(f_k) y, summed to the input's shape
     def _adjoint(self, y: Array) -> Array:
         xp = namespace(y)
         u = conj(self.factors) * xp.expand_dims(y, axis=y.ndim - self.ndim)

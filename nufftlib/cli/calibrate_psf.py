@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +12,117 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.calibrate.objective import PATHS, Evaluation, loss_at
 from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.diagnosis import MOST_COMPONENTS, best_of, misfit, what_is_told
-from nufftlib.cli.files import ARRAYS, FIGURE, MARK, ResultFolder, Writer
+from nufftlib.cli.diagnosis import (
+    MOST_COMPONENTS,
+    Uncertainty,
+    best_method,
+    describe_misfit,
+    psf_uncertainty,
+)
+from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
+    Options,
     arrays_file,
-    ends,
     finish,
+    format_losses,
+    format_speed,
     json_file,
     options_of_jobs,
     report,
-    say_what_is_written,
-    speed,
     versions,
+    write,
 )
-from nufftlib.cli.pairs import KINDS, Pairs, Size, measured, simulated
+from nufftlib.cli.pairs import KINDS, Pairs, Size, prepare_own_pairs, prepare_simulation
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 
 PSF_SIZE, NOISE = (25, 25), 0.02
 
 
+@dataclass(frozen=True)
+class Settings(Options):
+    """The options of the command.
+
+    Parameters
+    ----------
+    psf : str
+        The true PSF of a simulation: a kind, or a file.
+    sharp, blurred : tuple of Path
+        The user's pairs of pictures; none for a simulation.
+    size : tuple of int or None
+        Height and width of the PSF, where they are given.
+    boundary : str
+        Boundary of the blur.
+    method : str
+        The method's name, or ``"all"``.
+    path : {"auto", "quadratic", "general"}
+        How the squared error is evaluated.
+    tolerance : float
+        The norm of the projected gradient that ends a method.
+    """
+
+    psf: str
+    sharp: tuple[Path, ...]
+    blurred: tuple[Path, ...]
+    size: tuple[int, int] | None
+    boundary: str
+    method: Method | str
+    path: Evaluation
+    tolerance: float
+
+    @property
+    def methods(self) -> dict[Method, int]:
+        """Steps of each method to run, in the table's order."""
+        return {
+            name: self.steps or recipe.steps
+            for name, recipe in RECIPES.items()
+            if self.method in ("all", name)
+        }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The results of all methods that ran, on the host, and their origin.
+
+    Parameters
+    ----------
+    settings : Settings
+        The options.
+    device : Device
+        Where the methods ran.
+    pairs : Pairs
+        The images, on the device.
+    results : dict
+        The result of each method.
+    rows : dict
+        The entries of each method in the record.
+    uncertainty : Uncertainty or None
+        How well the images determine the PSF; None after Ctrl-C, and for a large PSF.
+    """
+
+    settings: Settings
+    device: Device
+    pairs: Pairs
+    results: dict[Method, workflows.CalibratedPSF]
+    rows: dict[Method, dict[str, Any]]
+    uncertainty: Uncertainty | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended a method."""
+        return any(result.interrupted for result in self.results.values())
+
+
 def finite(_: click.Context, param: click.Parameter, value: float) -> float:
-    """Refuse what is no finite number."""
+    """Refuse a number that is not finite."""
     if not math.isfinite(value):
         msg = f"{value} is no finite number"
         raise click.BadParameter(msg, param=param)
@@ -112,22 +194,7 @@ def finite(_: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.pass_context
 def calibrate_psf_command(
-    ctx: click.Context,
-    image: Path | None,
-    steps: int | None,
-    seed: int | None,
-    device_name: str,
-    out: Path,
-    no_figures: bool,
-    force: bool,
-    psf: str,
-    sharp: tuple[Path, ...],
-    blurred: tuple[Path, ...],
-    size: tuple[int, int] | None,
-    boundary: str,
-    method: Method | str | None,
-    path: Evaluation,
-    tolerance: float,
+    ctx: click.Context, /, method: Method | str | None, **options: Any
 ) -> None:
     """Calibrate the PSF of a blur from a sharp and a blurred picture.
 
@@ -157,118 +224,23 @@ def calibrate_psf_command(
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out.
     """  # noqa: D301  # click wants the control character: keep the lines
-    method = method or ("spectral" if sharp or blurred else "all")
-    check_together(ctx, method, path)
-    device = open_device(device_name)
-    if sharp or blurred:
-        make = measured(sharp, blurred, size or PSF_SIZE, boundary)
-    else:
-        make = simulated(image, psf, size, boundary, NOISE, seed or 0, PSF_SIZE)
-    if not no_figures:
-        from nufftlib.plots import figures
-    folder = ResultFolder(out)
-    folder.claim(() if no_figures else (FIGURE,), force=force)
-
-    pairs = make(device)
-    names = workflows.METHODS if method == "all" else tuple(m for m in RECIPES if m == method)
-    wanted = {name: steps or RECIPES[name].steps for name in names}
-    ctrl_c: CtrlC = ctx.obj
-    results: dict[Method, workflows.CalibratedPSF] = {}
-    rows: dict[Method, dict[str, Any]] = {}
-    for name in names:
-        click.echo(f"Calibrating on the {device.title}: {name}, {count(wanted[name])}", err=True)
-
-        def done(step: int, _loss: float, _psf: Array, steps: int = wanted[name]) -> None:
-            ctrl_c.step_done(last=step == steps)
-
-        result = workflows.calibrate_psf(
-            pairs.sharp,
-            pairs.blurred,
-            method=name,
-            size=pairs.size,
-            steps=wanted[name],
-            boundary=boundary,
-            path=path if RECIPES[name].loss == "squared" else "general",
-            tolerance=tolerance,
-            truth=pairs.truth,
-            callback=done,
-            progress=True,
-        )
-        results[name] = device.fetch(result)
-        rows[name] = row_of(device, pairs, name, results[name], boundary)
-        if result.interrupted:
-            break
-    ctrl_c.hold()
-    interrupted = any(r.interrupted for r in results.values())
-    told = None if interrupted else what_is_told(device, pairs, results, boundary)
-    host = pairs.named(device)
-    truth = None if pairs.truth is None else device.to_host(pairs.truth)
-
-    pictures: dict[str, Writer] = {}
-    if not no_figures:
-        drawn = figures.Pair(
-            device.to_host(pairs.sharp[0]),
-            device.to_host(pairs.blurred[0]),
-            boundary,
-            truth,
-            None if told is None else told.deviations,
-            len(pairs.sharp),
-        )
-        fits = [
-            figures.Fit(name, r, rows[name]["psf_error"], rows[name]["loss_of_true_psf"])
-            for name, r in results.items()
-        ]
-        pictures[FIGURE] = lambda file: figures.draw_calibration(drawn, fits, file)
-    arrays = arrays_file(
-        **({} if truth is None else {"psf_true": truth}),
-        psf_start=next(iter(results.values())).psf_start,
-        **host,
-        **({} if told is None else {"deviations": np.asarray(told.deviations)}),
-        **{f"psf_{name}": r.psf for name, r in results.items()},
-        **{f"losses_{name}": np.asarray(r.losses) for name, r in results.items()},
-        **{f"errors_{name}": np.asarray(r.errors) for name, r in results.items() if r.errors},
-    )
-    record = json_file(
-        {
-            "job": "calibrate-psf",
-            "settings": {
-                **pairs.settings,
-                "psf_size": pairs.size,
-                "boundary": boundary,
-                "method": method,
-                "path": path,
-                "tolerance": tolerance,
-                "steps": wanted,
-                "device": device.name,
-            },
-            "versions": versions(device),
-            "methods": rows,
-            "identifiability": None if told is None else told.record(),
-            "interrupted": interrupted,
-        }
-    )
-    say_what_is_written(pictures, interrupted=interrupted)
-    start = time.perf_counter()
-    written = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
-    seconds = time.perf_counter() - start
-    tell(results, rows)
-    best = best_of(results)
-    if told is not None:
-        click.echo(f"\n{told}")
-    elif not interrupted:
-        click.echo(f"\nA PSF of more than {MOST_COMPONENTS} pixels: its components are left out.")
-    click.echo(f"\nThe PSF of the lowest loss is psf_{best} in {folder.path / ARRAYS}.")
-    if wrong := misfit(device, pairs, results[best].psf, boundary):
-        click.echo(f"\n{wrong}", err=True)
-    where = ""
-    if interrupted:
-        last, rest = names[len(results) - 1], names[len(results) :]
-        where = f"in {last} after {results[last].steps} of {count(wanted[last])}"
-        where += f"; {', '.join(rest)}: not run" if rest else ""
-    finish(ctx, written, seconds, pictures, where)
+    own = options["sharp"] or options["blurred"]
+    settings = Settings(method=method or ("spectral" if own else "all"), **options)
+    check_together(ctx, settings)
+    device = open_device(settings.device_name)
+    make_pairs = read_pairs(settings)
+    folder = settings.claim_folder(FIGURE)
+    pairs = make_pairs(device)
+    calibration = calibrate(settings, device, pairs, ctx.obj)
+    pictures = {} if settings.no_figures else pictures_of(calibration)
+    arrays, record = arrays_of(calibration), record_of(calibration)
+    written = write(folder, arrays, record, pictures, ctx.obj, interrupted=calibration.interrupted)
+    print_table(calibration)
+    print_findings(calibration)
+    finish(ctx, written, describe_interrupt(calibration))
 
 
-def check_together(ctx: click.Context, method: str, path: str) -> None:
+def check_together(ctx: click.Context, settings: Settings) -> None:
     """Refuse options that contradict each other."""
     given = {
         name for name in ctx.params if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
@@ -277,15 +249,66 @@ def check_together(ctx: click.Context, method: str, path: str) -> None:
         names = " and ".join(f"--{name}" for name in sorted(odd))
         msg = f"--sharp and --blurred are a pair of your own; leave {names} out"
         raise click.UsageError(msg)
-    if path == "quadratic" and method in RECIPES and RECIPES[method].loss != "squared":
-        msg = f"--path quadratic: the loss of {method} is the absolute error; want general"
+    absolute = [name for name, recipe in RECIPES.items() if recipe.loss != "squared"]
+    if settings.path == "quadratic" and settings.method in absolute:
+        msg = f"--path quadratic: the loss of {settings.method} is the absolute error; want general"
         raise click.UsageError(msg)
+
+
+def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
+    """Read the pictures; return a function that makes the pairs on a device."""
+    s = settings
+    if s.sharp or s.blurred:
+        return prepare_own_pairs(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary)
+    return prepare_simulation(s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE)
+
+
+def calibrate(settings: Settings, device: Device, pairs: Pairs, ctrl_c: CtrlC) -> Calibration:
+    """Run the methods one after the other, until Ctrl-C ends one, and diagnose the PSF."""
+    results: dict[Method, workflows.CalibratedPSF] = {}
+    rows: dict[Method, dict[str, Any]] = {}
+    for name in settings.methods:
+        result = run_method(settings, device, pairs, name, ctrl_c)
+        results[name] = nl.convert(result, np)
+        rows[name] = row_of(device, pairs, name, results[name], settings.boundary)
+        if result.interrupted:
+            break
+    ctrl_c.hold()
+    uncertainty = None
+    if not result.interrupted:
+        uncertainty = psf_uncertainty(device, pairs, results, settings.boundary)
+    return Calibration(settings, device, pairs, results, rows, uncertainty)
+
+
+def run_method(
+    settings: Settings, device: Device, pairs: Pairs, name: Method, ctrl_c: CtrlC
+) -> workflows.CalibratedPSF:
+    """Run one method, with a progress bar."""
+    steps = settings.methods[name]
+    click.echo(f"Calibrating on the {device.title}: {name}, {count(steps)}", err=True)
+
+    def done(step: int, _loss: float, _psf: Array) -> None:
+        ctrl_c.step_done(last=step == steps)
+
+    return workflows.calibrate_psf(
+        pairs.sharp,
+        pairs.blurred,
+        method=name,
+        size=pairs.size,
+        steps=steps,
+        boundary=settings.boundary,
+        path=settings.path if RECIPES[name].loss == "squared" else "general",
+        tolerance=settings.tolerance,
+        truth=pairs.truth,
+        callback=done,
+        progress=True,
+    )
 
 
 def row_of(
     device: Device, pairs: Pairs, name: Method, result: workflows.CalibratedPSF, boundary: str
 ) -> dict[str, Any]:
-    """Return what the record has of a method."""
+    """Return the entries of a method in the record."""
     floor = error = None
     if pairs.truth is not None:
         floor = loss_at(pairs.truth, pairs.sharp, pairs.blurred, name, boundary)
@@ -304,19 +327,100 @@ def row_of(
     }
 
 
-def tell(
-    results: Mapping[Method, workflows.CalibratedPSF],
-    rows: Mapping[Method, dict[str, Any]],
-) -> None:
-    """Print the table of the methods, and below it what they are to be measured by."""
+def arrays_of(calibration: Calibration) -> Writer:
+    """Return a writer of the arrays."""
+    c = calibration
+    start = next(iter(c.results.values())).psf_start
+    arrays = {} if c.pairs.truth is None else {"psf_true": c.device.to_host(c.pairs.truth)}
+    arrays |= {"psf_start": start, **c.pairs.named(c.device)}
+    if c.uncertainty is not None:
+        arrays["deviations"] = np.asarray(c.uncertainty.deviations)
+    arrays |= {f"psf_{name}": r.psf for name, r in c.results.items()}
+    arrays |= {f"losses_{name}": np.asarray(r.losses) for name, r in c.results.items()}
+    arrays |= {f"errors_{name}": np.asarray(r.errors) for name, r in c.results.items() if r.errors}
+    return arrays_file(**arrays)
+
+
+def record_of(calibration: Calibration) -> Writer:
+    """Return a writer of the record."""
+    c, settings = calibration, calibration.settings
+    return json_file(
+        {
+            "job": "calibrate-psf",
+            "settings": {
+                **c.pairs.settings,
+                "psf_size": c.pairs.size,
+                "boundary": settings.boundary,
+                "method": settings.method,
+                "path": settings.path,
+                "tolerance": settings.tolerance,
+                "steps": settings.methods,
+                "device": c.device.name,
+            },
+            "versions": versions(c.device),
+            "methods": c.rows,
+            "identifiability": None if c.uncertainty is None else c.uncertainty.record(),
+            "interrupted": c.interrupted,
+        }
+    )
+
+
+def pictures_of(calibration: Calibration) -> dict[str, Writer]:
+    """Return writers of the pictures by name."""
+    from nufftlib.plots import figures
+
+    c, pairs = calibration, calibration.pairs
+    pair = figures.Pair(
+        c.device.to_host(pairs.sharp[0]),
+        c.device.to_host(pairs.blurred[0]),
+        c.settings.boundary,
+        None if pairs.truth is None else c.device.to_host(pairs.truth),
+        None if c.uncertainty is None else c.uncertainty.deviations,
+        len(pairs.sharp),
+    )
+    fits = [
+        figures.Fit(name, result, c.rows[name]["psf_error"], c.rows[name]["loss_of_true_psf"])
+        for name, result in c.results.items()
+    ]
+    return {FIGURE: lambda file: figures.draw_calibration(pair, fits, file)}
+
+
+def print_table(calibration: Calibration) -> None:
+    """Print the table of the methods, and the losses of the true PSF where it is known."""
     head = ["method", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"]
-    table = [[name, *speed(r), *ends(r)] for name, r in results.items()]
+    table = [
+        [name, *format_speed(result), *format_losses(result)]
+        for name, result in calibration.results.items()
+    ]
     below: list[str] = []
-    known = all(row["psf_error"] is not None for row in rows.values())
-    if known:
+    if calibration.pairs.truth is not None:
+        rows = calibration.rows
         head.append("PSF error")
         for cells, row in zip(table, rows.values(), strict=True):
             cells.append(f"{row['psf_error']:.2%}")
         below += ["", "Loss of the true PSF, which leaves the noise:"]
         below += [f"  {row['loss_of_true_psf']:.4g}  {name}" for name, row in rows.items()]
     report(head, table, *below)
+
+
+def print_findings(calibration: Calibration) -> None:
+    """Print the uncertainty of the PSF, the best PSF, and a warning if the model misfits."""
+    c = calibration
+    if c.uncertainty is not None:
+        click.echo(f"\n{c.uncertainty}")
+    elif not c.interrupted:
+        click.echo(f"\nA PSF of more than {MOST_COMPONENTS} pixels: its components are left out.")
+    best = best_method(c.results)
+    click.echo(f"\nThe PSF of the lowest loss is psf_{best} in {c.settings.out / ARRAYS}.")
+    if warning := describe_misfit(c.device, c.pairs, c.results[best].psf, c.settings.boundary):
+        click.echo(f"\n{warning}", err=True)
+
+
+def describe_interrupt(calibration: Calibration) -> str:
+    """Return where Ctrl-C ended the methods; empty if it did not."""
+    if not calibration.interrupted:
+        return ""
+    steps, results = calibration.settings.methods, calibration.results
+    last, *rest = list(steps)[len(results) - 1 :]
+    where = f"in {last} after {results[last].steps} of {count(steps[last])}"
+    return where + (f"; {', '.join(rest)}: not run" if rest else "")

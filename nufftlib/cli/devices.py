@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import click
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,11 @@ class Device:
     Parameters
     ----------
     name : {"cpu", "cuda"}
-        What the user calls it.
+        The user's name for it.
     xp : module
         Array library: NumPy or CuPy.
     to_host : callable
-        From an array of it to a NumPy array.
+        Converts an array of `xp` to a NumPy array.
     """
 
     name: str
@@ -34,19 +32,8 @@ class Device:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The name in messages."""
         return "GPU" if self.name == "cuda" else "CPU"
-
-    def fetch(self, result: Result) -> Result:
-        """Return a dataclass with the arrays among its fields as NumPy arrays."""
-        assert is_dataclass(result)
-        assert not isinstance(result, type)
-        arrays = {
-            field.name: self.to_host(value)
-            for field in fields(result)
-            if isinstance(value := getattr(result, field.name), self.xp.ndarray)
-        }
-        return replace(result, **arrays)
 
 
 def open_device(name: str) -> Device:

@@ -1,4 +1,4 @@
-"""What a calibration tells of the PSF, and signs that its model does not fit the pictures."""
+"""How well a calibration determines the PSF, and signs that the model does not fit the pictures."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from nufftlib.cli.devices import Device
 from nufftlib.cli.pairs import Pairs
 
 GOOD = 0.01
-"""Part of the PSF's norm to which a component is known well."""
+"""Part of the PSF's norm; a component with a smaller deviation is well determined."""
 MOST_COMPONENTS = 2048
-"""Pixels of a PSF up to which its components are looked at: beyond, that takes long."""
+"""Most pixels of a PSF for which the eigenvalues are computed: beyond, that takes long."""
 CORRELATED, SEEN = 0.1, 1 / 255
-"""Correlation of neighbours in a residual that is no noise, if the residual is as large as this."""
+"""Least correlation of neighbours in a residual that is not noise, and its least size."""
 
 
-class Told(NamedTuple):
-    """What the pictures tell of the PSF.
+class Uncertainty(NamedTuple):
+    """How well the pictures determine the PSF.
 
     Attributes
     ----------
     noise : float
-        Standard deviation of the noise: that of the simulation, or that of the residual.
+        Standard deviation of the noise: the simulation's, or else the residual's.
     deviations : array, shape (components,)
-        What it does to each component of the PSF, relative to the PSF's norm.
+        Standard deviation that the noise gives each component of the PSF, relative to the
+        PSF's norm.
     """
 
     noise: float
@@ -43,7 +44,7 @@ class Told(NamedTuple):
         return int(np.sum(self.deviations <= GOOD))
 
     def record(self) -> dict[str, Any]:
-        """Return it for the record."""
+        """Return the entries of the record."""
         worst = float(self.deviations[-1])
         return {
             "noise": self.noise,
@@ -53,7 +54,7 @@ class Told(NamedTuple):
         }
 
     def __str__(self) -> str:
-        """Say it."""
+        """Return the text below the table."""
         worst, count = self.deviations[-1], len(self.deviations)
         last = f"the worst by {worst:.2%}" if math.isfinite(worst) else "the worst by any amount"
         return (
@@ -64,24 +65,27 @@ class Told(NamedTuple):
         )
 
 
-def best_of(results: Mapping[Method, workflows.CalibratedPSF]) -> Method:
-    """Return the method of the lowest loss; of the two kinds of loss, the squared error."""
+def best_method(results: Mapping[Method, workflows.CalibratedPSF]) -> Method:
+    """Return the method of the lowest loss; squared errors come before absolute ones."""
     return min(results, key=lambda n: (RECIPES[n].loss != "squared", results[n].loss_final))
 
 
-def what_is_told(
+def psf_uncertainty(
     device: Device,
     pairs: Pairs,
     results: Mapping[Method, workflows.CalibratedPSF],
     boundary: str,
-) -> Told | None:
-    """Return what the pictures tell of the PSF; of a large one it would take too long."""
+) -> Uncertainty | None:
+    """Return how well the images determine the PSF.
+
+    Return None above `MOST_COMPONENTS` pixels, where the eigenvalues take too long.
+    """
     if math.prod(pairs.size) > MOST_COMPONENTS:
         return None
     noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
     found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
-    psf = results[best_of(results)].psf if pairs.truth is None else device.to_host(pairs.truth)
-    return Told(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
+    psf = results[best_method(results)].psf if pairs.truth is None else device.to_host(pairs.truth)
+    return Uncertainty(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
 
 
 def noise_left(method: Method, loss: float) -> float:
@@ -91,8 +95,8 @@ def noise_left(method: Method, loss: float) -> float:
     return loss * math.sqrt(math.pi / 2)
 
 
-def misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> str:
-    """Say so if what a PSF leaves of the pictures is no noise; nothing if it may be."""
+def describe_misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> str:
+    """Return a warning if the residual of a PSF is not noise, else an empty text."""
     products = squares = 0.0
     samples = 0
     blur = Blur(psf, boundary=boundary)

@@ -41,7 +41,7 @@ class ResultFolder:
         Parameters
         ----------
         pictures : sequence of str
-            Names of the pictures to come. Others' of these names are not overwritten either.
+            Names of the pictures to come. Other files of these names are not overwritten.
         force : bool
             Whether files may be overwritten.
 
@@ -81,16 +81,16 @@ class ResultFolder:
         Parameters
         ----------
         files : mapping of str to callable
-            By name, what writes the file's content to an open file; `MARK` among them.
+            Writers of the content to an open file, by the file's name; `MARK` is among them.
         pictures : mapping of str to callable
-            The same of files that Ctrl-C may leave out.
+            The same for files that Ctrl-C may leave out.
         ctrl_c : CtrlC
-            Decides when it may.
+            Decides whether they are left out.
 
         Returns
         -------
         list of Path
-            The files, in the order of writing: the pictures last but for `MARK`.
+            The files, in the order of writing: first arrays, then pictures, and `MARK` last.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class ResultFolder:
                     put(name, files[name])
             ctrl_c.attempt(draw)
             if replaces:
-                # What this result does not have must not be taken for a part of it.
+                # An old file must not be taken for a part of this result.
                 for stale in set(KNOWN) - set(written):
                     (self.path / stale).unlink(missing_ok=True)
             put(MARK, files[MARK])

@@ -1,4 +1,4 @@
-"""What Ctrl-C does during a job: it ends the steps, then the drawing, and loses nothing."""
+"""The handler of Ctrl-C during a job: it ends the steps, then the drawing, and loses nothing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 class CtrlC:
     """Handler of SIGINT during a job.
 
-    A press ends the steps by a KeyboardInterrupt. What follows them, evaluating and writing
-    the result, is no place for another: there a press is held, until `attempt` drops the
-    drawing for it.
+    A press ends the steps by a KeyboardInterrupt. Afterwards the result is evaluated and
+    written. A press is held there until `attempt`, which drops the drawing for it.
     """
 
     def __init__(self) -> None:
@@ -47,14 +46,18 @@ class CtrlC:
         self.holds = True
 
     def step_done(self, *, last: bool) -> None:
-        """Let presses end the steps, up to the last; where steps go on, none has yet."""
+        """Mark one step as done.
+
+        Ctrl-C interrupts the loop, except after the last step, when it is held for `attempt`.
+        A press that was held while steps go on interrupts the loop now.
+        """
         self.holds = last
         if self.held and not last:
             self.held = False
             raise KeyboardInterrupt
 
     def attempt(self, work: Callable[[], object]) -> None:
-        """Do what a press may end, a held one too, and hold presses again."""
+        """Do work that a press may end, even a held one, and hold presses again."""
         try:
             self.holds = False
             if not self.held:

@@ -1,14 +1,16 @@
-"""What both jobs share: options, the picture, the record and the table."""
+"""Parts of both jobs: options, the picture, the record and the table."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.cli.devices import Device
+from nufftlib.cli.files import ARRAYS, MARK, ResultFolder, Writer
 from nufftlib.cli.interrupts import INTERRUPTED, CtrlC
 
 SIZE = 256
@@ -25,10 +28,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Job(click.Command):
-    """A command that Ctrl-C ends with the exit code of an interrupt, wherever it falls."""
+    """A command that exits with the code of an interrupt whenever Ctrl-C ends it."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; its ``ctx.obj`` is what Ctrl-C does."""
+        """Run the command; its ``ctx.obj`` is the handler of Ctrl-C."""
         ctx.obj = CtrlC()
         try:
             with ctx.obj.installed():
@@ -38,10 +41,52 @@ class Job(click.Command):
             ctx.exit(INTERRUPTED)
 
 
+@dataclass(frozen=True)
+class Options:
+    """The options that both jobs have; the names are click's.
+
+    Parameters
+    ----------
+    image : Path or None
+        The user's picture; None is the bundled one.
+    steps : int or None
+        Number of steps; None is the job's own.
+    seed : int or None
+        Seed of all random numbers; None is the job's own way.
+    device_name : {"cpu", "cuda"}
+        Where to compute.
+    out : Path
+        Folder of the result.
+    no_figures : bool
+        Whether to write no pictures.
+    force : bool
+        Whether to overwrite the result in the folder.
+    """
+
+    image: Path | None
+    steps: int | None
+    seed: int | None
+    device_name: str
+    out: Path
+    no_figures: bool
+    force: bool
+
+    def claim_folder(self, *pictures: str) -> ResultFolder:
+        """Return the folder of the result, checked and created; and import the figures.
+
+        If a package is missing, or the folder is refused, the job ends before its steps.
+        """
+        if not self.no_figures:
+            import nufftlib.plots.figures  # noqa: F401
+        folder = ResultFolder(self.out)
+        folder.claim(() if self.no_figures else pictures, force=self.force)
+        return folder
+
+
 def options_of_jobs(
     *, image: str, values: str, steps: str, seed: str, out: str
 ) -> Callable[[Command], Command]:
-    """Add the options that both jobs have, with what they mean there."""
+    """Add the options of `Options`, with help texts in the words of the job."""
     added = [
         click.option(
             "--image",
@@ -94,12 +139,12 @@ def read(
         return load(path, SIZE)
     except (ValueError, OSError) as error:
         raise click.BadParameter(str(error), param_hint=f"'{option}'") from error
-    except ImportError as error:  # says itself how to install what is missing
+    except ImportError as error:  # its text says how to install the package
         raise click.ClickException(str(error)) from error
 
 
 def versions(device: Device) -> dict[str, str]:
-    """Return the versions of all that computed the result."""
+    """Return the versions of the packages that computed the result."""
     named = {name: version(name) for name in ("nufftlib", "numpy", "scipy", "numba", "finufft")}
     named["python"] = platform.python_version()
     if device.name == "cuda":
@@ -107,35 +152,88 @@ def versions(device: Device) -> dict[str, str]:
     return named
 
 
-def arrays_file(**arrays: NDArray[Any]) -> Callable[[BinaryIO], object]:
-    """Return what writes arrays as npz."""
+def arrays_file(**arrays: NDArray[Any]) -> Writer:
+    """Return a writer of arrays as npz."""
     return lambda file: np.savez(file, **arrays)  # type: ignore[arg-type] # its stub has a flag there
 
 
-def json_file(content: Mapping[str, Any]) -> Callable[[BinaryIO], object]:
-    """Return what writes a record as JSON."""
+def json_file(content: Mapping[str, Any]) -> Writer:
+    """Return a writer of a record as JSON."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     return lambda file: file.write(text.encode())
 
 
-def speed(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str, str]:
+def format_speed(
+    result: workflows.LearnedTrajectory | workflows.CalibratedPSF,
+) -> tuple[str, str, str]:
     """Format steps, seconds and steps per second."""
     rate = result.steps / result.seconds if result.seconds else math.nan
     return str(result.steps), f"{result.seconds:.2f}", f"{rate:.1f}"
 
 
-def ends(result: workflows.LearnedTrajectory | workflows.CalibratedPSF) -> tuple[str, str, str]:
+def format_losses(
+    result: workflows.LearnedTrajectory | workflows.CalibratedPSF,
+) -> tuple[str, str, str]:
     """Format the first loss, the best, and after how many steps it was found."""
     return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}", str(result.step_best)
 
 
-def say_what_is_written(pictures: Collection[str], *, interrupted: bool) -> None:
-    """Say what takes its time after the steps."""
+@dataclass(frozen=True)
+class Written:
+    """Files of a result, after writing.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files.
+    seconds : float
+        How long drawing and writing them took.
+    pictures : collection of str
+        Names of the pictures that were wanted; Ctrl-C may have left some out.
+    """
+
+    paths: Sequence[Path]
+    seconds: float
+    pictures: Collection[str]
+
+
+def write(
+    folder: ResultFolder,
+    arrays: Writer,
+    record: Writer,
+    pictures: Mapping[str, Writer],
+    ctrl_c: CtrlC,
+    *,
+    interrupted: bool,
+) -> Written:
+    """Announce the files that take time, and write all of them.
+
+    Parameters
+    ----------
+    folder : ResultFolder
+        Where to write.
+    arrays, record : callable
+        Writers of the npz file and of the JSON file.
+    pictures : mapping of str to callable
+        Writers of the pictures by name.
+    ctrl_c : CtrlC
+        Decides whether pictures are left out.
+    interrupted : bool
+        Whether Ctrl-C ended the steps.
+
+    Returns
+    -------
+    Written
+        The files.
+    """
     if interrupted:
         again = "; Ctrl-C again leaves the pictures out" if pictures else ""
         click.echo(f"Interrupted: writing what there is{again} ...", err=True)
     elif pictures:
         click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
+    start = time.perf_counter()
+    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
+    return Written(paths, time.perf_counter() - start, pictures)
 
 
 def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> None:
@@ -149,32 +247,22 @@ def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> N
         click.echo(line)
 
 
-def finish(
-    ctx: click.Context,
-    written: Sequence[Path],
-    seconds: float,
-    pictures: Collection[str],
-    interrupted: str,
-) -> None:
+def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
     """Print the files; after Ctrl-C say so, and exit with its code.
 
     Parameters
     ----------
     ctx : click.Context
         Context of the command.
-    written : sequence of Path
+    written : Written
         The files.
-    seconds : float
-        How long drawing and writing them took.
-    pictures : collection of str
-        Names of the pictures that were wanted.
     interrupted : str
         Where the steps were interrupted; empty if they were not.
     """
-    click.echo(f"\n{'Figures and files' if pictures else 'Files'}: {seconds:.1f} s")
-    for path in written:
+    click.echo(f"\n{'Figures and files' if written.pictures else 'Files'}: {written.seconds:.1f} s")
+    for path in written.paths:
         click.echo(f"  {path}")
-    missing = set(pictures) - {path.name for path in written}
+    missing = set(written.pictures) - {path.name for path in written.paths}
     said = []
     if interrupted:
         said.append(f"Interrupted {interrupted}; the files hold the best seen until then.")

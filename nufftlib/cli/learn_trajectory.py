@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import Any, BinaryIO, get_args
 
 import click
 import numpy as np
@@ -13,30 +13,76 @@ from numpy.typing import NDArray
 
 import nufftlib as nl
 from nufftlib import data, workflows
-from nufftlib.cli.devices import open_device
-from nufftlib.cli.files import ANIMATION, ARRAYS, FIGURE, MARK, ResultFolder, Writer
+from nufftlib.cli.devices import Device, open_device
+from nufftlib.cli.files import ANIMATION, FIGURE, Writer
 from nufftlib.cli.interrupts import CtrlC
 from nufftlib.cli.jobs import (
     Job,
+    Options,
     arrays_file,
-    ends,
     finish,
+    format_losses,
+    format_speed,
     json_file,
     options_of_jobs,
     read,
     report,
-    say_what_is_written,
-    speed,
     versions,
+    write,
 )
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 from nufftlib.mri.learn.objective import Maps
 
 COILS, SPOKES, SAMPLES = 6, 32, 256
+STEPS = 100
 LEARNING_RATE = (1e-3, 1e-4)
 EPS = 1e-4
 FRAMES = 28
+
+
+@dataclass(frozen=True)
+class Settings(Options):
+    """The options of the command.
+
+    Parameters
+    ----------
+    maps : {"estimated", "ones", "true"}
+        Coil maps of the reconstruction.
+    """
+
+    maps: Maps
+
+    @property
+    def number_of_steps(self) -> int:
+        """Number of steps."""
+        return self.steps or STEPS
+
+    @property
+    def turn(self) -> float | None:
+        """Angle in radians by which the spokes are turned, if a seed is given."""
+        if self.seed is None:
+            return None
+        return float(np.random.default_rng(self.seed).uniform(0, 2 * math.pi))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The image and the coils on the device, and the trajectory to start with.
+
+    Parameters
+    ----------
+    image : array, shape (height, width)
+        The image to be sampled.
+    coil_maps : array, shape (coils, height, width)
+        Sensitivities of the coils.
+    trajectory : array, shape (shots, samples, 2)
+        The trajectory before the first step.
+    """
+
+    image: Array
+    coil_maps: Array
+    trajectory: Array
 
 
 @click.command("learn-trajectory", cls=Job)
@@ -57,17 +103,7 @@ FRAMES = 28
     "(a plain sum over the coils), or the true ones.",
 )
 @click.pass_context
-def learn_trajectory_command(
-    ctx: click.Context,
-    image: Path | None,
-    steps: int | None,
-    seed: int | None,
-    device_name: str,
-    out: Path,
-    no_figures: bool,
-    force: bool,
-    maps: Maps,
-) -> None:
+def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     """Learn the trajectory of a multi-coil MRI scan.
 
     Starts from 32 centre-out spokes of 256 samples, for an image seen by 6 coils, and makes the
@@ -87,41 +123,68 @@ def learn_trajectory_command(
     Ctrl-C ends the learning early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the pictures out.
     """  # noqa: D301  # click wants the control character: keep the lines
-    device = open_device(device_name)
-    x = read(workflows.load_gray, image, data.brain)
+    settings = Settings(**options)
+    device = open_device(settings.device_name)
+    x = read_image(ctx, settings.image)
+    folder = settings.claim_folder(FIGURE, ANIMATION)
+    maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
+    scan = Scan(*map(device.xp.asarray, (x, maps, k)))
+    learned, kept = learn(settings, device, scan, ctx.obj)
+    pictures = {}
+    if not settings.no_figures:
+        pictures = pictures_of(settings, device, scan, learned, kept)
+    written = write(
+        folder,
+        arrays_of(x, learned),
+        record_of(settings, device, x.shape, learned),
+        pictures,
+        ctx.obj,
+        interrupted=learned.interrupted,
+    )
+    report(
+        ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
+        [(settings.maps, *format_speed(learned), *format_losses(learned))],
+    )
+    where = f"after {learned.steps} of {count(settings.number_of_steps)}"
+    finish(ctx, written, where if learned.interrupted else "")
+
+
+def read_image(ctx: click.Context, path: Path | None) -> NDArray[np.float32]:
+    """Read the image, and bring its largest value to one."""
+    x = read(workflows.load_gray, path, data.brain)
     if not (x.max() > 0 and x.mean() > 0):
         msg = (
-            f"{image}: the largest value is {x.max():g} and the mean {x.mean():g}; "
+            f"{path}: the largest value is {x.max():g} and the mean {x.mean():g}; "
             f"want both positive"
         )
         raise click.BadParameter(msg, ctx, param_hint="'--image'")
-    x = x / x.max()
-    if not no_figures:
-        from nufftlib.plots import figures
-    folder = ResultFolder(out)
-    folder.claim(() if no_figures else (FIGURE, ANIMATION), force=force)
+    scaled: NDArray[np.float32] = x / x.max()
+    return scaled
 
-    steps = 100 if steps is None else steps
-    turn = None if seed is None else float(np.random.default_rng(seed).uniform(0, 2 * math.pi))
-    xd, s, k = map(device.xp.asarray, (x, nl.mri.birdcage_maps(COILS, x.shape), spokes(turn)))
 
+def learn(
+    settings: Settings, device: Device, scan: Scan, ctrl_c: CtrlC
+) -> tuple[workflows.LearnedTrajectory, list[tuple[int, Array]]]:
+    """Learn the trajectory.
+
+    Return the result on the host, and the trajectories of the animation with their steps.
+    """
+    steps = settings.number_of_steps
     # Only references: the trajectory of a step is never changed afterwards.
     kept: list[tuple[int, Array]] = []
-    wanted = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)} - {steps}
-
-    ctrl_c: CtrlC = ctx.obj
+    shown = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)} - {steps}
 
     def keep(step: int, _loss: float, trajectory: Array) -> None:
-        if step in wanted:
+        if step in shown:
             kept.append((step, trajectory))
         ctrl_c.step_done(last=step == steps)
 
-    click.echo(f"Learning on the {device.title}: {count(steps)}, maps {maps}", err=True)
+    click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
     learned = workflows.learn_trajectory(
-        xd,
-        s,
-        k,
-        maps=maps,
+        scan.image,
+        scan.coil_maps,
+        scan.trajectory,
+        maps=settings.maps,
         steps=steps,
         learning_rate=LEARNING_RATE,
         eps=EPS,
@@ -130,21 +193,12 @@ def learn_trajectory_command(
     )
     ctrl_c.hold()
     kept.append((learned.step_best, learned.trajectory))
-    learned = device.fetch(learned)
+    return nl.convert(learned, np), kept
 
-    def animate(file: BinaryIO) -> None:
-        objective = workflows.TrajectoryObjective(xd, s, nl.NUFFT(k, x.shape, eps=EPS), maps)
-        frames = [
-            figures.Frame(step, device.to_host(t), device.to_host(objective.reconstruct(t)))
-            for step, t in kept
-        ]
-        figures.animate_learning(frames, learned.losses, file)
 
-    pictures: dict[str, Writer] = {}
-    if not no_figures:
-        pictures[FIGURE] = lambda file: figures.draw_learning(x, learned, file)
-        pictures[ANIMATION] = animate
-    arrays = arrays_file(
+def arrays_of(x: NDArray[np.float32], learned: workflows.LearnedTrajectory) -> Writer:
+    """Return a writer of the arrays."""
+    return arrays_file(
         trajectory=learned.trajectory,
         trajectory_start=learned.trajectory_start,
         losses=np.asarray(learned.losses),
@@ -152,21 +206,30 @@ def learn_trajectory_command(
         reconstruction_start=learned.reconstruction_start,
         image=x,
     )
-    record = json_file(
+
+
+def record_of(
+    settings: Settings,
+    device: Device,
+    shape: tuple[int, ...],
+    learned: workflows.LearnedTrajectory,
+) -> Writer:
+    """Return a writer of the record."""
+    return json_file(
         {
             "job": "learn-trajectory",
             "settings": {
-                "image": "brain" if image is None else str(image),
-                "shape": x.shape,
+                "image": "brain" if settings.image is None else str(settings.image),
+                "shape": shape,
                 "coils": COILS,
                 "spokes": SPOKES,
                 "samples": SAMPLES,
-                "maps": maps,
-                "steps": steps,
+                "maps": settings.maps,
+                "steps": settings.number_of_steps,
                 "learning_rate": LEARNING_RATE,
                 "eps": EPS,
-                "seed": seed,
-                "turn_radians": turn,
+                "seed": settings.seed,
+                "turn_radians": settings.turn,
                 "device": device.name,
             },
             "versions": versions(device),
@@ -178,16 +241,30 @@ def learn_trajectory_command(
             "interrupted": learned.interrupted,
         }
     )
-    say_what_is_written(pictures, interrupted=learned.interrupted)
-    start = time.perf_counter()
-    written = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
-    seconds = time.perf_counter() - start
-    report(
-        ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
-        [(maps, *speed(learned), *ends(learned))],
-    )
-    where = f"after {learned.steps} of {count(steps)}" if learned.interrupted else ""
-    finish(ctx, written, seconds, pictures, where)
+
+
+def pictures_of(
+    settings: Settings,
+    device: Device,
+    scan: Scan,
+    learned: workflows.LearnedTrajectory,
+    kept: list[tuple[int, Array]],
+) -> dict[str, Writer]:
+    """Return writers of the pictures by name."""
+    from nufftlib.plots import figures
+
+    x = device.to_host(scan.image)
+
+    def animate(file: BinaryIO) -> None:
+        F = nl.NUFFT(scan.trajectory, x.shape, eps=EPS)
+        objective = workflows.TrajectoryObjective(scan.image, scan.coil_maps, F, settings.maps)
+        frames = [
+            figures.Frame(step, device.to_host(k), device.to_host(objective.reconstruct(k)))
+            for step, k in kept
+        ]
+        figures.animate_learning(frames, learned.losses, file)
+
+    return {FIGURE: lambda file: figures.draw_learning(x, learned, file), ANIMATION: animate}
 
 
 def spokes(turn: float | None) -> NDArray[np.float32]:

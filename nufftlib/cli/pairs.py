@@ -1,4 +1,4 @@
-"""The images of a calibration: blurred here with a PSF that is known, or the user's own."""
+"""The images of a calibration: a simulation with a known PSF, or the user's own pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib import data, workflows
@@ -34,7 +35,7 @@ class Pairs:
     noise : float or None
         Standard deviation of the noise, where it is known.
     settings : dict
-        Where they come from, for the record.
+        The images' origin, for the record.
     """
 
     sharp: list[Array]
@@ -47,8 +48,8 @@ class Pairs:
     def named(self, device: Device) -> dict[str, NDArray[Any]]:
         """Return the images on the host by name, numbered where there are several."""
         return {
-            what if len(images) == 1 else f"{what}_{i}": device.to_host(image)
-            for what, images in (("sharp", self.sharp), ("blurred", self.blurred))
+            name if len(images) == 1 else f"{name}_{i}": device.to_host(image)
+            for name, images in (("sharp", self.sharp), ("blurred", self.blurred))
             for i, image in enumerate(images)
         }
 
@@ -68,7 +69,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         return int(numbers[0]), int(numbers[-1])
 
 
-def simulated(
+def prepare_simulation(
     image: Path | None,
     psf: str,
     size: tuple[int, int] | None,
@@ -77,25 +78,13 @@ def simulated(
     seed: int,
     default: tuple[int, int],
 ) -> Callable[[Device], Pairs]:
-    """Read a picture, and return what blurs it with a PSF of a kind or from a file."""
+    """Read a picture; return a function that blurs it with a PSF of a kind or from a file."""
     x = read(workflows.load_color, image, data.astronaut)
     kind = next((k for k in KINDS if k == psf), None)
-    own = None
-    if kind is None:
-        if not Path(psf).is_file():
-            msg = f"{psf} is none of {', '.join(KINDS)}, and there is no such file"
-            raise click.BadParameter(msg, param_hint="'--psf'")
-        if size is not None:
-            msg = f"--size: the PSF {psf} has its own; leave one out"
-            raise click.UsageError(msg)
-        own = read(lambda path, _: workflows.load_psf(path), Path(psf), None, "--psf")
+    own = None if kind else read_psf(psf, size)
     pixels = size or default if own is None else own.shape
-    if boundary == "valid" and any(p > n for p, n in zip(pixels, x.shape[1:], strict=True)):
-        msg = (
-            f"a PSF of {pixels[0]} x {pixels[1]} on a picture of {x.shape[1]} x {x.shape[2]}; "
-            f"want one that is not larger, or another --boundary"
-        )
-        raise click.BadParameter(msg, param_hint="'--size'" if own is None else "'--psf'")
+    if boundary == "valid":
+        check_fits(pixels, x.shape[1:], "--size" if own is None else "--psf")
     settings = {
         "image": "astronaut" if image is None else str(image),
         "shape": x.shape,
@@ -108,7 +97,7 @@ def simulated(
         xd = device.xp.asarray(x)
         h, y = workflows.simulate_blur(
             xd,
-            psf=device.xp.asarray(own) if kind is None else kind,
+            psf=kind or device.xp.asarray(own),
             size=pixels,
             boundary=boundary,
             noise=noise,
@@ -119,44 +108,71 @@ def simulated(
     return make
 
 
-def measured(
+def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
+    """Read the PSF of a simulation; `size` is the size that --size gives."""
+    if not Path(path).is_file():
+        msg = f"{path} is none of {', '.join(KINDS)}, and there is no such file"
+        raise click.BadParameter(msg, param_hint="'--psf'")
+    if size is not None:
+        msg = f"--size: the PSF {path} has its own; leave one out"
+        raise click.UsageError(msg)
+    return read(lambda file, _: workflows.load_psf(file), Path(path), None, "--psf")
+
+
+def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], option: str) -> None:
+    """Refuse a PSF larger than the picture: no pixel would be left."""
+    if any(p > n for p, n in zip(psf, picture, strict=True)):
+        msg = (
+            f"a PSF of {psf[0]} x {psf[1]} on a picture of {picture[0]} x {picture[1]}; "
+            f"want one that is not larger, or another --boundary"
+        )
+        raise click.BadParameter(msg, param_hint=f"'{option}'")
+
+
+def prepare_own_pairs(
     sharp: tuple[Path, ...],
     blurred: tuple[Path, ...],
     size: tuple[int, int],
     boundary: str,
 ) -> Callable[[Device], Pairs]:
-    """Read the user's pairs, and return what brings them to the device."""
+    """Read the user's pairs; return a function that brings them to the device."""
     if len(sharp) != len(blurred):
         msg = (
             f"--sharp is given {len(sharp)} and --blurred {len(blurred)} times; want a --blurred "
             f"for every --sharp, in the same order"
         )
         raise click.UsageError(msg)
-    images, blurry = [], []
-    for one, other in zip(sharp, blurred, strict=True):
-        x = read(lambda path, _: workflows.load_picture(path), one, None, "--sharp")
-        y = read(lambda path, _: workflows.load_picture(path), other, None, "--blurred")
-        valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
-        sizes = [x.shape[1:]] + [valid] * (boundary == "valid" and min(valid) > 0)
-        if boundary == "valid" and min(valid) < 1:
-            msg = f"{one} has {x.shape[1:]} pixels, fewer than the PSF's {size}: see --size"
-            raise click.BadParameter(msg, param_hint="'--sharp'")
-        if len(y) != len(x) or y.shape[1:] not in sizes:
-            msg = (
-                f"{other} has {len(y)} channels of {y.shape[1:]} pixels and {one} {len(x)} of "
-                f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
-            )
-            raise click.BadParameter(msg, param_hint="'--blurred'")
-        images.append(x)
-        blurry.append(y)
+    pictures = [read_pair(*files, size, boundary) for files in zip(sharp, blurred, strict=True)]
     settings = {
         "sharp": [str(path) for path in sharp],
         "blurred": [str(path) for path in blurred],
-        "shape": [x.shape for x in images],
+        "shape": [x.shape for x, _ in pictures],
     }
 
     def make(device: Device) -> Pairs:
-        x, y = ([device.xp.asarray(p) for p in pictures] for pictures in (images, blurry))
+        x, y = ([device.xp.asarray(p) for p in images] for images in zip(*pictures, strict=True))
         return Pairs(x, y, size, None, None, settings)
 
     return make
+
+
+def read_pair(
+    sharp: Path, blurred: Path, size: tuple[int, int], boundary: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read a sharp and a blurred picture, or refuse sizes that a PSF of `size` cannot relate."""
+    x = read(lambda path, _: workflows.load_picture(path), sharp, None, "--sharp")
+    y = read(lambda path, _: workflows.load_picture(path), blurred, None, "--blurred")
+    sizes = [x.shape[1:]]
+    if boundary == "valid":
+        valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
+        if min(valid) < 1:
+            msg = f"{sharp} has {x.shape[1:]} pixels, fewer than the PSF's {size}: see --size"
+            raise click.BadParameter(msg, param_hint="'--sharp'")
+        sizes.append(valid)
+    if len(y) != len(x) or y.shape[1:] not in sizes:
+        msg = (
+            f"{blurred} has {len(y)} channels of {y.shape[1:]} pixels and {sharp} {len(x)} of "
+            f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
+        )
+        raise click.BadParameter(msg, param_hint="'--blurred'")
+    return x, y

@@ -161,6 +161,42 @@ def precision(xp: Namespace, dtype: Any) -> str | None:
     return None
 
 
+def make_array(caller: str, values: Any, *, xp: Namespace, dtype: Any, device: Any) -> Array:
+    """Return NumPy values as an array of the library, dtype and device that the user asks for.
+
+    Parameters
+    ----------
+    caller : str
+        Name of the function that the user called, quoted in the error.
+    values : ndarray
+        The values, computed in double precision.
+    xp : module
+        Array-API namespace of the result.
+    dtype : dtype or None
+        Dtype of the result; None is float32 for real values and complex64 for complex ones.
+    device : device or None
+        Device of the result; None is the library's default.
+
+    Returns
+    -------
+    array
+        The values.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not a floating-point one, or real for complex values, or complex for
+        real ones.
+    """
+    known = ("complex64", "complex128") if values.dtype.kind == "c" else ("float32", "float64")
+    dtype = getattr(xp, known[0]) if dtype is None else dtype
+    made = xp.zeros((), dtype=dtype).dtype  # the user may name a dtype by text or Python's type
+    if not of_kind(xp, made, known):
+        msg = f"{caller}(dtype): dtype is {made}; want {' or '.join(known)}"
+        raise TypeError(msg)
+    return xp.asarray(values, dtype=dtype, device=device)
+
+
 def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:
     """Refuse arrays that are not floating point of one precision."""
     found = {precision(xp, a.dtype) for a in arrays.values()}

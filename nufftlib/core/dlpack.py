@@ -47,8 +47,10 @@ def odd_tensor(x: Array) -> str | None:
         return f"has the layout {x.layout}"
     if x.requires_grad:
         return "requires grad, and torch does not record the work of native code"
-    functorch = torch._C._functorch
-    if functorch.is_functorch_wrapped_tensor(x) or torch._is_functional_tensor(x):
+    from torch import _is_functional_tensor
+    from torch._C._functorch import is_functorch_wrapped_tensor
+
+    if is_functorch_wrapped_tensor(x) or _is_functional_tensor(x):
         return "is being transformed by torch.func"
     if torch.autograd.forward_ad.unpack_dual(x).tangent is not None:
         return "has a tangent, and torch does not record the work of native code"

@@ -1,1 +1,1 @@
-"""Files: pictures as arrays; what reads them is imported on use."""
+"""Files: pictures as arrays; the packages that read them are imported on use."""

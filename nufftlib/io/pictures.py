@@ -1,4 +1,4 @@
-"""Read a picture from a file into the square float32 array that a workflow works on."""
+"""Read a picture from a file into a float32 array."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +25,11 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
     Parameters
     ----------
     path : str or path-like
-        File to read, of a kind told by its suffix:
+        File to read. Its suffix names its kind:
 
         - ``.npy``: an array of shape ``(rows, columns)``, or channels first with 1 or 3 channels.
-        - ``.png``, ``.jpg``, ``.jpeg``: turned upright by its EXIF orientation; whatever is
-          transparent is shown on black.
+        - ``.png``, ``.jpg``, ``.jpeg``: turned upright by its EXIF orientation; transparent
+          pixels are shown on black.
         - ``.nii``, ``.nii.gz``: the middle axial slice of a volume as radiologists show it, the
           front of the head up and its right side on the left; a two-dimensional image as it is.
     size : int, optional
@@ -72,13 +72,13 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
            [ 5.,  6.,  7.],
            [ 9., 10., 11.]], dtype=float32)
     """
-    return _luma(_load(Path(path), size))
+    return _luma(_load("load_gray", Path(path), size))
 
 
 def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
     """Read one square picture with its colours, if it has any.
 
-    Files, cutting and resizing are those of `load_gray`.
+    Files are read, cut and resized as by `load_gray`.
 
     Parameters
     ----------
@@ -112,13 +112,13 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     ...     load_color(file.name, size=64).shape
     (3, 64, 64)
     """
-    return _within_colours(path, _load(Path(path), size))
+    return _within_colours(path, _load("load_color", Path(path), size))
 
 
 def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
-    """Read one picture with its colours, if it has any, as it is: nothing is cut or resized.
+    """Read one picture with its colours, if it has any, without cutting or resizing.
 
-    Files are those of `load_gray`.
+    The kinds of files are as for `load_gray`.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     Parameters
     ----------
     path : str or path-like
-        File to read, of the kinds of `load_gray`.
+        File to read, as for `load_gray`.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     psf = _luma(_whole(Path(path))).astype(np.float64)
     if psf.min() < 0 or not psf.any():
         msg = (
-            f"{path}: the values run from {psf.min():g} to {psf.max():g}; wanted: a PSF, "
+            f"{path}: the values run from {psf.min():g} to {psf.max():g}; want a PSF, "
             "nonnegative and not all zero"
         )
         raise ValueError(msg)
@@ -201,28 +201,29 @@ def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 def _within_colours(path: str | PathLike[str], picture: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = float(picture.min()), float(picture.max())
     if low < 0 or high > 1:
-        msg = f"{path}: the values run from {low:g} to {high:g}; wanted: colours from 0 to 1"
+        msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
         raise ValueError(msg)
     return picture
 
 
-def _load(path: Path, size: int) -> NDArray[np.float32]:
+def _load(caller: str, path: Path, size: int) -> NDArray[np.float32]:
     """Read, check, crop and resize; the result has the shape (1 or 3, size, size)."""
     if size < 1:
-        msg = f"size={size}; wanted: at least 1 pixel"
+        msg = f"{caller}(size): size is {size}; want at least 1"
         raise ValueError(msg)
-    with _naming_what_is_missing(path):
+    with _explained_import(path):
         return _resized(_central_square(path, _whole(path)), size)
 
 
 def _whole(path: Path) -> NDArray[np.float32]:
     """Read and check; the result has the shape (1 or 3, rows, columns)."""
-    with _naming_what_is_missing(path):
+    with _explained_import(path):
         return _real(path, _read(path))
 
 
 @contextmanager
-def _naming_what_is_missing(path: Path) -> Iterator[None]:
+def _explained_import(path: Path) -> Iterator[None]:
+    """Say how to install a package that cannot be imported."""
     try:
         yield
     except ImportError as error:
@@ -237,7 +238,7 @@ def _read(path: Path) -> NDArray[Any]:
     """Read the values as the file holds them, colours first."""
     reader = next((READERS[s] for s in READERS if path.name.lower().endswith(s)), None)
     if reader is None:
-        msg = f"{path}: the suffix is {path.suffix!r}; wanted: one of {', '.join(READERS)}"
+        msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(READERS)}"
         raise ValueError(msg)
     if not path.is_file():
         msg = f"{path}: there is no such file"
@@ -252,7 +253,7 @@ def _read(path: Path) -> NDArray[Any]:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
-    # np.load would also accept pickles and archives, whatever the suffix says.
+    # np.load would also accept pickles and archives under this suffix.
     with path.open("rb") as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
@@ -290,9 +291,9 @@ def _read_nifti(path: Path) -> NDArray[Any]:
     elif image.ndim == 2:
         array = np.asanyarray(image.dataobj)
     else:
-        msg = f"the image has the shape {image.shape}; wanted: one volume or one slice"
+        msg = f"the image has the shape {image.shape}; want one volume or one slice"
         raise ValueError(msg)
-    # Stored integers are a scanner's measurement: their type says nothing about what is white.
+    # Stored integers are a scanner's measurement: their type does not define a white.
     return array.astype(np.float32) if array.dtype.kind in "iu" else array
 
 
@@ -308,17 +309,11 @@ READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 
 def _real(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
     """Check an array and return it as finite float32 of the shape (1 or 3, rows, columns)."""
-    picture = array[np.newaxis] if array.ndim == 2 else array
-    if picture.ndim != 3 or len(picture) not in {1, 3} or picture.size == 0:
-        msg = (
-            f"{path}: the array has the shape {array.shape}; wanted: (rows, columns), "
-            "(1, rows, columns) or (3, rows, columns), none of them 0"
-        )
-        raise ValueError(msg)
+    picture = _with_channels(path, array)
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if not (kind in "bf" or (kind == "u" and itemsize <= 2)):
         # Wider and signed integers have no white that everyone agrees on.
-        msg = f"{path}: the values are {array.dtype}; wanted: uint8, uint16, bool or real floats"
+        msg = f"{path}: the values are {array.dtype}; want uint8, uint16, bool or real floats"
         raise ValueError(msg)
     with np.errstate(over="ignore"):  # reported below, with the place
         values = picture.astype(np.float32)
@@ -329,10 +324,22 @@ def _real(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
         first = tuple(int(i) for i in bad[0][-array.ndim :])
         msg = (
             f"{path}: {len(bad)} of {values.size} values are not finite in float32 "
-            f"(first at index {first}); every value must be finite"
+            f"(first at index {first}); want all finite"
         )
         raise ValueError(msg)
     return values
+
+
+def _with_channels(path: Path, array: NDArray[Any]) -> NDArray[Any]:
+    """Check the shape of an array and return it with an axis of channels in front."""
+    picture = array[np.newaxis] if array.ndim == 2 else array
+    if picture.ndim != 3 or len(picture) not in {1, 3} or picture.size == 0:
+        msg = (
+            f"{path}: the array has the shape {array.shape}; want (rows, columns), "
+            "(1, rows, columns) or (3, rows, columns), none of them 0"
+        )
+        raise ValueError(msg)
+    return picture
 
 
 def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -343,7 +350,7 @@ def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.floa
     square = picture[:, top : top + side, left : left + side]
     if not np.ptp(square, axis=(1, 2)).any():
         values = ", ".join(f"{v:g}" for v in square[:, 0, 0])
-        msg = f"{path}: every pixel of the central square is {values}; wanted: a picture"
+        msg = f"{path}: every pixel of the central square is {values}; want a picture"
         raise ValueError(msg)
     return square
 
@@ -353,7 +360,7 @@ def _resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         return np.ascontiguousarray(square)
     from PIL import Image
 
-    # Pillow widens the filter when it shrinks a picture, which is what prevents aliasing.
+    # Pillow widens the filter when it shrinks a picture. This prevents aliasing.
     return np.stack(
         [
             np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BILINEAR))

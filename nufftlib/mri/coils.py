@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import device as device_of
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, real_dtype
+from nufftlib.core.arrays import Array, Namespace, common_namespace, make_array, real_dtype
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -29,9 +29,9 @@ def birdcage_maps(
     transverse field of a wire, in the frame that turns with the coil, is
 
     .. math:: s_c(p) \propto i \,/\, \overline{w}, \qquad
-              w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}:
+              w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}.
 
-    it falls off with the distance and all coils are in phase at the centre. The maps
+    It falls off with the distance, and all coils are in phase at the centre. The maps
     are divided by their root sum of squares.
 
     Parameters
@@ -43,12 +43,9 @@ def birdcage_maps(
     radius : float
         Radius of the ring in units where the image spans [-1, 1); above sqrt(2) all
         coils are outside of the image.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Complex dtype, by default the namespace's complex64.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, complex dtype and device of the result; by default NumPy,
+        complex64 and the library's own.
 
     Returns
     -------
@@ -58,7 +55,7 @@ def birdcage_maps(
     Raises
     ------
     TypeError
-        If the dtype is not complex.
+        If the dtype is neither complex64 nor complex128.
     ValueError
         If an argument is out of range.
 
@@ -74,22 +71,21 @@ def birdcage_maps(
     >>> s.shape, bool(np.allclose((abs(s) ** 2).sum(axis=0), 1))
     ((6, 8, 8), True)
     """
-    if coils < 1 or len(shape) != 2 or min(shape) < 1 or not radius > 0:
-        msg = (
-            f"birdcage_maps(coils, shape, radius): got {coils}, {shape}, {radius}; "
-            f"want at least one coil, (height, width) and a positive radius"
-        )
+    if coils < 1:
+        msg = f"birdcage_maps(coils): coils is {coils}; want at least 1"
+        raise ValueError(msg)
+    if len(shape) != 2 or min(shape) < 1:
+        msg = f"birdcage_maps(shape): shape is {shape}; want (height, width) of at least 1"
+        raise ValueError(msg)
+    if not radius > 0:
+        msg = f"birdcage_maps(radius): radius is {radius}; want a positive number"
         raise ValueError(msg)
     turn = np.exp(2j * np.pi * np.arange(coils) / coils)[:, None, None]
     p0, p1 = ((np.arange(n) - n // 2) / (n / 2) for n in shape)
     w = (p1[None, None, :] + 1j * p0[None, :, None] - radius * turn) * np.conj(turn)
     s = 1j / np.conj(w)
     s = s / np.sqrt(np.sum(np.abs(s) ** 2, axis=0))
-    dtype = xp.complex64 if dtype is None else dtype
-    if not is_complex(xp, xp.zeros(1, dtype=dtype)):
-        msg = f"birdcage_maps(dtype): dtype is {dtype}; want a complex one"
-        raise TypeError(msg)
-    return xp.asarray(s, dtype=dtype, device=device)
+    return make_array("birdcage_maps", s, xp=xp, dtype=dtype, device=device)
 
 
 def low_frequency_maps(
@@ -123,7 +119,7 @@ def low_frequency_maps(
     Raises
     ------
     ValueError
-        If no sample is that near to the centre, or an argument is out of range.
+        If no sample lies within the radius, or an argument is out of range.
 
     References
     ----------
@@ -146,12 +142,10 @@ def low_frequency_maps(
         weights=weights,
         trajectory=F.trajectory,
     )
-    if not radius > 0 or not smoothing > 0:
-        msg = (
-            f"low_frequency_maps(radius, smoothing): got {radius} and {smoothing}; "
-            f"want positive numbers"
-        )
-        raise ValueError(msg)
+    for name, value in (("radius", radius), ("smoothing", smoothing)):
+        if not value > 0:
+            msg = f"low_frequency_maps({name}): {name} is {value}; want a positive number"
+            raise ValueError(msg)
     samples = tuple(F.trajectory.shape[:-1])
     if data.shape[1:] != samples or weights.shape != samples:
         msg = (
@@ -175,13 +169,13 @@ def low_frequency_maps(
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:
-    """Divide by the root sum of squares over the first axis; zero where that is zero."""
+    """Divide by the root sum of squares over the first axis; where it is zero, return zero."""
     rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
     return s / (rss + xp.finfo(rss.dtype).smallest_normal)
 
 
 def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:
-    """Smooth the last `ndim` axes by a Gaussian, renormalised where it leaves the image."""
+    """Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image."""
     for axis in range(x.ndim - ndim, x.ndim):
         n = xp.arange(x.shape[axis], dtype=real_dtype(xp, x), device=device_of(x))
         G = xp.exp(-0.5 * ((n[:, None] - n[None, :]) / sigma) ** 2)

@@ -20,18 +20,18 @@ def pipe_menon(
     .. math:: w \leftarrow w / |C w|, \qquad C = \text{interpolate} \circ \text{spread},
 
     from ``w = 1``, with the kernel of the operator's own engine. The weights are then
-    scaled so that ``F.H @ Diagonal(w) @ F`` maps ones to mean magnitude one: whatever
-    the norm of ``F``, the density-compensated adjoint has the scale of the image.
+    scaled so that ``F.H @ Diagonal(w) @ F`` maps ones to mean magnitude one. For every
+    norm of ``F`` the density-compensated adjoint thus has the scale of the image.
 
     Parameters
     ----------
     F : NUFFT
-        Says the trajectory, the image shape, the engine and the norm.
+        Gives the trajectory, the image shape, the engine and the norm.
     width : int
         Width of the kernel in cells of the grid, 2 to 16.
     grid : tuple of int, optional
-        Size of the periodic grid that a period of k-space is divided into, by default
-        the image's shape: points closer than about ``width / grid`` share density.
+        Size of the periodic grid that divides one period of k-space, by default the
+        image's shape. Points closer than about ``width / grid`` share density.
     iterations : int
         Number of iterations.
 
@@ -47,11 +47,11 @@ def pipe_menon(
 
     Notes
     -----
-    Kernels of one width differ between engines, and so do the weights: by about one
-    percent from width 5 on, by much for narrower kernels; those of our own engine and of
-    finufft by parts in ten thousand. In single precision finufft's kernels are at most 8
-    wide.
-    The weights depend on the trajectory, but no derivative is taken of that.
+    Kernels of one width differ between engines, and so do the weights. From width 5 on
+    they differ by about one percent, for narrower kernels by much. The weights of our own
+    engine and of finufft differ by parts in ten thousand. In single precision finufft's
+    kernels are at most 8 wide.
+    The weights depend on the trajectory; this dependence has no derivative here.
 
     References
     ----------
@@ -67,11 +67,11 @@ def pipe_menon(
     ((8, 16), True)
     """
     grid = F.shape if grid is None else grid
-    if not 2 <= width <= 16 or iterations < 0:
-        msg = (
-            f"pipe_menon(width, iterations): width is {width} and iterations {iterations}; "
-            f"want 2 <= width <= 16 and iterations >= 0"
-        )
+    if not 2 <= width <= 16:
+        msg = f"pipe_menon(width): width is {width}; want 2 to 16"
+        raise ValueError(msg)
+    if iterations < 0:
+        msg = f"pipe_menon(iterations): iterations is {iterations}; want 0 or more"
         raise ValueError(msg)
     if len(grid) != len(F.shape) or any(n < 2 * width for n in grid):
         msg = (

@@ -1,4 +1,4 @@
-"""k-space trajectories, and the units they come in."""
+"""k-space trajectories, and conversions from other units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.arrays import Array, Namespace, make_array
 
 
 def radial_trajectory(
@@ -29,12 +29,9 @@ def radial_trajectory(
         Number of spokes, at least 1.
     samples : int
         Samples of each spoke, at least 2.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
@@ -45,6 +42,8 @@ def radial_trajectory(
     ------
     ValueError
         If there are too few shots or samples.
+    TypeError
+        If the dtype is neither float32 nor float64.
 
     References
     ----------
@@ -57,17 +56,15 @@ def radial_trajectory(
     >>> k.shape, float(abs(k).max())
     ((4, 3, 2), 0.5)
     """
-    if shots < 1 or samples < 2:
-        msg = (
-            f"radial_trajectory(shots, samples): {shots} shots of {samples} samples; "
-            f"want at least 1 of 2"
-        )
-        raise ValueError(msg)
+    for name, value, least in (("shots", shots, 1), ("samples", samples, 2)):
+        if value < least:
+            msg = f"radial_trajectory({name}): {name} is {value}; want at least {least}"
+            raise ValueError(msg)
     angle = 2 * np.pi * np.arange(shots) / shots
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     radius = np.linspace(0, 0.5, samples)
     k = radius[None, :, None] * direction[:, None, :]
-    return xp.asarray(k, dtype=dtype or xp.float32, device=device)
+    return make_array("radial_trajectory", k, xp=xp, dtype=dtype, device=device)
 
 
 def from_radians(k: Array) -> Array:

@@ -7,9 +7,9 @@ With real weights ``w``, one for each sample,
     p_l = s^2 \sum_j w_j \, e^{+2\pi i\, k_j \cdot l},
 
 for the lags :math:`l_a = -(N_a - 1) \ldots N_a - 1`: the matrix is Toeplitz, and `p` is
-the adjoint of a NUFFT of images of the size :math:`2 N_a - 1`, whose voxel index is just
-that. In a circle of at least as many cells the convolution is a product of spectra, and
-the spectrum ``P`` of `p` is real, because :math:`p_{-l} = \bar p_l`.
+the adjoint of a NUFFT of images of the size :math:`2 N_a - 1`, whose voxel index is the
+lag. In a circle of at least as many cells the convolution is a product of spectra. The
+spectrum ``P`` of `p` is real, because :math:`p_{-l} = \bar p_l`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ GRIDS = 3
 """Grids of the convolution that are alive at once, for each image."""
 
 CACHE = 2**21
-"""Bytes of such grids that SciPy's FFTs work on best: images whose grids are larger go one by
-one, which was measured to be twice as quick as all at once for 256 x 256 in complex64."""
+"""Bytes of such grids at which SciPy's FFTs are fastest. Images with larger grids are computed
+one by one: measured twice as quick as all at once for 256 x 256 in complex64."""
 
 SPREAD = 2.0
-"""Kernel width, on each axis, at which a sample costs what a cell of the padded FFTs does."""
+"""Kernel width, on each axis, at which a sample costs as much as a cell of the padded FFTs."""
 
 
 class ImageConvolution(LinearOperator):
-    """A self-adjoint operator of a NUFFT's images to such images."""
+    """A self-adjoint operator that maps a NUFFT's images to such images."""
 
     nufft: TrajectoryOperator
 
@@ -76,13 +76,13 @@ class ToeplitzGram(ImageConvolution):
 
     Notes
     -----
-    The spectrum ``P`` is computed at the first use and kept. Its real part alone is
-    taken, so the operator is self-adjoint whatever the engine's accuracy.
+    The spectrum ``P`` is computed at the first use and kept. Only its real part is used,
+    so that the operator is self-adjoint for every accuracy of the engine.
 
     With the correlation ``C_l = sum_m conj(x_m) y_(m + l)``, summed over the batch,
-    ``Re<y, F^H W F x> = Re<C, p>``, and ``p = s^2 G^H w``. So the parameters' forms are
-    those of ``G``, the NUFFT on the lags, once for all images of a batch:
-    ``trajectory``, ``s^2 B_G(C, w)``; ``weights``, ``s^2 Re(G C)``.
+    ``Re<y, F^H W F x> = Re<C, p>``, and ``p = s^2 G^H w`` with ``G``, the NUFFT on the
+    lags. The parameters' forms are therefore forms of ``G``, once for all images of a
+    batch: ``trajectory``, ``s^2 B_G(C, w)``; ``weights``, ``s^2 Re(G C)``.
     """
 
     nufft: TrajectoryOperator
@@ -124,7 +124,7 @@ class ToeplitzGram(ImageConvolution):
 class GramDerivative(ImageConvolution):
     """A derivative of `ToeplitzGram` by the trajectory: the convolution with ``s^2 L^H w``.
 
-    That of order zero, with ``G`` for ``L``, is the Gram itself.
+    The derivative of order zero, with ``G`` for ``L``, is the Gram itself.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class GramDerivative(ImageConvolution):
     lags: LinearOperator
 
     @property
-    def nufft(self) -> TrajectoryOperator:  # type: ignore[override]  # that of the Gram
+    def nufft(self) -> TrajectoryOperator:  # type: ignore[override]  # the Gram has it
         """``F``."""
         return self.gram.nufft
 
@@ -174,7 +174,7 @@ class LagConvolution(ImageConvolution):
     Parameters
     ----------
     nufft : NUFFT
-        Says the images' shape and dtype, and how many are worked off at a time.
+        Gives the images' shape and dtype, and how many are computed at a time.
     spectrum : array, real
         ``P``, of a grid of at least ``2 N - 1`` cells on each axis.
     """
@@ -184,7 +184,7 @@ class LagConvolution(ImageConvolution):
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
-        return {}  # the spectrum says it all
+        return {}  # the spectrum is constant
 
     # z = crop(ifft(P fft(pad x)))
     def _apply(self, x: Array) -> Array:
@@ -205,7 +205,7 @@ def form(
     x: Array,
     y: Array,
 ) -> Array:
-    """Return ``B(x, y)`` of the Gram, or with derivatives ``L`` of ``G`` that of its own."""
+    """Return ``B(x, y)`` of the Gram, or of its derivative if `lags` is a derivative of ``G``."""
     C = correlation(F, x, y)
     if name == "weights":
         return F.transform.xp.real(lags.apply(C))
@@ -213,7 +213,7 @@ def form(
 
 
 def check_weights(F: TrajectoryOperator, weights: Array) -> None:
-    """Refuse what is not one real number for each sample."""
+    """Refuse weights that are not one real number for each sample."""
     call = "NUFFT.gram(weights)"
     common_namespace(call, weights=weights, trajectory=F.trajectory)
     if weights.dtype != F.trajectory.dtype:
@@ -244,7 +244,7 @@ def embedding(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 # P = Re(fft(s^2 p)), with lag zero at index zero
 def lag_spectrum(F: TrajectoryOperator, p: Array) -> Array:
-    """Return the spectrum of ``s^2 p``; its real part, as that of a Hermitian ``p`` is real."""
+    """Return the real part of the spectrum of ``s^2 p``: a Hermitian ``p`` has a real spectrum."""
     xp, sizes = F.transform.xp, embedding(F.shape)
     p = F.transform.scaled(F.transform.scaled(p))
     for axis, size in enumerate(sizes):
@@ -289,12 +289,11 @@ def chunks(F: TrajectoryOperator, x: Array) -> Iterator[slice]:
 
 
 def toeplitz_pays(F: TrajectoryOperator) -> bool:
-    """Tell whether 10 applications to one image are quicker as a convolution, set-up included.
+    """Return whether 10 applications to one image are quicker as a convolution, with set-up.
 
-    A sample is spread over ``width^d`` cells, twice an application, against two FFTs of a
-    grid that is twice the image. `SPREAD` was fitted to measured times (see
-    docs/engines.md). The exact sums are left as they are, and so is what would not keep
-    the memory limit.
+    Each application spreads a sample over ``width^d`` cells twice; the convolution takes two
+    FFTs of a grid twice as large as the image. `SPREAD` was fitted to measured times (see
+    docs/engines.md). Exact sums stay composed, and so do grids beyond the memory limit.
     """
     grid = math.prod(embedding(F.shape))
     item = item_bytes(F.transform.xp, F.trajectory) * 2

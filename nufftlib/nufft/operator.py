@@ -46,18 +46,17 @@ class NUFFT(TrajectoryOperator):
     eps : float
         Relative accuracy of an engine that approximates.
     engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
-        Who computes the sums. ``"auto"`` takes the fastest for the array's device and the
-        image shape: our own, ``"grid"``, on a CPU, but ``"finufft"`` for long
+        Engine that computes the sums. ``"auto"`` takes the fastest for the array's device
+        and the image shape: on a CPU our own, ``"grid"``, but ``"finufft"`` for long
         one-dimensional images; ``"cufinufft"`` for CUDA arrays. ``"direct"`` computes the
         exact sums in any library, in O(points * voxels).
     memory_limit : int
-        Bytes that intermediate arrays may take; larger batches are worked off in
-        chunks.
+        Bytes that intermediate arrays may take; larger batches are computed in chunks.
 
     Raises
     ------
     TypeError
-        If the trajectory is no real floating-point array.
+        If the trajectory is not a real floating-point array.
     ValueError
         If it is not finite, its last axis is not ``len(shape)``, or a setting is
         out of range.
@@ -104,7 +103,7 @@ class NUFFT(TrajectoryOperator):
         """Choose the engine, and prepare the points."""
         xp = common_namespace("NUFFT(trajectory)", trajectory=self.trajectory)
         check_traced("NUFFT(trajectory)", self.trajectory)
-        # Copied before it is checked: what is checked is what the engine sees.
+        # Copied before it is checked, so that the engine sees the checked points.
         trajectory = xp.asarray(self.trajectory, copy=True)
         check_trajectory(xp, trajectory, self.shape)
         check_settings(xp, trajectory, self.norm, self.eps, self.memory_limit)
@@ -119,7 +118,7 @@ class NUFFT(TrajectoryOperator):
 
     @cached_property
     def shapes(self) -> Exchanged:
-        """From the image's axes to those of the data."""
+        """From the image's axes to the data's."""
         return self.transform.shapes
 
     # y_j = s sum_n x_n exp(-2 pi i k_j n)
@@ -153,21 +152,20 @@ class NUFFT(TrajectoryOperator):
             compensation; by default all are one.
         method : {"auto", "toeplitz", "composed"}
             ``"composed"`` is ``F.H @ Diagonal(weights) @ F``. ``"toeplitz"`` is the same
-            as a convolution: two FFTs of twice the image size, whatever the number of
-            samples, once their spectrum has been computed by an adjoint of that size.
-            ``"auto"`` takes what is quicker for many applications, as solving for an
-            image needs them.
+            operator as a convolution: two FFTs of twice the image size for any number of
+            samples, after one adjoint of that size has computed the spectrum. ``"auto"``
+            takes the quicker one for many applications, as a solver needs them.
 
         Returns
         -------
         LinearOperator
-            Of images to images, with the parameters ``trajectory`` and, if given,
+            Maps images to images; its parameters are ``trajectory`` and, if given,
             ``weights``.
 
         Raises
         ------
         TypeError
-            If the weights are no array of the trajectory's dtype.
+            If the weights are not an array of the trajectory's dtype.
         ValueError
             If there is not one weight for each sample, or the method is unknown.
 
@@ -214,5 +212,5 @@ class NUFFT(TrajectoryOperator):
 
     @cached_property
     def gram_spectrum(self) -> Array:
-        """The spectrum of `gram` without weights, kept for all that `gram` and `N` make."""
+        """The spectrum of `gram` without weights, shared by all that `gram` and `N` return."""
         return lag_spectrum(self, on_lags(self).adjoint(as_data(self, None)))

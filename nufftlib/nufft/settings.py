@@ -17,11 +17,11 @@ DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 ENGINES = ("auto", "direct", "grid", "finufft", "cufinufft")
 
 LONG_LINE = 2**14
-"""Voxels of a one-dimensional image from which finufft was measured to be faster."""
+"""Voxels of a one-dimensional image above which finufft was measured to be faster."""
 
 
 def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -> None:
-    """Refuse what is not a finite real trajectory for `shape`."""
+    """Refuse a trajectory that is not real, finite and of the right shape for `shape`."""
     call = "NUFFT(trajectory)"
     if trajectory.dtype not in (xp.float32, xp.float64):
         msg = f"{call}: the dtype is {trajectory.dtype}; want float32 or float64, cycles per voxel"
@@ -75,11 +75,12 @@ def check_settings(
 def choose_engine(
     xp: Namespace, k: Array, name: str, shape: tuple[int, ...]
 ) -> Callable[..., Engine]:
-    """Return the engine's class by its name, or for ``"auto"`` the one that is fastest.
+    """Return the engine's class by its name, or the fastest one for ``"auto"``.
 
-    On a CPU that is our own; but finufft for long one-dimensional images, whose FFT is
-    little work beside their points (docs/engines.md has the measurements). On CUDA it
-    is cufinufft. The engines there are of CuPy arrays; they take others across a bridge.
+    On a CPU our own is the fastest, but finufft for long one-dimensional images, whose FFT
+    is little work beside their points (docs/engines.md has the measurements). On CUDA
+    cufinufft is the fastest. The CUDA engines take CuPy arrays, and other libraries' arrays
+    across a bridge.
     """
     if name not in ENGINES:
         msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"

@@ -55,7 +55,7 @@ class Transform:
 
     @cached_property
     def shapes(self) -> Exchanged:
-        """From the image's axes to those of the data."""
+        """From the image's axes to the data's."""
         return Exchanged(self.shape, self.samples)
 
     # y_j = s sum_n x_n exp(-2 pi i k_j n)
@@ -90,16 +90,16 @@ class Transform:
     # --- shapes ---------------------------------------------------------------------
 
     def flat_images(self, x: Array) -> Array:
-        """Return images as the engine takes them, (B, *shape)."""
+        """Return images in the engine's shape, (B, *shape)."""
         return flatten_batch(self.xp, x, len(self.shape))
 
     def flat_data(self, y: Array) -> Array:
-        """Return data as the engine takes them, (B, M)."""
+        """Return data in the engine's shape, (B, M)."""
         batch = y.shape[: y.ndim - len(self.samples)]
         return self.xp.reshape(y, (math.prod(batch), math.prod(self.samples)))
 
     def flat_points(self, dk: Array) -> Array:
-        """Return directions as the engine takes them, (M, d)."""
+        """Return directions in the engine's shape, (M, d)."""
         return self.xp.reshape(dk, (-1, dk.shape[-1]))
 
     def as_data(self, y: Array, x: Array) -> Array:
@@ -120,7 +120,7 @@ class Transform:
         return self.xp.reshape(self.scaled(g), self.trajectory.shape)
 
     def check_complex(self, call: str, label: str, x: Array) -> None:
-        """Refuse what is not complex, of the trajectory's precision, library and device."""
+        """Refuse all but complex arrays of the trajectory's precision, library and device."""
         xp = common_namespace(call, **{label: x}, trajectory=self.trajectory)
         if x.dtype != complex_dtype(xp, self.trajectory):
             want = "complex64" if is_single(xp, self.trajectory) else "complex128"
@@ -132,7 +132,7 @@ class Transform:
 
 
 class TrajectoryOperator(LinearOperator):
-    """An operator with a transform at a trajectory: the NUFFT, as its derivatives see it."""
+    """An operator with a transform at a trajectory: the part of the NUFFT its derivatives use."""
 
     trajectory: Array
     shape: Shape

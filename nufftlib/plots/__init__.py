@@ -1,1 +1,1 @@
-"""Figures of what the jobs found; they need matplotlib."""
+"""Figures of the jobs' results; they need matplotlib."""

@@ -20,6 +20,7 @@ from PIL import Image
 
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF
 from nufftlib.blur.calibrate.objective import fitting
+from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.core.run import count
 from nufftlib.mri.learn.learn import LearnedTrajectory
@@ -28,15 +29,6 @@ Real = NDArray[np.floating[Any]]
 
 DPI = 130
 BLUE, ORANGE = "#0b5fa5", "#d95f02"
-METHODS: dict[str, tuple[str, str]] = {
-    "projected-gradient": ("Projected gradient", "half squared error per sample"),
-    "adam": ("Adam", "half squared error per sample"),
-    "adamw": ("AdamW", "mean absolute error"),
-    "backtracking": ("Backtracking", "half squared error per sample"),
-    "accelerated": ("Accelerated", "half squared error per sample"),
-    "spectral": ("Spectral gradient", "half squared error per sample"),
-}
-"""Name and loss of each method, for people."""
 
 
 class Frame(NamedTuple):
@@ -58,28 +50,28 @@ class Frame(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A calibration, and what to compare it with.
+    """A calibration, and its distance from the truth.
 
     Attributes
     ----------
     method : str
         Name of the method.
     result : CalibratedPSF
-        What it found.
+        The result of the method.
     error : float or None
         Relative l2 error of the PSF, where the true one is known.
     floor : float or None
         The method's loss at the true PSF.
     """
 
-    method: str
+    method: Method
     result: CalibratedPSF
     error: float | None
     floor: float | None
 
 
 class Pair(NamedTuple):
-    """What a PSF was calibrated with.
+    """The pictures that a PSF was calibrated with.
 
     Attributes
     ----------
@@ -90,9 +82,10 @@ class Pair(NamedTuple):
     truth : ndarray, shape (height, width), or None
         The true PSF, where it is known.
     deviations : ndarray, shape (components,), or None
-        What the noise does to each component of the PSF, relative to the PSF's norm.
+        Standard deviation that the noise gives each component of the PSF, relative to the
+        PSF's norm.
     pairs : int
-        How many pairs there are.
+        Number of pairs.
     """
 
     sharp: Real
@@ -154,7 +147,7 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     figure = new_figure(11.5, 4.2, dpi=90)
     left, middle, right = figure.subplots(1, 3)
     points = draw_trajectory(left, frames[0].trajectory, "Trajectory")
-    # One grey scale for all frames, that of the best: it is the closest to the image.
+    # All frames have the grey scale of the best one, which is the closest to the image.
     white = float(frames[-1].reconstruction.max())
     shown = picture(middle, frames[0].reconstruction, "Reconstruction", Normalize(0, white))
     draw_losses(right, losses, "mean squared error", color="0.8")
@@ -200,43 +193,76 @@ def draw_calibration(pair: Pair, fits: Sequence[Fit], file: BinaryIO) -> None:
     file : binary file
         Where to write the PNG.
     """
-    known = pair.truth is not None
-    columns, rows = 5 if known else 4, 1 + len(fits)
+    columns, rows = 4 if pair.truth is None else 5, 1 + len(fits)
     figure = new_figure(3.5 * columns, 3.4 * rows)
     grid = figure.add_gridspec(rows, columns)
-    # The square root shows the faint box of the start beside the peaks of the truth.
-    brightest = pair.truth if pair.truth is not None else fits[-1].result.psf
-    values = PowerNorm(0.5, 0, float(brightest.max()))
-    top = [figure.add_subplot(grid[0, column]) for column in range(columns)]
-    draw_pair(top[0], top[1], pair)
-    if pair.truth is not None:
-        picture(top[2], pair.truth, "True PSF", values, "magma")
-    start = picture(top[-2], fits[0].result.psf_start, "PSF at the start", values, "magma")
-    scale_beside(top[-2], start, "PSF weight, one scale for all", extend="max")
-    draw_deviations(top[-1], pair.deviations)
-
-    differences = [fit.result.psf - pair.truth for fit in fits] if pair.truth is not None else []
-    limit = max((float(np.abs(d).max()) for d in differences), default=0.0) or 1.0
-    residuals = [residual(pair, fit.result.psf) for fit in fits]
-    # The few largest would hide all others; one scale for all, so that rows can be compared.
-    noise = max(float(np.quantile(np.abs(r), 0.99)) for r in residuals) or 1.0
-    for row, fit in enumerate(fits, start=1):
-        axes = [figure.add_subplot(grid[row, column]) for column in range(columns)]
-        name, loss = METHODS[fit.method]
-        picture(axes[0], fit.result.psf, f"{name}:\nPSF {after(fit.result)}", values, "magma")
-        if fit.error is not None:
-            title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
-            norm = Normalize(-limit, limit)
-            shown = picture(axes[1], differences[row - 1], title, norm, "RdBu_r")
-            scale_beside(axes[1], shown, "difference")
-        left = residuals[row - 1]
-        title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(left):.3g}"
-        place = columns - 3
-        shown = picture(axes[place], left.mean(axis=0), title, Normalize(-noise, noise), "RdBu_r")
-        scale_beside(axes[place], shown, "blurred sharp - blurred", extend="both")
-        draw_fit(axes[place + 1], fit, loss)
-        draw_errors(axes[place + 2], fit)
+    top, *below = (
+        [figure.add_subplot(grid[row, column]) for column in range(columns)] for row in range(rows)
+    )
+    residuals = [residual_of(pair, fit.result.psf) for fit in fits]
+    scales = scales_of(pair, fits, residuals)
+    draw_problem(top, pair, fits[0].result.psf_start, scales)
+    for axes, fit, residual in zip(below, fits, residuals, strict=True):
+        draw_method(axes, pair, fit, residual, scales)
     save(figure, file)
+
+
+class Scales(NamedTuple):
+    """The colour scales of all rows, so that rows can be compared.
+
+    Attributes
+    ----------
+    psf : Normalize
+        Of the PSFs. The square root shows the faint box of the start beside the peaks of the
+        truth.
+    difference : Normalize
+        Of the differences from the true PSF.
+    residual : Normalize
+        Of the residuals. The few largest would hide all others: they are off the scale.
+    """
+
+    psf: Normalize
+    difference: Normalize
+    residual: Normalize
+
+
+def scales_of(pair: Pair, fits: Sequence[Fit], residuals: Sequence[Real]) -> Scales:
+    """Return the scales that fit all methods."""
+    truth = pair.truth
+    brightest = fits[-1].result.psf if truth is None else truth
+    differences = [] if truth is None else [fit.result.psf - truth for fit in fits]
+    limit = max((float(np.abs(d).max()) for d in differences), default=0.0) or 1.0
+    noise = max(float(np.quantile(np.abs(r), 0.99)) for r in residuals) or 1.0
+    return Scales(
+        PowerNorm(0.5, 0, float(brightest.max())),
+        Normalize(-limit, limit),
+        Normalize(-noise, noise),
+    )
+
+
+def draw_problem(axes: Sequence[Axes], pair: Pair, start: Real, scales: Scales) -> None:
+    """Draw the first row: pictures, the true PSF and the start, and the uncertainty."""
+    draw_pair(axes[0], axes[1], pair)
+    if pair.truth is not None:
+        picture(axes[2], pair.truth, "True PSF", scales.psf, "magma")
+    shown = picture(axes[-2], start, "PSF at the start", scales.psf, "magma")
+    scale_beside(axes[-2], shown, "PSF weight, one scale for all", extend="max")
+    draw_deviations(axes[-1], pair.deviations)
+
+
+def draw_method(axes: Sequence[Axes], pair: Pair, fit: Fit, residual: Real, scales: Scales) -> None:
+    """Draw the row of a method: PSF, difference, residual, losses and errors."""
+    recipe, psf = RECIPES[fit.method], fit.result.psf
+    picture(axes[0], psf, f"{recipe.title}:\nPSF {after(fit.result)}", scales.psf, "magma")
+    if pair.truth is not None and fit.error is not None:
+        title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
+        shown = picture(axes[1], psf - pair.truth, title, scales.difference, "RdBu_r")
+        scale_beside(axes[1], shown, "difference")
+    title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(residual):.3g}"
+    shown = picture(axes[-3], residual.mean(axis=0), title, scales.residual, "RdBu_r")
+    scale_beside(axes[-3], shown, "blurred sharp - blurred", extend="both")
+    draw_fit(axes[-2], fit, recipe.loss_title)
+    draw_errors(axes[-1], fit)
 
 
 def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
@@ -246,7 +272,7 @@ def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
     (height, width), (rows, columns) = pair.blurred.shape[-2:], pair.sharp.shape[-2:]
     title = "Blurred" if (height, width) == (rows, columns) else "Blurred, with noise: valid part"
     shown = picture(right, colours(pair.blurred), title, Normalize(0, 1))
-    # On the grid of the sharp one, which it leaves a margin of.
+    # On the grid of the sharp one, of which it leaves a margin.
     top, side = (rows - height) / 2 - 0.5, (columns - width) / 2 - 0.5
     shown.set_extent((side, side + width, top + height, top))
     right.set(xlim=left.get_xlim(), ylim=left.get_ylim())
@@ -265,7 +291,7 @@ def draw_deviations(axes: Axes, deviations: Real | None) -> None:
 
 
 def draw_fit(axes: Axes, fit: Fit, label: str) -> None:
-    """Show the losses of a method, with that of the true PSF."""
+    """Show the losses of a method, and the loss of the true PSF."""
     draw_losses(axes, fit.result.losses, label)
     axes.set_title("Loss", loc="left")
     if fit.floor is not None:
@@ -276,7 +302,7 @@ def draw_fit(axes: Axes, fit: Fit, label: str) -> None:
 
 
 def draw_errors(axes: Axes, fit: Fit) -> None:
-    """Show how far the PSF is from the true one, which the loss does not."""
+    """Show the distance of the PSF from the true one at each step."""
     if not fit.result.errors:
         axes.set_axis_off()
         return
@@ -286,8 +312,8 @@ def draw_errors(axes: Axes, fit: Fit) -> None:
     axes.plot([best], [fit.result.errors[best]], "o", color=ORANGE)
 
 
-def residual(pair: Pair, psf: Real) -> Real:
-    """Return what a PSF leaves of the blurred picture, ``A(h) x - y``."""
+def residual_of(pair: Pair, psf: Real) -> Real:
+    """Return the residual of a PSF, ``A(h) x - y``."""
     blur = Blur(psf, boundary=pair.boundary)
     found: Real = blur(pair.sharp) - fitting(blur, pair.sharp, pair.blurred)
     return found
@@ -326,7 +352,7 @@ def scale_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "nei
 
 
 def colours(image: Real) -> Real:
-    """Bring (channels, height, width) to what imshow wants."""
+    """Bring (channels, height, width) to the order and the range of imshow."""
     shown = np.clip(image, 0, 1)
     return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
 
@@ -362,20 +388,20 @@ def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BL
 
 
 def mark_best(axes: Axes, result: LearnedTrajectory | CalibratedPSF) -> None:
-    """Put a dot on the loss of what is shown."""
+    """Put a dot on the loss of the result that is shown."""
     best = result.step_best
     axes.plot([best], [result.losses[best]], "o", color=ORANGE, label=f"best, after {count(best)}")
 
 
 def step_caption(step: int, losses: Sequence[float]) -> str:
-    """Say where the learning is."""
+    """Return the caption of a frame."""
     best = ", the best" if step == losses.index(min(losses)) else ""
     return f"Step {step} of {len(losses) - 1}{best}: loss {losses[step]:.3g}"
 
 
 def gif_palette() -> Image.Image:
     """Return one palette for all frames, so that no colour flickers: greys and both inks."""
-    # Pillow looks colours up to 4 levels of 256: other tints so near to white would replace it.
+    # Pillow looks colours up to 4 levels of 256: another tint as near to white would replace it.
     near = 0.04
     tints = [np.ones((1, 3))]
     for ink, number in (("black", 159), (BLUE, 48), (ORANGE, 48)):
@@ -387,7 +413,7 @@ def gif_palette() -> Image.Image:
 
 
 def after(result: LearnedTrajectory | CalibratedPSF) -> str:
-    """Say after how many steps the result was found, and of how many if not the last."""
+    """Return after how many steps the result was found, and of how many if not the last."""
     if result.step_best == result.steps:
         return f"after {count(result.steps)}"
     return f"after {result.step_best} of {count(result.steps)}"

@@ -265,17 +265,29 @@ y = np.ones((3, 48, 33), complex)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: mri.radial_trajectory(0, 5), "want at least 1 of 2"),
-        (lambda: mri.radial_trajectory(3, 1), "want at least 1 of 2"),
+        (lambda: mri.radial_trajectory(0, 5), r"\(shots\): shots is 0; want at least 1"),
+        (lambda: mri.radial_trajectory(3, 1), r"\(samples\): samples is 1; want at least 2"),
         (lambda: mri.from_cycles_per_fov(np.ones((3, 3)), (4, 4)), r"want \(..., 2\)"),
-        (lambda: mri.birdcage_maps(0, (4, 4)), "at least one coil"),
-        (lambda: mri.birdcage_maps(3, (4, 4, 4)), "height, width"),
-        (lambda: mri.birdcage_maps(3, (4, 4), radius=-1.0), "a positive radius"),
-        (lambda: mri.pipe_menon(F, width=1), "want 2 <= width <= 16"),
-        (lambda: mri.pipe_menon(F, iterations=-1), "iterations >= 0"),
+        (
+            lambda: mri.birdcage_maps(0, (4, 4)),
+            r"birdcage_maps\(coils\): coils is 0; want at least 1",
+        ),
+        (lambda: mri.birdcage_maps(3, (4, 4, 4)), r"\(shape\): .* want \(height, width\)"),
+        (
+            lambda: mri.birdcage_maps(3, (4, 4), radius=-1.0),
+            r"\(radius\): radius is -1.0; want a positive number",
+        ),
+        (lambda: mri.pipe_menon(F, width=1), r"\(width\): width is 1; want 2 to 16"),
+        (
+            lambda: mri.pipe_menon(F, iterations=-1),
+            r"\(iterations\): iterations is -1; want 0 or more",
+        ),
         (lambda: mri.pipe_menon(F, grid=(4, 4)), "2 sizes of at least 14"),
         (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 14"),
-        (lambda: mri.low_frequency_maps(F, y, w, radius=0.0), "want positive numbers"),
+        (
+            lambda: mri.low_frequency_maps(F, y, w, radius=0.0),
+            r"\(radius\): radius is 0.0; want a positive number",
+        ),
         (lambda: mri.low_frequency_maps(F, y[0], w), r"\(48, 33\) and .* want \('coils', 48"),
         (lambda: mri.low_frequency_maps(F, y[None], w), r"\(1, 3, 48, 33\) and"),
         (lambda: mri.low_frequency_maps(F, y, w[0]), r"and \(33,\); want"),
@@ -293,6 +305,15 @@ def test_a_wrong_argument_is_refused(call, message):
         call()
 
 
-def test_coil_maps_of_a_real_dtype_are_refused():
-    with pytest.raises(TypeError, match=r"birdcage_maps\(dtype\): .*float32.*; want a com"):
-        nl.mri.birdcage_maps(4, (8, 8), dtype=np.float32)
+@pytest.mark.parametrize("dtype", ["int32", "float32", "float64", "bool"])
+def test_coil_maps_of_no_complex_dtype_are_refused(row, dtype):
+    message = rf"birdcage_maps\(dtype\): .*{dtype}; want complex64 or complex128"
+    with pytest.raises(TypeError, match=message):
+        mri.birdcage_maps(4, (8, 8), xp=row.xp, dtype=getattr(row.xp, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex64", "complex128", "bool"])
+def test_a_trajectory_of_no_real_dtype_is_refused(row, dtype):
+    message = rf"radial_trajectory\(dtype\): .*{dtype}; want float32 or float64"
+    with pytest.raises(TypeError, match=message):
+        mri.radial_trajectory(2, 3, xp=row.xp, dtype=getattr(row.xp, dtype))

@@ -62,7 +62,7 @@ def test_the_same_data_give_the_same():
 def test_the_objective_prefers_the_truth_to_no_blur():
     y = data("motion")
     true = blind.objective(PSFS["motion"], SHARP, y, 3e-4, 0.02)
-    x = blind.begun(0, DELTA, y, 3e-4, 0.02).image
+    x = blind.start_level(0, DELTA, y, 3e-4, 0.02).image
     assert true < 0.8 * blind.objective(DELTA, x, y, 3e-4, 0.02)
 
 
@@ -153,15 +153,15 @@ def test_a_callback_sees_all_levels_and_stops_the_rounds():
 
 def test_a_round_of_the_image_lowers_the_objective_and_one_of_the_psf_its_error():
     y, psf = data("motion"), np.full((7, 7), 1 / 49)
-    now = blind.begun(0, psf, y, 3e-4, 0.02)
-    x = blind.sharpened(psf, now.image, y, 3e-4, 0.02)
+    now = blind.start_level(0, psf, y, 3e-4, 0.02)
+    x = blind.update_image(psf, now.image, y, 3e-4, 0.02)
     assert blind.objective(psf, x, y, 3e-4, 0.02) < 0.8 * now.loss
 
     def error(h):
         r = nl.Blur(h)(SHARP) - y
         return np.sum(np.diff(r, axis=0) ** 2) + np.sum(np.diff(r, axis=1) ** 2)
 
-    assert error(blind.fitted(psf, SHARP, y)) < 0.02 * error(psf)
+    assert error(blind.update_psf(psf, SHARP, y)) < 0.02 * error(psf)
 
 
 def test_the_weight_falls_on_each_level(monkeypatch):
@@ -171,7 +171,7 @@ def test_the_weight_falls_on_each_level(monkeypatch):
         weights.append(w)
         return x
 
-    monkeypatch.setattr(blind, "sharpened", spy)
+    monkeypatch.setattr(blind, "update_image", spy)
     workflows.calibrate_blind(data("motion"), size=5, weight=0.1, rounds=3)
     np.testing.assert_allclose(weights, [1.0, math.sqrt(0.1), 0.1] * 2)
 
@@ -185,7 +185,7 @@ def test_differences_are_those_of_numpy():
 def test_a_finer_psf_is_centred_where_the_coarse_one_is():
     coarse = np.zeros((5, 5))
     coarse[2, 1:4] = 1 / 3
-    fine = blind.finer(coarse, (9, 8))
+    fine = blind.upsample(coarse, (9, 8))
     assert fine.shape == (9, 8)
     assert fine.sum() == pytest.approx(1)
     np.testing.assert_allclose(fine[4] / fine[4].max(), [0, 0.5, 1, 1, 1, 1, 1, 0.5])

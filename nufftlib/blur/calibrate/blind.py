@@ -4,8 +4,9 @@ r"""Blind calibration: image and PSF together, from one blurred image.
           + \tfrac{w}{2} \sum_n \log\left(1 + |(D x)_n|^2 / e^2\right), \qquad
           \Delta = \{h \ge 0,\ \textstyle\sum h = 1\},
 
-in turn by the image and by the PSF, from coarse pixels to fine ones. ``D`` makes one complex
-number of the two differences at each pixel. It is a blur, too, so that ``D A(h) x = A(h) D x``.
+Each round takes a step in the image and one in the PSF. The rounds start on coarse pixels and
+end on the given ones. ``(D x)_n`` is one complex number, made of the two differences at the
+pixel. ``D`` is a blur, too, so that ``D A(h) x = A(h) D x``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from nufftlib.core.losses import HalfSquaredError, Huber
 from nufftlib.core.operator import Map
 from nufftlib.core.run import Run
 
-FIRST = 10.0  # times the weight: what the first round of a level begins with
+FIRST = 10.0  # times the weight, in the first round of a level
 IMAGE_STEPS, PSF_STEPS, LAST_STEPS = 20, 30, 150
 CORNER = 0.003  # where the total variation of the last image is round, in units of the image
 
@@ -44,13 +45,13 @@ Level: TypeAlias = tuple[Array, tuple[int, int]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlindCalibration(Run):
-    """What `calibrate_blind` returns.
+    """The result of `calibrate_blind`.
 
     Parameters
     ----------
     losses : list of float
         The objective before each round on the finest pixels, and after the last; the lowest
-        is that of `psf`.
+        belongs to `psf`.
     seconds : float
         Duration of everything.
     interrupted : bool
@@ -66,16 +67,16 @@ class BlindCalibration(Run):
 
 
 class Estimate(NamedTuple):
-    """Where the alternation is.
+    """The PSF and the image after a round.
 
     Attributes
     ----------
     level : int
-        0 on the finest pixels, each further one twice as coarse.
+        0 on the finest pixels; the pixels of each further level are twice as wide.
     psf, image : array
-        The two, on the level's pixels.
+        PSF and image, on the level's pixels.
     loss : float
-        The objective there.
+        The objective at the two.
     """
 
     level: int
@@ -96,9 +97,9 @@ def calibrate_blind(
 ) -> BlindCalibration:
     """Find image and PSF from one blurred image with sharp edges.
 
-    The boundary of the blur is ``"valid"``: nothing is assumed beyond the blurred image, and
-    what it saw of there is found as well. The image is determined up to a shift, opposite to
-    that of the PSF, which is centred here.
+    The boundary of the blur is ``"valid"``: nothing is assumed beyond the blurred image. The
+    restored image includes the margin that the blurred one saw. Image and PSF are determined
+    up to opposite shifts; here the PSF is centred.
 
     Parameters
     ----------
@@ -110,12 +111,12 @@ def calibrate_blind(
     weight : float
         The weight of the logarithmic penalty, which finds the PSF.
     edge : float
-        The difference of neighbours at which the penalty takes them for an edge, in units of
-        the image.
+        The difference of neighbours from which on the penalty counts it as an edge, in units
+        of the image.
     variation : float
-        The weight of the total variation, with which the image is restored at the end.
+        The weight of the total variation in the final restoration of the image.
     rounds : int
-        Rounds on each level, one of the image and one of the PSF each.
+        Rounds on each level; each updates the image and then the PSF.
     callback : callable, optional
         ``callback(round, loss, psf)`` before the first round of each level and after each
         round; PSF and loss are of the level's pixels. A true value ends the rounds.
@@ -123,18 +124,20 @@ def calibrate_blind(
     Returns
     -------
     BlindCalibration
-        After Ctrl-C, what there is: not centred, and the image as the rounds have left it.
+        After Ctrl-C, the best estimate so far: the PSF is not centred, and the image is not
+        restored.
 
     Raises
     ------
     TypeError
-        If `blurred` is no real floating-point array.
+        If `blurred` is not a real floating-point array.
     ValueError
         If it is smaller than twice the PSF, or a number is out of its range.
 
     Notes
     -----
-    It can fail, and the objective does not tell: docs/blind-calibration.md has examples.
+    It can fail, and the objective does not show a failure: docs/blind-calibration.md has
+    examples.
 
     References
     ----------
@@ -159,26 +162,16 @@ def calibrate_blind(
     True
     """
     clock = time.perf_counter()
-    levels = pyramid(blurred, checked(blurred, size, weight, edge, variation, rounds))
-    losses: list[float] = []
-    best = None
-    interrupted = False
-    now = start = first(levels, weight, edge)
-    try:
-        for step, now in enumerate(alternation(start, levels, weight, edge, rounds)):
-            if now.level == 0:
-                losses.append(now.loss)
-                best = now if best is None or now.loss < best.loss else best
-            if callback is not None and callback(step, now.loss, now.psf):
-                break
-    except KeyboardInterrupt:
-        interrupted = True
-    if best is None:
-        best = brought_to_the_finest(now, levels, weight, edge)
+    levels = pyramid(blurred, check_arguments(blurred, size, weight, edge, variation, rounds))
+    start = initial_estimate(levels, weight, edge)
+    estimates = alternation(start, levels, weight, edge, rounds)
+    losses, best, interrupted = run_rounds(start, estimates, callback)
+    if best.level > 0:
+        best = upsample_to_finest(best, levels, weight, edge)
     psf, image = best.psf, best.image
     if not interrupted:
         psf = centred(psf)
-        image, interrupted = restored(psf, blurred, variation)
+        image, interrupted = restore_image(psf, blurred, variation)
     seconds = time.perf_counter() - clock
     return BlindCalibration(losses or [best.loss], seconds, interrupted, psf, image)
 
@@ -186,8 +179,8 @@ def calibrate_blind(
 def shift_aligned_error(psf: Array, truth: Array) -> float:
     """Return the relative error of a PSF at the best of all shifts by whole pixels.
 
-    ``min_s |S_s psf - truth| / |truth|``: what a blind calibration can be judged by, since it
-    finds image and PSF up to opposite shifts.
+    ``min_s |S_s psf - truth| / |truth|`` judges a blind calibration, which finds image and PSF
+    up to opposite shifts.
 
     Parameters
     ----------
@@ -223,7 +216,7 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
         raise ValueError(msg)
     h, t = (xp.astype(a, xp.float64, copy=False) for a in (psf, truth))
     (n0, n1), (t0, t1) = h.shape, t.shape
-    # A frame that holds the truth wherever it meets the PSF.
+    # The frame holds the truth at every shift at which it meets the PSF.
     frame = (n0 + 2 * t0, n1 + 2 * t1)
     h = window(h, (-t0, -t1), frame)
     # The nearest shift has the largest product, and one correlation has them all.
@@ -232,7 +225,7 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     return psf_error(h, there)
 
 
-def checked(
+def check_arguments(
     blurred: Array,
     size: int | tuple[int, int],
     weight: float,
@@ -240,7 +233,7 @@ def checked(
     variation: float,
     rounds: int,
 ) -> tuple[int, int]:
-    """Return height and width of the PSF, or refuse what cannot be calibrated."""
+    """Return height and width of the PSF, or refuse arguments that cannot be calibrated."""
     xp = common_namespace("calibrate_blind(blurred)", blurred=blurred)
     if not is_floating(xp, blurred) or is_complex(xp, blurred):
         msg = f"calibrate_blind(blurred): the dtype is {blurred.dtype}; want real floating point"
@@ -262,7 +255,7 @@ def checked(
 
 
 def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:
-    """Return the levels, from the finest on, until the PSF has at most 3 pixels on an axis.
+    """Return the levels from the finest to one whose PSF has at most 3 pixels on an axis.
 
     A PSF that reaches ``r`` pixels from its centre reaches ``ceil(r / 2)`` on the next level.
     """
@@ -278,47 +271,70 @@ def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:
     return levels
 
 
-def first(levels: list[Level], weight: float, edge: float) -> Estimate:
-    """Return the estimate to start with: on the coarsest pixels, a box."""
+def initial_estimate(levels: list[Level], weight: float, edge: float) -> Estimate:
+    """Return the first estimate: a box on the coarsest pixels."""
     y, shape = levels[-1]
     xp = array_namespace(y)
     box = xp.full(shape, 1 / math.prod(shape), dtype=y.dtype, device=device(y))
-    return begun(len(levels) - 1, box, y, weight, edge)
+    return start_level(len(levels) - 1, box, y, weight, edge)
 
 
-def begun(level: int, psf: Array, y: Array, weight: float, edge: float) -> Estimate:
-    """Return the estimate that a level begins with: the blurred image, continued outwards."""
+def start_level(level: int, psf: Array, y: Array, weight: float, edge: float) -> Estimate:
+    """Return the first estimate of a level: the image is the blurred one, continued outwards."""
     image = extended(array_namespace(y), Blur(psf, "replicate"), y)
     return Estimate(level, psf, image, objective(psf, image, y, weight, edge))
+
+
+def run_rounds(
+    start: Estimate,
+    estimates: Iterator[Estimate],
+    callback: Callable[[int, float, Array], object] | None,
+) -> tuple[list[float], Estimate, bool]:
+    """Run the rounds until their end, the callback's true value, or Ctrl-C.
+
+    Return the losses on the finest pixels, the best estimate there, and whether Ctrl-C ended
+    the rounds. Before the finest pixels are reached, the last estimate is the best.
+    """
+    losses: list[float] = []
+    best = start
+    try:
+        for step, now in enumerate(estimates):
+            if now.level < best.level or now.level > 0 or now.loss < best.loss:
+                best = now
+            if now.level == 0:
+                losses.append(now.loss)
+            if callback is not None and callback(step, now.loss, now.psf):
+                break
+    except KeyboardInterrupt:
+        return losses, best, True
+    return losses, best, False
 
 
 def alternation(
     now: Estimate, levels: list[Level], weight: float, edge: float, rounds: int
 ) -> Iterator[Estimate]:
-    """Give the estimates, from the first of the coarsest level to the last of the finest."""
+    """Yield the estimates, from the first of the coarsest level to the last of the finest."""
     while True:
         yield now
         y = levels[now.level][0]
         for n in range(rounds):
             w = weight * FIRST ** (1 - n / max(rounds - 1, 1))
-            image = sharpened(now.psf, now.image, y, w, edge)
-            psf = fitted(now.psf, image, y)
+            image = update_image(now.psf, now.image, y, w, edge)
+            psf = update_psf(now.psf, image, y)
             now = Estimate(now.level, psf, image, objective(psf, image, y, weight, edge))
             yield now
         if now.level == 0:
             return
         below, shape = levels[now.level - 1]
-        now = begun(now.level - 1, finer(now.psf, shape), below, weight, edge)
+        now = start_level(now.level - 1, upsample(now.psf, shape), below, weight, edge)
 
 
-def brought_to_the_finest(
-    now: Estimate, levels: list[Level], weight: float, edge: float
-) -> Estimate:
-    """Return the estimate on the finest pixels of a coarser one."""
+def upsample_to_finest(now: Estimate, levels: list[Level], weight: float, edge: float) -> Estimate:
+    """Return a coarser estimate's PSF on the finest pixels, as the start of that level."""
     psf = now.psf
     for _, shape in reversed(levels[: now.level]):
-        psf = finer(psf, shape)
-    return begun(0, psf, levels[0][0], weight, edge)
+        psf = upsample(psf, shape)
+    return start_level(0, psf, levels[0][0], weight, edge)
 
 
 def differences(x: Array) -> Blur:
@@ -338,50 +354,50 @@ def objective(psf: Array, x: Array, y: Array, w: float, edge: float) -> float:
 
 
 # log(1 + t / e^2) <= log(1 + s / e^2) + (t - s) / (s + e^2) at s = |D x|^2 now, t = |D x|^2 next
-def sharpened(psf: Array, x: Array, y: Array, w: float, edge: float) -> Array:
+def update_image(psf: Array, x: Array, y: Array, w: float, edge: float) -> Array:
     """Return the image after a round: steps on a quadratic majorant of the objective."""
     xp, D = array_namespace(x), differences(x)
     Dx = D(x)
     weights = w / (xp.abs(Dx) ** 2 + edge**2)
     penalty = HalfSquaredError(xp.zeros_like(Dx), weights) @ D
     f = HalfSquaredError(y) @ Blur(psf) + penalty
-    return solved(descended(f, x, IMAGE_STEPS))
+    return unwrap(minimize_image(f, x, IMAGE_STEPS))
 
 
-# 1/2 |A(h) D x - D y|^2: without the means, which any PSF of sum one keeps
-def fitted(psf: Array, x: Array, y: Array) -> Array:
+# 1/2 |A(h) D x - D y|^2: differences have no mean, and any PSF of sum one keeps the mean
+def update_psf(psf: Array, x: Array, y: Array) -> Array:
     """Return the PSF after a round: steps on the squared error of the differences."""
     xp, D = array_namespace(x), differences(x)
     f = normal_equations(Blur(psf), D(x), D(y))
     start = xp.astype(psf, xp.float64, copy=False)
     result = optim.spectral_projected_gradient(f.value_and_grad, start, SIMPLEX, steps=PSF_STEPS)
-    return xp.astype(solved(result), psf.dtype, copy=False)
+    return xp.astype(unwrap(result), psf.dtype, copy=False)
 
 
-def restored(psf: Array, y: Array, variation: float) -> tuple[Array, bool]:
+def restore_image(psf: Array, y: Array, variation: float) -> tuple[Array, bool]:
     """Return the image of least total variation with a PSF, and whether Ctrl-C ended it."""
     xp = array_namespace(y)
     x = extended(xp, Blur(psf, "replicate"), y)
     D = differences(x)
     penalty = (variation / CORNER) * Huber(xp.zeros_like(D(x)), CORNER) @ D
-    result = descended(HalfSquaredError(y) @ Blur(psf) + penalty, x, LAST_STEPS)
+    result = minimize_image(HalfSquaredError(y) @ Blur(psf) + penalty, x, LAST_STEPS)
     return result.params, result.interrupted
 
 
-def descended(f: Map, x: Array, steps: int) -> optim.Result:
-    """Minimise by the image, which is not negative."""
+def minimize_image(f: Map, x: Array, steps: int) -> optim.Result:
+    """Minimise over nonnegative images."""
     return optim.accelerated_proximal_gradient(f.value_and_grad, x, LIGHT, steps=steps)
 
 
-def solved(result: optim.Result) -> Array:
-    """Return what a solver found; the Ctrl-C that it caught goes on."""
+def unwrap(result: optim.Result) -> Array:
+    """Return the solver's parameters; re-raise the KeyboardInterrupt that it caught."""
     if result.interrupted:
         raise KeyboardInterrupt
     return result.params
 
 
-def finer(psf: Array, shape: tuple[int, int]) -> Array:
-    """Return a PSF on pixels half as wide: centred, then interpolated."""
+def upsample(psf: Array, shape: tuple[int, int]) -> Array:
+    """Centre a PSF, and interpolate it to pixels half as wide."""
     xp, psf = array_namespace(psf), centred(psf)
     height, width = (2 * n - 1 for n in psf.shape)
     tent = xp.asarray(np.outer([0.5, 1, 0.5], [0.5, 1, 0.5]), dtype=psf.dtype, device=device(psf))
@@ -404,7 +420,7 @@ def centred(psf: Array) -> Array:
 
 
 def window(x: Array, corner: tuple[int, int], shape: tuple[int, int]) -> Array:
-    """Return a part of a 2D array, zero where it reaches beyond."""
+    """Return a part of a 2D array; beyond the array it is zero."""
     xp = array_namespace(x)
     for axis, first, size in zip((-2, -1), corner, shape, strict=True):
         before, after = max(0, -first), max(0, first + size - x.shape[axis])

@@ -4,7 +4,7 @@ r"""Headline job 2: calibrate the PSF of a blur from sharp and blurred images.
           \Delta = \{h \ge 0,\ \textstyle\sum h = 1\}.
 
 The blur is linear in the PSF. With a squared loss the objective is a quadratic function,
-whose matrix is made once; else the image is transformed once.
+and its matrix is made once. With another loss the image is transformed once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nufftlib.blur.calibrate.objective import (
     objective_of,
     taken_path,
 )
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import (
     Array,
@@ -33,12 +33,12 @@ from nufftlib.core.run import Run
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CalibratedPSF(Run):
-    """What `calibrate_psf` returns.
+    """The result of `calibrate_psf`.
 
     Parameters
     ----------
     losses : list of float
-        The loss before each step, and after the last; the lowest is that of `psf`.
+        The loss before each step, and after the last; `psf` has the lowest.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool
@@ -51,7 +51,7 @@ class CalibratedPSF(Run):
     converged : bool
         Whether the norm of the projected gradient came down to the tolerance.
     seconds_setup : float
-        Duration of what precedes the loop: the quadratic function's matrix, or the images'
+        Duration of the preparations: the quadratic function's matrix, or the images'
         transforms.
     path : {"quadratic", "general"}
         How the objective was evaluated.
@@ -79,7 +79,7 @@ def calibrate_psf(
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> CalibratedPSF:
-    """Find the PSF that blurs one image into another, or several into several.
+    """Find the PSF that blurs one image into another, or several images into others.
 
     The PSF is nonnegative and sums to one. It starts as a box that leaves a margin of a
     fifth of the size on each side.
@@ -90,8 +90,8 @@ def calibrate_psf(
         The sharp image; all leading axes share the PSF. Images of several sizes, all blurred
         by one PSF, are a list.
     blurred : array, real, or sequence of such
-        The blurred image, of the size that the boundary gives; with ``"valid"`` it may have
-        the size of the sharp one, and its part that sees image alone is used.
+        The blurred image, of the size that the boundary gives. With ``"valid"`` it may have
+        the size of the sharp one; then only its valid part is used.
     method : {"spectral", "accelerated", "backtracking", "projected-gradient", "adam", "adamw"}
         On the half squared error divided by the number of samples: the spectral projected
         gradient method, accelerated projected gradients with restarts, projected gradients
@@ -100,19 +100,20 @@ def calibrate_psf(
     size : int or tuple of int
         Height and width of the PSF.
     steps : int, optional
-        Number of steps, by default 200, 200, 1000, 1000, 200 and 100.
+        Number of steps, by default 1000 for ``"backtracking"`` and ``"projected-gradient"``,
+        100 for ``"adamw"`` and 200 for the others.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
         Boundary of the blur, see `Blur`.
     path : {"auto", "quadratic", "general"}
-        Evaluate a squared loss by the matrix of the quadratic function that it is, in double
-        precision and at a cost that does not depend on the images; or by the blur.
-        ``"auto"`` takes what is faster; of the absolute error that is the blur. The matrix
+        ``"quadratic"`` evaluates a squared loss by the matrix of its quadratic function, in
+        double precision and at a cost that does not depend on the images. ``"general"``
+        evaluates any loss by the blur. ``"auto"`` takes the faster one. The matrix
         knows the loss to 1e-16 of the data's mean square: without noise, a PSF to about 1e-8.
     tolerance : float
         The loop ends when the norm of the projected gradient, ``|P(h - g) - h|`` with the
         projection ``P`` on the simplex, is at most this; 0: never.
     truth : array, shape (height, width), optional
-        The true PSF, of which the result then has the distance at every step.
+        The true PSF. If it is given, the result has its distance at every step.
     callback : callable, optional
         ``callback(step, loss, psf)`` at the start, where `step` is 0, and after each step; a
         true value stops the loop.
@@ -148,7 +149,7 @@ def calibrate_psf(
     >>> workflows.psf_error(result.psf, psf) < 0.1
     True
     """
-    recipe: Recipe = checked("method", method, RECIPES)
+    recipe: Recipe = look_up("method", method, RECIPES)
     clock = time.perf_counter()
     start = first_psf(sharp[0] if isinstance(sharp, list | tuple) and sharp else sharp, size)
     blur = Blur(start, boundary=boundary)

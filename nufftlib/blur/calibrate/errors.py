@@ -1,4 +1,4 @@
-"""How far a PSF is from the true one."""
+"""The distance of a PSF from the true one."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def psf_error(psf: Array, truth: Array) -> float:
     """
     xp = common_namespace("psf_error(psf, truth)", psf=psf, truth=truth)
     if psf.shape != truth.shape:
-        msg = f"psf_error: psf has the shape {tuple(psf.shape)} and truth {tuple(truth.shape)}"
+        msg = (
+            f"psf_error(psf, truth): the shapes are {tuple(psf.shape)} and {tuple(truth.shape)}; "
+            f"want equal ones"
+        )
         raise ValueError(msg)
     return float(xp.sqrt(xp.sum((psf - truth) ** 2) / xp.sum(truth**2)))

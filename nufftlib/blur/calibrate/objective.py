@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, checked
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.psfs.made import pixels_2d
@@ -31,15 +31,15 @@ PATHS: tuple[Evaluation, ...] = get_args(Evaluation)
 
 
 LARGEST_MATRIX = 2**30
-"""Bytes of the quadratic function's matrix from which on ``path="auto"`` does without."""
+"""Most bytes of the quadratic function's matrix with ``path="auto"``."""
 
 
 WORTH = 64
-"""How many bytes of matrix a byte of image is worth: measured, see docs/job-2-calibrate-psf.md."""
+"""Most bytes of matrix for a byte of image: measured, see docs/job-2-calibrate-psf.md."""
 
 
 def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
-    """Return the box that a calibration starts from."""
+    """Return the first PSF of a calibration: a box."""
     xp = common_namespace("calibrate_psf(sharp)", sharp=sharp)
     if not is_floating(xp, sharp) or is_complex(xp, sharp) or sharp.ndim < 2:
         msg = (
@@ -56,13 +56,13 @@ def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
 def as_pairs(
     blur: Blur, sharp: Array | Sequence[Array], blurred: Array | Sequence[Array]
 ) -> list[tuple[Array, Array]]:
-    """Return the pairs of images, the blurred ones of the size that the boundary gives."""
+    """Return the pairs of images; the blurred ones have the size that the boundary gives."""
     images = sharp if isinstance(sharp, list | tuple) else [sharp]
     data = blurred if isinstance(blurred, list | tuple) else [blurred]
     if len(images) != len(data) or not images:
         msg = (
-            f"calibrate_psf(sharp, blurred): got {len(images)} sharp and {len(data)} blurred "
-            f"images; want as many, and one at least"
+            f"calibrate_psf(sharp, blurred): there are {len(images)} sharp and {len(data)} blurred "
+            f"images; want as many, and at least 1"
         )
         raise ValueError(msg)
     return [(x, fitting(blur, x, y)) for x, y in zip(images, data, strict=True)]
@@ -76,16 +76,21 @@ def fitting(blur: Blur, x: Array, y: Array) -> Array:
     if is_complex(xp, x) or is_complex(xp, y):
         msg = f"{call}: sharp is {x.dtype} and blurred {y.dtype}; want both real"
         raise TypeError(msg)
+    valid = blur.boundary == "valid"
     (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
-    if blur.boundary == "valid" and y.shape == x.shape:
+    if valid and y.shape == x.shape:
         y = y[..., p0 - 1 - p0 // 2 : n0 - p0 // 2, p1 - 1 - p1 // 2 : n1 - p1 // 2]
-    made = x.shape
-    if blur.boundary == "valid":
-        made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1)
-    if tuple(y.shape) != tuple(made) or min(made) < 1:
+    made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1) if valid else tuple(x.shape)
+    if min(made) < 1:
         msg = (
-            f"{call}: blurred has the shape {tuple(y.shape)}; a PSF of {p0} x {p1} with "
-            f"boundary {blur.boundary!r} makes {tuple(made)} of the sharp image's "
+            f"{call}: sharp has the shape {tuple(x.shape)}; want at least "
+            f"{f'{p0} x {p1} pixels, the size of the PSF' if valid else '1 pixel'}"
+        )
+        raise ValueError(msg)
+    if tuple(y.shape) != made:
+        msg = (
+            f"{call}: blurred has the shape {tuple(y.shape)}; want {made}, which a PSF of "
+            f"{p0} x {p1} with boundary {blur.boundary!r} makes of the sharp image's "
             f"{tuple(x.shape)}"
         )
         raise ValueError(msg)
@@ -96,9 +101,9 @@ def taken_path(
     recipe: Recipe, blur: Blur, pairs: Sequence[tuple[Array, Array]], path: Evaluation
 ) -> Literal["quadratic", "general"]:
     """Return how the objective is evaluated."""
-    checked("path", path, PATHS)
+    look_up("path", path, PATHS)
     if path == "quadratic" and recipe.loss != "squared":
-        msg = "calibrate_psf(path): path is 'quadratic'; the absolute error wants 'general'"
+        msg = "calibrate_psf(path): path is 'quadratic'; want 'general' for the absolute error"
         raise ValueError(msg)
     if path != "auto":
         return path

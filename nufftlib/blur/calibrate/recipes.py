@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import optim
 from nufftlib.core.arrays import (
@@ -11,11 +11,7 @@ from nufftlib.core.arrays import (
 )
 
 Method = Literal["projected-gradient", "adam", "adamw", "backtracking", "accelerated", "spectral"]
-
-
-METHODS: tuple[Method, ...] = get_args(Method)
-"""The names of the methods: those of the published page in its order, then the others."""
-
+Loss = Literal["squared", "absolute"]
 
 SIMPLEX = optim.projections.simplex()
 
@@ -25,6 +21,8 @@ class Recipe(NamedTuple):
 
     Attributes
     ----------
+    title : str
+        The method's name on figures.
     loss : {"squared", "absolute"}
         Half the squared error divided by the number of samples, or the mean absolute error.
     solve : callable
@@ -33,13 +31,26 @@ class Recipe(NamedTuple):
         Number of steps by default, the start not included.
     """
 
-    loss: Literal["squared", "absolute"]
+    title: str
+    loss: Loss
     solve: Callable[..., optim.Result]
     steps: int
 
+    @property
+    def loss_title(self) -> str:
+        """The loss's name on figures."""
+        return LOSSES[self.loss]
+
+
+LOSSES: dict[Loss, str] = {
+    "squared": "half squared error per sample",
+    "absolute": "mean absolute error",
+}
+"""The names of the losses on figures."""
+
 
 def stepping(optimizer: optim.Optimizer) -> Callable[..., optim.Result]:
-    """Return a function that minimises by an optimiser and projects after each step."""
+    """Return a solver that steps by an optimiser and projects after each step."""
 
     def solve(value_and_grad: Any, start: Array, **settings: Any) -> optim.Result:
         return optim.minimize(value_and_grad, start, optimizer, project=SIMPLEX, **settings)
@@ -57,22 +68,31 @@ def solving(solver: Callable[..., optim.Result], constraint: Any) -> Callable[..
 
 
 RECIPES: dict[Method, Recipe] = {
-    "projected-gradient": Recipe("squared", stepping(optim.sgd(0.7)), 1000),
-    "adam": Recipe("squared", stepping(optim.adam(0.1)), 200),
-    "adamw": Recipe("absolute", stepping(optim.adamw(0.1, weight_decay=0.01)), 100),
-    "backtracking": Recipe("squared", solving(optim.projected_gradient, SIMPLEX), 1000),
+    "projected-gradient": Recipe("Projected gradient", "squared", stepping(optim.sgd(0.7)), 1000),
+    "adam": Recipe("Adam", "squared", stepping(optim.adam(0.1)), 200),
+    "adamw": Recipe("AdamW", "absolute", stepping(optim.adamw(0.1, weight_decay=0.01)), 100),
+    "backtracking": Recipe(
+        "Backtracking", "squared", solving(optim.projected_gradient, SIMPLEX), 1000
+    ),
     "accelerated": Recipe(
+        "Accelerated",
         "squared",
         solving(optim.accelerated_proximal_gradient, optim.proximal.indicator(SIMPLEX)),
         200,
     ),
-    "spectral": Recipe("squared", solving(optim.spectral_projected_gradient, SIMPLEX), 200),
+    "spectral": Recipe(
+        "Spectral gradient", "squared", solving(optim.spectral_projected_gradient, SIMPLEX), 200
+    ),
 }
+"""Every method; its name is the key and one of `Method`."""
+
+METHODS: tuple[Method, ...] = tuple(RECIPES)
+"""The names of the methods: the published page's in its order, then the others."""
 
 
-def checked(what: str, name: str, known: Any) -> Any:
-    """Return what is known under a name, or refuse it."""
+def look_up(argument: str, name: str, known: Any) -> Any:
+    """Return the entry of `known` under a name, or refuse the name."""
     if name not in known:
-        msg = f"calibrate_psf({what}): {what} is {name!r}; want one of {', '.join(known)}"
+        msg = f"calibrate_psf({argument}): {argument} is {name!r}; want one of {', '.join(known)}"
         raise ValueError(msg)
     return known[name] if isinstance(known, dict) else name

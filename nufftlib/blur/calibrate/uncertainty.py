@@ -17,13 +17,13 @@ from nufftlib.core.arrays import (
 
 
 class Identifiability(NamedTuple):
-    """What the data tell of a PSF, and what not.
+    """How well the data determine each component of a PSF.
 
     Attributes
     ----------
     deviations : array, shape (size,)
-        Standard deviation of the least-squares PSF along each component, as the noise makes
-        it; from the best known component to the worst, infinite where nothing is known.
+        Standard deviation that the noise gives the least-squares PSF along each component,
+        from the best known component to the worst; infinite where nothing is known.
     components : array, shape (size, height, width)
         The components, PSFs of norm one.
     """
@@ -39,13 +39,13 @@ def identifiability(
     size: int | tuple[int, int] = 25,
     boundary: str = "valid",
 ) -> Identifiability:
-    r"""Return how well each component of a PSF can be told from blurred images.
+    r"""Return how well blurred images determine each component of a PSF.
 
-    The squared error of sharp images ``x`` has the Hessian ``G``, summed over them, and white
-    noise of standard deviation ``s`` moves its minimiser along an eigenvector of the
-    eigenvalue ``v`` by ``s / sqrt(v)``. Images without fine detail leave small eigenvalues:
-    of such components the loss hardly depends, and no method finds them in the data. The
-    simplex, which is not looked at here, can only help.
+    The squared error has the Hessian ``G``, summed over the sharp images ``x``. White noise of
+    standard deviation ``s`` moves its minimiser by ``s / sqrt(v)`` along an eigenvector with
+    the eigenvalue ``v``. Images without fine detail leave small eigenvalues: the loss hardly
+    depends on such components, and no method finds them in the data. The simplex can only
+    help; it is left out here.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def identifiability(
     ((81,), True)
     """
     images = list(sharp) if isinstance(sharp, list | tuple) else [sharp]
-    if not images or not 0 <= noise < math.inf:
-        msg = (
-            f"identifiability(sharp, noise): got {len(images)} images and the noise {noise}; "
-            f"want one image at least, and a standard deviation"
-        )
+    if not images:
+        msg = "identifiability(sharp): sharp has no images; want at least 1"
+        raise ValueError(msg)
+    if not 0 <= noise < math.inf:
+        msg = f"identifiability(noise): noise is {noise}; want a finite number, 0 or more"
         raise ValueError(msg)
     blur = Blur(first_psf(images[0], size), boundary=boundary)
     xp = array_namespace(blur.psf)

@@ -23,8 +23,8 @@ def defocus_psf(
     .. math:: h_q \propto \mathrm{area}\left([q - \tfrac{1}{2}, q + \tfrac{1}{2}] \cap
               \{|u| \le r\}\right)
 
-    with ``q`` counted from the centre, in closed form: continuous in the radius, and
-    before the division by the sum each pixel grows with it.
+    with ``q`` counted from the centre, in closed form. It is continuous in the radius;
+    before the division by the sum each pixel grows with the radius.
 
     Parameters
     ----------
@@ -32,18 +32,15 @@ def defocus_psf(
         Height and width of the PSF in pixels.
     radius : float or array-like, shape (...)
         Radius in pixels, 0 or more. Up to 1/2 the disk is within one pixel.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
     array, shape (..., height, width), real
-        Nonnegative, of sum one, centred at ``size // 2``. What is beyond the edges is
-        left out.
+        Nonnegative, of sum one, centred at ``size // 2``. The part beyond the edges
+        is left out.
 
     Raises
     ------

@@ -67,18 +67,18 @@ class Diffraction(Map):
     Notes
     -----
     Coefficients, of shape (..., K), are in **waves**: ``a_k`` is the root mean square of
-    its polynomial over the pupil, as Noll's are orthonormal. Angles run from the first
+    its term over the pupil, since Noll's polynomials are orthonormal. Angles run from the first
     array axis towards the second, so a tilt of `a` waves moves the PSF by ``4 a / c``
     pixels to higher indices, along the first axis for ``j = 2``, the second for ``j = 3``.
 
-    The PSF, of shape (..., height, width), sums to one over what is seen; light beyond
+    The PSF, of shape (..., height, width), sums to one over its pixels; light beyond
     the edges is left out. It is nonnegative, and centred at ``size // 2``.
 
     The pupil has samples of its own, and two matrix products take the place of a padded
     FFT. Against the integral over the pupil the error is 3e-5 of the peak without
     aberrations. With a quarter of a wave in all, in random directions, it is 2e-4 for the
-    default polynomials and 8e-4 for those to 28; all in a single one, at most 5e-4 and
-    2e-3. The Jacobian is that of what is computed.
+    default polynomials and 8e-4 for the polynomials up to 28. With the quarter in a single
+    polynomial it is at most 5e-4 and 2e-3. The Jacobian is exact for the computed PSF.
 
     References
     ----------
@@ -153,7 +153,7 @@ class Diffraction(Map):
         return xp
 
     def _arrays(self, xp: Namespace, x: Array) -> tuple[Array, ...]:
-        """Return the constants where `x` lives, and in its precision."""
+        """Return the constants on the device of `x`, in its library and precision."""
         key = (xp.__name__, str(x.dtype), str(device(x)))
         if key not in self._moved:
             height, width = pixels_2d("Diffraction(size)", self.size)
@@ -247,8 +247,8 @@ def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
     half = 1 / samples
     e = np.append(x - half, x[-1] + half)
     w = disk_overlap(e, e, 1.0) / np.pi
-    # The fraction of the disk in each cell sees the integrand averaged over the cell: with
-    # the cell's width d, g + d^2 / 24 laplace(g). The second term is taken off again.
+    # The fraction of the disk in each cell multiplies the integrand's average over the cell:
+    # with the cell's width d, g + d^2 / 24 laplace(g). The second term is subtracted here.
     for axis in (0, 1):
         w = w - (np.roll(w, 1, axis) - 2 * w + np.roll(w, -1, axis)) / 24
     r, theta = np.hypot(x[:, None], x), np.arctan2(x[None, :], x[:, None])
@@ -262,5 +262,5 @@ def kernel(size: int, samples: int, cutoff: float) -> Any:
 
 
 def cells(samples: int) -> Any:
-    """Return the middles of `samples` cells across [-1, 1], and of one more at either end."""
+    """Return the middles of `samples` cells across [-1, 1], and of one more cell at either end."""
     return (np.arange(-1, samples + 1) + 0.5) * (2 / samples) - 1

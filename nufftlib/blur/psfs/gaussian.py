@@ -10,7 +10,7 @@ from nufftlib.blur.psfs.made import edges, of_sum_one, pixels
 from nufftlib.core.arrays import Array, Namespace
 
 NARROWEST = 1e-6
-"""Standard deviation in pixels below which all is in the pixels that the axis meets."""
+"""Standard deviation in pixels below which all light is in the pixels that the axis meets."""
 WIDEST = 1e4
 """Beyond this, differences of the distribution function lose more than half their digits."""
 
@@ -31,32 +31,30 @@ def gaussian_psf(
               R = \begin{pmatrix} \cos\alpha & -\sin\alpha \\
                                   \sin\alpha & \cos\alpha \end{pmatrix}
 
-    with ``q`` counted from the centre, not sampled at its middle: right for a standard
-    deviation of any size, down to zero, where all is in the pixels that the axis meets.
+    with ``q`` counted from the centre. A pixel holds its integral, not its value at the
+    middle. The PSF is thus right for a standard deviation of any size, down to zero, where
+    all light is in the pixels that the axis meets.
 
     Parameters
     ----------
     size : int or tuple of int
-        Size on each axis in pixels; one number is a square. One and three axes as well,
-        without an angle.
+        Size on each axis in pixels; one number is a square. One or three axes are
+        allowed without an angle.
     std : float or array-like, shape (..., ndim)
-        The principal standard deviations in pixels, from 0 to 10 000; one number is
-        round.
+        The principal standard deviations in pixels, from 0 to 10 000; one number makes
+        a round PSF.
     angle : float or array-like, shape (...)
-        Of the first principal axis, in radians, from the first array axis towards the
-        second. Broadcasts against the leading axes of `std`.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+        Angle of the first principal axis, in radians, from the first array axis towards
+        the second. It broadcasts against the leading axes of `std`.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
     array, shape (..., *size), real
-        Nonnegative, of sum one, centred at ``size // 2``. What is beyond the edges is
-        left out.
+        Nonnegative, of sum one, centred at ``size // 2``. The part beyond the edges
+        is left out.
 
     Raises
     ------
@@ -130,9 +128,9 @@ def rotated(shape: tuple[int, ...], std: Any, angle: Any) -> Any:
     u, v = x / np.sqrt(S00), y / np.sqrt(S11)
     # P(X < x, Y < y) = (N(u) + N(v)) / 2 - T(u, a) - T(v, b) - (1/2 if x y < 0), Owen (1956);
     # the halves are functions of x or of y alone, and vanish in the second difference.
-    # a = (S00 y - S01 x) / (x sqrt(det Sigma)), b the same with the axes exchanged, by what is
-    # along and across the first principal axis: where T(u, a) and T(v, b) are steep, at across = 0,
-    # the rounding of one number moves both, and their sum stays.
+    # a = (S00 y - S01 x) / (x sqrt(det Sigma)), b the same with the axes exchanged, both in
+    # coordinates along and across the first principal axis. T(u, a) and T(v, b) are steep at
+    # across = 0: there the rounding of one number moves both, and their sum stays.
     along, across = c * x + s * y, c * y - s * x
     a, b = (
         (c * across * ratio + s * along / ratio) / x,

@@ -1,7 +1,7 @@
-"""What all point-spread functions share: sizes, the sum of one, and where they are made.
+"""Common parts of the point-spread functions: sizes, the sum of one, and the hand-over.
 
-They are computed by NumPy in double precision and then handed over, so that one
-set of arguments gives one PSF in every array library.
+NumPy computes them in double precision and hands them over, so that one set of
+arguments gives one PSF in every array library.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, is_complex, is_floating
+from nufftlib.core.arrays import Array, Namespace, make_array
 
 
 def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the size on each axis; a single number is that of a square."""
+    """Return the size on each axis; a single number is the size of a square."""
     sizes = tuple(size) if isinstance(size, Iterable) else (size, size)
     if not sizes or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
         msg = f"{call}: size is {size}; want whole numbers, at least one pixel on each axis"
@@ -42,16 +42,11 @@ def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def edges(size: int) -> Any:
-    """Return the edges of `size` pixels of width 1, of which ``size // 2`` is centred at 0."""
+    """Return the edges of `size` pixels of width 1; pixel ``size // 2`` is centred at 0."""
     return np.arange(size + 1) - size // 2 - 0.5
 
 
 def of_sum_one(call: str, h: Any, ndim: int, *, xp: Namespace, dtype: Any, device: Any) -> Array:
     """Divide by the sum over the last `ndim` axes, and hand over to `xp`."""
     h = h / h.sum(axis=tuple(range(-ndim, 0)), keepdims=True)
-    h = xp.asarray(h, dtype=dtype or xp.float32, device=device)
-    xp = common_namespace(call, h=h)  # torch's own module does not tell dtypes apart
-    if not is_floating(xp, h) or is_complex(xp, h):
-        msg = f"{call}(dtype): dtype is {h.dtype}; want float32 or float64"
-        raise TypeError(msg)
-    return h
+    return make_array(call, h, xp=xp, dtype=dtype, device=device)

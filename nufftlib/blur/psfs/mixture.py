@@ -49,14 +49,11 @@ def random_psf(
     seed : int
         Seed; one seed gives the same PSFs in every library.
     batch : int or tuple of int
-        Leading axes of independent draws. The first is that of no batch at all, and a
-        larger batch begins with the smaller one.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+        Leading axes of independent draws. A call without a batch returns the first draw,
+        and a larger batch begins with the draws of a smaller one.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
@@ -77,7 +74,7 @@ def random_psf(
     (10, 25, 25)
     """
     shape, axes = pixels_2d("random_psf(size)", size), batch_shape("random_psf(batch)", batch)
-    # By its text, so that a list is refused as an unknown kind is.
+    # By its text, so that a list is refused like an unknown kind.
     odds: Mapping[Any, float] = kind if isinstance(kind, Mapping) else {str(kind): 1.0}
     known = ", ".join(map(repr, DRAWS))
     if not set(odds) <= set(DRAWS):

@@ -49,16 +49,14 @@ def motion_psf(
         Correlation length ``l``, in units of the exposure time.
     std : float
         Standard deviation ``sigma`` of either coordinate, in units where the PSF
-        spans [-1, 1], from 0 to 10. What leaves the PSF is lost.
+        spans [-1, 1], from 0 to 10. The part of the path that leaves the PSF
+        is lost.
     batch : int or tuple of int
-        Leading axes of independent draws. The first is that of no batch at all, and a
-        larger batch begins with the smaller one.
-    xp : module
-        Array-API namespace of the result.
-    dtype : dtype, optional
-        Real dtype, by default the namespace's float32.
-    device : device, optional
-        Device of the result.
+        Leading axes of independent draws. A call without a batch returns the first draw,
+        and a larger batch begins with the draws of a smaller one.
+    xp, dtype, device : module, dtype, device
+        Array-API namespace, real dtype and device of the result; by default NumPy,
+        float32 and the library's own.
 
     Returns
     -------
@@ -89,11 +87,11 @@ def motion_psf(
     (4, 25, 25)
     """
     shape, axes = pixels_2d("motion_psf(size)", size), batch_shape("motion_psf(batch)", batch)
-    if not length > 0 or not 0 <= std <= FARTHEST:
-        msg = (
-            f"motion_psf(length, std): got {length}, {std}; "
-            f"want a positive length and a std of 0 to {FARTHEST:g} half-sizes"
-        )
+    if not length > 0:
+        msg = f"motion_psf(length): length is {length}; want a positive number"
+        raise ValueError(msg)
+    if not 0 <= std <= FARTHEST:
+        msg = f"motion_psf(std): std is {std}; want 0 to {FARTHEST:g} half-sizes"
         raise ValueError(msg)
     rng = np.random.default_rng(seed)
     h = np.empty((math.prod(axes), *shape))
@@ -112,7 +110,7 @@ def draw_motion(rng: np.random.Generator, shape: tuple[int, int], length: float,
     r0, r1 = (np.interp(t, np.arange(KNOTS), r) for r in (r0, r1))
     h = deposit(r0, r1, shape)
     if not h.sum() > 0:
-        msg = f"motion_psf(std): at {std} the path leaves the PSF; want a smaller std"
+        msg = f"motion_psf(std): std is {std} and the path leaves the PSF; want a smaller std"
         raise ValueError(msg)
     return h
 

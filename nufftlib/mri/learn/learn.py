@@ -7,10 +7,10 @@ With the coil images :math:`u_c = s_c x` of a known image, and at the trajectory
     L(k) = \operatorname{mean}\Bigl(\frac{|a|}{\operatorname{mean}|a|}
            - \frac{x}{\operatorname{mean} x}\Bigr)^2.
 
-The density weights ``d`` and the coil maps ``S`` that the reconstruction uses are
-found anew at each ``k``, and held constant in the derivative. ``k`` stands in both
-transforms, so with :math:`\bar a` the gradient of the loss by ``a``, and
-:math:`v = S \bar a`, the product rule gives
+The density weights ``d`` and the coil maps ``S`` of the reconstruction are computed anew
+at each ``k`` and held constant in the derivative. Both transforms depend on ``k``. With
+the gradient :math:`\bar a` of the loss by ``a``, and :math:`v = S \bar a`, the product
+rule gives
 
 .. math:: \nabla_k L = B(v,\, d y) + B(u,\, d\,F v).
 """
@@ -30,12 +30,12 @@ from nufftlib.nufft.operator import NUFFT
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LearnedTrajectory(Run):
-    """What `learn_trajectory` returns.
+    """The result of `learn_trajectory`.
 
     Parameters
     ----------
     losses : list of float
-        The loss before each step, and after the last; the lowest is that of `trajectory`.
+        The loss before each step, and after the last; `trajectory` has the lowest.
     seconds : float
         Duration of the optimisation loop.
     interrupted : bool

@@ -1,4 +1,4 @@
-"""The objective of trajectory learning: the loss of the image that a trajectory gives."""
+"""The objective of trajectory learning: the loss of the image reconstructed at a trajectory."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-r"""What an engine offers, and what follows from its two transforms.
+r"""The interface of an engine, and the derivatives that follow from its two transforms.
 
-Throughout, images come as ``(B, *shape)`` and data as ``(B, M)``; ``points`` is
-whatever the engine's ``prepare`` made of a trajectory ``(M, d)``.
+Throughout, images have the shape ``(B, *shape)`` and data ``(B, M)``. ``points`` is the
+result of the engine's ``prepare`` for a trajectory ``(M, d)``.
 
 The derivative of :math:`y_j = \sum_n x_n e^{-2\pi i k_j \cdot n}` by :math:`k_{ja}` is
 :math:`-i G_a` with :math:`G_a = F(2\pi n_a x)`, so that
@@ -10,8 +10,8 @@ The derivative of :math:`y_j = \sum_n x_n e^{-2\pi i k_j \cdot n}` by :math:`k_{
     \mathrm{d}F[\mathrm{d}k]\,x = -i \sum_a \mathrm{d}k_a G_a, \qquad
     B(x, y)_a = \sum_b \operatorname{Im}(\bar y_b\, G_{ab}).
 
-Sample ``j`` depends on point ``j`` alone: everything by the trajectory is pointwise, and
-what is of second order is one ``d x d`` block for each point.
+Sample ``j`` depends on point ``j`` alone: first derivatives by the trajectory are pointwise,
+and second derivatives are one ``d x d`` block for each point.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nufftlib.core.arrays import Array, Namespace, item_bytes
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """A trajectory as an engine wants it: a copy of its own, that nobody changes.
+    """A trajectory in an engine's form: the engine's own copy, which nobody changes.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class Points:
 class FixedImages(Protocol):
     """An image prepared for sampling at any trajectory, with derivatives.
 
-    This is where an engine keeps what does not depend on the trajectory. An engine
-    that samples one oversampled FFT shares it between value and derivatives.
+    An engine keeps here all results that do not depend on the trajectory. An engine that
+    samples one oversampled FFT shares it between value and derivatives.
     """
 
     def values(self, points: Points) -> Array:
@@ -80,13 +80,13 @@ class Engine(ABC):
     dtype : dtype
         Real dtype of the trajectory.
     eps : float
-        Relative accuracy wanted.
+        Relative accuracy.
     memory_limit : int
         Bytes that intermediate arrays may take.
     """
 
     exact = False
-    """Whether the sums are exact, whatever `eps` is."""
+    """Whether the sums are exact for every `eps`."""
 
     def __init__(
         self, xp: Namespace, shape: tuple[int, ...], dtype: Any, eps: float, memory_limit: int
@@ -156,7 +156,7 @@ class Engine(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ImageStack:
-    """Fixed images of an engine that only transforms: ramped, in one stack."""
+    """Fixed images of an engine that only transforms; derivatives take a stack of ramped images."""
 
     engine: Engine
     x: Array

@@ -1,6 +1,6 @@
 """The engines of CuPy arrays for other libraries' CUDA arrays: by DLPack, without a copy.
 
-They work on the stream on which the caller's library works.
+They run on the CUDA stream of the caller's library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nufftlib.nufft.engines.base import Engine, FixedImages, Points, TrajectoryJ
 
 @dataclass(frozen=True)
 class Border:
-    """Where a library's CUDA arrays turn into CuPy's and back.
+    """Conversion of a library's CUDA arrays to CuPy's and back.
 
     Parameters
     ----------
@@ -33,26 +33,26 @@ class Border:
     device: int
 
     def cross(self, method: Callable[..., Any], *arguments: Any) -> Array:
-        """Return what a method of CuPy arrays makes of the caller's arrays."""
+        """Call a method of CuPy arrays with the caller's arrays, and convert its result."""
         with callers_stream(self.xp, self.device):
             result = method(*(as_cupy(a) if is_array_api_obj(a) else a for a in arguments))
             return from_cupy(self.xp, result)
 
 
 def border_of(x: Array) -> Border:
-    """Return the border that `x` is to cross."""
+    """Return the border for the library and device of `x`."""
     return Border(array_namespace(x), x.__dlpack_device__()[1])
 
 
 class BridgedEngine(Engine):
-    """An engine of CuPy arrays, for another library's.
+    """An engine of CuPy arrays, for another library's arrays.
 
     Parameters
     ----------
     engine : type of Engine
         The engine of CuPy arrays.
     xp : module
-        Namespace of the caller's arrays; the rest is as for `Engine`.
+        Namespace of the caller's arrays; the other arguments are as for `Engine`.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class BridgedEngine(Engine):
         return border_of(w).cross(self.inner.spread_interpolate, points, w, width)
 
     def fix(self, x: Array) -> FixedImages:
-        """The images, prepared on the other side."""
+        """Prepare images, as CuPy arrays."""
         border = border_of(x)
         with callers_stream(border.xp, border.device):
             return BridgedImages(border, self.inner.fix(as_cupy(x)))
@@ -137,7 +137,7 @@ class BridgedImages:
 
 @dataclass(frozen=True, eq=False)
 class BridgedJacobian(TrajectoryJacobian):
-    """A Jacobian of CuPy arrays, for another library's."""
+    """A Jacobian of CuPy arrays, for another library's arrays."""
 
     border: Border
     inner: TrajectoryJacobian

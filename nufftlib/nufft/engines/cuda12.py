@@ -1,4 +1,4 @@
-"""Loading cufinufft, whose wheel is linked to CUDA 12 libraries it does not ask for."""
+"""Loading cufinufft: its wheel is linked to CUDA 12 libraries but does not depend on them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LIBRARIES = (
 def import_cufinufft() -> Any:
     """Return the cufinufft module, with the CUDA 12 libraries that it needs loaded.
 
-    A library loaded once serves by its name every later request, so those of the
-    wheels next to us are loaded first; one that is missing there may still be found
-    on the system.
+    A loaded library serves every later request for its name. The libraries of the wheels
+    beside this package are therefore loaded first; one that is missing there may still be
+    found on the system.
 
     Returns
     -------

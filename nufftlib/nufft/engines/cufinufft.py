@@ -34,7 +34,7 @@ class SharedPlan:
         """Transform `data` at `points` into `out`."""
         with self._lock:
             if self._points is not points:
-                # The plan reads the points again at every execution: they are kept alive here.
+                # The plan reads the points again at every execution, so keep them alive here.
                 self._points = None
                 self._plan.setpts(*points.axes)
                 self._points = points

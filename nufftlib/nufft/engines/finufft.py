@@ -1,8 +1,8 @@
 """finufft on the CPU, for NumPy and, through DLPack, for other libraries' CPU arrays.
 
 A plan belongs to an image shape, a precision, an accuracy and a number of
-transforms; points are set when they differ from those that it holds. One plan
-serves both directions. finufft keeps a pointer to the points and cannot survive
+transforms; points are set when they differ from the plan's. One plan serves both
+directions. finufft keeps a pointer to the points and cannot survive
 a NaN among them, so it only ever sees the finite copies of `FinufftEngine.prepare`.
 """
 
@@ -52,8 +52,8 @@ WIDEST_SINGLE = 8
 """Wider kernels cancel catastrophically in float32, and finufft narrows them unasked."""
 
 FINE_SINGLE = 1.2e-5
-"""Below it finufft doubles the grid in float32, which makes a power of two of one. There the FFT
-of its wheel (FFTW, planned by estimate) was measured to be 4 to 8 times slower than at 1.95."""
+"""For a smaller eps finufft doubles the grid in float32, and a power of two stays one. On such
+grids its wheel's FFT (FFTW, planned by estimate) was measured 4 to 8 times slower than at 1.95."""
 
 FORKED = False
 """Whether this process is a fork, where the threads of the OpenMP library are lost."""
@@ -150,11 +150,11 @@ def shared_plan(
 
 
 def threads(work: int) -> int:
-    """Return how many threads finufft may use: one for little work, else as it likes.
+    """Return how many threads finufft may use: one for little work, else 0, its own choice.
 
-    Below about a tenth of a million numbers a second thread costs more than it brings;
-    on a machine that is busy with other things, many times more. In a forked process
-    the threads of the parent are gone, and waiting for them would last forever.
+    Below about a tenth of a million numbers a second thread costs more than it saves; on a
+    busy machine it costs many times more. In a forked process the parent's threads are
+    gone, and waiting for them would last forever.
     """
     return 1 if FORKED or work < 2**17 else 0
 

@@ -1,10 +1,10 @@
 r"""The interpolation kernel: its width from the accuracy, its polynomials, its error.
 
-The kernel is that of Kaiser and Bessel, :math:`w` cells wide,
+The Kaiser-Bessel kernel, :math:`w` cells wide, is
 
 .. math:: \varphi(t) = I_0(\beta \sqrt{1 - (2t/w)^2}) / I_0(\beta), \quad |t| \le w/2,
 
-whose derivatives are finite at the edge. On a grid of :math:`n` cells a period, the mode
+Its derivatives are finite at the edge. On a grid of :math:`n` cells a period, the mode
 of frequency :math:`\xi = m/n` is computed at a point :math:`c` (in cells) as
 
 .. math::
@@ -14,8 +14,8 @@ of frequency :math:`\xi = m/n` is computed at a point :math:`c` (in cells) as
 The relative l2 error of an image of white noise, at the worst position of a point
 between two cells, is the root mean square of the difference of both sides over the
 band :math:`|\xi| \le 1/(2\sigma)`. It is computed here from the polynomials that the
-engines evaluate, and decides which width, oversampling, :math:`\beta` and degree an accuracy
-needs: nothing is estimated by a rule of thumb.
+engines evaluate. This error, not a rule of thumb, decides which width, oversampling,
+:math:`\beta` and degree an accuracy needs.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ OVERSAMPLINGS = (1.25, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 """Cells for each voxel to choose from, along one axis."""
 
 POSITIONS = np.linspace(-1.0, 1.0, 9)
-"""Positions of a point in its cell, at which the error is looked at."""
+"""Positions of a point in its cell at which the error is computed."""
 
 COARSEST = 1e-2
-"""Accuracy below which nothing more is saved."""
+"""Coarsest accuracy: a coarser one saves nothing more."""
 
 MARGIN = 1.5
-"""By how much the computed error must be under `eps`: it is that of white images on average,
-and a single image has more of it or less."""
+"""Safety factor: a kernel is accepted if `MARGIN * error <= eps`. The error is an average over
+white images; one image may exceed it."""
 
 ROUNDINGS = 4
 """Rounding errors of FFT, weights and sums, in units of the last place: measured, 2 to 4."""
@@ -57,12 +57,12 @@ BAND = legendre.leggauss(32)
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    r"""A kernel as the engines evaluate it: polynomials, one for each cell it covers.
+    r"""A kernel in the engines' form: polynomials, one for each cell that it covers.
 
     A point :math:`c` covers the cells from :math:`\lceil c - w/2 \rceil` on. With
     :math:`x \in [-1, 1)` twice the distance of the first from :math:`c - w/2`, less one,
-    cell ``l`` has the weight ``sum_p coefficients[0, p, l] x**p``; ``coefficients[1]``
-    and ``[2]`` are those of the first and second derivative by :math:`c`, fitted separately.
+    cell ``l`` has the weight ``sum_p coefficients[0, p, l] x**p``. ``coefficients[1]`` and
+    ``[2]`` give the first and second derivative by :math:`c`; they are fitted separately.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Kernel:
     def transform(self, frequency: Vector) -> Vector:
         r"""Return :math:`\hat\varphi` at frequencies in cycles per cell.
 
-        It is the integral of the polynomials, and so fits what is evaluated.
+        It is the integral of the polynomials, and so agrees with the evaluated weights.
         """
         x, dx = nodes(2 * self.width + 10)
         t = distances(self.width, x)
@@ -123,7 +123,7 @@ class Kernel:
         return relative_errors(sums, xi, share)
 
     def amplification(self) -> float:
-        """Return by what factor, on one axis, rounding errors of the grid grow."""
+        """Return the factor by which rounding errors of the grid grow on one axis."""
         deconvolution = self.transform(BAND[0] / (2.0 * self.oversampling)) ** -2 @ (BAND[1] / 2.0)
         gathered = (self.weights(POSITIONS)[0] ** 2).sum(axis=1).max()
         return math.sqrt(deconvolution * gathered)
@@ -131,7 +131,7 @@ class Kernel:
 
 @cache
 def nodes(count: int) -> tuple[Vector, Vector]:
-    """Return the nodes and weights of Gauss and Legendre on [-1, 1]."""
+    """Return the Gauss-Legendre nodes and weights on [-1, 1]."""
     return legendre.leggauss(count)
 
 
@@ -157,7 +157,7 @@ def kaiser_bessel(t: Vector, width: int, beta: float) -> Vector:
 
 
 def fit(width: int, oversampling: float, beta: float, degree: int) -> Kernel:
-    """Fit polynomials of `degree` at Chebyshev's points, each derivative for itself."""
+    """Fit polynomials of `degree` at Chebyshev's points, each derivative separately."""
     size = degree + 1
     x = np.cos(np.pi * (np.arange(size) + 0.5) / size)
     values = kaiser_bessel(distances(width, x), width, beta)
@@ -178,7 +178,7 @@ def monomials(degree: int) -> Vector:
 
 
 def ideal_demand(width: int, oversampling: float, beta: float) -> float:
-    r"""Return `Kernel.demand` of the kernel itself, before polynomials are fitted.
+    r"""Return the `demand` of the kernel itself, before polynomials are fitted.
 
     Its transform is :math:`w \sinh(v) / (v\, I_0(\beta))`, :math:`v^2 = \beta^2 - (\pi w \xi)^2`:
     J. I. Jackson et al., IEEE Trans. Med. Imaging 10 (1991) 473, table I.
@@ -201,7 +201,7 @@ def relative_errors(sums: NDArray[np.complex128], xi: Vector, share: Vector) -> 
 
 
 def demand(errors: Vector) -> float:
-    """Return the `eps` that these errors fulfil: a derivative may have four times as much."""
+    """Return the `eps` that these errors fulfil; a derivative's may be four times as large."""
     return float(max(errors[0], errors[1] / 4.0))
 
 
@@ -230,7 +230,7 @@ def best_kernel(width: int, oversampling: float) -> Kernel:
 
 @lru_cache(maxsize=16)
 def density_kernel(width: int) -> Kernel:
-    """Return a kernel for density weights: the shape that finufft's has at this width.
+    """Return a kernel for density weights, with the shape of finufft's kernel at this width.
 
     Weights of both engines then agree to a few parts in ten thousand.
     """
@@ -239,16 +239,16 @@ def density_kernel(width: int) -> Kernel:
 
 @lru_cache(maxsize=256)
 def choose_kernel(eps: float, ndim: int, single: bool) -> Kernel:
-    """Return the kernel for an accuracy: of those that reach it, the one of least work.
+    """Return the kernel of least work that reaches an accuracy.
 
     The errors of the axes are independent and add in squares. In single precision rounding
-    errors, amplified by the deconvolution, come on top; they are what a larger
-    oversampling saves. If nothing reaches `eps`, the most accurate is taken.
+    errors, amplified by the deconvolution, are added; a larger oversampling reduces them.
+    If no kernel reaches `eps`, the most accurate one is returned.
 
     Parameters
     ----------
     eps : float
-        Relative l2 error wanted.
+        Relative l2 error to reach.
     ndim : int
         Dimension of the image.
     single : bool
@@ -285,10 +285,10 @@ def choose_kernel(eps: float, ndim: int, single: bool) -> Kernel:
 
 
 def work(kernel: Kernel, ndim: int, single: bool) -> float:
-    """Return the time for one voxel of one coil, in ns on one core, with a point for every four.
+    """Return the time for one voxel of one coil, in ns on one core, at one point for four voxels.
 
     Measured: 6 ns a cell for laying out the image and its FFT, 12 in double precision or in
-    three dimensions, where the grid is in no cache; 0.3 ns a tap, 0.4 in double precision.
+    three dimensions, where no cache holds the grid; 0.3 ns a tap, 0.4 in double precision.
     """
     cell = 6.0 if single and ndim < 3 else 12.0
     tap = 0.3 if single else 0.4

@@ -1,4 +1,4 @@
-"""The oversampled grid of an image: its sizes, where a voxel lies on it, its FFT."""
+"""The oversampled grid of an image: its sizes, and the places of the voxels on it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from nufftlib.core.fourier import fast_size
 from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand, density_kernel
 
 SMALL = 64
-"""Voxels of an axis up to which the edge of the band is looked at."""
+"""Most voxels of an axis for which larger grids are tried."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """A periodic grid that holds an image, and the kernel to read it with.
 
-    The voxels ``-(N // 2) ... N - N // 2 - 1`` lie in the order of the FFT: those that are
-    not negative first, the negative ones at the end.
+    The voxels ``-(N // 2) ... N - N // 2 - 1`` lie in the order of the FFT: first the
+    nonnegative ones, at the end the negative ones.
 
     Parameters
     ----------
@@ -55,10 +55,11 @@ class Layout:
 
     @cached_property
     def polynomials(self) -> Any:
-        """The kernel's, shape (d, 3, degree + 1, width), derivatives by the trajectory.
+        """The kernel's polynomials, shape (d, 3, degree + 1, width).
 
-        Those by the position on the grid, in cells, times the size of the grid. Along an axis
-        of one voxel nothing varies: its one cell is covered ``width`` times, in equal parts.
+        Derivatives are by the trajectory: derivatives by the position on the grid, in cells,
+        times the size of the grid. Along an axis of one voxel nothing varies: its one cell is
+        covered ``width`` times, in equal parts.
         """
         scale = np.asarray(self.sizes)[:, None] ** np.arange(3.0)
         polynomials = scale[:, :, None, None] * self.kernel.coefficients
@@ -69,11 +70,11 @@ class Layout:
 
     @property
     def cells(self) -> int:
-        """How many cells the grid has."""
+        """Number of cells of the grid."""
         return math.prod(self.sizes)
 
     def filled(self, axis: int) -> list[slice]:
-        """Return where along an axis voxels lie."""
+        """Return the slices of an axis that hold voxels."""
         N, n = self.shape[axis], self.sizes[axis]
         return [
             part for part in (slice(0, N - N // 2), slice(n - N // 2, n)) if part != slice(n, n)
@@ -88,7 +89,7 @@ def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
 
 
 def coil_blocks(coils: int, most: int) -> Iterator[slice]:
-    """Cut a batch into blocks of nearly one size, of `most` coils, or of one if that is none."""
+    """Cut a batch into blocks of nearly equal size, of at most `most` coils, but at least one."""
     count = -(-coils // max(1, most))
     for block in range(count):
         yield slice(coils * block // count, coils * (block + 1) // count)
@@ -104,8 +105,8 @@ def cells(voxels: int, kernel: Kernel) -> int:
     """Return the cells of the grid along an axis of so many voxels.
 
     A small image has a larger share of its voxels at the edge of the band, where the error
-    is largest; its grid is enlarged until they have no more of it than the kernel's band,
-    or as near as can be.
+    is largest. Its grid is enlarged until its error is at most the error of the kernel's
+    band, or as near to it as possible.
     """
     if voxels == 1:
         return 1
@@ -114,4 +115,4 @@ def cells(voxels: int, kernel: Kernel) -> int:
         return size
     sizes = sorted({fast_size(size + more, real=False) for more in range(voxels + 3)})
     errors = [max(demand(kernel.errors(voxels, n)), demand(kernel.errors())) for n in sizes]
-    return sizes[errors.index(min(errors))]  # the first of those that are good enough
+    return sizes[errors.index(min(errors))]  # the smallest good one

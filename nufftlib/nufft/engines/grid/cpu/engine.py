@@ -18,10 +18,10 @@ from nufftlib.nufft.engines.grid.cpu.points import GridPoints
 from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
 
 COILS = 8
-"""Coils in one cell of a grid: more take one grid after the other."""
+"""Most coils in one cell of a grid: more coils take several grids, one after the other."""
 
 PASSING = 2**26
-"""Bytes of a grid, beyond one coil, that is used once: what finufft takes for its two threads."""
+"""Most bytes of a grid for one use, beyond one coil: as many as finufft takes for two threads."""
 
 
 class GridEngine(Engine):
@@ -48,7 +48,7 @@ class GridEngine(Engine):
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = real_parts(x)
         if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
-            return GridImages(self, images.copy())  # as grids are, apart from the user's array
+            return GridImages(self, images.copy())  # like grids, independent of the user's array
         kept = []
         for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
             grid = Grid(self.layout, images.dtype, block.stop - block.start)
@@ -73,7 +73,7 @@ class GridEngine(Engine):
         return layout(self.shape, self.eps, self.dtype == self.xp.float32)
 
     def passing(self, coils: int, real: np.dtype[Any]) -> Iterator[tuple[slice, Grid]]:
-        """Yield blocks of a batch, each with a grid that is free for it until the next."""
+        """Yield blocks of a batch, each with a grid that it may use until the next."""
         grid: Grid | None = None
         for block in self._blocks(coils, real, PASSING):
             size = block.stop - block.start
@@ -107,7 +107,7 @@ class GridImages:
     Parameters
     ----------
     engine : GridEngine
-        Whose images they are.
+        The engine of the images.
     images : array, shape (B, ..., 2), real
         Real and imaginary parts.
     kept : tuple of (slice, Grid), optional
@@ -119,7 +119,7 @@ class GridImages:
     kept: tuple[tuple[slice, Grid], ...] | None = None
 
     def blocks(self) -> Iterator[tuple[slice, Grid]]:
-        """Yield a slice of the batch and its grid, good until the next one."""
+        """Yield a slice of the batch and its grid, valid until the next one."""
         if self.kept is not None:
             yield from self.kept
             return
@@ -185,7 +185,7 @@ class GridJacobian(TrajectoryJacobian):
     Parameters
     ----------
     engine : GridEngine
-        Whose arrays it takes.
+        The engine whose arrays it takes.
     sizes : tuple of int
         Batch and points, (B, M).
     derivatives : tuple of (slice, array of shape (M, d, reals))

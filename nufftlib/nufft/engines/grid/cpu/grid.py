@@ -59,7 +59,7 @@ def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
 
 
 class Grid:
-    """A grid with a block of coils, and what can be done with it.
+    """A grid with a block of coils, and the operations on it.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ class Grid:
     def transform(self, *, inverse: bool) -> None:
         """FFT of every coil, in place and without scale.
 
-        Rows without voxels are zero before the forward transform, and are not wanted after
-        the inverse one: they are transformed along the axes before theirs only.
+        Rows without voxels are zero before the forward transform and unused after the inverse
+        one. They are transformed only along the axes before their own.
         """
         period = self.cells[:, :, : self.layout.sizes[-1]]
         complex_cells = period.view(np.result_type(self.cells.dtype, np.complex64))

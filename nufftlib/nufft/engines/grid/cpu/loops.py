@@ -1,9 +1,9 @@
 """The loops over points and voxels on the CPU, compiled by Numba.
 
 Arrays are real here: a complex number is two reals, and `reals` counts the reals in one
-cell of the grid, all coils of a block together. They lie side by side, innermost, so that
-the cells that a point covers on the last axis are one contiguous run of numbers, for
-which its weights are computed once.
+cell of the grid, all coils of a block together. They lie side by side, innermost. The
+cells that a point covers on the last axis are thus one contiguous run of numbers, and the
+point's weights are computed once for the run.
 
 One and two dimensions are three with axes of one cell in front. Width, degree and coils
 are constants of the compiled code; so are the dimensions: each setting is
@@ -30,19 +30,19 @@ from nufftlib.nufft.engines.grid.cpu.vectors import (
 )
 
 AHEAD = 64
-"""Points whose data are read at once: they lie anywhere, and so the processor waits for all
-of them together, not for each."""
+"""Points whose data are read at once. The data are scattered in memory; the processor waits for
+all of them together, not for each."""
 
 Mode = Literal["values", "linearize", "gradient", "curvature"]
 Loop = Callable[..., None]
 
-# Sums may be reordered and products fused; NaN and infinity stay what they are.
+# Sums may be reordered and products fused; NaN and infinity keep their meaning.
 FAST = {"contract", "reassoc", "nsz"}
 SETTINGS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a loop, and keep it on disk where there is a place for it."""
+    """Compile a loop, and keep it on disk where a folder is writable."""
     try:
         return njit(cache=True, **SETTINGS)(function)
     except RuntimeError:  # a read-only installation, and no home
@@ -68,7 +68,7 @@ def locate(k: Any, size: Any, width: Any) -> Any:
 
 @compiled
 def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
-    """Find the bin of each point, and count those of each bin, piece by piece."""
+    """Find the bin of each point, and count the points of each bin, piece by piece."""
     for piece in range(begin, end):
         for j in range(pieces[piece], pieces[piece + 1]):
             key = 0
@@ -81,7 +81,7 @@ def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: 
 
 @compiled
 def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
-    """Bring points into the order of the bins; within a bin they keep their own."""
+    """Bring points into the order of the bins; within a bin they keep the given order."""
     for piece in range(begin, end):
         for j in range(pieces[piece], pieces[piece + 1]):
             i = places[piece, keys[j]]
@@ -95,7 +95,7 @@ def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begi
 def find(
     at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
 ) -> None:
-    """Compute where on the flat grid the rows lie that a point covers."""
+    """Compute the offsets, on the flat grid, of the rows that a point covers."""
     column = uint64(start[ndim - 1]) * uint64(reals)
     for a in range(planes):
         plane = column
@@ -214,8 +214,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
 def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
     """Compile the loop that adds points to the grid: the transpose of "values".
 
-    If `directed`, that of the derivative along ``direction[j]`` instead:
-    ``sum_a direction[j, a] d_a``.
+    If `directed`, compile the transpose of the derivative along ``direction[j]``,
+    ``sum_a direction[j, a] d_a``, instead.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1

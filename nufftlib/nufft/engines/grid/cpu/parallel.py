@@ -1,7 +1,7 @@
-"""Ranges of a loop on several threads, whose results do not depend on how many there are.
+"""Ranges of a loop on several threads; the number of threads does not change the results.
 
-The compiled loops release Python's lock, so Python's own threads will do: no second
-thread pool, nothing that a fork breaks, nothing that another thread's call disturbs.
+The compiled loops release Python's lock, so Python's own threads suffice. There is no second
+thread pool, a fork breaks nothing, and calls from several threads do not disturb each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numba
 Range = tuple[int, int]
 
 LITTLE = 2**20
-"""Operations under which a second thread costs more than it brings."""
+"""Operations below which a second thread costs more than it saves."""
 
 
 def threads() -> int:
@@ -38,16 +38,16 @@ os.register_at_fork(after_in_child=pool.cache_clear)
 
 
 def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> None:
-    """Call ``loop(*arguments, begin, end)`` for all ranges; they must not write the same.
+    """Call ``loop(*arguments, begin, end)`` for all ranges; no two may write to one place.
 
     Parameters
     ----------
     loop : callable
         A compiled loop.
     ranges : iterable of (begin, end)
-        What each call is to do.
+        The range of each call.
     *arguments
-        What all calls are given.
+        Arguments of all calls.
     """
     waiting = deque(ranges)
 
@@ -74,12 +74,12 @@ def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> N
 
 
 def workers(operations: int) -> int:
-    """Return on how many threads to do so many operations."""
+    """Return the number of threads for so many operations."""
     return 1 if operations < LITTLE else threads()
 
 
 def split(size: int, operations: int) -> Iterator[Range]:
-    """Cut ``range(size)``, on which so many operations are done, for all threads."""
+    """Cut ``range(size)``, with so many operations in all, into ranges for the threads."""
     pieces = 1 if operations < LITTLE else min(size, 4 * threads())
     for piece in range(pieces):
         yield size * piece // pieces, size * (piece + 1) // pieces

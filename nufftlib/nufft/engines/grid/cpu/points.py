@@ -1,4 +1,4 @@
-"""Points on the CPU, and how they lie on a grid: sorted by its cells, in slabs."""
+"""Points on the CPU, sorted by the cells of a grid, in slabs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nufftlib.nufft.engines.grid.cpu import loops
 from nufftlib.nufft.engines.grid.cpu.parallel import Range, run
 
 BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
-"""Cells of a bin; points are worked off bin by bin, so that they find the grid in the cache.
-In one dimension it is also at least as long as the chunks of a run, so that slabs keep apart."""
+"""Cells of a bin. Loops take points bin by bin, so that the cache holds their part of the grid.
+In one dimension a bin is at least as long as the chunks of a run, so that slabs keep apart."""
 
 
 PIECES = 16
-"""Into how many pieces a trajectory is cut for sorting, where it is long enough."""
+"""Pieces into which a long trajectory is cut for sorting."""
 
 
 SLABS = 32
-"""Into how many slabs a grid is cut for spreading, where it is large enough."""
+"""Slabs into which a large grid is cut for spreading."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Cells:
     starts : array, shape (M, d), int32
         First cell that each point covers.
     offsets : array, shape (M, d), real
-        Where in its cell it lies: the argument of the kernel's polynomials.
+        Position of each point in its cell: the argument of the kernel's polynomials.
     order : array, shape (M,), int
-        Number of each in the trajectory.
+        Number of each point in the trajectory.
     slabs : tuple of two lists of (begin, end)
         Ranges of points that may be spread at once: first all of the first list, then all
         of the second.
@@ -50,7 +50,7 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class GridPoints(Points):
-    """Points in cycles per voxel, and how they lie on the grids they were used with."""
+    """Points in cycles per voxel, and their order on each grid that they were used with."""
 
     _cells: dict[Any, Cells] = field(default_factory=dict)
 
@@ -85,9 +85,9 @@ def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Ce
 def cut(ends: Any, height: int, size: int, width: int) -> tuple[list[Range], list[Range]]:
     """Cut the first axis into slabs of about equally many points, and take every other.
 
-    Points of a slab reach at most ``width - 1`` cells into the next one, around the edge of
-    the period too. Slabs are at least so high and even in number, and so those of one
-    list touch no common cell. They depend on nothing but the points.
+    Points of a slab reach at most ``width - 1`` cells into the next slab, also around the
+    edge of the period. Slabs are at least that high, and their number is even. Two slabs of
+    one list thus touch no common cell. They depend only on the points.
     """
     wanted = max(ends[-1] / SLABS, 1.0)
     slabs: list[Range] = []

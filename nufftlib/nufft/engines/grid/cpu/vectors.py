@@ -22,7 +22,7 @@ LANES = 8
 
 
 ORDERS = 3
-"""Weights for each axis: those of the kernel and of its first two derivatives."""
+"""Weights for each axis: the kernel and its first two derivatives."""
 
 DERIVATIVES = ((0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0))
 """Orders of the derivatives by the first and the middle axis, as they are stored."""

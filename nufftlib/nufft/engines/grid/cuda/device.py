@@ -24,7 +24,7 @@ BATCH = 16
 
 
 CHUNK = 256
-"""Points that it spreads at most: a bin of more is cut."""
+"""Most points that such a block spreads: a bin with more is cut."""
 
 
 OPTIONS = (
@@ -37,9 +37,9 @@ C_TYPE = {"f": "float", "d": "double"}
 
 
 class Cuda:
-    """What the engine needs of CuPy, in one place; a test puts the host in its stead.
+    """All of CuPy that the engine uses, in one place; a test replaces it by the host.
 
-    All is queued on the stream that is current.
+    Work is queued on the current stream.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Cuda:
         return int(cupy.cuda.get_current_stream(device).ptr)
 
     def capturing(self, device: int) -> bool:
-        """Tell whether that stream is recorded for a CUDA graph, not executed."""
+        """Return whether that stream is recorded for a CUDA graph, not executed."""
         import cupy
 
         return bool(cupy.cuda.get_current_stream(device).is_capturing())
@@ -78,7 +78,7 @@ class Cuda:
             return cupy.zeros(shape, dtype)
 
     def contiguous(self, x: Array) -> Array:
-        """Return `x`, or a copy that is contiguous and starts where a whole number may."""
+        """Return `x`, or a contiguous copy whose start is aligned to its items."""
         import cupy
 
         with x.device:
@@ -86,7 +86,7 @@ class Cuda:
             return x.copy() if x.data.ptr % x.itemsize else x
 
     def upload(self, device: int, values: Any) -> Array:
-        """Return a copy of a NumPy array for use on any stream: this one waits for the device."""
+        """Return a copy of a NumPy array for use on any stream; wait until it is there."""
         import cupy
 
         self._refuse_capture(device, "tables")
@@ -96,7 +96,7 @@ class Cuda:
         return array
 
     def launch(self, kernel: str, blocks: int, threads: int, *arguments: Any) -> None:
-        """Launch a kernel, named with its template's arguments, where the first array is."""
+        """Launch a kernel, named with its template's arguments, on the first array's device."""
         device = arguments[0].device
         with device:
             compiled(device.id, kernel)((blocks,), (threads,), arguments)

@@ -1,7 +1,7 @@
 """The grid engine on CUDA, for CuPy arrays: the kernels of ``kernels.cu``, and cuFFT.
 
-Nothing here waits for the device or looks at what is on it, so that a step can be captured
-in a CUDA graph; docs/grid-engine.md says how.
+Nothing here waits for the device or reads its memory, so that a step can be captured in a
+CUDA graph; docs/grid-engine.md says how.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class CudaGridEngine(Engine):
     cuda = Cuda()
 
     spreading: Literal["auto", "atomics", "tiles"] = "auto"
-    """How points are added to a grid: as `tiles_pay` says, or always in one way."""
+    """How points are added to a grid: by the choice of `tiles_pay`, or always in one way."""
 
     def prepare(self, trajectory: Array) -> CudaPoints:
         """Copy into one contiguous array for each axis, in cycles per voxel."""
@@ -52,7 +52,7 @@ class CudaGridEngine(Engine):
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = self.cuda.contiguous(x)
         if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
-            return CudaGridImages(self, images.copy())  # as grids are, apart from the user's
+            return CudaGridImages(self, images.copy())  # like grids, not the user's
         return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
@@ -76,7 +76,10 @@ class CudaGridEngine(Engine):
         return coil_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
 
     def grid(self, like: Array, block: slice, *, empty: bool) -> Grid:
-        """Return grids for a block of coils, where and of what dtype `like` is, zero if `empty`."""
+        """Return grids for a block of coils, with the device and dtype of `like`.
+
+        They are zero if `empty`, else not set.
+        """
         make = self.cuda.zeros if empty else self.cuda.empty
         shape = (block.stop - block.start, *self.layout.sizes)
         return Grid(self.cuda, self.layout, make(self.cuda.device(like), shape, like.dtype))
@@ -103,7 +106,7 @@ class CudaGridImages:
     Parameters
     ----------
     engine : CudaGridEngine
-        Whose images they are.
+        The engine of the images.
     images : array, shape (B, ...), complex
         The images.
     kept : tuple of (slice, Grid), optional
@@ -183,7 +186,7 @@ class CudaGridJacobian(TrajectoryJacobian):
     Parameters
     ----------
     cuda : Cuda
-        Who launches the kernels.
+        The device that launches the kernels.
     derivatives : array, shape (d, B, M), complex
         ``d_a (F x)_j``.
     """

@@ -16,10 +16,10 @@ EDGES = {1: (256,), 2: (16, 8), 3: (8, 4)}
 """Edges of a bin in cells, the best first; a bin and the kernel's width around it are a tile."""
 
 SHARED = 48 * 1024
-"""Bytes of shared memory that a block has without asking for more."""
+"""Bytes of shared memory that a block has by default."""
 
 L2 = 2**25
-"""Bytes of grids that a large L2 cache keeps; on larger ones points go bin by bin."""
+"""Bytes of grids that a large L2 cache holds; on larger grids points are taken bin by bin."""
 
 SORT = 2**22
 """Taps that take as long as sorting: four launches of small kernels."""
@@ -39,7 +39,7 @@ def lanes(taps: int, samples: int) -> int:
 
 @lru_cache(maxsize=256)
 def tile(width: int, ndim: int, real_bytes: int, parts: int, coils: int) -> tuple[int, int] | None:
-    """Return the edge of a bin, and how many coils spread on its tile, that fit shared memory."""
+    """Return the edge of a bin and the coils on its tile, such that the tile fits shared memory."""
     for edge in EDGES[ndim]:
         # Weights and slopes of a batch, its cells and directions; some bytes of padding.
         taps = BATCH * (ndim * (width * (2 * real_bytes + 4) + real_bytes) + 8) + 64
@@ -51,10 +51,11 @@ def tile(width: int, ndim: int, real_bytes: int, parts: int, coils: int) -> tupl
 
 
 def tiles_pay(layout: Layout, edge: int, samples: int, coils: int) -> bool:
-    """Tell whether spreading by tiles is expected to be quicker than atomics on the grid.
+    """Return whether spreading by tiles is expected to be quicker than atomics on the grid.
 
-    A tile costs an atomic for each of its cells, however few points its bin has: it is to
-    receive twice as many taps. And the taps are to be worth a sort.
+    A tile costs an atomic for each of its cells, even for few points. It pays if the tiles
+    receive at least twice as many taps as they have cells, and the taps take longer than a
+    sort.
     """
     ndim, width = len(layout.sizes), layout.kernel.width
     taps = samples * width**ndim
@@ -82,12 +83,12 @@ def tables(cuda: Cuda, device: int, layout: Layout, real: np.dtype[Any]) -> Tabl
 
 
 class Grid:
-    """The grids of some coils, and what can be done with them.
+    """The grids of some coils, and the operations on them.
 
     Parameters
     ----------
     cuda : Cuda
-        Who launches the kernels.
+        The device that launches the kernels.
     layout : Layout
         Sizes and kernel.
     cells : array, shape (coils, *layout.sizes), real or complex

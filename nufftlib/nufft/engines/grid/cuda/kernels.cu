@@ -1,8 +1,8 @@
-// The grid engine on CUDA: what is done to points, voxels and cells.
+// The grid engine on CUDA: the kernels on points, voxels and cells.
 //
 // Grids (coils, n0, n1, n2), images (coils, N0, N1, N2) and data (coils, samples) lie one coil
 // after the other, the points as (axis, sample). One and two dimensions are three with
-// axes of one cell in front. Every scalar is a long long, which is what CuPy makes of an int.
+// axes of one cell in front. Every scalar is a long long, as CuPy passes an int.
 //
 // LANES threads of a warp share a point: they compute its weights once, for all coils, and
 // each takes every LANES-th of the WIDTH^NDIM cells that it covers ("taps").

@@ -1,4 +1,4 @@
-"""Points on CUDA, and how they are sorted by the bins of a grid."""
+"""Points on CUDA, sorted by the bins of a grid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Bins:
     starts, problems : array, shape (bins + 1,), int32
         Where each bin begins among the points, and among the problems.
     bin_of : array, shape (most,), int32
-        The bin of each problem. How many there are, the device alone knows; `most` bounds it.
+        The bin of each problem. Only the device knows their number; `most` bounds it.
     """
 
     order: Any
@@ -40,13 +40,13 @@ class Bins:
 
     @property
     def most(self) -> int:
-        """How many problems there are at most."""
+        """Upper bound of the number of problems."""
         return int(self.bin_of.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
 class CudaPoints(Points):
-    """Points in cycles per voxel, (d, M), and how they are sorted for the grids they met."""
+    """Points in cycles per voxel, (d, M), and their bins on each grid they were used with."""
 
     coordinates: Any
     _bins: dict[Any, Bins] = field(default_factory=dict)
@@ -55,9 +55,9 @@ class CudaPoints(Points):
     def bins(self, cuda: Cuda, layout: Layout, edge: int) -> Bins:
         """Return the points sorted by bins of this edge."""
         device = cuda.device(self.coordinates)
-        if cuda.capturing(device):  # what is recorded is not there before the graph is launched
+        if cuda.capturing(device):  # recorded results do not exist before the launch
             return sort_points(cuda, self.coordinates, layout, edge)
-        # Another stream does not know when this one will have sorted.
+        # Another stream would not wait until this one has sorted.
         key = cuda.stream(device), layout.sizes, layout.kernel.width, edge
         with self._lock:
             if key not in self._bins:
