@@ -39,11 +39,10 @@ def from_cupy(xp: Namespace, x: Any) -> Array:
 
 @contextmanager
 def callers_stream(xp: Namespace, device: int) -> Iterator[None]:
-    """Let CuPy work on the stream on which `xp` works.
+    """Run CuPy on the caller's CUDA stream.
 
-    torch tells which one that is. Others have DLPack order their work and CuPy's, which
-    leaves one gap: they may give an input's memory away while CuPy still reads it. So CuPy
-    has finished before they go on.
+    torch exposes its stream. With other libraries DLPack orders entry only: they may free an
+    input that CuPy still reads, so this waits for the device on exit.
     """
     cuda = import_cupy().cuda
     with cuda.Device(device):

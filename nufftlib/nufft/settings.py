@@ -48,7 +48,7 @@ def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -
             index.insert(0, i)
         msg = (
             f"{call}: {int(xp.sum(xp.astype(bad, xp.int32)))} of {bad.shape[0]} points are not "
-            f"finite (first at index {tuple(index)}); a trajectory must be finite"
+            f"finite (first at index {tuple(index)}); want finite points"
         )
         raise ValueError(msg)
 
