@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
 
 import torch
 
-from nufftlib.interop.torch.arrays import same
+from nufftlib.interop.torch.buffers import at_buffers
 from nufftlib.interop.torch.wrapped import WrappedOperator, wrap
 
 __all__ = ["OperatorPhysics", "as_physics"]
@@ -204,24 +204,11 @@ class OperatorPhysics(deepinv.physics.LinearPhysics):  # type: ignore[misc]  # i
         return {name: getattr(self, name) for name in self._wrapped.operator.parameters}
 
     def _current(self) -> tuple[WrappedOperator, dict[str, Tensor]]:
-        """Return the operator at the buffers' values, and those that gradients are asked of.
-
-        It is remade where a buffer's values are others than its own. To compare them is cheap
-        beside a call, to make it is not, and solvers call it often.
-        """
-        tensors, arrays, operator = self._tensors(), self._wrapped.arrays, self._wrapped.operator
-        live = {n: t for n, t in tensors.items() if t.requires_grad and torch.is_grad_enabled()}
-        kept = {n: t.detach() for n, t in tensors.items() if n not in live}
-        arrays.check("physics", **kept)
-        changed = {
-            # Copies: an operator's arrays do not change, a buffer may.
-            name: arrays.array(t.clone())
-            for name, t in kept.items()
-            if not same(arrays.array(t), operator.parameters[name])
-        }
-        if changed:
-            self._shared = Shared(wrap(operator.replace(**changed)))
-        return self._wrapped, live
+        """Return the operator at the buffers' values, and the tensors to pass to it."""
+        wrapped, live = at_buffers("physics", self._wrapped, self._tensors(), ())
+        if wrapped is not self._wrapped:
+            self._shared = Shared(wrapped)
+        return wrapped, live
 
     def _taken(self, call: str, name: str, x: Tensor) -> Tensor:
         """Return the tensor for the operator, of two channels one of complex numbers."""

@@ -49,6 +49,9 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     operator of its own: the adjoint is ``Re(A^H y)``, and the dot test is that of real numbers
     (``complexflag=2``).
 
+    Results of flat vectors are flat, as solvers want them; those of shaped ones are shaped, unless
+    input or output has one axis, where pylops cannot tell the two apart: all are then flat.
+
     Vectors of another precision are cast to the operator's. The operator's shape rule tells
     the output's shape.
 
@@ -65,9 +68,12 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     (14, 18)
     """
     matrix = as_matrix("as_pylops(op, dims, dtype)", op, dims, dtype, split=False)
+    # A vector of one axis is flat and shaped alike: pylops would shape results of flat vectors.
+    flat = True if 1 in (len(dims), len(matrix.range.shape)) else None
     return pylops.LinearOperator(
         matrix.wrapped(scipy.sparse.linalg.LinearOperator, matrix.dtype),
         dims=dims,
         dimsd=matrix.range.shape,
         clinear=matrix.complex_linear,
+        forceflat=flat,
     )

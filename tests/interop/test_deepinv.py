@@ -309,3 +309,52 @@ def test_a_copy_has_the_values_of_its_own_buffers(write, copied, writes):
     for p in (again, physics):
         want = nl.Blur(p.psf.numpy())(x.numpy())
         np.testing.assert_allclose(p.A(x).numpy(), want, rtol=1e-12)
+
+
+PHYSICS = {
+    "blur": (
+        lambda: as_physics(nl.Blur(rng.random((3, 2)))),
+        lambda: torch.rand(1, 2, 8, 9).double(),
+    ),
+    "sense": (
+        lambda: as_physics(sense(40, (6, 7)), two_channels=True),
+        lambda: torch.rand(1, 2, 6, 7).double(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "image"), PHYSICS.values(), ids=PHYSICS)
+def test_torch_func_transforms_a_physics(make, image):
+    """deepinv's own gradients and adjoints stand on these."""
+    physics, x = make(), image()
+    y = physics.A(x)
+    gradient = physics.A_adjoint(y)
+    assert torch.allclose(torch.func.vjp(physics.A, x)[1](y)[0], gradient)
+    assert torch.allclose(torch.func.grad(lambda x: physics.A(x).square().sum() / 2)(x), gradient)
+    assert torch.allclose(torch.func.jvp(physics.A, (x,), (x,))[1], y)
+    J = torch.func.jacrev(physics.A)(x)
+    assert torch.allclose(torch.func.jacfwd(physics.A)(x), J)
+    assert torch.allclose((J * x).sum(tuple(range(-x.ndim, 0))), y)
+
+
+@pytest.mark.parametrize(("make", "image"), PHYSICS.values(), ids=PHYSICS)
+def test_deepinvs_gradients_adjoints_and_solvers_take_a_physics(make, image):
+    physics, x = make(), image()
+    y = physics.A(x)
+    fidelity = deepinv.optim.L2()
+    assert torch.allclose(fidelity.grad(x, 0 * y, physics), physics.A_adjoint(y))
+    assert torch.allclose(physics.A_vjp(x, y), physics.A_adjoint(y))
+    adjoint = deepinv.physics.adjoint_function(physics.A, tuple(x.shape), dtype=x.dtype)
+    assert torch.allclose(adjoint(y), physics.A_adjoint(y))
+    gram = lambda v: physics.A_adjoint(physics.A(v))  # noqa: E731
+    twice = deepinv.physics.adjoint_function(gram, tuple(x.shape), dtype=x.dtype)
+    assert torch.allclose(twice(x), gram(x))
+    model = deepinv.optim.optim_builder(
+        "PGD",
+        prior=deepinv.optim.Tikhonov(),
+        data_fidelity=fidelity,
+        max_iter=30,
+        params_algo={"stepsize": 0.5 / float(physics.compute_sqnorm(x)), "lambda": 1e-6},
+    )
+    found = model(y, physics)
+    assert (physics.A(found) - y).norm() < 0.5 * y.norm()

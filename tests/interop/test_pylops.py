@@ -42,12 +42,61 @@ def test_every_kind_of_operator_passes_the_dot_test(case, precision):
     assert A.dtype == np.result_type(x, y)
     assert A.clinear == (np.iscomplexobj(x) == np.iscomplexobj(y))
     single = precision == "single"
-    assert close(A @ x, y, 1e-5 if single else 1e-14)
+    assert close((A @ x).reshape(y.shape), y, 1e-5 if single else 1e-14)
     # Of the size of the terms: the two numbers that are compared may come close to zero.
     atol = (1e-4 if single else 1e-10) * float(np.linalg.norm(A @ x.reshape(-1)))
     flag = np.iscomplexobj(x) + 2 * np.iscomplexobj(y)
     rtol = 1e-4 if single else 1e-10
     assert pylops.utils.dottest(A, rtol=rtol, atol=atol, complexflag=flag)
+
+
+PAIRS = {
+    "image to image": (lambda: nl.Blur(np.full((3, 2), 1 / 6)), (8, 9), float),
+    "image to samples": (
+        lambda: nl.NUFFT(rng.uniform(-0.5, 0.5, (99, 2)), (8, 9)),
+        (8, 9),
+        complex,
+    ),
+    "samples to image": (
+        lambda: nl.NUFFT(rng.uniform(-0.5, 0.5, (99, 2)), (8, 9)).H,
+        (99,),
+        complex,
+    ),
+    "line to samples": (lambda: nl.NUFFT(rng.uniform(-0.5, 0.5, (99, 1)), (8,)), (8,), complex),
+    "line to coils": (lambda: nl.Sense(noise(3, 8)), (8,), complex),
+}
+
+
+@pytest.mark.parametrize(("make", "dims", "dtype"), PAIRS.values(), ids=PAIRS)
+def test_results_of_flat_vectors_are_flat(make, dims, dtype):
+    """Solvers hand over flat vectors, and add the results to them."""
+    A = as_pylops(make(), dims, dtype)
+    x = rng.standard_normal(dims).astype(dtype)
+    y = A @ x.reshape(-1)
+    assert y.shape == (A.shape[0],)
+    assert (A.H @ y).shape == (A.shape[1],)
+    assert close((A @ x).reshape(-1), y)
+    if len(A.dims) > 1 and len(A.dimsd) > 1:
+        assert (A @ x).shape == A.dimsd
+        assert (A.H @ y.reshape(A.dimsd)).shape == A.dims
+
+
+@pytest.mark.parametrize(("make", "dims", "dtype"), PAIRS.values(), ids=PAIRS)
+def test_pyproximals_solvers_take_it(make, dims, dtype):
+    pyproximal = pytest.importorskip("pyproximal")
+    A = as_pylops(make(), dims, dtype)
+    data = A @ rng.standard_normal(A.shape[1]).astype(dtype)
+    x0 = np.zeros(A.shape[1], dtype)
+    misfit, penalty = pyproximal.L2(Op=A, b=data, niter=5), pyproximal.L1(sigma=1e-3)
+    for solve in (
+        lambda: pyproximal.optimization.primal.ProximalGradient(
+            misfit, penalty, tau=1e-3, x0=x0, niter=5
+        ),
+        lambda: pyproximal.optimization.primal.ADMM(misfit, penalty, tau=1.0, x0=x0, niter=5)[0],
+    ):
+        found = solve()
+        assert found.shape == x0.shape
+        assert np.linalg.norm(A @ found - data) < np.linalg.norm(data)
 
 
 def test_a_real_image_behind_complex_data_is_real_linear():

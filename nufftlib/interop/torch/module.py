@@ -10,11 +10,9 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch._C import _DisableFuncTorch
-from torch._C._functorch import is_functorch_wrapped_tensor
 
 from nufftlib.core.operator import LinearOperator
-from nufftlib.interop.torch.arrays import differentiated, same
+from nufftlib.interop.torch.buffers import at_buffers
 from nufftlib.interop.torch.calls import opaque
 from nufftlib.interop.torch.wrapped import wrap
 
@@ -114,31 +112,9 @@ class OperatorModule(torch.nn.Module):
         return {name: getattr(self, name) for name in self._wrapped.operator.parameters}
 
     def _evaluate(self, adjoint: bool, x: Tensor) -> Tensor:
-        passed = self._passed()
-        return (self._wrapped.adjoint if adjoint else self._wrapped)(x, **passed)
-
-    def _passed(self) -> dict[str, Tensor]:
-        """Return the tensors that are passed to the operator, which has the buffers' values.
-
-        It is remade where a buffer has other values than it. To compare them is cheap beside a
-        call, to sort the points of a NUFFT is not; and nothing else tells of every change.
-        """
-        arrays, tensors = self._wrapped.arrays, self._tensors()
-        arrays.check("module", **tensors)
         # torch.func.functional_call may have put anything in the place of a buffer.
-        passed = {
-            name: t
-            for name, t in tensors.items()
-            if name in self._learned or differentiated(t) or is_functorch_wrapped_tensor(t)
-        }
-        own = self._wrapped.operator.parameters
-        with _DisableFuncTorch():  # the rest is nothing that torch.func transforms
-            if all(n in passed or same(arrays.array(t), own[n]) for n, t in tensors.items()):
-                return passed
-            if any(map(is_functorch_wrapped_tensor, passed.values())):
-                return tensors
-            self._wrapped = wrap(self.operator)
-            return passed
+        self._wrapped, passed = at_buffers("module", self._wrapped, self._tensors(), self._learned)
+        return (self._wrapped.adjoint if adjoint else self._wrapped)(x, **passed)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OperatorModule:
         # Real dtypes, as of .double(), pass complex tensors by or cut off their imaginary parts.
