@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import nufftlib as nl
 from nufftlib import data, workflows
-from nufftlib.blur.calibrate.blind import restored
+from nufftlib.blur.calibrate.blind import restore_image
 
 SEEDS = range(4)
 SIZE = 11  # of the true PSFs
@@ -79,7 +79,7 @@ def run(sharp, psf, noise, seed, size=SIZE, weight=3e-4, variation=1e-3):
     result = workflows.calibrate_blind(
         blurred, size=size, weight=weight, variation=variation, callback=follow
     )
-    oracle, _ = restored(psf, blurred, variation)
+    oracle, _ = restore_image(psf, blurred, variation)
     truth = seen(sharp, SIZE)
     images = blurred, seen(result.image, size), seen(oracle, SIZE)
     error = workflows.shift_aligned_error(result.psf, psf)

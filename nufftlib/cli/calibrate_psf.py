@@ -12,7 +12,6 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.calibrate.objective import PATHS, Evaluation, loss_at
@@ -269,7 +268,7 @@ def calibrate(settings: Settings, device: Device, pairs: Pairs, ctrl_c: CtrlC) -
     rows: dict[Method, dict[str, Any]] = {}
     for name in settings.methods:
         result = run_method(settings, device, pairs, name, ctrl_c)
-        results[name] = nl.convert(result, np)
+        results[name] = device.fetch(result)
         rows[name] = row_of(device, pairs, name, results[name], settings.boundary)
         if result.interrupted:
             break

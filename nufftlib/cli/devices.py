@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.tree import rebuild
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Device:
     def title(self) -> str:
         """The name in messages."""
         return "GPU" if self.name == "cuda" else "CPU"
+
+    def fetch(self, result: Result) -> Result:
+        """Return a result of a job with its arrays as NumPy arrays."""
+        return rebuild(result, self.to_host)  # type: ignore[no-any-return]  # as it came
 
 
 def open_device(name: str) -> Device:

@@ -193,7 +193,7 @@ def learn(
     )
     ctrl_c.hold()
     kept.append((learned.step_best, learned.trajectory))
-    return nl.convert(learned, np), kept
+    return device.fetch(learned), kept
 
 
 def arrays_of(x: NDArray[np.float32], learned: workflows.LearnedTrajectory) -> Writer:
