@@ -4,16 +4,19 @@ A fault here shows as a call that never ends. So the tests run in processes of t
 a limit of time that no run without a fault comes near.
 """
 
+import ctypes
 import signal
 import subprocess
 import sys
 import weakref
-from threading import get_ident
+from concurrent.futures import ThreadPoolExecutor
+from threading import RLock, get_ident
 
 import numpy as np
 import pytest
 
 from nufftlib.nufft.engines.grid.cpu import parallel
+from nufftlib.nufft.engines.plans import call, guarded
 
 RANGES = [(i, i + 1) for i in range(8)]
 
@@ -115,7 +118,7 @@ print(interrupted)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts here")
-@pytest.mark.parametrize("engine", ["grid"])
+@pytest.mark.parametrize("engine", ["grid", "finufft"])
 def test_transforms_survive_interrupts_at_any_time(engine):
     assert int(in_a_process(RANDOM, engine)) == 300
 
@@ -152,3 +155,40 @@ def test_helpers_that_do_not_come_are_not_waited_for(monkeypatch):
     array = np.zeros(8)
     parallel.run(add_one, RANGES, array)
     assert np.all(array == 1)
+
+
+def test_an_interrupt_among_the_arguments_of_a_native_call_stays_one():
+    class Raising:
+        @classmethod
+        def from_param(cls, error):
+            raise error
+
+    function = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda _: None)
+    function.argtypes = [Raising]
+    with pytest.raises(KeyboardInterrupt):
+        call(function, KeyboardInterrupt)
+    with pytest.raises(ctypes.ArgumentError, match="ZeroDivisionError"):
+        call(function, ZeroDivisionError)
+
+
+class InterruptingLock:
+    """A reentrant lock around which Ctrl-C is pressed, before or after it is acquired."""
+
+    def __init__(self, when):
+        self.lock, self.when = RLock(), when
+        self.release = self.lock.release
+
+    def acquire(self):
+        if self.when == "before":
+            raise KeyboardInterrupt
+        self.lock.acquire()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupt_leaves_no_lock_held(when):
+    lock = InterruptingLock(when)
+    with pytest.raises(KeyboardInterrupt):
+        guarded(lock, print)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lock.lock.acquire, blocking=False).result()
