@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -159,10 +158,9 @@ def test_a_finer_accuracy_takes_a_kernel_that_has_it(ndim):
 @contextmanager
 def on_threads(count, monkeypatch):
     """Run on so many threads, however little there is to do."""
-    with monkeypatch.context() as patch, ThreadPoolExecutor(max(count - 1, 1)) as threads:
+    with monkeypatch.context() as patch:
         patch.setattr(parallel, "LITTLE", 0)
         patch.setattr(parallel, "threads", lambda: count)
-        patch.setattr(parallel, "pool", lambda: threads)
         yield
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import Engine, Points, fold
 from nufftlib.nufft.engines.cuda12 import import_cufinufft
-from nufftlib.nufft.engines.plans import PlanCache
+from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 
 class SharedPlan:
@@ -28,17 +28,19 @@ class SharedPlan:
     def __init__(self, plan: Any) -> None:
         self._plan = plan
         self._points: Points | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def execute(self, points: Points, data: Any, out: Any) -> None:
         """Transform `data` at `points` into `out`."""
-        with self._lock:
-            if self._points is not points:
-                # The plan reads the points again at every execution, so keep them alive here.
-                self._points = None
-                self._plan.setpts(*points.axes)
-                self._points = points
-            self._plan.execute(data, out=out)
+        guarded(self._lock, self._execute, points, data, out)
+
+    def _execute(self, points: Points, data: Any, out: Any) -> None:
+        if self._points is not points:
+            # The plan reads the points again at every execution, so keep them alive here.
+            self._points = None
+            call(self._plan.setpts, *points.axes)
+            self._points = points
+        call(self._plan.execute, data, out=out)
 
 
 PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
@@ -113,11 +115,10 @@ class CufinufftEngine(Engine):
         isign = -1 if kind == TYPE_2 else +1
 
         def make() -> SharedPlan:
-            cufinufft = import_cufinufft()
+            plan = import_cufinufft().Plan
+            name = data.dtype.name
             return SharedPlan(
-                cufinufft.Plan(
-                    kind, self.shape, n_trans, isign=isign, dtype=data.dtype.name, **settings
-                )
+                call(plan, kind, self.shape, n_trans, isign=isign, dtype=name, **settings)
             )
 
         return PLANS.get(key, make)

@@ -19,7 +19,7 @@ import numpy as np
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.nufft.engines.base import Engine, Points, fold
-from nufftlib.nufft.engines.plans import PlanCache
+from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 
 class SharedPlan:
@@ -34,16 +34,18 @@ class SharedPlan:
     def __init__(self, plan: finufft.Plan) -> None:
         self._plan = plan
         self._points: Points | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def execute(self, points: Points, data: Any, out: Any, *, adjoint: bool) -> None:
         """Transform `data` at `points` into `out`."""
-        with self._lock:
-            if self._points is not points:
-                self._points = None  # a setpts that fails must not leave old points behind
-                self._plan.setpts(*points.axes)
-                self._points = points
-            (self._plan.execute_adjoint if adjoint else self._plan.execute)(data, out=out)
+        guarded(self._lock, self._execute, points, data, out, adjoint)
+
+    def _execute(self, points: Points, data: Any, out: Any, adjoint: bool) -> None:
+        if self._points is not points:
+            self._points = None  # a setpts that fails must not leave old points behind
+            call(self._plan.setpts, *points.axes)
+            self._points = points
+        call(self._plan.execute_adjoint if adjoint else self._plan.execute, data, out=out)
 
 
 PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
@@ -144,7 +146,7 @@ def shared_plan(
     return PLANS.get(
         (shape, dtype.str, eps, n_trans, tuple(options.items())),
         lambda: SharedPlan(
-            finufft.Plan(2, shape, n_trans, eps, isign=-1, dtype=dtype.name, **options)
+            call(finufft.Plan, 2, shape, n_trans, eps, isign=-1, dtype=dtype.name, **options)
         ),
     )
 

@@ -2,15 +2,21 @@
 
 The compiled loops release Python's lock, so Python's own threads suffice. There is no second
 thread pool, a fork breaks nothing, and calls from several threads do not disturb each other.
+
+Ctrl-C breaks nothing, either. A KeyboardInterrupt may come between any two bytecodes of
+the calling thread, and `concurrent.futures` then leaves locks of its own held for ever. So
+the threads share no locks, but deques, lists and queues, of which each operation is one call
+into C that happens or does not. Helpers are never interrupted: signals go to the main thread.
 """
 
 from __future__ import annotations
 
 import os
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import numba
@@ -27,18 +33,95 @@ def threads() -> int:
     return int(settings.NUMBA_NUM_THREADS)
 
 
-@lru_cache(maxsize=1)
-def pool() -> ThreadPoolExecutor:
-    """Return the threads, started on first use."""
-    return ThreadPoolExecutor(max(threads() - 1, 1), thread_name_prefix="nufftlib")
+class Job:
+    """Pieces of work, and which helpers are at them.
+
+    Parameters
+    ----------
+    pieces : iterable of callable
+        They may be done in any order, and at once. Only the pieces refer to the arrays:
+        a job that is done keeps none of them alive.
+    """
+
+    def __init__(self, pieces: Iterable[Callable[[], object]]) -> None:
+        self.pieces = deque(pieces)
+        self.entered: list[int] = []
+        self.left: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def work(self) -> None:
+        """Do pieces until none is left."""
+        while True:
+            try:
+                piece = self.pieces.popleft()
+            except IndexError:
+                return
+            piece()
+
+    def help(self) -> None:
+        """Do pieces on a helper, which says that it enters before it takes the first."""
+        self.entered.append(1)
+        try:
+            self.work()
+        except BaseException as error:  # `run` raises it again
+            self.left.put(error)
+        else:
+            self.left.put(None)
+
+    def wait(self) -> list[BaseException]:
+        """Wait for the helpers at work, and return their errors.
+
+        No piece may be left. A helper that is yet to enter will find none, and is not waited
+        for: it may be at another job, or may never have been started.
+        """
+        reports: list[BaseException | None] = []
+        # A helper has entered before it reports: with as many reports, all have left.
+        while len(reports) < len(self.entered):
+            reports.append(self.left.get())
+        return [error for error in reports if error is not None]
 
 
-# A fork has none of the parent's threads.
-os.register_at_fork(after_in_child=pool.cache_clear)
+class Team:
+    """Threads that take jobs from a queue for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[Job] = SimpleQueue()
+        self.helpers: list[int] = []
+
+    def grow(self, size: int) -> None:
+        """Have so many helpers, or as many as the system lets start.
+
+        An interrupt after the start of a helper, or another thread that grows the team too,
+        can leave a helper uncounted. One more then is started, and waits for jobs in vain.
+        """
+        try:
+            while len(self.helpers) < size:
+                self.helpers.append(start_new_thread(self._help, ()))
+        except RuntimeError:
+            pass  # no more threads, or the interpreter is shutting down
+
+    def _help(self) -> None:
+        while True:
+            self.jobs.get().help()
+
+
+TEAM = Team()
+
+
+def after_fork() -> None:
+    """Forget the helpers: a fork has none of the parent's threads."""
+    global TEAM  # the state of the process
+    TEAM = Team()
+
+
+os.register_at_fork(after_in_child=after_fork)
 
 
 def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> None:
     """Call ``loop(*arguments, begin, end)`` for all ranges; no two may write to one place.
+
+    An exception, a KeyboardInterrupt above all, may leave helpers at work for one more range
+    each, on arrays that they keep alive. So an array that is written must be made by the
+    call that the exception ends, and be lost with it.
 
     Parameters
     ----------
@@ -49,28 +132,24 @@ def run(loop: Callable[..., Any], ranges: Iterable[Range], *arguments: Any) -> N
     *arguments
         Arguments of all calls.
     """
-    waiting = deque(ranges)
-
-    def work() -> None:
-        while True:
-            try:
-                begin, end = waiting.popleft()
-            except IndexError:
-                return
-            loop(*arguments, begin, end)
-
-    helpers = []
+    job = Job([partial(loop, *arguments, begin, end) for begin, end in ranges])
+    helpers = min(threads(), len(job.pieces)) - 1
+    if helpers < 1:
+        job.work()
+        return
+    # Compile here: an interrupt can leave Numba's lock to this thread, and no helper gets it.
+    loop(*arguments, 0, 0)
+    team = TEAM
+    team.grow(helpers)
     try:
-        for _ in range(min(threads(), len(waiting)) - 1):
-            helpers.append(pool().submit(work))
-    except RuntimeError:
-        pass  # the interpreter is shutting down and starts no more work: this thread does it
-    try:
-        work()
+        for _ in range(helpers):
+            team.jobs.put(job)
+        job.work()
     finally:
-        waiting.clear()
-        for helper in helpers:
-            helper.result()
+        job.pieces.clear()
+        errors = job.wait()
+    for error in errors:
+        raise error
 
 
 def workers(operations: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.plans import PlanCache
+from nufftlib.nufft.engines.plans import PlanCache, guarded
 
 THREADS = 128
 """Threads of a block."""
@@ -45,7 +45,7 @@ class Cuda:
     def __init__(self) -> None:
         self._plans: PlanCache[Any] = PlanCache(size=16)
         self._captured: set[Any] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def device(self, x: Array) -> int:
         """Return the number of the device of an array."""
@@ -109,10 +109,10 @@ class Cuda:
             # A plan has one work area: two streams must not share it.
             key = grid.device.id, self.stream(grid.device.id), grid.shape, grid.dtype.char
             plan = self._plans.get(key, lambda: self._plan(grid))
-            with self._lock:
-                if self.capturing(grid.device.id):
-                    self._captured.add(plan)  # the graph needs it for longer than the cache
-                plan.fft(grid, grid, cufft.CUFFT_INVERSE if inverse else cufft.CUFFT_FORWARD)
+            if self.capturing(grid.device.id):
+                self._captured.add(plan)  # the graph needs it for longer than the cache
+            direction = cufft.CUFFT_INVERSE if inverse else cufft.CUFFT_FORWARD
+            guarded(self._lock, plan.fft, grid, grid, direction)
 
     def _plan(self, grid: Array) -> Any:
         from cupy.cuda import cufft

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,19 +49,20 @@ class CudaPoints(Points):
 
     coordinates: Any
     _bins: dict[Any, Bins] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def bins(self, cuda: Cuda, layout: Layout, edge: int) -> Bins:
-        """Return the points sorted by bins of this edge."""
+        """Return the points sorted by bins of this edge.
+
+        Two threads may sort at once, with equal effect; an interrupt could leave a lock held.
+        """
         device = cuda.device(self.coordinates)
         if cuda.capturing(device):  # recorded results do not exist before the launch
             return sort_points(cuda, self.coordinates, layout, edge)
         # Another stream would not wait until this one has sorted.
         key = cuda.stream(device), layout.sizes, layout.kernel.width, edge
-        with self._lock:
-            if key not in self._bins:
-                self._bins[key] = sort_points(cuda, self.coordinates, layout, edge)
-            return self._bins[key]
+        if key not in self._bins:
+            self._bins[key] = sort_points(cuda, self.coordinates, layout, edge)
+        return self._bins[key]
 
 
 def sort_points(cuda: Cuda, points: Any, layout: Layout, edge: int) -> Bins:
