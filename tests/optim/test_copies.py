@@ -87,7 +87,7 @@ def test_results_survive(copied, name):
     assert again._fields == result._fields
 
 
-@pytest.mark.parametrize("error", the_errors())
+@pytest.mark.parametrize("error", list(the_errors()))
 def test_errors_survive(copied, error):
     """Whole: the message, what it carries, and notes."""
     result = RESULTS["minimize"]()
