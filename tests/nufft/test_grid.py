@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from nufftlib.nufft.engines.grid.kernel import (
     best_kernel,
     choose_kernel,
     demand,
+    density_kernel,
     kaiser_bessel,
 )
 from nufftlib.nufft.engines.grid.layout import Layout, layout
@@ -141,6 +143,25 @@ def test_the_kernel_and_its_derivatives():
     assert kaiser_bessel(np.zeros(1), 6, 12.0)[0] == pytest.approx(1.0)
     edge = kaiser_bessel(np.asarray([-3.0, 3.0]), 6, 12.0)
     assert np.all(np.isfinite(edge))  # the exponential of a semicircle has no slope there
+
+
+@pytest.mark.parametrize("voxels", [2, 3, 64, 1001])
+@pytest.mark.parametrize("eps", [1e-2, 1e-6, 1e-9, 1e-14])
+def test_the_deconvolution_is_the_integral_of_what_is_evaluated(eps, voxels):
+    for kernel in (choose_kernel(eps, 2, single=False), density_kernel(7)):
+        cells = int(np.ceil(voxels * kernel.oversampling))
+        want = 1.0 / kernel.transform(np.arange(voxels // 2 + 1) / cells)
+        assert np.max(np.abs(kernel.deconvolution(voxels, cells) / want - 1.0)) < 1e-13
+
+
+def test_a_long_axis_is_set_up_in_the_memory_of_its_own_numbers():
+    kernel = choose_kernel(1e-3, 1, single=True)
+    tracemalloc.start()
+    try:
+        factors = kernel.deconvolution(2**20, 2**21)
+        assert tracemalloc.get_traced_memory()[1] < 2 * factors.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

@@ -38,20 +38,13 @@ class Layout:
     sizes: tuple[int, ...]
     kernel: Kernel
 
-    @cached_property
-    def places(self) -> tuple[Any, ...]:
-        """For each axis, the cell of each voxel."""
-        return tuple(
-            (np.arange(N) - N // 2) % n for N, n in zip(self.shape, self.sizes, strict=True)
-        )
+    def deconvolution(self, axis: int) -> Any:
+        r"""Return :math:`1/\hat\varphi` along an axis, of the voxels ``0 ... N // 2``.
 
-    @cached_property
-    def factors(self) -> tuple[Any, ...]:
-        r"""For each axis, the deconvolution :math:`1/\hat\varphi` of each voxel."""
-        return tuple(
-            np.ones(1) if N == 1 else 1.0 / self.kernel.transform((np.arange(N) - N // 2) / n)
-            for N, n in zip(self.shape, self.sizes, strict=True)
-        )
+        That of the negative ones is the same. It is not kept: tables of one dtype are.
+        """
+        N, n = self.shape[axis], self.sizes[axis]
+        return np.ones(1) if N == 1 else self.kernel.deconvolution(N, n)
 
     @cached_property
     def polynomials(self) -> Any:

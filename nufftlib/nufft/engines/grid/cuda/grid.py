@@ -73,8 +73,13 @@ class Tables:
 @lru_cache(maxsize=64)
 def tables(cuda: Cuda, device: int, layout: Layout, real: np.dtype[Any]) -> Tables:
     """Return the polynomials, and the deconvolution of all three axes in a row."""
-    ones = (np.ones(1),) * (3 - len(layout.shape))
-    factors = np.concatenate([*ones, *layout.factors])
+    factors = np.concatenate(
+        [np.ones(1)] * (3 - len(layout.shape))
+        + [
+            layout.deconvolution(axis)[np.abs(np.arange(N) - N // 2)]
+            for axis, N in enumerate(layout.shape)
+        ]
+    )
     return Tables(
         cuda.upload(device, layout.polynomials.astype(real)),
         cuda.upload(device, factors.astype(real)),
