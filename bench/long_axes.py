@@ -35,8 +35,8 @@ def measure(voxels: int) -> str:
     grid = F.transform.engine.layout.cells * x.itemsize / 2**20
     peak = resident("VmHWM") - before
     return (
-        f"{voxels:>10} voxels: first call {first:.2f} s, second {second:.2f} s, grid {grid:.0f} MB, "
-        f"peak {peak:.0f} MB ({peak / grid:.1f} grids)"
+        f"{voxels:>10} voxels: first call {first:.2f} s, second {second:.2f} s, "
+        f"grid {grid:.0f} MB, peak {peak:.0f} MB ({peak / grid:.1f} grids)"
     )
 
 

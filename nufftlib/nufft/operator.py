@@ -44,7 +44,7 @@ class NUFFT(TrajectoryOperator):
     norm : {None, "ortho"}
         ``"ortho"`` divides by ``sqrt(prod(shape))``.
     eps : float
-        Relative accuracy of an engine that approximates.
+        Relative accuracy of an engine that approximates, on axes of any length.
     engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
         Who computes the sums. ``"auto"`` takes the fastest for the array's device and the
         image shape: our own, ``"grid"``, on a CPU, but ``"finufft"`` for long
@@ -107,10 +107,10 @@ class NUFFT(TrajectoryOperator):
         # Copied before it is checked: what is checked is what the engine sees.
         trajectory = xp.asarray(self.trajectory, copy=True)
         check_trajectory(xp, trajectory, self.shape)
-        check_settings(xp, trajectory, self.norm, self.eps, self.memory_limit)
+        check_settings(xp, trajectory, self.shape, self.norm, self.eps, self.memory_limit)
         k = xp.reshape(trajectory, (-1, trajectory.shape[-1]))
         shape = tuple(map(int, self.shape))
-        make = choose_engine(xp, k, self.engine, shape)
+        make = choose_engine(xp, k, self.engine, shape, self.eps)
         engine = make(xp, shape, trajectory.dtype, self.eps, self.memory_limit)
         scale = 1.0 if self.norm is None else 1.0 / math.sqrt(math.prod(shape))
         transform = Transform(engine, engine.prepare(k), trajectory, shape, scale)

@@ -423,8 +423,10 @@ def test_an_error_on_another_thread_reaches_the_caller(monkeypatch):
 
 
 def test_auto_takes_finufft_for_long_lines_only():
-    def engine(shape):
-        return type(nl.NUFFT(np.zeros((3, len(shape))), shape).transform.engine).__name__
+    def engine(shape, dtype="float64", eps=1e-2):
+        k = np.zeros((3, len(shape)), dtype)
+        return type(nl.NUFFT(k, shape, eps=eps).transform.engine).__name__
 
-    assert engine((100_000,)) == "FinufftEngine"
+    assert engine((100_000,)) == engine((20_000,), "float32") == "FinufftEngine"
+    assert engine((100_000,), "float32") == "GridEngine"  # finufft would compute in double
     assert engine((1000,)) == engine((512, 512)) == engine((8, 8, 8)) == "GridEngine"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -78,13 +77,6 @@ def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
     return Layout(shape, tuple(cells(N, kernel) for N in shape), kernel)
-
-
-def coil_blocks(coils: int, most: int) -> Iterator[slice]:
-    """Cut a batch into blocks of nearly one size, of `most` coils, or of one if that is none."""
-    count = -(-coils // max(1, most))
-    for block in range(count):
-        yield slice(coils * block // count, coils * (block + 1) // count)
 
 
 @lru_cache(maxsize=16)
