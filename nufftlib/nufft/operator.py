@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -109,12 +110,15 @@ class NUFFT(TrajectoryOperator):
         check_trajectory(xp, trajectory, self.shape)
         check_settings(xp, trajectory, self.shape, self.norm, self.eps, self.memory_limit)
         k = xp.reshape(trajectory, (-1, trajectory.shape[-1]))
-        shape = tuple(map(int, self.shape))
-        make = choose_engine(xp, k, self.engine, shape, self.eps)
-        engine = make(xp, shape, trajectory.dtype, self.eps, self.memory_limit)
+        shape, eps = tuple(map(int, self.shape)), float(self.eps)
+        limit = operator.index(self.memory_limit)
+        engine = choose_engine(xp, k, self.engine, shape, eps)(
+            xp, shape, trajectory.dtype, eps, limit
+        )
         scale = 1.0 if self.norm is None else 1.0 / math.sqrt(math.prod(shape))
         transform = Transform(engine, engine.prepare(k), trajectory, shape, scale)
-        for name, value in (("trajectory", trajectory), ("shape", shape), ("transform", transform)):
+        settled = {"trajectory": trajectory, "shape": shape, "eps": eps, "memory_limit": limit}
+        for name, value in (settled | {"transform": transform}).items():
             object.__setattr__(self, name, value)
 
     @cached_property

@@ -79,6 +79,10 @@ def check_settings(
             f"{trajectory.dtype} and the shape {shape}"
         )
         raise ValueError(msg)
+    if not isinstance(memory_limit, Integral):
+        kind = type(memory_limit).__name__
+        msg = f"NUFFT(memory_limit): memory_limit is a {kind}, {memory_limit!r}; want an int, bytes"
+        raise TypeError(msg)
     if memory_limit < 1:
         msg = f"NUFFT(memory_limit): memory_limit is {memory_limit}; want bytes, at least 1"
         raise ValueError(msg)

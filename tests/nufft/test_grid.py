@@ -329,6 +329,17 @@ def test_one_trajectory_on_grids_of_one_size_for_kernels_of_several_widths():
     assert np.array_equal(weights[1], fresh)
 
 
+def test_points_stay_sorted_for_the_last_grids_only():
+    F = nl.NUFFT(points("anywhere", 300, (20, 20)), (20, 20), engine="grid", eps=1e-4)
+    want = F(x := noise(20, 20))
+    weights = [nl.mri.pipe_menon(F, grid=(n, n), width=4, iterations=1) for n in range(20, 27)]
+    assert len(F.transform.points._cells) == 2
+    np.testing.assert_array_equal(F(x), want)  # sorted anew, to the same result
+    np.testing.assert_array_equal(
+        nl.mri.pipe_menon(F, grid=(20, 20), width=4, iterations=1), weights[0]
+    )
+
+
 @pytest.mark.parametrize("eps", [0.02, 0.1, 0.9])
 @pytest.mark.parametrize("shape", [(2,), (16, 5), (8, 8, 8)], ids=str)
 def test_a_coarse_accuracy_has_a_small_grid(shape, eps):

@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
 
 import numpy as np
 from numpy.polynomial import chebyshev, legendre
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import i0e, ive
+
+from nufftlib.core.caching import remembered
 
 Vector = NDArray[np.float64]
 
@@ -159,7 +160,7 @@ class Kernel:
         return math.sqrt(deconvolution * gathered)
 
 
-@cache
+@remembered(maxsize=None)
 def nodes(count: int) -> tuple[Vector, Vector]:
     """Return the nodes and weights of Gauss and Legendre on [-1, 1]."""
     return legendre.leggauss(count)
@@ -197,7 +198,7 @@ def fit(width: int, oversampling: float, beta: float, degree: int) -> Kernel:
     return Kernel(width, oversampling, beta, np.einsum("kp,okl->opl", monomials(degree), series))
 
 
-@cache
+@remembered(maxsize=None)
 def monomials(degree: int) -> Vector:
     """Return Chebyshev's polynomials as sums of powers, shape (degree + 1, degree + 1)."""
     table = np.zeros((degree + 1, degree + 1))
@@ -240,7 +241,7 @@ def usual_beta(width: int, oversampling: float) -> float:
     return 1.005 * math.pi * width * (1.0 - 0.5 / oversampling)
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def best_kernel(width: int, oversampling: float) -> Kernel:
     """Return the kernel of this width with the least error, and the least degree for it."""
     usual = usual_beta(width, oversampling)
@@ -258,7 +259,7 @@ def best_kernel(width: int, oversampling: float) -> Kernel:
     return kernel
 
 
-@lru_cache(maxsize=16)
+@remembered(maxsize=16)
 def density_kernel(width: int) -> Kernel:
     """Return a kernel for density weights: the shape that finufft's has at this width.
 
@@ -267,7 +268,7 @@ def density_kernel(width: int) -> Kernel:
     return fit(width, 2.0, 0.98 * math.pi * width * 0.75, width + 4)
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def choose_kernel(eps: float, ndim: int, single: bool) -> Kernel:
     """Return the kernel for an accuracy: of those that reach it, the one of least work.
 

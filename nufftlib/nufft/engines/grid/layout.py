@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from nufftlib.core.caching import remembered
 from nufftlib.core.fourier import fast_size
 from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand, density_kernel
 
@@ -72,14 +73,14 @@ class Layout:
         ]
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
     return Layout(shape, tuple(cells(N, kernel) for N in shape), kernel)
 
 
-@lru_cache(maxsize=16)
+@remembered(maxsize=16)
 def density_layout(shape: tuple[int, ...], width: int) -> Layout:
     """Return the grid for density weights: the image's own size, not oversampled."""
     return Layout(shape, shape, density_kernel(width))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
+from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cpu import loops
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split, workers
@@ -30,7 +30,7 @@ class Tables:
     factors: tuple[Any, Any, Any]
 
 
-@lru_cache(maxsize=16)
+@remembered(maxsize=16)
 def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
     """Return the tables for grids of `reals` numbers in each cell."""
     missing = 3 - len(layout.shape)

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numba import njit, uint64
 
+from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cpu.vectors import (
     ORDERS,
     add_rows,
@@ -108,7 +108,7 @@ def find(
             at[a * rows + b] = row
 
 
-@cache
+@remembered(maxsize=None)
 def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mode: Mode) -> Loop:
     r"""Compile the loop that reads the grid at points.
 
@@ -210,7 +210,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     return loop
 
 
-@cache
+@remembered(maxsize=None)
 def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
     """Compile the loop that adds points to the grid: the transpose of "values".
 

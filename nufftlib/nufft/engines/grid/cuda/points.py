@@ -13,6 +13,9 @@ from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, CHUNK, SCAN, THREADS, Cuda
 from nufftlib.nufft.engines.grid.layout import Layout
 
+KEPT = 4
+"""Orders of the points of one trajectory that are kept: two grids on two streams."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bins:
@@ -62,6 +65,8 @@ class CudaPoints(Points):
         with self._lock:
             if key not in self._bins:
                 self._bins[key] = sort_points(cuda, self.coordinates, layout, edge)
+                for old in list(self._bins)[:-KEPT]:
+                    del self._bins[old]
             return self._bins[key]
 
 
