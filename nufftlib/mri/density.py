@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, complex_dtype
@@ -66,7 +68,8 @@ def pipe_menon(
     >>> w.shape, bool(w[0, 1] < w[0, 8])  # more points near the centre, less weight each
     ((8, 16), True)
     """
-    grid = F.shape if grid is None else grid
+    width, iterations = operator.index(width), operator.index(iterations)
+    grid = F.shape if grid is None else tuple(map(operator.index, grid))
     if not 2 <= width <= 16:
         msg = f"pipe_menon(width): width is {width}; want 2 to 16"
         raise ValueError(msg)

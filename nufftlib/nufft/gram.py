@@ -26,6 +26,7 @@ from nufftlib.core.arrays import Array, common_namespace, complex_dtype, item_by
 from nufftlib.core.fourier import crop_ifft, fast_size, fft, ifft, pad_fft
 from nufftlib.core.operator import Constant, LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged
+from nufftlib.nufft.engines.base import DOUBLE_BITS, phase_rounding
 from nufftlib.nufft.transform import TrajectoryOperator
 
 METHODS = ("auto", "toeplitz", "composed")
@@ -233,8 +234,13 @@ def check_weights(F: TrajectoryOperator, weights: Array) -> None:
 def on_lags(F: TrajectoryOperator) -> TrajectoryOperator:
     """Return ``G``, the NUFFT whose voxels are the lags."""
     lags: Any = F  # a dataclass
-    G: TrajectoryOperator = replace(lags, shape=tuple(2 * n - 1 for n in F.shape), norm=None)
+    G: TrajectoryOperator = replace(lags, shape=lag_sizes(F), norm=None)
     return G
+
+
+def lag_sizes(F: TrajectoryOperator) -> tuple[int, ...]:
+    """Return how many lags an image has on each axis."""
+    return tuple(2 * n - 1 for n in F.shape)
 
 
 def embedding(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -267,7 +273,7 @@ def correlation(F: TrajectoryOperator, x: Array, y: Array) -> Array:
     total = sum(terms[1:], start=terms[0])
     C = ifft(xp, xp.astype(total, complex_dtype(xp, total)), sizes, real=False)
     C = xp.roll(C, tuple(n - 1 for n in F.shape), axis=tuple(range(len(sizes))))
-    return F.transform.scaled(F.transform.scaled(C[tuple(slice(0, 2 * n - 1) for n in F.shape)]))
+    return F.transform.scaled(F.transform.scaled(C[tuple(slice(0, n) for n in lag_sizes(F))]))
 
 
 def as_data(F: TrajectoryOperator, weights: Array | None) -> Array:
@@ -293,11 +299,14 @@ def toeplitz_pays(F: TrajectoryOperator) -> bool:
 
     Each application spreads a sample over ``width^d`` cells twice; the convolution takes two
     FFTs of a grid twice as large as the image. `SPREAD` was fitted to measured times (see
-    docs/engines.md). Exact sums stay composed, and so do grids beyond the memory limit.
+    docs/engines.md). Exact sums stay composed, and so do grids that would not keep the memory
+    limit, or `eps` on the lags.
     """
     grid = math.prod(embedding(F.shape))
     item = item_bytes(F.transform.xp, F.trajectory) * 2
     if F.transform.engine.exact or GRIDS * grid * item > F.memory_limit:
+        return False
+    if phase_rounding(lag_sizes(F), DOUBLE_BITS) > F.eps:
         return False
     width = 1.0 - math.log10(F.eps)
     return math.prod(F.transform.samples) * (width / SPREAD) ** len(F.shape) > grid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -44,7 +45,7 @@ class NUFFT(TrajectoryOperator):
     norm : {None, "ortho"}
         ``"ortho"`` divides by ``sqrt(prod(shape))``.
     eps : float
-        Relative accuracy of an engine that approximates.
+        Relative accuracy of an engine that approximates, on axes of any length.
     engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
         Engine that computes the sums. ``"auto"`` takes the fastest for the array's device
         and the image shape: on a CPU our own, ``"grid"``, but ``"finufft"`` for long
@@ -106,14 +107,17 @@ class NUFFT(TrajectoryOperator):
         # Copied before it is checked, so that the engine sees the checked points.
         trajectory = xp.asarray(self.trajectory, copy=True)
         check_trajectory(xp, trajectory, self.shape)
-        check_settings(xp, trajectory, self.norm, self.eps, self.memory_limit)
+        check_settings(xp, trajectory, self.shape, self.norm, self.eps, self.memory_limit)
         k = xp.reshape(trajectory, (-1, trajectory.shape[-1]))
-        shape = tuple(map(int, self.shape))
-        make = choose_engine(xp, k, self.engine, shape)
-        engine = make(xp, shape, trajectory.dtype, self.eps, self.memory_limit)
+        shape, eps = tuple(map(int, self.shape)), float(self.eps)
+        limit = operator.index(self.memory_limit)
+        engine = choose_engine(xp, k, self.engine, shape, eps)(
+            xp, shape, trajectory.dtype, eps, limit
+        )
         scale = 1.0 if self.norm is None else 1.0 / math.sqrt(math.prod(shape))
         transform = Transform(engine, engine.prepare(k), trajectory, shape, scale)
-        for name, value in (("trajectory", trajectory), ("shape", shape), ("transform", transform)):
+        settled = {"trajectory": trajectory, "shape": shape, "eps": eps, "memory_limit": limit}
+        for name, value in (settled | {"transform": transform}).items():
             object.__setattr__(self, name, value)
 
     @cached_property

@@ -9,7 +9,12 @@ from typing import Any
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, library
-from nufftlib.nufft.engines.base import Engine
+from nufftlib.nufft.engines.base import (
+    DOUBLE_BITS,
+    Engine,
+    phase_rounding,
+    too_long_for_single,
+)
 from nufftlib.nufft.engines.bridge import bridged
 
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
@@ -54,42 +59,51 @@ def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -
 
 
 def check_settings(
-    xp: Namespace, trajectory: Array, norm: str | None, eps: float, memory_limit: int
+    xp: Namespace,
+    trajectory: Array,
+    shape: tuple[int, ...],
+    norm: str | None,
+    eps: float,
+    memory_limit: int,
 ) -> None:
     """Refuse settings that no engine can serve."""
     if norm not in (None, "ortho"):
         msg = f"NUFFT(norm): norm is {norm!r}; want None or 'ortho'"
         raise ValueError(msg)
     finest = 1.2e-7 if trajectory.dtype == xp.float32 else 1e-14
+    # The engines multiply points by the size of a grid in double precision at best.
+    finest = max(finest, phase_rounding(shape, DOUBLE_BITS))
     if not finest <= eps < 1:
         msg = (
-            f"NUFFT(eps): eps is {eps}; want {finest:g} <= eps < 1 for a trajectory of "
-            f"{trajectory.dtype}"
+            f"NUFFT(eps): eps is {eps}; want {finest:.2g} <= eps < 1 for a trajectory of "
+            f"{trajectory.dtype} and the shape {shape}"
         )
         raise ValueError(msg)
+    if not isinstance(memory_limit, Integral):
+        kind = type(memory_limit).__name__
+        msg = f"NUFFT(memory_limit): memory_limit is a {kind}, {memory_limit!r}; want an int, bytes"
+        raise TypeError(msg)
     if memory_limit < 1:
         msg = f"NUFFT(memory_limit): memory_limit is {memory_limit}; want bytes, at least 1"
         raise ValueError(msg)
 
 
 def choose_engine(
-    xp: Namespace, k: Array, name: str, shape: tuple[int, ...]
+    xp: Namespace, k: Array, name: str, shape: tuple[int, ...], eps: float
 ) -> Callable[..., Engine]:
     """Return the engine's class by its name, or the fastest one for ``"auto"``.
 
     On a CPU our own is the fastest, but finufft for long one-dimensional images, whose FFT
-    is little work beside their points (docs/engines.md has the measurements). On CUDA
-    cufinufft is the fastest. The CUDA engines take CuPy arrays, and other libraries' arrays
-    across a bridge.
+    is little work beside their points (docs/engines.md has the measurements), unless finufft
+    would have to compute those of single precision in double. On CUDA cufinufft is the
+    fastest. The CUDA engines take CuPy arrays, and other libraries' arrays across a bridge.
     """
     if name not in ENGINES:
         msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"
         raise ValueError(msg)
     device: Any = k.__dlpack_device__()[0]
     if name == "auto":
-        long_line = len(shape) == 1 and shape[0] > LONG_LINE
-        on_host = "finufft" if long_line else "grid"
-        name = "cufinufft" if device == DEVICE_CUDA else on_host
+        name = "cufinufft" if device == DEVICE_CUDA else on_host(xp, k, shape, eps)
     if name == "direct":
         from nufftlib.nufft.engines.direct import DirectEngine
 
@@ -120,3 +134,9 @@ def choose_engine(
         f"{array_api_compat.device(k)}; want {wanted[name]} (engine='direct' takes any)"
     )
     raise ValueError(msg)
+
+
+def on_host(xp: Namespace, k: Array, shape: tuple[int, ...], eps: float) -> str:
+    """Return the name of the engine that is fastest on a CPU."""
+    in_double = k.dtype == xp.float32 and too_long_for_single(shape, eps)
+    return "finufft" if len(shape) == 1 and shape[0] > LONG_LINE and not in_double else "grid"

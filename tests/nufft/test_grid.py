@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,6 +20,7 @@ from nufftlib.nufft.engines.grid.kernel import (
     best_kernel,
     choose_kernel,
     demand,
+    density_kernel,
     kaiser_bessel,
 )
 from nufftlib.nufft.engines.grid.layout import Layout, layout
@@ -140,6 +142,25 @@ def test_the_kernel_and_its_derivatives():
     assert kaiser_bessel(np.zeros(1), 6, 12.0)[0] == pytest.approx(1.0)
     edge = kaiser_bessel(np.asarray([-3.0, 3.0]), 6, 12.0)
     assert np.all(np.isfinite(edge))  # the exponential of a semicircle has no slope there
+
+
+@pytest.mark.parametrize("voxels", [2, 3, 64, 1001])
+@pytest.mark.parametrize("eps", [1e-2, 1e-6, 1e-9, 1e-14])
+def test_the_deconvolution_is_the_integral_of_what_is_evaluated(eps, voxels):
+    for kernel in (choose_kernel(eps, 2, single=False), density_kernel(7)):
+        cells = int(np.ceil(voxels * kernel.oversampling))
+        want = 1.0 / kernel.transform(np.arange(voxels // 2 + 1) / cells)
+        assert np.max(np.abs(kernel.deconvolution(voxels, cells) / want - 1.0)) < 1e-13
+
+
+def test_a_long_axis_is_set_up_in_the_memory_of_its_own_numbers():
+    kernel = choose_kernel(1e-3, 1, single=True)
+    tracemalloc.start()
+    try:
+        factors = kernel.deconvolution(2**20, 2**21)
+        assert tracemalloc.get_traced_memory()[1] < 2 * factors.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -306,6 +327,17 @@ def test_one_trajectory_on_grids_of_one_size_for_kernels_of_several_widths():
     assert np.array_equal(weights[1], fresh)
 
 
+def test_points_stay_sorted_for_the_last_grids_only():
+    F = nl.NUFFT(points("anywhere", 300, (20, 20)), (20, 20), engine="grid", eps=1e-4)
+    want = F(x := noise(20, 20))
+    weights = [nl.mri.pipe_menon(F, grid=(n, n), width=4, iterations=1) for n in range(20, 27)]
+    assert len(F.transform.points._cells) == 2
+    np.testing.assert_array_equal(F(x), want)  # sorted anew, to the same result
+    np.testing.assert_array_equal(
+        nl.mri.pipe_menon(F, grid=(20, 20), width=4, iterations=1), weights[0]
+    )
+
+
 @pytest.mark.parametrize("eps", [0.02, 0.1, 0.9])
 @pytest.mark.parametrize("shape", [(2,), (16, 5), (8, 8, 8)], ids=str)
 def test_a_coarse_accuracy_has_a_small_grid(shape, eps):
@@ -400,8 +432,10 @@ def test_an_error_on_another_thread_reaches_the_caller(monkeypatch):
 
 
 def test_auto_takes_finufft_for_long_lines_only():
-    def engine(shape):
-        return type(nl.NUFFT(np.zeros((3, len(shape))), shape).transform.engine).__name__
+    def engine(shape, dtype="float64", eps=1e-2):
+        k = np.zeros((3, len(shape)), dtype)
+        return type(nl.NUFFT(k, shape, eps=eps).transform.engine).__name__
 
-    assert engine((100_000,)) == "FinufftEngine"
+    assert engine((100_000,)) == engine((20_000,), "float32") == "FinufftEngine"
+    assert engine((100_000,), "float32") == "GridEngine"  # finufft would compute in double
     assert engine((1000,)) == engine((512, 512)) == engine((8, 8, 8)) == "GridEngine"

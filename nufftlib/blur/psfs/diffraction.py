@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import index
 from typing import Any
 
@@ -27,6 +27,7 @@ from nufftlib.core.arrays import (
     namespace,
     real_part,
 )
+from nufftlib.core.caching import remembered
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
 
@@ -240,7 +241,7 @@ def over_pupil(xp: Namespace, a: Array, phases: Array, like: Array) -> Array:
     return xp.reshape(a @ phases, (*a.shape[:-1], *like.shape[-2:]))
 
 
-@lru_cache(maxsize=8)
+@remembered(maxsize=8)
 def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
     """Return ``2 pi Z_k``, shape (K, M * M), and the weights ``w`` of the disk, (M, M)."""
     x = cells(samples)

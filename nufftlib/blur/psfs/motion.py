@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.caching import remembered
 
 KNOTS = 512
 """Points at which the random path of a motion is drawn."""
@@ -121,7 +121,7 @@ def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
     return path - path.mean(axis=1, keepdims=True)
 
 
-@lru_cache(maxsize=4)
+@remembered(maxsize=4)
 def matern_factor(length: float) -> Any:
     """Return the Cholesky factor of the process's correlation matrix."""
     t = np.linspace(0, 1, KNOTS)

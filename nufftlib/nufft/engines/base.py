@@ -97,6 +97,12 @@ class Engine(ABC):
         self.eps = eps
         self.memory_limit = memory_limit
 
+    @property
+    def double(self) -> bool:
+        """Whether a library that rounds points to the precision of its grids needs double ones."""
+        single = self.dtype == self.xp.float32
+        return not single or too_long_for_single(self.shape, self.eps)
+
     def with_shape(self, shape: tuple[int, ...]) -> Engine:
         """Return the same engine for another grid; prepared points serve both."""
         return type(self)(self.xp, shape, self.dtype, self.eps, self.memory_limit)
@@ -275,11 +281,42 @@ class StackJacobian(TrajectoryJacobian):
         return symmetric(xp, blocks)
 
 
+SINGLE_BITS, DOUBLE_BITS = 24, 53
+
+
+def phase_rounding(shape: tuple[int, ...], bits: int) -> float:
+    r"""Return the relative l2 error of a white image whose points were rounded to `bits` bits.
+
+    A coordinate with the relative error :math:`\delta` turns the phase :math:`2\pi k n` by
+    :math:`2\pi k n \delta`: at the edge of the period, :math:`|k| = 1/2`, by
+    :math:`\pi N \delta / \sqrt{12}`, the root mean square over an axis of :math:`N` voxels.
+    A native library rounds when it takes radians, when it folds them, and when it multiplies them
+    by the size of its grid, and its :math:`\delta` was measured to be one unit, ``2**-bits``.
+    The errors of the axes add in squares.
+    """
+    return math.hypot(*shape) * 2.0**-bits
+
+
 def symmetric(xp: Namespace, upper: Mapping[tuple[int, int], Array]) -> Array:
     """Return the blocks (M, d, d) of the entries (M,) at ``a <= c``."""
     axes = range(max(upper)[0] + 1)
     rows = [xp.stack([upper[min(a, c), max(a, c)] for c in axes], axis=-1) for a in axes]
     return xp.stack(rows, axis=-2)
+
+
+def too_long_for_single(shape: tuple[int, ...], eps: float) -> bool:
+    """Tell whether points rounded to single precision leave less than half of `eps`.
+
+    The other half is for the kernel of the library that rounds them; in squares, an eighth is lost.
+    """
+    return 2.0 * phase_rounding(shape, SINGLE_BITS) > eps
+
+
+def batch_blocks(batch: int, most: int) -> Iterator[slice]:
+    """Cut a batch into blocks of nearly one size, of `most` at most, or of one if that is none."""
+    count = -(-batch // max(1, most))
+    for block in range(count):
+        yield slice(batch * block // count, batch * (block + 1) // count)
 
 
 def voxel_index(

@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.base import Engine, Points, fold
+from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
 from nufftlib.nufft.engines.cuda12 import import_cufinufft
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
@@ -56,7 +56,8 @@ class CufinufftEngine(Engine):
         import cupy
 
         with trajectory.device:
-            radians = 2.0 * cupy.pi * fold(self.xp, trajectory)
+            k = fold(self.xp, trajectory).astype(cupy.float64 if self.double else cupy.float32)
+            radians = 2.0 * cupy.pi * k
             axes = cupy.ascontiguousarray(radians.T)
             return Points(tuple(axes))
 
@@ -95,8 +96,16 @@ class CufinufftEngine(Engine):
         with data.device:
             source = cupy.ascontiguousarray(data)
             out = cupy.empty((source.shape[0], *out_shape), dtype=source.dtype)
-            if source.shape[0]:
-                self._plan(kind, source, **options).execute(points, source, out)
+            working = cupy.result_type(points.axes[0].dtype, cupy.complex64)
+            cast = working != source.dtype
+            each = (math.prod(self.shape) + points.size) * working.itemsize
+            most = self.memory_limit // 2 // each if cast else source.shape[0]
+            for part in batch_blocks(source.shape[0], most):
+                inside = source[part].astype(working, copy=False)
+                outside = cupy.empty(out[part].shape, working) if cast else out[part]
+                self._plan(kind, inside, **options).execute(points, inside, outside)
+                if cast:
+                    out[part] = outside
             return out
 
     def _plan(self, kind: int, data: Array, **options: float) -> SharedPlan:
@@ -110,7 +119,7 @@ class CufinufftEngine(Engine):
         }
         n_trans = data.shape[0]
         grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * data.itemsize
-        settings["gpu_maxbatchsize"] = max(1, min(n_trans, 8, self.memory_limit // grid_bytes))
+        settings["gpu_maxbatchsize"] = max(1, min(n_trans, 8, self.memory_limit // 2 // grid_bytes))
         key = (kind, self.shape, data.dtype.str, n_trans, tuple(settings.items()))
         isign = -1 if kind == TYPE_2 else +1
 

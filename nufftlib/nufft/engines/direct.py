@@ -25,7 +25,7 @@ class DirectEngine(Engine):
     exact = True
 
     def prepare(self, trajectory: Array) -> Points:
-        """Fold into one period, which keeps the phases accurate."""
+        """Fold into one period."""
         k = fold(self.xp, trajectory)
         return Points(tuple(k[:, a] for a in range(k.shape[-1])))
 
@@ -72,8 +72,7 @@ class DirectEngine(Engine):
         xp = self.xp
         phases = []
         for k, size in zip(points.axes, self.shape, strict=True):
-            n = voxel_index(xp, size, self.dtype, like)
-            phases.append(exp_minus_i(xp, 2.0 * math.pi * k[part, None] * n[None, :]))
+            phases.append(exp_minus_i(xp, 2.0 * math.pi * turns(xp, k[part], size)))
         return phases
 
     def _point_chunks(self, points: Points, x: Array) -> Iterator[slice]:
@@ -82,6 +81,21 @@ class DirectEngine(Engine):
         step = max(1, self.memory_limit // (2 * each))
         for start in range(0, points.size, step):
             yield slice(start, min(start + step, points.size))
+
+
+def turns(xp: Namespace, k: Array, size: int) -> Array:
+    r"""Return :math:`k_j n` less whole turns for the voxels of an axis, shape (M, N).
+
+    With :math:`n = s m + r`, :math:`|r| \le s / 2` and a power of two :math:`s` it is
+    :math:`(s k)\, m + k r`. Neither the factor :math:`s` nor a whole turn costs a digit, so
+    that the products that are rounded are of the size of :math:`\sqrt{N}`, not of :math:`N`.
+    """
+    s = 2 ** (size.bit_length() // 2)
+    n = xp.arange(size, device=array_api_compat.device(k)) - size // 2
+    m = (n + s // 2) // s
+    r = xp.astype(n - s * m, k.dtype)
+    high, low = fold(xp, s * k)[:, None] * xp.astype(m, k.dtype)[None, :], k[:, None] * r[None, :]
+    return fold(xp, high + low)
 
 
 def exp_minus_i(xp: Namespace, phase: Array) -> Array:

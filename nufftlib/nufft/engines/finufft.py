@@ -2,7 +2,8 @@
 
 A plan belongs to an image shape, a precision, an accuracy and a number of
 transforms; points are set when they differ from the plan's. One plan serves both
-directions. finufft keeps a pointer to the points and cannot survive
+directions. finufft rounds points to the precision of its grids, so that long axes of
+single precision are computed in double. It keeps a pointer to the points and cannot survive
 a NaN among them, so it only ever sees the finite copies of `FinufftEngine.prepare`.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import finufft
@@ -18,7 +20,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
-from nufftlib.nufft.engines.base import Engine, Points, fold
+from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 
@@ -53,10 +55,6 @@ PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
 WIDEST_SINGLE = 8
 """Wider kernels cancel catastrophically in float32, and finufft narrows them unasked."""
 
-FINE_SINGLE = 1.2e-5
-"""For a smaller eps finufft doubles the grid in float32, and a power of two stays one. On such
-grids its wheel's FFT (FFTW, planned by estimate) was measured 4 to 8 times slower than at 1.95."""
-
 FORKED = False
 """Whether this process is a fork, where the threads of the OpenMP library are lost."""
 
@@ -74,8 +72,9 @@ class FinufftEngine(Engine):
     """The finufft library."""
 
     def prepare(self, trajectory: Array) -> Points:
-        """Copy into one contiguous array of radians for each axis."""
-        radians = 2.0 * np.pi * as_numpy(fold(self.xp, trajectory))
+        """Copy into one contiguous array of radians for each axis; its precision is the plans'."""
+        k = as_numpy(fold(self.xp, trajectory))
+        radians = 2.0 * np.pi * k.astype(np.float64 if self.double else np.float32)
         axes = tuple(np.ascontiguousarray(radians[:, a]) for a in range(len(self.shape)))
         for axis in axes:
             axis.flags.writeable = False
@@ -91,14 +90,14 @@ class FinufftEngine(Engine):
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w`` with finufft's kernel and no FFT."""
-        weights = as_numpy(w)
-        if weights.dtype == np.float32 and width > WIDEST_SINGLE:
+        weights, real = as_numpy(w), points.axes[0].dtype
+        if real == np.float32 and width > WIDEST_SINGLE:
             msg = (
                 f"kernel width {width}: finufft's kernels in single precision are at most "
-                f"{WIDEST_SINGLE} wide; want a trajectory of float64"
+                f"{WIDEST_SINGLE} wide; want a trajectory of float64 or a smaller eps"
             )
             raise ValueError(msg)
-        data = weights.astype(np.result_type(weights.dtype, np.complex64))
+        data = weights.astype(np.result_type(real, np.complex64))
         plan = shared_plan(
             self.shape,
             data.dtype,
@@ -120,22 +119,29 @@ class FinufftEngine(Engine):
     ) -> Array:
         source = np.ascontiguousarray(as_numpy(data))
         out = empty((data.shape[0], *out_shape), source.dtype)
-        n_trans = data.shape[0]
-        if n_trans:
-            work = n_trans * max(points.size, math.prod(self.shape))
-            plan = self._plan(n_trans, source.dtype, threads(work))
-            plan.execute(points, source, out, adjoint=adjoint)
+        working = np.result_type(points.axes[0].dtype, np.complex64)
+        for part in self._parts(points, source.shape[0], cast=working != source.dtype):
+            inside = source[part].astype(working, copy=False)
+            outside = out[part] if working == out.dtype else np.empty(out[part].shape, working)
+            work = inside.shape[0] * max(points.size, math.prod(self.shape))
+            plan = self._plan(inside.shape[0], working, threads(work))
+            plan.execute(points, inside, outside, adjoint=adjoint)
+            if outside.dtype != out.dtype:
+                out[part] = outside
         return from_numpy(self.xp, out)
+
+    def _parts(self, points: Points, batch: int, *, cast: bool) -> Iterator[slice]:
+        """Cut a batch into parts, whose copies of double precision fit half of `memory_limit`."""
+        each = (math.prod(self.shape) + points.size) * np.dtype(np.complex128).itemsize
+        yield from batch_blocks(batch, self.memory_limit // 2 // each if cast else batch)
 
     def _plan(self, n_trans: int, dtype: np.dtype[Any], nthreads: int) -> SharedPlan:
         # finufft holds one oversampled grid a thread, of at most twice the size on each axis.
         grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * dtype.itemsize
-        fit = max(1, self.memory_limit // grid_bytes)
+        fit = max(1, self.memory_limit // 2 // grid_bytes)
         options: dict[str, float] = {"nthreads": nthreads}
         if fit < min(n_trans, os.cpu_count() or 1):
             options["maxbatchsize"] = fit
-        if dtype == np.complex64 and self.eps < FINE_SINGLE:
-            options["upsampfac"] = 1.95
         return shared_plan(self.shape, dtype, self.eps, n_trans, **options)
 
 

@@ -22,13 +22,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, lru_cache
 
 import numpy as np
 from numpy.polynomial import chebyshev, legendre
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import i0e, ive
+
+from nufftlib.core.caching import remembered
 
 Vector = NDArray[np.float64]
 
@@ -50,6 +51,13 @@ white images; one image may exceed it."""
 
 ROUNDINGS = 4
 """Rounding errors of FFT, weights and sums, in units of the last place: measured, 2 to 4."""
+
+TRANSFORM_NODES = 24
+"""Chebyshev nodes between which the logarithm of a kernel's transform is interpolated: an even
+function, smooth in the square of the frequency; 20 were seen to reach its rounding errors."""
+
+FREQUENCIES = 2**14
+"""How many are interpolated at once: a chunk that stays in the cache."""
 
 BAND = legendre.leggauss(32)
 """Nodes and weights for the mean over the band, scaled to [-1, 1]."""
@@ -103,6 +111,29 @@ class Kernel:
         transform: Vector = np.einsum("xl,x,xlf->f", self.weights(x)[0], dx / 2.0, phase)
         return transform
 
+    def deconvolution(self, voxels: int, cells: int) -> Vector:
+        r"""Return :math:`1/\hat\varphi(m/n)` for the voxels :math:`m = 0 \ldots N // 2`.
+
+        The integral of `transform` for each voxel would take longer than the transform of a
+        long axis, and an array of many times its size.
+
+        Parameters
+        ----------
+        voxels, cells : int
+            Sizes :math:`N` of the image and :math:`n` of the grid along the axis.
+        """
+        last = voxels // 2
+        s = np.cos(np.pi * (np.arange(TRANSFORM_NODES) + 0.5) / TRANSFORM_NODES)
+        values = np.log(self.transform(last / cells * np.sqrt((1.0 + s) / 2.0)))
+        series = values @ chebyshev.chebvander(s, TRANSFORM_NODES - 1) * (2.0 / TRANSFORM_NODES)
+        series[0] /= 2.0
+        out = np.empty(last + 1)
+        for start in range(0, last + 1, FREQUENCIES):
+            m = np.arange(start, min(start + FREQUENCIES, last + 1))
+            s = 2.0 * (m / max(last, 1)) ** 2 - 1.0
+            out[m] = np.exp(-chebyshev.chebval(s, series))
+        return out
+
     def errors(self, voxels: int | None = None, cells: int = 0) -> Vector:
         """Return the relative l2 errors of value, first and second derivative, on one axis.
 
@@ -129,7 +160,7 @@ class Kernel:
         return math.sqrt(deconvolution * gathered)
 
 
-@cache
+@remembered(maxsize=None)
 def nodes(count: int) -> tuple[Vector, Vector]:
     """Return the Gauss-Legendre nodes and weights on [-1, 1]."""
     return legendre.leggauss(count)
@@ -167,7 +198,7 @@ def fit(width: int, oversampling: float, beta: float, degree: int) -> Kernel:
     return Kernel(width, oversampling, beta, np.einsum("kp,okl->opl", monomials(degree), series))
 
 
-@cache
+@remembered(maxsize=None)
 def monomials(degree: int) -> Vector:
     """Return Chebyshev's polynomials as sums of powers, shape (degree + 1, degree + 1)."""
     table = np.zeros((degree + 1, degree + 1))
@@ -210,7 +241,7 @@ def usual_beta(width: int, oversampling: float) -> float:
     return 1.005 * math.pi * width * (1.0 - 0.5 / oversampling)
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def best_kernel(width: int, oversampling: float) -> Kernel:
     """Return the kernel of this width with the least error, and the least degree for it."""
     usual = usual_beta(width, oversampling)
@@ -228,7 +259,7 @@ def best_kernel(width: int, oversampling: float) -> Kernel:
     return kernel
 
 
-@lru_cache(maxsize=16)
+@remembered(maxsize=16)
 def density_kernel(width: int) -> Kernel:
     """Return a kernel for density weights, with the shape of finufft's kernel at this width.
 
@@ -237,7 +268,7 @@ def density_kernel(width: int) -> Kernel:
     return fit(width, 2.0, 0.98 * math.pi * width * 0.75, width + 4)
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def choose_kernel(eps: float, ndim: int, single: bool) -> Kernel:
     """Return the kernel of least work that reaches an accuracy.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from nufftlib.core.caching import remembered
 from nufftlib.core.fourier import fast_size
 from nufftlib.nufft.engines.grid.kernel import Kernel, choose_kernel, demand, density_kernel
 
@@ -38,20 +38,13 @@ class Layout:
     sizes: tuple[int, ...]
     kernel: Kernel
 
-    @cached_property
-    def places(self) -> tuple[Any, ...]:
-        """For each axis, the cell of each voxel."""
-        return tuple(
-            (np.arange(N) - N // 2) % n for N, n in zip(self.shape, self.sizes, strict=True)
-        )
+    def deconvolution(self, axis: int) -> Any:
+        r"""Return :math:`1/\hat\varphi` along an axis, of the voxels ``0 ... N // 2``.
 
-    @cached_property
-    def factors(self) -> tuple[Any, ...]:
-        r"""For each axis, the deconvolution :math:`1/\hat\varphi` of each voxel."""
-        return tuple(
-            np.ones(1) if N == 1 else 1.0 / self.kernel.transform((np.arange(N) - N // 2) / n)
-            for N, n in zip(self.shape, self.sizes, strict=True)
-        )
+        That of the negative ones is the same. It is not kept: tables of one dtype are.
+        """
+        N, n = self.shape[axis], self.sizes[axis]
+        return np.ones(1) if N == 1 else self.kernel.deconvolution(N, n)
 
     @cached_property
     def polynomials(self) -> Any:
@@ -81,21 +74,14 @@ class Layout:
         ]
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def layout(shape: tuple[int, ...], eps: float, single: bool) -> Layout:
     """Return the grid for an image shape and an accuracy."""
     kernel = choose_kernel(eps, len(shape), single)
     return Layout(shape, tuple(cells(N, kernel) for N in shape), kernel)
 
 
-def coil_blocks(coils: int, most: int) -> Iterator[slice]:
-    """Cut a batch into blocks of nearly equal size, of at most `most` coils, but at least one."""
-    count = -(-coils // max(1, most))
-    for block in range(count):
-        yield slice(coils * block // count, coils * (block + 1) // count)
-
-
-@lru_cache(maxsize=16)
+@remembered(maxsize=16)
 def density_layout(shape: tuple[int, ...], width: int) -> Layout:
     """Return the grid for density weights: the image's own size, not oversampled."""
     return Layout(shape, shape, density_kernel(width))

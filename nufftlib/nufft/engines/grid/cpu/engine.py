@@ -10,12 +10,12 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
-from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, fold
+from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, batch_blocks, fold
 from nufftlib.nufft.engines.grid.cpu import loops
 from nufftlib.nufft.engines.grid.cpu.grid import Grid
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split
 from nufftlib.nufft.engines.grid.cpu.points import GridPoints
-from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
 
 COILS = 8
 """Most coils in one cell of a grid: more coils take several grids, one after the other."""
@@ -84,7 +84,7 @@ class GridEngine(Engine):
     def _blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
         """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
         fit = min(limit, self.memory_limit) // self._grid_bytes(real)
-        return coil_blocks(coils, min(COILS, fit))
+        return batch_blocks(coils, min(COILS, fit))
 
     def _grid_bytes(self, real: np.dtype[Any]) -> int:
         return 2 * real.itemsize * self.layout.cells

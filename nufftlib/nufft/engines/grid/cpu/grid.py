@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
+from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cpu import loops
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split, workers
@@ -26,12 +26,11 @@ class Tables:
     plane_at: Any
     row_at: Any
     polynomials: Any
+    sizes: tuple[int, ...]
     factors: tuple[Any, Any, Any]
-    places: tuple[Any, Any, Any]
-    sources: tuple[Any, Any]
 
 
-@lru_cache(maxsize=64)
+@remembered(maxsize=16)
 def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
     """Return the tables for grids of `reals` numbers in each cell."""
     missing = 3 - len(layout.shape)
@@ -41,20 +40,14 @@ def tables(layout: Layout, dtype: np.dtype[Any], reals: int) -> Tables:
     extent = (sizes[0], sizes[1], sizes[2] + covered - 1)
     row = extent[2] * reals
     padding = [(0, 0)] * 3 + [(0, whole_chunks(width) - width)]
-    places = tuple(p.astype(np.uint64) for p in (np.zeros(1),) * missing + layout.places)
-    sources = []
-    for axis in (0, 1):
-        source = np.full(sizes[axis], -1)
-        source[places[axis]] = np.arange(len(places[axis]))
-        sources.append(source)
+    factors = (layout.deconvolution(axis) for axis in range(len(layout.shape)))
     return Tables(
         extent=extent,
         plane_at=(np.arange(sizes[0] + width, dtype=np.uint64) % sizes[0]) * extent[1] * row,
         row_at=(np.arange(sizes[1] + width, dtype=np.uint64) % sizes[1]) * row,
         polynomials=np.pad(layout.polynomials, padding).astype(dtype),
-        factors=tuple(f.astype(dtype) for f in (np.ones(1),) * missing + layout.factors),
-        places=places,
-        sources=(sources[0], sources[1]),
+        sizes=sizes,
+        factors=tuple(f.astype(dtype) for f in ((np.ones(1),) * missing + tuple(factors))),
     )
 
 
@@ -88,9 +81,8 @@ class Grid:
             loops.pad,
             split(rows, self.cells.size),
             self._image(image),
-            table.sources,
+            table.sizes,
             table.factors,
-            table.places[2],
             self.cells,
         )
 
@@ -101,9 +93,8 @@ class Grid:
             loops.crop,
             split(out.shape[1] * out.shape[2], out.size),
             self.cells,
-            table.places[:2],
+            table.sizes,
             table.factors,
-            table.places[2],
             out,
         )
 

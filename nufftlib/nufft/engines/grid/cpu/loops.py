@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numba import njit, uint64
 
+from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cpu.vectors import (
     ORDERS,
     add_rows,
@@ -108,7 +108,7 @@ def find(
             at[a * rows + b] = row
 
 
-@cache
+@remembered(maxsize=None)
 def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mode: Mode) -> Loop:
     r"""Compile the loop that reads the grid at points.
 
@@ -210,7 +210,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     return loop
 
 
-@cache
+@remembered(maxsize=None)
 def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
     """Compile the loop that adds points to the grid: the transpose of "values".
 
@@ -256,48 +256,70 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     return loop
 
 
+@njit(inline="always")
+def voxel_in(cell: Any, voxels: Any, cells: Any) -> Any:
+    """Return the number of the voxel that lies in a cell of an axis, -1 if there is none."""
+    negative = voxels // 2
+    if cell < voxels - negative:
+        return cell + negative
+    if cell >= cells - negative:
+        return cell - (cells - negative)
+    return -1
+
+
 @compiled
-def pad(image, sources, factors, columns, grid, begin, end):  # type: ignore[no-untyped-def]
+def pad(image, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
     """Write the deconvolved image into rows of the grid, and zeros around it.
 
     ``image`` is (coils, planes, rows, columns, parts), ``grid`` (planes, rows, columns,
-    reals) with the rows numbered through; ``sources[axis][n]`` says which plane or row of
-    the image goes to number n of the grid, -1 none, and ``columns`` where a column goes.
+    reals) with the rows numbered through. Voxels that are not negative come first, the
+    negative ones end the ``sizes`` of the period; ``factors[axis][abs(n)]`` is the
+    deconvolution of voxel ``n``.
     """
     coils, parts = image.shape[0], image.shape[4]
+    negative = image.shape[3] // 2
     for row in range(begin, end):
         plane, line = row // grid.shape[1], row % grid.shape[1]
         grid[plane, line] = 0
-        p, q = sources[0][plane], sources[1][line]
+        p = voxel_in(plane, image.shape[1], sizes[0])
+        q = voxel_in(line, image.shape[2], sizes[1])
         if p < 0 or q < 0:
             continue
-        outer = factors[0][p] * factors[1][q]
-        cells = grid[plane, line]
+        outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
+        first, last = grid[plane, line], grid[plane, line, sizes[2] - negative : sizes[2]]
         for coil in range(coils):
             voxels = image[coil, p, q]
-            for m in range(len(columns)):
+            for m in range(negative):
+                factor = outer * factors[2][negative - m]
+                for part in range(parts):
+                    last[m, coil * parts + part] = factor * voxels[m, part]
+            for m in range(image.shape[3] - negative):
                 factor = outer * factors[2][m]
                 for part in range(parts):
-                    cells[columns[m], coil * parts + part] = factor * voxels[m, part]
+                    first[m, coil * parts + part] = factor * voxels[negative + m, part]
 
 
 @compiled
-def crop(grid, rows, factors, columns, image, begin, end):  # type: ignore[no-untyped-def]
-    """Read the deconvolved image from the grid: the transpose of `pad`.
-
-    ``rows[axis][p]`` says where plane or row p of the image lies on the grid.
-    """
+def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-def]
+    """Read the deconvolved image from the grid: the transpose of `pad`."""
     coils, parts = image.shape[0], image.shape[4]
+    negative = image.shape[3] // 2
     for row in range(begin, end):
         p, q = row // image.shape[2], row % image.shape[2]
-        outer = factors[0][p] * factors[1][q]
-        cells = grid[rows[0][p], rows[1][q]]
+        n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
+        outer = factors[0][abs(n0)] * factors[1][abs(n1)]
+        cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
+        first, last = cells, cells[sizes[2] - negative : sizes[2]]
         for coil in range(coils):
             voxels = image[coil, p, q]
-            for m in range(len(columns)):
+            for m in range(negative):
+                factor = outer * factors[2][negative - m]
+                for part in range(parts):
+                    voxels[m, part] = factor * last[m, coil * parts + part]
+            for m in range(image.shape[3] - negative):
                 factor = outer * factors[2][m]
                 for part in range(parts):
-                    voxels[m, part] = factor * cells[columns[m], coil * parts + part]
+                    voxels[negative + m, part] = factor * first[m, coil * parts + part]
 
 
 @compiled

@@ -25,6 +25,10 @@ SLABS = 32
 """Slabs into which a large grid is cut for spreading."""
 
 
+KEPT = 2
+"""Grids for which points stay sorted: that of the image, and one for density weights."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     """Points sorted by the cells of one grid.
@@ -50,7 +54,7 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class GridPoints(Points):
-    """Points in cycles per voxel, and their order on each grid that they were used with."""
+    """Points in cycles per voxel, and their order on the grids that they were last used with."""
 
     _cells: dict[Any, Cells] = field(default_factory=dict)
 
@@ -59,9 +63,12 @@ class GridPoints(Points):
 
         Two threads may sort at once, to the same result; a lock would be lost to a fork.
         """
-        if (sizes, width) not in self._cells:
-            self._cells[sizes, width] = sort_points(self.axes, sizes, width)
-        return self._cells[sizes, width]
+        cells = self._cells.get((sizes, width))
+        if cells is None:
+            cells = self._cells[sizes, width] = sort_points(self.axes, sizes, width)
+            for old in list(self._cells)[:-KEPT]:
+                self._cells.pop(old, None)  # another thread may have been quicker
+        return cells
 
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:

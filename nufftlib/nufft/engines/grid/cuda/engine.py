@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian
+from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, batch_blocks
 from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, THREADS, Cuda
 from nufftlib.nufft.engines.grid.cuda.grid import Grid
 from nufftlib.nufft.engines.grid.cuda.points import CudaPoints
-from nufftlib.nufft.engines.grid.layout import Layout, coil_blocks, density_layout, layout
+from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
 
 
 class CudaGridEngine(Engine):
@@ -73,7 +73,7 @@ class CudaGridEngine(Engine):
 
     def blocks(self, x: Array) -> Iterator[slice]:
         """Cut a batch into blocks of nearly one size, whose grids fit `memory_limit`."""
-        return coil_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
+        return batch_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
 
     def grid(self, like: Array, block: slice, *, empty: bool) -> Grid:
         """Return grids for a block of coils, with the device and dtype of `like`.

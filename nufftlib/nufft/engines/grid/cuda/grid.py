@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cuda.device import BATCH, C_TYPE, THREADS, Cuda
 from nufftlib.nufft.engines.grid.cuda.points import CudaPoints, bin_count, three
 from nufftlib.nufft.engines.grid.layout import Layout
@@ -37,7 +37,7 @@ def lanes(taps: int, samples: int) -> int:
     return count
 
 
-@lru_cache(maxsize=256)
+@remembered(maxsize=256)
 def tile(width: int, ndim: int, real_bytes: int, parts: int, coils: int) -> tuple[int, int] | None:
     """Return the edge of a bin and the coils on its tile, such that the tile fits shared memory."""
     for edge in EDGES[ndim]:
@@ -71,11 +71,16 @@ class Tables:
     factors: Any
 
 
-@lru_cache(maxsize=64)
+@remembered(maxsize=64)
 def tables(cuda: Cuda, device: int, layout: Layout, real: np.dtype[Any]) -> Tables:
     """Return the polynomials, and the deconvolution of all three axes in a row."""
-    ones = (np.ones(1),) * (3 - len(layout.shape))
-    factors = np.concatenate([*ones, *layout.factors])
+    factors = np.concatenate(
+        [np.ones(1)] * (3 - len(layout.shape))
+        + [
+            layout.deconvolution(axis)[np.abs(np.arange(N) - N // 2)]
+            for axis, N in enumerate(layout.shape)
+        ]
+    )
     return Tables(
         cuda.upload(device, layout.polynomials.astype(real)),
         cuda.upload(device, factors.astype(real)),

@@ -12,6 +12,9 @@ from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, CHUNK, SCAN, THREADS, Cuda
 from nufftlib.nufft.engines.grid.layout import Layout
 
+KEPT = 4
+"""Orders of the points of one trajectory that are kept: two grids on two streams."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bins:
@@ -62,7 +65,10 @@ class CudaPoints(Points):
         key = cuda.stream(device), layout.sizes, layout.kernel.width, edge
         if key not in self._bins:
             self._bins[key] = sort_points(cuda, self.coordinates, layout, edge)
-        return self._bins[key]
+        found = self._bins[key]
+        for old in list(self._bins)[:-KEPT]:
+            self._bins.pop(old, None)  # another thread may have been here
+        return found
 
 
 def sort_points(cuda: Cuda, points: Any, layout: Layout, edge: int) -> Bins:
