@@ -67,6 +67,10 @@ class NonFiniteError(FloatingPointError):
         super().__init__(message)
         self.result = result
 
+    def __reduce__(self) -> tuple[type, tuple[str, Result], dict[str, Any]]:
+        # An exception is pickled as its type and `args`, which the message alone is.
+        return type(self), (str(self), self.result), self.__dict__
+
 
 class NotFinite(FloatingPointError):  # noqa: N818 - never leaves this package
     """A fault without its step; `run` adds the step and raises `NonFiniteError`."""

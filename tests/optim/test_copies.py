@@ -1,0 +1,108 @@
+"""All that `optim` returns or raises can be pickled and copied; so can every error of the house."""
+
+import ast
+import copy
+import importlib
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nufftlib
+import optim
+
+COPIES = {
+    "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.fixture(params=COPIES)
+def copied(request):
+    return COPIES[request.param]
+
+
+def the_errors():
+    """Every class of both packages whose base is an error, by its name."""
+    for package in (nufftlib, optim):
+        root = Path(package.__file__).parent
+        for path in sorted(root.rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                bases = map(ast.unparse, getattr(node, "bases", ()))
+                if any(base.endswith(("Error", "Exception", "Interrupt")) for base in bases):
+                    module = ".".join(path.relative_to(root.parent).with_suffix("").parts)
+                    yield getattr(importlib.import_module(module), node.name)
+
+
+def equal(a, b):
+    """Whether two trees of tuples, lists and dicts have equal arrays and numbers."""
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        return all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return np.array_equal(a, b)
+
+
+def bowl(p):
+    return 0.5 * float(p @ p), p
+
+
+def blocks(p):
+    return 0.5 * np.sum(p * p, axis=-1), p, np.eye(2) + np.zeros((3, 1, 1))
+
+
+SIMPLEX, START = optim.projections.simplex(), np.arange(3.0)
+RESULTS = {
+    "minimize": lambda: optim.minimize(bowl, START, optim.adam(0.1), steps=3),
+    "projected_gradient": lambda: optim.projected_gradient(bowl, START, SIMPLEX, steps=3),
+    "spectral_projected_gradient": lambda: optim.spectral_projected_gradient(
+        bowl, START, SIMPLEX, steps=3
+    ),
+    "accelerated_proximal_gradient": lambda: optim.accelerated_proximal_gradient(
+        bowl, START, optim.proximal.soft_threshold(0.1), steps=3
+    ),
+    "levenberg_marquardt": lambda: optim.levenberg_marquardt(blocks, np.ones((3, 2)), steps=3),
+}
+
+
+def test_every_result_is_in_the_table():
+    returning = {
+        name
+        for name in optim.__all__
+        if getattr(getattr(optim, name), "__annotations__", {}).get("return") is optim.Result
+    }
+    assert returning == RESULTS.keys()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_survive(copied, name):
+    result = RESULTS[name]()
+    again = copied(result)
+    assert equal(again, result)
+    assert again._fields == result._fields
+
+
+@pytest.mark.parametrize("error", list(the_errors()))
+def test_errors_survive(copied, error):
+    """Whole: the message, what it carries, and notes."""
+    result = RESULTS["minimize"]()
+    fault = error("the fault", result) if error is optim.NonFiniteError else error("the fault")
+    fault.add_note("a note")
+    again = copied(fault)
+    assert type(again) is error
+    assert str(again) == "the fault"
+    assert again.__notes__ == ["a note"]
+    assert equal(getattr(again, "result", None), getattr(fault, "result", None))
+
+
+def test_an_error_that_was_raised_survives(copied):
+    with pytest.raises(optim.NonFiniteError) as caught:
+        optim.minimize(lambda p: (math.nan, p), START, optim.adam(0.1), steps=3)
+    again = copied(caught.value)
+    assert str(again) == str(caught.value)
+    assert equal(again.result, caught.value.result)
