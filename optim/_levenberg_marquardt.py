@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._evaluation import largest
 from optim._loop import NotFinite, Result, Step, run
 from optim._stationarity import check_tolerance
 from optim._tree import Array, check_alike, describe, is_array
@@ -18,8 +19,8 @@ class LevenbergMarquardtState(NamedTuple):
     """State of `levenberg_marquardt`; each field but `step` has an entry for each block.
 
     `params` is the best point seen, with its `values`, `gradient` and `blocks`. `trial` is
-    the next point to evaluate. `damping` is in units of `scale`, the largest curvature seen;
-    `growth` multiplies it if the trial is not better.
+    the next point to evaluate. `damping` is in units of `scale`, the largest curvature seen
+    along each parameter; `growth` multiplies it if the trial is not better.
     """
 
     step: int
@@ -47,9 +48,12 @@ def levenberg_marquardt(
 
     The loss is ``sum_j f_j(p_j)``, where `f_j` depends on the vector `p_j` alone; for example,
     data at one point of a trajectory depend on that point alone. Each block `j` is a problem
-    of its own. It has its own damping `mu` and the step ``-(|H| + mu)^-1 g``, with its
-    gradient `g` and its Hessian `H` or a substitute. A block whose loss does not fall stays
-    at its point.
+    of its own. It has its own damping `mu`, its gradient `g`, its Hessian `H` or a
+    substitute, and the largest diagonal `D` that `H` has shown. Its step is ::
+
+        -(|H| + mu D)^-1 g
+
+    A block whose loss does not fall stays at its point.
 
     Parameters
     ----------
@@ -63,8 +67,8 @@ def levenberg_marquardt(
     steps : int
         Number of evaluations of `function` at most, the start included.
     damping : float
-        The first damping, in units of each block's largest curvature: from 1e-6 at a start
-        near the minimum to 1 at a start far from it.
+        The first damping, in units of the curvature along each parameter: from 1e-6 at a
+        start near the minimum to 1 at a start far from it.
     tolerance : float
         The loop ends, and `converged` of the result is true, when the next step would move
         no entry of the parameters farther than this; with 0, when it would move none.
@@ -97,15 +101,19 @@ def levenberg_marquardt(
 
     Notes
     -----
-    With the eigenvalues `h` of `H`, ``|H| + mu`` has the eigenvalues ``|h| + mu``. The step
-    is safe at a singular block, leads downhill at an indefinite one, and equals the usual
-    damped step at a positive one. Along an eigenvector with ``|h| + mu = 0`` nothing moves.
+    The units of the parameters are free, and each parameter may have its own: `D` is the
+    largest square of each column of More's Jacobian, if ``H = J^T J``. In units in which `D`
+    is 1, `H` has the eigenvalues `h`, and ``|H| + mu D`` has ``|h| + mu``. The step is safe at
+    a singular block, leads downhill at an indefinite one, and equals More's damped step at a
+    semidefinite one. A parameter that has shown no curvature borrows the largest of its
+    block, or that of the other blocks; if none has any, the gradient's length in units of the
+    parameters' replaces it.
 
     The gain ratio of the actual to the predicted decrease sets the next damping, by
     Nielsen's rule (Madsen et al., section 2.4): ``mu max(1/3, 1 - (2 ratio - 1)^3)`` after an
-    accepted step, and 2, then 4, then 8 times `mu` after rejected ones. The damping is in
-    units of the largest curvature that the block has shown, like More's scaling. So it means
-    the same in all units of the loss, and after a passage through a flat region.
+    accepted step, and 2, then 4, then 8 times `mu` after rejected ones. A step that overflows
+    counts as rejected. Since `D` does not shrink, the damping means the same after a passage
+    through a flat region.
 
     There is no projection: a projected Newton step need not lead downhill (D. P. Bertsekas,
     SIAM J. Control Optim. 20 (1982) 221-246). A prior is a term of the function, such as
@@ -190,7 +198,7 @@ def started(params: Array, damping: float) -> LevenbergMarquardtState:
         blocks=zeros[..., None] * zeros[..., None, :],
         damping=each + damping,
         growth=each + 2.0,
-        scale=each,
+        scale=zeros,
         trial=xp.asarray(params, copy=True),
     )
 
@@ -200,7 +208,7 @@ def evaluated(
 ) -> tuple[Array, ...]:
     """Return values, gradient and blocks at the trial; raise unless they are as documented."""
     call, xp = "levenberg_marquardt", array_namespace(state.params)
-    returned = function(xp.asarray(state.trial, copy=True))
+    returned = function(xp.asarray(within(state), copy=True))
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         msg = (
             f"{call}: function returned {describe(returned)}; want the three "
@@ -227,7 +235,7 @@ def judged(state: LevenbergMarquardtState, found: tuple[Array, ...]) -> Levenber
     """Take the trial in the blocks where it is better, and set the damping by the gain."""
     xp = array_namespace(state.params)
     values, gradient, blocks = found
-    step = state.trial - state.params
+    step = within(state) - state.params
     change = xp.sum(state.blocks * step[..., None, :], axis=-1)
     predicted = -xp.sum(step * (state.gradient + 0.5 * change), axis=-1)
     actual = state.values - xp.where(finite_blocks(found), values, state.values)
@@ -240,7 +248,8 @@ def judged(state: LevenbergMarquardtState, found: tuple[Array, ...]) -> Levenber
     shrink = xp.maximum(1.0 - (2.0 * ratio - 1.0) ** 3, 1 / 3)
     damping = xp.clip(state.damping * xp.where(better, shrink, state.growth), *DAMPING)
     growth = xp.where(better, 2.0, xp.clip(2.0 * state.growth, 2.0, GROWTH))
-    moved = xp.any(step != 0, axis=-1)  # a block that has not moved keeps its damping
+    # A block that has not moved keeps its damping, but for one whose step was too long.
+    moved = xp.any(state.trial != state.params, axis=-1)
     return state._replace(
         params=xp.where(better[..., None], state.trial, state.params),
         values=xp.where(better, values, state.values),
@@ -251,18 +260,39 @@ def judged(state: LevenbergMarquardtState, found: tuple[Array, ...]) -> Levenber
     )
 
 
-def proposed(state: LevenbergMarquardtState) -> LevenbergMarquardtState:
-    """Set the next trial, ``p - (|H| + mu)^-1 g``."""
+def within(state: LevenbergMarquardtState) -> Array:
+    """Return the trial; a block whose step overflows stays at its point."""
     xp = array_namespace(state.params)
-    h, Q = xp.linalg.eigh(state.blocks)
-    h = xp.abs(h)
-    scale = xp.maximum(state.scale, xp.max(h, axis=-1))
-    # A block without curvature borrows the largest curvature of the others.
-    mu = state.damping * xp.where(scale > 0, scale, xp.max(scale))
-    stiffness = h + mu[..., None]
-    along = xp.sum(Q * state.gradient[..., :, None], axis=-2)
-    along = xp.where(stiffness > 0, along, 0.0) / xp.where(stiffness > 0, stiffness, 1.0)
-    trial = state.params - xp.sum(Q * along[..., None, :], axis=-1)
-    # With hardly any curvature the step may overflow; then the block stays at its point.
-    trial = xp.where(xp.isfinite(trial), trial, state.params)
+    finite = xp.all(xp.isfinite(state.trial), axis=-1, keepdims=True)
+    return xp.where(finite, state.trial, state.params)
+
+
+def proposed(state: LevenbergMarquardtState) -> LevenbergMarquardtState:
+    """Set the next trial, ``p - (|H| + mu D)^-1 g``.
+
+    With ``S = D^(1/2)`` it is ``p - S^-1 (|S^-1 H S^-1| + mu)^-1 S^-1 g``.
+    """
+    xp = array_namespace(state.params)
+    scale = xp.maximum(state.scale, diagonal(xp, state.blocks))
+    S = xp.sqrt(lent(xp, scale, state))
+    h, Q = xp.linalg.eigh(state.blocks / S[..., :, None] / S[..., None, :])
+    stiffness = xp.abs(h) + state.damping[..., None]
+    along = xp.sum(Q * (state.gradient / S)[..., :, None], axis=-2) / stiffness
+    trial = state.params - xp.sum(Q * along[..., None, :], axis=-1) / S
     return state._replace(scale=scale, trial=trial)
+
+
+def diagonal(xp: Any, H: Array) -> Array:
+    """Return the curvature along each parameter, ``|H_ii|``; where that is 0, ``sum_j |H_ij|``."""
+    along = xp.abs(xp.linalg.diagonal(H))
+    return xp.where(along > 0, along, xp.sum(xp.abs(H), axis=-1))
+
+
+def lent(xp: Any, scale: Array, state: LevenbergMarquardtState) -> Array:
+    """Return `scale` with curvatures in place of zeros."""
+    of_block = xp.max(scale, axis=-1, keepdims=True)
+    of_all = float(xp.max(scale))
+    if of_all == 0:  # a step of the length of p along g, as with a first step size
+        of_all = (largest(state.gradient) or 1.0) / (largest(state.params) or 1.0)
+    of_block = xp.where(of_block > 0, of_block, of_all)
+    return xp.where(scale > 0, scale, of_block)

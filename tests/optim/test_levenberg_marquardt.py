@@ -45,19 +45,19 @@ def arctangent(p):
 
 
 def plainly(function, p, steps, damping):
-    """One block after Madsen, Nielsen and Tingleff, section 3.2, by a plain solve."""
+    """One block after Madsen, Nielsen and Tingleff, section 3.2, with Moré's diagonal."""
     value, g, H = function(p)
-    mu, nu, scale, values = damping, 2.0, np.linalg.norm(H, 2), [value]
+    mu, nu, D, values = damping, 2.0, np.diag(H), [value]
     for _ in range(steps - 1):
         if not np.any(g):
             values.append(value)
             continue
-        h = -np.linalg.solve(H + mu * scale * np.eye(p.size), g)
+        h = -np.linalg.solve(H + mu * np.diag(D), g)
         new = function(p + h)
-        ratio = (value - new[0]) / (0.5 * h @ (mu * scale * h - g))
+        ratio = (value - new[0]) / (0.5 * h @ (mu * D * h - g))
         if ratio > 0:
             p, (value, g, H) = p + h, new
-            scale = max(scale, np.linalg.norm(H, 2))
+            D = np.maximum(D, np.diag(H))
             mu, nu = mu * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 2.0
         else:
             mu, nu = mu * nu, 2 * nu
@@ -85,6 +85,26 @@ def test_converges_on_every_row_and_keeps_what_it_was_given(row, dtype):
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     np.testing.assert_allclose(row.numpy(result.params), 1.0, atol=tolerance)
     np.testing.assert_array_equal(row.numpy(start), STARTS.astype(dtype))
+
+
+@pytest.mark.parametrize("units", [(1.0, 1e3), (1e-6, 1e6), (2.0**40, 2.0**-40)])
+@pytest.mark.parametrize("name", ["rosenbrock", "double_well"])
+def test_the_units_of_the_parameters_do_not_matter(name, units):
+    """``f(u q)`` from ``q = p / u`` goes as `f` from `p`, each parameter in a unit of its own."""
+    function, start = {
+        "rosenbrock": (rosenbrock, STARTS),
+        "double_well": (double_well, np.asarray([[0.3, 2.0], [3.0, -1.0]])),
+    }[name]
+    u = np.asarray(units)
+
+    def in_units(q):
+        values, gradient, blocks = function(q * u)
+        return values, gradient * u, blocks * u * u[:, None]
+
+    want = optim.levenberg_marquardt(function, start, steps=25)
+    got = optim.levenberg_marquardt(in_units, start / u, steps=25)
+    np.testing.assert_allclose(got.params * u, want.params, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(got.history, want.history, rtol=1e-5, atol=1e-12)
 
 
 def test_blocks_do_not_see_each_other():
@@ -169,7 +189,7 @@ def test_a_bad_step_of_one_block_is_no_hindrance_to_the_others():
 def test_a_negative_curvature_counts_by_its_size():
     start = np.asarray([[0.5, 1.0]])  # curvatures -1/4 and 1
     state = optim.levenberg_marquardt(double_well, start, steps=1, damping=0.1).state
-    np.testing.assert_allclose(state.trial - start, [[0.375 / 0.35, -1 / 1.1]])
+    np.testing.assert_allclose(state.trial - start, [[1.5 / 1.1, -1 / 1.1]])
 
 
 def test_singular_blocks_move_where_they_can(row):
@@ -195,6 +215,23 @@ def test_singular_blocks_move_where_they_can(row):
     assert rested == (1e-3, 2.0)  # what has not moved has learned nothing
 
 
+@pytest.mark.parametrize("curvature", [0.0, 5e-324, 1e-310, 1e-200])
+@pytest.mark.parametrize("slope", [1e-200, 1e-3, 1.0])
+def test_a_slope_with_hardly_any_curvature_leads_down_and_does_not_converge(curvature, slope):
+    def function(p):
+        values, gradient = slope * np.tanh(p[..., 0]), np.zeros_like(p)
+        gradient[..., 0] = slope * (1 - np.tanh(p[..., 0]) ** 2)
+        return values, gradient, np.full((1, 2, 2), curvature) * np.eye(2)
+
+    start = np.asarray([[0.5, 3.0]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = optim.levenberg_marquardt(function, start, steps=1)
+        result = optim.levenberg_marquardt(function, start, steps=200)
+    assert not first.converged
+    assert result.best_value < -0.99 * slope
+    assert result.params[0, 1] == 3.0
+
+
 def test_nothing_that_moves_is_the_end():
     zero = np.zeros((4, 2))
     result = optim.levenberg_marquardt(
@@ -215,13 +252,14 @@ def test_what_is_not_finite_on_the_way_is_a_step_not_taken(bad, where):
             found[where][0] = bad
         return found
 
-    result = optim.levenberg_marquardt(function, STARTS, steps=2)
-    clean = optim.levenberg_marquardt(rosenbrock, STARTS, steps=2)
-    assert np.any(clean.params[0] != STARTS[0])
-    np.testing.assert_array_equal(result.params[0], STARTS[0])
+    starts = STARTS[::-1][1:]
+    result = optim.levenberg_marquardt(function, starts, steps=2)
+    clean = optim.levenberg_marquardt(rosenbrock, starts, steps=2)
+    assert np.any(clean.params[0] != starts[0])
+    np.testing.assert_array_equal(result.params[0], starts[0])
     np.testing.assert_array_equal(result.params[1:], clean.params[1:])
     calls = iter(range(100))
-    assert optim.levenberg_marquardt(function, STARTS, steps=60).best_value < 1e-20
+    assert optim.levenberg_marquardt(function, starts, steps=60).best_value < 1e-20
 
 
 @pytest.mark.parametrize("where", [0, 1, 2])
