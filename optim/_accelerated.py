@@ -12,6 +12,7 @@ from optim._evaluation import (
     clipped,
     difference,
     first_step_size,
+    lengthened,
     moved,
     rounding,
 )
@@ -71,8 +72,8 @@ def accelerated_proximal_gradient(
         x+ = (1 - t) x + t z+
         t+ = 2 / (1 + sqrt(1 + 4 / t^2))
 
-    The method restarts from ``x = z = x+`` with ``t = 1`` if the last step went uphill,
-    ``<y - x+, x+ - x> > 0``.
+    The method restarts from ``x = z = x+`` with ``t = 1`` if the last step did not go
+    downhill, ``<y - x+, x+ - x> >= 0``; and from ``x = z = y`` if ``f + penalty`` would rise.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def accelerated_proximal_gradient(
     steps : int
         Number of points `y` at most, the start included. Each point, and each rejected
         trial, costs one evaluation of `f` and one proximal map. The first step size costs
-        one evaluation more.
+        one evaluation more, or some if `f` is much steeper there.
     step_size : float, optional
         The step size `a`, which stays as it is. The inverse of `lipschitz`, with a margin, is
         safe. By default the method finds the step size on the way.
@@ -127,11 +128,15 @@ def accelerated_proximal_gradient(
     ``<g+ - g, y+ - y> / |y+ - y|^2``, is above ``1 / a`` by more than rounding. Then `a`
     becomes the inverse of that curvature, with a margin of a twentieth (more after ten
     trials), but shrinks to no less than a tenth. If the loss or the gradient is not finite
-    at the trial, `a` becomes a tenth. The first `a` is far too long, and each restart makes
-    it longer by a half. So `a` fits the curvatures met on the way. Inside a set, and along a
-    face of it, these can be far smaller than `lipschitz` says. They can be far larger, too:
-    if `f` is much steeper at the start than elsewhere, the method is slow until it has
-    restarted some times.
+    at the trial, or if ``f + penalty`` rises by a step with ``t = 1``, `a` becomes a tenth.
+    Rises below 1e-11 of the loss (4e-5 in single precision) count as rounding. If a step with
+    ``t = 1`` rounds to nothing, `a` grows tenfold until it moves `y`, up to a step as long as
+    `y`; if none moves, the loop ends.
+
+    The first `a` is far too long, and each restart makes it longer by a half. So `a` fits the
+    curvatures met on the way. Inside a set, and along a face of it, these can be far smaller
+    than `lipschitz` says. They can be far larger, too: if `f` is much steeper at the start
+    than elsewhere, the method is slow until it has restarted some times.
 
     Let `f` be convex with the Lipschitz constant `L`. The proof of the rate, ``f + penalty``
     within ``O(1 / (a k^2))`` of its minimum after `k` steps, needs ``a <= 1 / L``, or for
@@ -155,7 +160,7 @@ def accelerated_proximal_gradient(
     University of Washington, 2008.
 
     B. O'Donoghue and E. Candes, "Adaptive restart for accelerated gradient schemes",
-    Foundations of Computational Mathematics 15, 2015.
+    Foundations of Computational Mathematics 15, 2015 (both restarts).
 
     Examples
     --------
@@ -194,36 +199,55 @@ def accelerated_proximal_gradient(
 
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        a, new = state.step_size, None
+        a, fixed, new = state.step_size, step_size is not None, None
         for k in range(1, TRIALS + 1):
             x, z, t = following(state, a)
-            new = trial(mean(x, z, t))
-            curvature = math.inf
+            y = mean(x, z, t)
+            if state.weight == 1 and not fixed and equal(y, before.params):
+                # Too short, if it is the first trial of the step; else only rounding is left.
+                a, y = lengthened(before, a, lambda a: down(before, a)) if k == 1 else (a, y)
+                if equal(y, before.params):
+                    break
+                continue
+            new = trial(y)
+            curvature = math.inf  # unless the trial tells
             if isinstance(new, Point):
-                curvature = steeper(before, new, 1 / a) if step_size is None else 0.0
-                if not curvature:
-                    a = clipped(GROWTH * a) if t == 1 and step_size is None else a
+                steep = 0.0 if fixed else steeper(before, new, 1 / a)
+                rises = not steep and risen(loss(new), result.history[-1], y)
+                if rises and state.weight < 1:  # by its momentum, perhaps
+                    state = state._replace(x=before.params, z=before.params, weight=1.0)
+                    continue
+                if fixed or not (rises or steep):
+                    a = clipped(GROWTH * a) if t == 1 and not fixed else a
                     state = AcceleratedProximalGradientState(state.step + 1, new, x, z, t, a)
                     return arrived(new, state)
+                curvature = steep or math.inf
             # If y+ - y = -a g and g+ vanishes far out, the curvature seen is 1 / a at every `a`
             # that is too long. So after some trials the margin has to grow.
             a = max(a / SHRINK, 1 / (MARGIN ** max(1, k - PATIENCE) * curvature))
         check_last_trial(new)
         return stuck(result)
 
+    def down(point: Point, a: float) -> Params:
+        return prox(moved(point.params, -a, point.gradient), a)
+
     def following(state: Any, a: float) -> tuple[Params, Params, float]:
         """Return the next `x`, `z` and `t`."""
         x, t, (y, _, g) = state.x, state.weight, state.point
         z = prox(moved(state.z, -a / t, g), a / t)
         new = mean(x, z, t)
-        if inner(difference(y, new), difference(new, x)) > 0:
+        # 0: `z` has not moved, at a vertex; `x` on its way there would arrive in infinity.
+        if inner(difference(y, new), difference(new, x)) >= 0:
             return new, new, 1.0
         return new, z, 2 / (1 + math.sqrt(1 + 4 / t**2))
 
     def arrived(point: Point, state: AcceleratedProximalGradientState) -> Step:
         y = point.params
         met = is_stationary(y, point.gradient, lambda p: prox(p, 1.0), tolerance)
-        return Step(point.value + penalty_value(penalty, y), y, state, converged=met)
+        return Step(loss(point), y, state, converged=met)
+
+    def loss(point: Point) -> float:
+        return point.value + penalty_value(penalty, point.params)
 
     nothing = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
     return run(call, start, advance, params, nothing, steps, callback, progress)
@@ -232,6 +256,16 @@ def accelerated_proximal_gradient(
 def mean(x: Params, z: Params, t: float) -> Params:
     """Return ``(1 - t) x + t z``."""
     return z if t == 1 else tree_map(lambda x, z: x + t * (z - x), x, z)
+
+
+def equal(p: Params, q: Params) -> bool:
+    """Return whether two points are the same, to the bit."""
+    return norm(difference(p, q)) == 0
+
+
+def risen(loss: float, before: float, params: Params) -> bool:
+    """Return whether the loss is above the last one by more than the rounding of a long sum."""
+    return loss > before + math.pow(rounding(params), 0.75) * abs(loss)
 
 
 def steeper(before: Point, point: Point, L: float) -> float:

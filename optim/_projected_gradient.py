@@ -12,6 +12,7 @@ from optim._evaluation import (
     clipped,
     difference,
     first_step_size,
+    lengthened,
     moved,
     projected,
     rounding,
@@ -68,7 +69,8 @@ def projected_gradient(
         it may be a mapping of projections by name; an array without one is free.
     steps : int
         Number of points at most, the projected start included. Each point and each halving
-        costs one evaluation. The first step size costs one more.
+        costs one evaluation. The first step size costs one more, or some if `f` is much steeper
+        there.
     step_size : float or callable, optional
         The step size `a`, or a schedule ``step -> a``, where the steps count from 0.
     tolerance : float
@@ -105,7 +107,8 @@ def projected_gradient(
     ``f(p)`` up to rounding, its gradient `g+` decides, since ``g+ - g`` keeps its digits: the
     trial is accepted if ``<g+ - g, p+ - p> <= |p+ - p|^2 / a``, which is the same condition
     on a quadratic. If no trial passes, or none moves, the loop ends. A trial is rejected as
-    too far if its value or gradient is not finite.
+    too far if its value or gradient is not finite. A first trial that rounds to `p` is too
+    short: `a` grows tenfold until it moves `p`, up to a step as long as `p`.
 
     References
     ----------
@@ -163,9 +166,10 @@ def projected_gradient(
     def search(point: Point, a: float) -> tuple[Point, float] | None:
         """Return the next point and the step size of its first trial."""
         p, f, g = point
+        a, q = lengthened(point, a, lambda a: down(point, a))
         new = None
         for trial in range(TRIALS):
-            d = difference(q := down(point, a), p)
+            d = difference(q, p)
             d2 = inner(d, d)
             if d2 == 0:
                 break
@@ -177,6 +181,7 @@ def projected_gradient(
                 ):
                     return new, a if trial else clipped(GROWTH * a)
             a /= 2
+            q = down(point, a)
         check_last_trial(new)
         return None
 

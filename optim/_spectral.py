@@ -13,6 +13,7 @@ from optim._evaluation import (
     clipped,
     difference,
     first_step_size,
+    lengthened,
     moved,
     projected,
     rounding,
@@ -125,7 +126,9 @@ def spectral_projected_gradient(
     by a tenth; else the long step is taken and the threshold rises by a tenth.
 
     Values are compared up to their rounding. If no trial is accepted, or none moves, the loop
-    ends. A trial is rejected as too far if its value or gradient is not finite.
+    ends. A trial is rejected as too far if its value or gradient is not finite. If
+    ``P(p - a g)`` rounds to `p`, `a` grows tenfold until it does not, up to a step as long as
+    `p`.
 
     References
     ----------
@@ -175,11 +178,12 @@ def spectral_projected_gradient(
 
     def advance(result: Result) -> Step:
         state, before = result.state, result.state.point
-        q, d = trial(before, state.step_size)
+        a, q = lengthened(before, state.step_size, lambda a: down(before, a))
+        state, d = state._replace(step_size=a), difference(q, before.params)
         found = search(state, q, d)
         if found is None:
             return stuck(result)
-        _, d_found = trial(found, state.step_size)
+        d_found = difference(down(found, a), found.params)
         values = (*state.values, found.value)[-memory:]
         state = with_next_step_size(state, before, found, d, d_found)
         state = state._replace(step=state.step + 1, point=found, values=values)
@@ -188,11 +192,8 @@ def spectral_projected_gradient(
     def project(p: Params) -> Params:
         return projected(call, projection, p, params)
 
-    def trial(point: Point, a: float) -> tuple[Params, Params]:
-        """Return ``P(p - a g)`` and its difference from `p`."""
-        p = point.params
-        q = project(moved(p, -a, point.gradient))
-        return q, difference(q, p)
+    def down(point: Point, a: float) -> Params:
+        return project(moved(point.params, -a, point.gradient))
 
     def search(state: Any, q: Params, d: Params) -> Point | None:
         """Return the next point, at `q` or nearer."""

@@ -317,7 +317,7 @@ def gauss_newton(problem):
 
 
 def by_scipy(problem):
-    """The least sum of squares that MINPACK's Levenberg-Marquardt finds."""
+    """The least sum of squares that SciPy finds by either of its methods."""
 
     def residuals(p):
         with np.errstate(all="ignore"):
@@ -327,12 +327,16 @@ def by_scipy(problem):
         with np.errstate(all="ignore"):
             return np.clip(np.nan_to_num(jacobian(problem.residuals, p)), -1e150, 1e150)
 
+    accuracy = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "x_scale": "jac", "max_nfev": 4000}
     start = np.asarray(problem.start, float)
-    accuracy = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    found = scipy.optimize.least_squares(
-        residuals, start, slopes, method="lm", x_scale="jac", max_nfev=4000, **accuracy
+    return min(
+        2 * scipy.optimize.least_squares(residuals, start, slopes, method=method, **accuracy).cost
+        for method in ("lm", "trf")
     )
-    return 2 * found.cost
+
+
+def is_listed(problem, value):
+    return any(abs(value - minimum) <= 1e-5 * minimum + 1e-18 for minimum in problem.minima)
 
 
 # --- the tests ------------------------------------------------------------------------------
@@ -344,9 +348,8 @@ def problem(request):
 
 
 def test_the_problems_are_the_papers(problem):
-    """The value at SciPy's minimum is in the paper's list; the Jacobian is that of differences."""
-    found = by_scipy(problem)
-    assert min(abs(found - minimum) for minimum in problem.minima) <= 1e-5 * found + 1e-18
+    """SciPy's minimum is in the paper's list, and the Jacobian is that of differences."""
+    assert is_listed(problem, by_scipy(problem))
     f, p = value_and_grad(problem), np.asarray(problem.start, float)
     h = 1e-6 * np.maximum(np.abs(p), 1e-2)
     rises = [f(p + e)[0] - f(p - e)[0] for e in np.diag(h)]
@@ -356,5 +359,45 @@ def test_the_problems_are_the_papers(problem):
 def test_levenberg_marquardt_solves_them_all(problem):
     start = np.asarray(problem.start, float)
     result = optim.levenberg_marquardt(gauss_newton(problem), start, steps=600, tolerance=1e-12)
-    want = by_scipy(problem)
-    assert result.best_value <= want * (1 + 1e-9) + 1e-18
+    assert is_listed(problem, result.best_value)
+
+
+FREE = {
+    "projected_gradient": lambda f, start, **options: optim.projected_gradient(
+        f, start, lambda p: p, **options
+    ),
+    "spectral_projected_gradient": lambda f, start, **options: optim.spectral_projected_gradient(
+        f, start, lambda p: p, **options
+    ),
+    "accelerated_proximal_gradient": lambda f, start, **options: (
+        optim.accelerated_proximal_gradient(f, start, optim.proximal.soft_threshold(0.0), **options)
+    ),
+}
+EASY = {5, 6, 9, 12, 16, *range(23, 28), 29, 30, 32, 33, 34, 35}
+HARDER = {*EASY, 1, 2, 7, 8, 13, 14, 21, 22, 28}
+REACHED = {  # within a millionth of the way from the start to a minimum of the list, in 500 steps
+    "projected_gradient": EASY,
+    "accelerated_proximal_gradient": HARDER,
+    "spectral_projected_gradient": {*HARDER, 15},
+    # None: the badly scaled 3, 4 and 10; 11 and 17 to 20, which take thousands of steps; and 31,
+    # where all go to a minimum of 3.0573.
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_first_order_solvers_reach_the_table_and_end_honestly(name, problem):
+    f, start = value_and_grad(problem), np.asarray(problem.start, float)
+    result = FREE[name](f, start, steps=500, tolerance=1e-7)
+    first = f(start)[0]
+    low = min(problem.minima, key=lambda minimum: abs(minimum - result.best_value))
+    assert result.history[0] == first
+    # J. J. Moré and S. M. Wild, SIAM J. Optim. 20 (2009), section 2.
+    if problem in [PROBLEMS[k] for k in REACHED[name]]:
+        assert result.best_value - low <= 1e-6 * (first - low)
+    assert result.best_value < first
+    if result.converged:
+        assert np.linalg.norm(f(result.params)[1]) <= 1e-7
+    else:
+        assert result.steps == 500  # none gives up
+    if name != "spectral_projected_gradient":
+        assert np.all(np.diff(result.history) <= 1e-10 * np.abs(result.history[1:]))
