@@ -17,8 +17,8 @@ from optim._evaluation import (
     rounding,
 )
 from optim._loop import Result, Step, run, stuck
-from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
+from optim._settings import positive
 from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import (
     Array,
