@@ -17,8 +17,8 @@ from optim._evaluation import (
     rounding,
 )
 from optim._loop import Result, Step, run, stuck
-from optim._numbers import positive
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
+from optim._settings import positive
 from optim._stationarity import check_tolerance, is_stationary
 from optim._tree import (
     Array,
@@ -212,11 +212,11 @@ def accelerated_proximal_gradient(
             new = trial(y)
             curvature = math.inf  # unless the trial tells
             if isinstance(new, Point):
-                rises = risen(loss(new), result.history[-1], y)
+                steep = 0.0 if fixed else steeper(before, new, 1 / a)
+                rises = not steep and risen(loss(new), result.history[-1], y)
                 if rises and state.weight < 1:  # by its momentum, perhaps
                     state = state._replace(x=before.params, z=before.params, weight=1.0)
                     continue
-                steep = 0.0 if fixed else steeper(before, new, 1 / a)
                 if fixed or not (rises or steep):
                     a = clipped(GROWTH * a) if t == 1 and not fixed else a
                     state = AcceleratedProximalGradientState(state.step + 1, new, x, z, t, a)

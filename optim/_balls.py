@@ -1,9 +1,10 @@
 """Sets of real and complex arrays: the l1 ball, the l2 ball, and arrays of a given sum."""
 
 import math
+from functools import partial
 from typing import Any
 
-from optim._numbers import positive
+from optim._settings import complex_number, positive, some_axes
 from optim._simplex import nearest
 from optim._tree import Array
 from optim._vectors import (
@@ -12,8 +13,10 @@ from optim._vectors import (
     as_rows,
     floating_namespace,
     from_rows,
+    moduli,
     scaled,
     vector_axes,
+    wide,
 )
 
 
@@ -61,16 +64,17 @@ def l1_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
     """
     radius = positive("l1_ball", "radius", radius)
 
-    def project(x: Array) -> Array:
-        xp = floating_namespace("l1_ball", x)
-        vector = vector_axes("l1_ball", axes, x)
-        modulus = as_rows(xp, xp.abs(x), vector)
-        inside = xp.sum(modulus, axis=-1, keepdims=True) <= radius
-        # A row inside is scaled by exactly 1.
-        scale = xp.where(inside, 1.0, nearest(xp, modulus, radius) / nonzero(xp, modulus))
-        return scaled(xp, x, from_rows(xp, scale, x, vector))
+    return partial(_into_l1_ball, radius, some_axes("l1_ball", axes))
 
-    return project
+
+def _into_l1_ball(radius: float, axes: Axes, x: Array) -> Array:
+    xp = floating_namespace("l1_ball", x)
+    vector = vector_axes("l1_ball", axes, x)
+    modulus, unit = (as_rows(xp, a, vector) for a in moduli(xp, x, vector, radius))
+    inside = xp.sum(modulus, axis=-1, keepdims=True) <= radius / unit
+    # A row inside is scaled by exactly 1.
+    scale = xp.where(inside, 1.0, nearest(xp, modulus, radius / unit) / nonzero(xp, modulus))
+    return scaled(xp, x, from_rows(xp, scale, x, vector))
 
 
 def l2_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
@@ -109,19 +113,16 @@ def l2_ball(radius: float = 1.0, axes: Axes = None) -> ArrayProjection:
     """
     radius = positive("l2_ball", "radius", radius)
 
-    def project(x: Array) -> Array:
-        xp = floating_namespace("l2_ball", x)
-        vector = vector_axes("l2_ball", axes, x)
-        modulus = xp.astype(xp.abs(x), xp.float64, copy=False)
-        # In units of the largest entry, squares neither overflow nor vanish.
-        top = xp.max(modulus, axis=vector, keepdims=True)
-        unit = nonzero(xp, xp.where(xp.isfinite(top), top, math.nan))
-        length = xp.sqrt(xp.sum((modulus / unit) ** 2, axis=vector, keepdims=True))
-        # 1 / top may overflow while top / length does not.
-        inside = length <= radius / unit
-        return scaled(xp, x, xp.where(inside, 1.0, radius / unit / xp.where(inside, 1.0, length)))
+    return partial(_into_l2_ball, radius, some_axes("l2_ball", axes))
 
-    return project
+
+def _into_l2_ball(radius: float, axes: Axes, x: Array) -> Array:
+    xp = floating_namespace("l2_ball", x)
+    vector = vector_axes("l2_ball", axes, x)
+    modulus, unit = moduli(xp, x, vector, radius)
+    length = xp.sqrt(xp.sum(modulus**2, axis=vector, keepdims=True))
+    inside = length <= radius / unit
+    return scaled(xp, x, xp.where(inside, 1.0, radius / unit / xp.where(inside, 1.0, length)))
 
 
 def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
@@ -155,27 +156,22 @@ def affine_sum(total: complex = 1.0, axes: Axes = None) -> ArrayProjection:
     >>> optim.projections.affine_sum(1.0)(np.asarray([1.0, 2.0, -0.5]))
     array([ 0.5,  1.5, -1. ])
     """
-    total = complex(total)
-    if not (math.isfinite(total.real) and math.isfinite(total.imag)):
-        msg = f"affine_sum: total is {total}; want a finite number"
+    total = complex_number("affine_sum", "total", total)
+    return partial(_onto_sum, total, some_axes("affine_sum", axes))
+
+
+def _onto_sum(total: complex, axes: Axes, x: Array) -> Array:
+    xp = floating_namespace("affine_sum", x)
+    vector = vector_axes("affine_sum", axes, x)
+    n = math.prod(x.shape[a] for a in vector)
+    if not xp.isdtype(x.dtype, "complex floating") and total.imag != 0:
+        msg = f"affine_sum: total is {total} and x is real; want a real total"
         raise ValueError(msg)
-
-    def project(x: Array) -> Array:
-        xp = floating_namespace("affine_sum", x)
-        vector = vector_axes("affine_sum", axes, x)
-        n = math.prod(x.shape[a] for a in vector)
-        if xp.isdtype(x.dtype, "complex floating"):
-            wide, right = xp.complex128, total
-        elif total.imag == 0:
-            wide, right = xp.float64, total.real
-        else:
-            msg = f"affine_sum: total is {total} and x is real; want a real total"
-            raise ValueError(msg)
-        y = xp.astype(x, wide, copy=False)
-        lack = right - xp.sum(y, axis=vector, keepdims=True)
-        return xp.astype(y + lack / n, x.dtype, copy=False)
-
-    return project
+    right = total if xp.isdtype(x.dtype, "complex floating") else total.real
+    y = wide(xp, x)
+    # The mean of the lack; the sum of all entries may overflow.
+    lack = right / n - xp.sum(y / n, axis=vector, keepdims=True)
+    return xp.astype(y + lack, x.dtype, copy=False)
 
 
 def nonzero(xp: Any, a: Array) -> Array:

@@ -1,9 +1,11 @@
 """The box and its most common case, the nonnegative arrays."""
 
+from functools import partial
 from typing import Any
 
 from array_api_compat import array_namespace
 
+from optim._settings import number
 from optim._tree import Array, is_array
 from optim._vectors import ArrayProjection, check_like, first_index, real_namespace
 
@@ -37,20 +39,21 @@ def box(low: float | Array, high: float | Array) -> ArrayProjection:
     >>> optim.projections.box(-0.5, 0.5)(np.asarray([-2.0, 0.1, 0.7]))
     array([-0.5,  0.1,  0.5])
     """
-    low, high = _bound(low), _bound(high)
+    low, high = _bound("low", low), _bound("high", high)
     ordered = low <= high
     if not (ordered if isinstance(ordered, bool) else bool(array_namespace(ordered).all(ordered))):
         msg = f"box: {_disorder(low, high, ordered)}; want low <= high"
         raise ValueError(msg)
 
-    def project(x: Array) -> Array:
-        xp = real_namespace("box", x)
-        for name, bound in (("low", low), ("high", high)):
-            if not isinstance(bound, float):
-                check_like("box", name, bound, x)
-        return xp.minimum(xp.maximum(x, low), high)
+    return partial(_into_box, low, high)
 
-    return project
+
+def _into_box(low: float | Array, high: float | Array, x: Array) -> Array:
+    xp = real_namespace("box", x)
+    for name, bound in (("low", low), ("high", high)):
+        if not isinstance(bound, float):
+            check_like("box", name, bound, x)
+    return xp.minimum(xp.maximum(x, low), high)
 
 
 def nonnegative() -> ArrayProjection:
@@ -70,11 +73,11 @@ def nonnegative() -> ArrayProjection:
     >>> optim.projections.nonnegative()(np.asarray([-2.0, 0.1]))
     array([0. , 0.1])
     """
+    return _positive_part
 
-    def project(x: Array) -> Array:
-        return real_namespace("nonnegative", x).maximum(x, 0.0)
 
-    return project
+def _positive_part(x: Array) -> Array:
+    return real_namespace("nonnegative", x).maximum(x, 0.0)
 
 
 def _disorder(low: Any, high: Any, ordered: Any) -> str:
@@ -93,7 +96,9 @@ def _disorder(low: Any, high: Any, ordered: Any) -> str:
     return f"{' and '.join(bounds)} at the index {index}"
 
 
-def _bound(bound: Any) -> Any:
+def _bound(name: str, bound: Any) -> Any:
     """Return a bound as a float if it is a number, else as the array."""
-    is_number = not is_array(bound) or bound.ndim == 0
-    return float(bound) if is_number else bound
+    if is_array(bound) and bound.ndim > 0:
+        real_namespace("box", bound, name)
+        return bound
+    return number("box", name, bound, "a number or an array")

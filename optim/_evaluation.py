@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from optim._loop import NotFinite, Step
+from optim._settings import function
 from optim._stationarity import is_stationary
 from optim._tree import (
     Array,
@@ -42,7 +43,7 @@ class Objective:
 
     def __init__(self, call: str, value_and_grad: Callable[[Params], Any]) -> None:
         self.call = call
-        self.function = value_and_grad
+        self.function = function(call, "value_and_grad", value_and_grad)
 
     def value_and_grad(self, params: Params) -> tuple[float, Params]:
         """Return the loss and the gradient; raise unless both are as documented and finite."""

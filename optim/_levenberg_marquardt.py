@@ -8,6 +8,8 @@ from array_api_compat import array_namespace
 
 from optim._evaluation import largest
 from optim._loop import NotFinite, Result, Step, run
+from optim._settings import function as checked
+from optim._settings import number
 from optim._stationarity import check_tolerance
 from optim._tree import Array, check_alike, describe, is_array
 
@@ -154,7 +156,8 @@ def levenberg_marquardt(
     if params.ndim < 1 or 0 in params.shape:
         msg = f"{call}: params is {describe(params)}; want the shape (..., d), not empty"
         raise ValueError(msg)
-    damping, tolerance = float(damping), check_tolerance(call, tolerance)
+    checked(call, "function", function)
+    damping, tolerance = number(call, "damping", damping), check_tolerance(call, tolerance)
     if not DAMPING[0] <= damping <= DAMPING[1]:
         msg = f"{call}: damping is {damping}; want {DAMPING[0]} <= damping <= {DAMPING[1]}"
         raise ValueError(msg)

@@ -1,7 +1,6 @@
 """The largest curvature of a function, by power iteration."""
 
 import math
-import operator
 import random
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ from array_api_compat import array_namespace, device
 
 from optim._evaluation import Objective, difference, moved, projected
 from optim._loop import NonFiniteError, NotFinite, Result
+from optim._settings import integer
 from optim._tree import (
     Array,
     Params,
@@ -99,10 +99,8 @@ def lipschitz(
     """
     call = "lipschitz"
     check_parameters(call, params)
-    iterations = operator.index(iterations)
-    if iterations < 1:
-        msg = f"{call}: iterations is {iterations}; want at least 1"
-        raise ValueError(msg)
+    iterations = integer(call, "iterations", iterations, least=1)
+    seed = integer(call, "seed", seed)
     if projection is not None:
         check_projection(call, projection, params)
     objective = Objective(call, value_and_grad)

@@ -1,11 +1,11 @@
 """The loop that `minimize` and the solvers share: reach a point, remember, report, go on."""
 
 import math
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
+from optim._settings import flag, function, integer
 from optim._tree import Params
 
 
@@ -107,10 +107,10 @@ def run(
     `start` reaches the first point, which counts as `first` steps, 0 or 1. `advance` reaches
     the next point from the result so far.
     """
-    steps = operator.index(steps)
-    if steps < 0:
-        msg = f"{call}: steps is {steps}; want 0 or more"
-        raise ValueError(msg)
+    steps = integer(call, "steps", steps, least=0)
+    progress = flag(call, "progress", progress)
+    if callback is not None:
+        function(call, "callback", callback, "a callable or None")
     history: list[float] = []
     # One assignment replaces this one tuple at each point: wherever an interrupt falls, the
     # tuple belongs to a point that was reached.

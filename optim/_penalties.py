@@ -1,11 +1,12 @@
 """The type of a penalty, and the penalties whose proximal map is a formula."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from optim._numbers import not_negative
+from optim._settings import function, not_negative
 from optim._tree import Array, Params, describe
-from optim._vectors import floating_namespace, scaled
+from optim._vectors import floating_namespace, scaled, wide
 
 
 class Penalty(NamedTuple):
@@ -80,10 +81,17 @@ def indicator(projection: Callable[[Params], Params]) -> Penalty:
     >>> penalty.prox(np.asarray([-2.0, 0.1]), 3.0)
     array([0. , 0.1])
     """
-    if not callable(projection):
-        msg = f"indicator: projection is {describe(projection)}; want a callable"
-        raise TypeError(msg)
-    return Penalty(lambda _: 0.0, lambda x, _: projection(x))
+    function("indicator", "projection", projection)
+    return Penalty(_zero, partial(_projected, projection))
+
+
+def _zero(_: Params) -> float:
+    return 0.0
+
+
+def _projected(projection: Callable[[Params], Params], x: Params, step: float) -> Params:
+    not_negative("indicator", "step", step)
+    return projection(x)
 
 
 def soft_threshold(weight: float) -> Penalty:
@@ -106,7 +114,7 @@ def soft_threshold(weight: float) -> Penalty:
     Raises
     ------
     ValueError
-        If `weight` is negative or not finite.
+        If `weight` or a step is negative or not finite.
 
     References
     ----------
@@ -125,19 +133,22 @@ def soft_threshold(weight: float) -> Penalty:
     """
     weight = not_negative("soft_threshold", "weight", weight)
 
-    def value(x: Array) -> Array:
-        xp = floating_namespace("soft_threshold", x)
-        return weight * xp.sum(xp.abs(x), dtype=xp.float64)
+    return Penalty(partial(_l1_norm, weight), partial(_shrunk, weight))
 
-    def prox(x: Array, step: float) -> Array:
-        xp = floating_namespace("soft_threshold", x)
-        modulus = xp.astype(xp.abs(x), xp.float64, copy=False)
-        shrunk = xp.maximum(modulus - step * weight, 0.0)
-        infinite = xp.isinf(modulus)  # the map keeps infinite entries
-        unit = xp.where(infinite | (modulus == 0), 1.0, modulus)
-        return scaled(xp, x, xp.where(infinite, 1.0, shrunk / unit))
 
-    return Penalty(value, prox)
+def _l1_norm(weight: float, x: Array) -> Array:
+    xp = floating_namespace("soft_threshold", x)
+    return weight * xp.sum(xp.abs(wide(xp, x)))
+
+
+def _shrunk(weight: float, x: Array, step: float) -> Array:
+    xp = floating_namespace("soft_threshold", x)
+    step = not_negative("soft_threshold", "step", step)
+    modulus = xp.abs(wide(xp, x) / 2)  # a whole modulus may overflow
+    shrunk = xp.maximum(modulus - step * weight / 2, 0.0)
+    infinite = xp.isinf(modulus)  # the map keeps infinite entries
+    unit = xp.where(infinite | (modulus == 0), 1.0, modulus)
+    return scaled(xp, x, xp.where(infinite, 1.0, shrunk / unit))
 
 
 def check_penalty(call: str, penalty: object, params: Params) -> None:
@@ -159,6 +170,8 @@ def check_penalty(call: str, penalty: object, params: Params) -> None:
                 f"want a Penalty, as optim.proximal.soft_threshold(0.1) returns"
             )
             raise TypeError(msg)
+        for name, part in one._asdict().items():
+            function(call, f"{name} of the penalty", part)
 
 
 def penalty_value(penalty: Penalties, params: Params) -> float:

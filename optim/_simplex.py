@@ -1,10 +1,11 @@
 """The simplex, with and without weights."""
 
+from functools import partial
 from typing import Any
 
 from array_api_compat import device
 
-from optim._numbers import positive
+from optim._settings import positive, some_axes
 from optim._tree import Array
 from optim._vectors import (
     ArrayProjection,
@@ -18,6 +19,7 @@ from optim._vectors import (
 )
 
 SLACK = 1e-8  # more than the rounding of a sum
+LIGHTEST = 1e-100  # of the weights, in units of the largest
 NEWTON_STEPS = 3  # each gains all digits, unless an entry vanishes
 
 
@@ -110,22 +112,26 @@ def simplex(
             )
             raise ValueError(msg)
 
-    def project(x: Array) -> Array:
-        xp = real_namespace("simplex", x)
-        vector = vector_axes("simplex", axes, x)
-        y = as_rows(xp, x, vector)
-        if weights is None:
-            p = nearest(xp, y, radius)
-        else:
-            check_like("simplex", "weights", weights, x)
-            w = as_rows(xp, xp.broadcast_to(weights, x.shape), vector)
-            p = nearest_weighted(xp, y, w, radius)
-        return xp.astype(from_rows(xp, p, x, vector), x.dtype, copy=False)
-
-    return project
+    return partial(_onto_simplex, radius, some_axes("simplex", axes), weights)
 
 
-def nearest(xp: Any, y: Array, radius: float) -> Array:
+def _onto_simplex(radius: float, axes: Axes, weights: Array | None, x: Array) -> Array:
+    xp = real_namespace("simplex", x)
+    vector = vector_axes("simplex", axes, x)
+    y = as_rows(xp, x, vector)
+    if weights is None:
+        p = nearest(xp, y, radius)
+    else:
+        check_like("simplex", "weights", weights, x)
+        w = as_rows(xp, xp.broadcast_to(weights, x.shape), vector)
+        # In units of the largest weight, squares do not overflow; a weight that is nothing
+        # beside it has one that does not vanish.
+        unit = xp.max(w, axis=-1, keepdims=True)
+        p = nearest_weighted(xp, y, xp.maximum(w / unit, LIGHTEST), radius / unit)
+    return xp.astype(from_rows(xp, p, x, vector), x.dtype, copy=False)
+
+
+def nearest(xp: Any, y: Array, radius: float | Array) -> Array:
     """Project each row of `y`, in double precision: ``p_i = max(tau - v_i, 0)``.
 
     `theta` moves with `y`. With the largest entry as the origin, ``v_i = top - y_i``, and, the
@@ -133,10 +139,9 @@ def nearest(xp: Any, y: Array, radius: float) -> Array:
     from zero keeps its digits. Sums are in double precision, since the sum of `p` has the
     rounding error of `theta` times the number of entries.
     """
-    v = largest(xp, y) - y
     # The largest entry alone makes tau <= radius. A larger v cannot matter, and would cost
-    # the sums their digits.
-    v = xp.minimum(v, radius)
+    # the sums their digits. A whole difference may overflow.
+    v = 2 * xp.minimum(largest(xp, y) / 2 - y / 2, radius / 2)
     j = xp.arange(1, y.shape[-1] + 1, dtype=y.dtype, device=device(y))
     total = xp.cumulative_sum(xp.sort(v, axis=-1, stable=False), axis=-1)
     d = xp.min((total + radius) / j, axis=-1, keepdims=True) - v
@@ -147,7 +152,7 @@ def nearest(xp: Any, y: Array, radius: float) -> Array:
     return xp.maximum(d - excess / support, 0.0)
 
 
-def nearest_weighted(xp: Any, y: Array, w: Array, radius: float) -> Array:
+def nearest_weighted(xp: Any, y: Array, w: Array, radius: Array) -> Array:
     """Project each row of `y`, with weights: ``p_i = max(y_i - theta w_i, 0)``.
 
     Here ``v_i = top - y_i / w_i`` and, the smallest `v` first, ::

@@ -1,6 +1,5 @@
 """The spectral projected gradient method: step sizes from the last curvatures."""
 
-import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from optim._evaluation import (
     rounding,
 )
 from optim._loop import Result, Step, run, stuck
+from optim._settings import integer
 from optim._stationarity import check_tolerance
 from optim._tree import (
     Array,
@@ -162,10 +162,7 @@ def spectral_projected_gradient(
     check_parameters(call, params)
     check_projection(call, projection, params)
     tolerance = check_tolerance(call, tolerance)
-    memory = operator.index(memory)
-    if memory < 1:
-        msg = f"{call}: memory is {memory}; want at least 1"
-        raise ValueError(msg)
+    memory = integer(call, "memory", memory, least=1)
 
     objective = Objective(call, value_and_grad)
     nothing = SpectralProjectedGradientState(0, None, (), 0.0, (), 0.5)
@@ -192,8 +189,8 @@ def spectral_projected_gradient(
     def project(p: Params) -> Params:
         return projected(call, projection, p, params)
 
-    def down(point: Point, a: float) -> Params:
-        return project(moved(point.params, -a, point.gradient))
+    def down(at: Point, a: float) -> Params:
+        return project(moved(at.params, -a, at.gradient))
 
     def search(state: Any, q: Params, d: Params) -> Point | None:
         """Return the next point, at `q` or nearer."""

@@ -2,12 +2,14 @@
 
 from array_api_compat import array_namespace
 
+from optim._settings import number
 from optim._tree import (
     Array,
     Params,
     Projection,
     apply_projection,
     check_alike,
+    check_parameters,
     check_projection,
     norm,
     tree_map,
@@ -47,7 +49,8 @@ def projected_gradient_norm(
         If the gradient is not like the parameters, or `projection` has a name that the
         parameters lack.
     TypeError
-        If `projection` is neither callable nor a mapping.
+        If a parameter is not a floating-point array, or `projection` is neither callable nor a
+        mapping of callables.
 
     Notes
     -----
@@ -68,6 +71,7 @@ def projected_gradient_norm(
     0.5
     """
     call = "projected_gradient_norm"
+    check_parameters(call, params)
     check_alike(call, "the gradient", gradient, params)
     if projection is not None:
         check_projection(call, projection, params)
@@ -104,7 +108,7 @@ def lost(p: Array, g: Array) -> Array:
 
 def check_tolerance(call: str, tolerance: float) -> float:
     """Return the tolerance as a number that is not negative."""
-    tolerance = float(tolerance)
+    tolerance = number(call, "tolerance", tolerance)
     if not tolerance >= 0:
         msg = f"{call}: tolerance is {tolerance}; want 0 or more"
         raise ValueError(msg)

@@ -1,13 +1,13 @@
 """Total variation; an iteration on the dual problem finds its proximal map."""
 
 import math
-import operator
+from functools import partial
 from typing import Any
 
 from array_api_compat import device
 
-from optim._numbers import not_negative, positive
 from optim._penalties import Penalty
+from optim._settings import integer, not_negative, positive, some_axes
 from optim._tree import Array, inner, norm
 from optim._vectors import Axes, floating_namespace, vector_axes
 
@@ -45,7 +45,7 @@ def total_variation(
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or a step is negative.
 
     Notes
     -----
@@ -81,26 +81,29 @@ def total_variation(
     call = "total_variation"
     weight = not_negative(call, "weight", weight)
     accuracy = positive(call, "accuracy", accuracy)
-    iterations = operator.index(iterations)
-    if iterations < 1:
-        msg = f"{call}: iterations is {iterations}; want at least 1"
-        raise ValueError(msg)
+    iterations = integer(call, "iterations", iterations, least=1)
+    axes = some_axes(call, axes)
+    return Penalty(
+        partial(_variation, weight, axes), partial(_denoised, weight, axes, accuracy, iterations)
+    )
 
-    def value(x: Array) -> Array:
-        xp = floating_namespace(call, x)
-        D = Differences(xp, x, vector_axes(call, axes, x))
-        return weight * xp.sum(D.length(D(D.wide(x))))
 
-    def prox(x: Array, step: float) -> Array:
-        xp = floating_namespace(call, x)
-        D = Differences(xp, x, vector_axes(call, axes, x))
-        t = step * weight
-        if t == 0:
-            return x
-        z = denoised(D, D.wide(x), t, accuracy, iterations)
-        return xp.astype(z, x.dtype, copy=False)
+def _variation(weight: float, axes: Axes, x: Array) -> Array:
+    xp = floating_namespace("total_variation", x)
+    D = Differences(xp, x, vector_axes("total_variation", axes, x))
+    return weight * xp.sum(D.length(D(D.wide(x))))
 
-    return Penalty(value, prox)
+
+def _denoised(
+    weight: float, axes: Axes, accuracy: float, iterations: int, x: Array, step: float
+) -> Array:
+    xp = floating_namespace("total_variation", x)
+    D = Differences(xp, x, vector_axes("total_variation", axes, x))
+    t = not_negative("total_variation", "step", step) * weight
+    if t == 0:
+        return x
+    z = denoised(D, D.wide(x), t, accuracy, iterations)
+    return xp.astype(z, x.dtype, copy=False)
 
 
 def denoised(D: "Differences", x: Array, t: float, accuracy: float, iterations: int) -> Array:

@@ -50,9 +50,9 @@ def copied(tree: Params) -> Params:
 
 
 def is_array(x: object) -> bool:
-    """Return whether `x` is an array."""
+    """Return whether `x` is an array. A masked one is none: functions may forget its mask."""
     # array_api_compat's own function narrows the type to fewer attributes than arrays have.
-    return is_array_api_obj(x)
+    return is_array_api_obj(x) and not hasattr(x, "mask")
 
 
 def describe(x: Any) -> str:
@@ -126,6 +126,10 @@ def check_projection(call: str, projection: object, params: Params) -> None:
             f"{describe(params)}; want only names that the parameters have"
         )
         raise ValueError(msg)
+    for name, one in projection.items():
+        if not callable(one):
+            msg = f"{call}: the projection of {name!r} is {describe(one)}; want a callable"
+            raise TypeError(msg)
 
 
 def apply_projection(projection: Projection, params: Params) -> Params:

@@ -1,7 +1,7 @@
 """Helpers of projections: checks of arguments, and the axes that make one vector."""
 
-import operator
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from array_api_compat import array_namespace, device
@@ -10,6 +10,8 @@ from optim._tree import Array, describe, is_array
 
 Axes: TypeAlias = int | tuple[int, ...] | None
 ArrayProjection: TypeAlias = Callable[[Array], Array]
+
+FAR_BELOW = 1e-20  # 1 / this is more than the number of entries
 
 
 def real_namespace(call: str, x: Array, name: str = "x") -> Any:
@@ -37,12 +39,7 @@ def vector_axes(call: str, axes: Axes, x: Array) -> tuple[int, ...]:
     if axes is None:
         vector = tuple(range(x.ndim))
     else:
-        given = axes if isinstance(axes, Iterable) else (axes,)
-        try:
-            vector = tuple(operator.index(a) for a in given)
-        except TypeError as error:
-            msg = f"{call}: axes is {axes!r}; want an integer or a tuple of integers"
-            raise TypeError(msg) from error
+        vector = axes if isinstance(axes, tuple) else (axes,)
         vector = tuple(a + x.ndim if a < 0 else a for a in vector)
         if len(set(vector)) < len(vector) or not set(vector) <= set(range(x.ndim)):
             msg = f"{call}: axes is {axes} and x has {x.ndim} dimensions; want different axes of x"
@@ -71,10 +68,29 @@ def from_rows(xp: Any, rows: Array, x: Array, vector: tuple[int, ...]) -> Array:
     return xp.permute_dims(y, tuple(order.index(a) for a in range(x.ndim)))
 
 
+def wide(xp: Any, x: Array) -> Array:
+    """Return an array in double precision."""
+    is_complex = xp.isdtype(x.dtype, "complex floating")
+    return xp.astype(x, xp.complex128 if is_complex else xp.float64, copy=False)
+
+
+def moduli(xp: Any, x: Array, vector: tuple[int, ...], radius: float) -> tuple[Array, Array]:
+    """Return ``|x_i|`` of each vector in a unit, and the unit.
+
+    The unit is the largest real or imaginary part, but not far below `radius`. So moduli and
+    their squares neither overflow nor vanish. It is NaN if an entry is not finite.
+    """
+    y = wide(xp, x)
+    parts = [xp.real(y), xp.imag(y)] if xp.isdtype(x.dtype, "complex floating") else [y]
+    top = xp.maximum(xp.abs(parts[0]), xp.abs(parts[-1]))
+    top = xp.max(top, axis=vector, keepdims=True)
+    unit = xp.where(xp.isfinite(top), xp.maximum(top, FAR_BELOW * radius), math.nan)
+    return xp.abs(y / unit), unit
+
+
 def scaled(xp: Any, x: Array, by: float | Array) -> Array:
     """Return ``by * x``, computed in double precision, in the dtype of `x`."""
-    wide = xp.complex128 if xp.isdtype(x.dtype, "complex floating") else xp.float64
-    return xp.astype(xp.astype(x, wide, copy=False) * by, x.dtype, copy=False)
+    return xp.astype(wide(xp, x) * by, x.dtype, copy=False)
 
 
 def first_index(xp: Any, mask: Array) -> tuple[int, ...]:

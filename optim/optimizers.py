@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from optim._numbers import not_negative
+from optim._settings import fraction, function, not_negative, number, positive
 from optim._tree import Array, Params, check_alike, check_parameters, tree_map
 from optim.schedules import Schedule, constant
 
@@ -58,6 +59,8 @@ class Optimizer:
         init: Callable[[Params], Any],
         update: Callable[[Params, Any, Params], tuple[Params, Any]],
     ) -> None:
+        function("Optimizer", "init", init)
+        function("Optimizer", "update", update)
         self.unchecked_init = init
         self.unchecked_update = update
 
@@ -73,11 +76,14 @@ class Optimizer:
 
 
 class AdamState(NamedTuple):
-    """State of `adam` and `adamw`: number of steps, and the two moments of the gradient."""
+    """State of `adam` and `adamw`: number of steps, and the two moments of the gradient.
+
+    The second moment is kept as its root ``s = sqrt(v)``, which is in range where `g` is.
+    """
 
     step: int
     m: Params
-    v: Params
+    s: Params
 
 
 class SGDState(NamedTuple):
@@ -110,7 +116,7 @@ def adam(
     Returns
     -------
     Optimizer
-        The optimiser. Its state has the fields `step`, `m` and `v`.
+        The optimiser. Its state has the fields `step`, `m` and ``s = sqrt(v)``.
 
     Raises
     ------
@@ -137,30 +143,39 @@ def adam(
     >>> p.round(6)
     array([0.9, 1.1])
     """
-    rate = as_schedule("adam", "learning_rate", learning_rate)
-    b1, b2, eps = float(b1), float(b2), float(eps)  # a numpy.float64 would widen float32
-    for name, b in (("b1", b1), ("b2", b2)):
-        if not 0 <= b < 1:
-            msg = f"adam: {name} is {b}; want 0 <= {name} < 1"
-            raise ValueError(msg)
-    if not 0 < eps < math.inf:
-        msg = f"adam: eps is {eps}; want a positive number"  # with eps = 0, 0 / 0 where g = 0
-        raise ValueError(msg)
+    return _adam("adam", learning_rate, b1, b2, eps)
 
-    def init(params: Params) -> AdamState:
-        return AdamState(0, tree_map(_zeros, params), tree_map(_real_zeros, params))
 
-    def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
-        t = state.step + 1
-        m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
-        v = tree_map(lambda v, g: b2 * v + (1 - b2) * _abs2(g), state.v, gradient)
-        # The bias corrections are numbers: one joins the rate, one stands outside the root.
-        step_size = rate(state.step) / (1 - b1**t)
-        root = math.sqrt(1 - b2**t)
-        new = tree_map(lambda p, m, v: p - step_size * m / (_sqrt(v) / root + eps), params, m, v)
-        return new, AdamState(t, m, v)
+def _adam(
+    call: str, learning_rate: float | Schedule, b1: float, b2: float, eps: float
+) -> Optimizer:
+    rate = as_schedule(call, "learning_rate", learning_rate)
+    b1, b2 = fraction(call, "b1", b1), fraction(call, "b2", b2)
+    eps = positive(call, "eps", eps)  # with eps = 0, 0 / 0 where g = 0
+    return Optimizer(_adam_init, partial(_adam_update, rate, b1, b2, eps))
 
-    return Optimizer(init, update)
+
+def _adam_init(params: Params) -> AdamState:
+    return AdamState(0, tree_map(_zeros, params), tree_map(_real_zeros, params))
+
+
+def _adam_update(
+    rate: Schedule,
+    b1: float,
+    b2: float,
+    eps: float,
+    gradient: Params,
+    state: AdamState,
+    params: Params,
+) -> tuple[Params, AdamState]:
+    t = state.step + 1
+    m = tree_map(lambda m, g: b1 * m + (1 - b1) * g, state.m, gradient)
+    s = tree_map(lambda s, g: _root_moment(b2, s, g), state.s, gradient)
+    # The bias corrections are numbers: one joins the rate, one stands outside the root.
+    step_size = rate(state.step) / (1 - b1**t)
+    root = math.sqrt(1 - b2**t)
+    new = tree_map(lambda p, m, s: p - step_size * m / (s / root + eps), params, m, s)
+    return new, AdamState(t, m, s)
 
 
 def adamw(
@@ -187,7 +202,7 @@ def adamw(
     Returns
     -------
     Optimizer
-        The optimiser. Its state has the fields `step`, `m` and `v`.
+        The optimiser. Its state has the fields `step`, `m` and ``s = sqrt(v)``.
 
     Raises
     ------
@@ -210,13 +225,22 @@ def adamw(
     """
     rate = as_schedule("adamw", "learning_rate", learning_rate)
     weight_decay = not_negative("adamw", "weight_decay", weight_decay)
-    after_decay = adam(rate, b1, b2, eps)
+    after_decay = _adam("adamw", rate, b1, b2, eps)
 
-    def update(gradient: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
-        keep = 1 - rate(state.step) * weight_decay
-        return after_decay.unchecked_update(gradient, state, tree_map(lambda p: keep * p, params))
-
+    update = partial(_adamw_update, rate, weight_decay, after_decay.unchecked_update)
     return Optimizer(after_decay.unchecked_init, update)
+
+
+def _adamw_update(
+    rate: Schedule,
+    weight_decay: float,
+    update: Callable[[Params, Any, Params], tuple[Params, Any]],
+    gradient: Params,
+    state: AdamState,
+    params: Params,
+) -> tuple[Params, AdamState]:
+    keep = 1 - rate(state.step) * weight_decay
+    return update(gradient, state, tree_map(lambda p: keep * p, params))
 
 
 def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
@@ -260,29 +284,32 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0) -> Optimizer:
     array([0.5, 0. ])
     """
     rate = as_schedule("sgd", "learning_rate", learning_rate)
-    momentum = float(momentum)
-    if not 0 <= momentum < 1:
-        msg = f"sgd: momentum is {momentum}; want 0 <= momentum < 1"
-        raise ValueError(msg)
+    momentum = fraction("sgd", "momentum", momentum)
+    return Optimizer(_sgd_init, partial(_sgd_update, rate, momentum))
 
-    def init(params: Params) -> SGDState:
-        return SGDState(0, tree_map(_zeros, params))
 
-    def update(gradient: Params, state: SGDState, params: Params) -> tuple[Params, SGDState]:
-        a = rate(state.step)
-        b = tree_map(lambda b, g: momentum * b + g, state.b, gradient)
-        return tree_map(lambda p, b: p - a * b, params, b), SGDState(state.step + 1, b)
+def _sgd_init(params: Params) -> SGDState:
+    return SGDState(0, tree_map(_zeros, params))
 
-    return Optimizer(init, update)
+
+def _sgd_update(
+    rate: Schedule, momentum: float, gradient: Params, state: SGDState, params: Params
+) -> tuple[Params, SGDState]:
+    a = rate(state.step)
+    b = tree_map(lambda b, g: momentum * b + g, state.b, gradient)
+    return tree_map(lambda p, b: p - a * b, params, b), SGDState(state.step + 1, b)
 
 
 def as_schedule(call: str, name: str, value: float | Schedule) -> Schedule:
-    """Return a schedule of Python floats."""
-    if not callable(value):
-        return constant(not_negative(call, name, value))
-    schedule = value
-    # float: a schedule made with numpy returns numpy.float64, which would widen float32.
-    return lambda step: float(schedule(step))
+    """Return a schedule of Python floats, none of which is negative."""
+    if callable(value):
+        return partial(_checked_rate, call, name, value)
+    number(call, name, value, "a number or a schedule")
+    return constant(not_negative(call, name, value))
+
+
+def _checked_rate(call: str, name: str, schedule: Schedule, step: int) -> float:
+    return not_negative(call, f"{name}({step})", schedule(step))
 
 
 def _zeros(p: Array) -> Array:
@@ -290,17 +317,14 @@ def _zeros(p: Array) -> Array:
 
 
 def _real_zeros(p: Array) -> Array:
-    return array_namespace(p).zeros_like(_abs2(p))
+    xp = array_namespace(p)
+    return xp.zeros_like(xp.abs(p))
 
 
-def _sqrt(v: Array) -> Array:
-    return array_namespace(v).sqrt(v)
-
-
-def _abs2(g: Array) -> Array:
-    """Return ``|g|^2``, a real array."""
+def _root_moment(b2: float, s: Array, g: Array) -> Array:
+    """Return ``sqrt(b2 s^2 + (1 - b2) |g|^2)``, whose squares are never formed."""
     xp = array_namespace(g)
-    if xp.isdtype(g.dtype, "real floating"):
-        return g * g
-    re, im = xp.real(g), xp.imag(g)
-    return re * re + im * im
+    a, b = math.sqrt(b2) * s, math.sqrt(1 - b2) * xp.abs(g)
+    large = xp.maximum(a, b)
+    part = xp.minimum(a, b) / xp.maximum(large, xp.finfo(large.dtype).smallest_normal)
+    return large * xp.sqrt(1.0 + part * part)

@@ -1,9 +1,10 @@
 """Schedules: functions from the step, counted from 0, to a learning rate or step size."""
 
-import math
-import operator
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
+
+from optim._settings import finite, integer
 
 Schedule: TypeAlias = Callable[[int], float]
 
@@ -32,9 +33,11 @@ def constant(value: float) -> Schedule:
     >>> optim.constant(0.1)(1000)
     0.1
     """
-    value = float(value)
-    _check_finite("constant", value=value)
-    return lambda _: value
+    return partial(_same, finite("constant", "value", value))
+
+
+def _same(value: float, _: int) -> float:
+    return value
 
 
 def linear_schedule(start: float, end: float, steps: int) -> Schedule:
@@ -71,16 +74,10 @@ def linear_schedule(start: float, end: float, steps: int) -> Schedule:
     >>> [rate(t) for t in range(4)]
     [1.0, 0.75, 0.5, 0.5]
     """
-    start, end, steps = float(start), float(end), operator.index(steps)
-    _check_finite("linear_schedule", start=start, end=end)
-    if steps < 1:
-        msg = f"linear_schedule: steps is {steps}; want at least 1"
-        raise ValueError(msg)
-    return lambda t: start + (end - start) * min(t, steps) / steps
+    start = finite("linear_schedule", "start", start)
+    end = finite("linear_schedule", "end", end)
+    return partial(_on_line, start, end, integer("linear_schedule", "steps", steps, least=1))
 
 
-def _check_finite(call: str, **values: float) -> None:
-    for name, value in values.items():
-        if not math.isfinite(value):
-            msg = f"{call}: {name} is {value}; want a finite number"
-            raise ValueError(msg)
+def _on_line(start: float, end: float, steps: int, t: int) -> float:
+    return start + (end - start) * min(t, steps) / steps

@@ -254,7 +254,7 @@ PLANTS = [
     ),
     Plant(
         "the affine sum counts the axes' entries once more",
-        {"y + lack / n": "y + lack / (n + 1)"},
+        {"xp.sum(y / n, axis": "xp.sum(y / (n + 1), axis"},
         PROJECTIONS,
     ),
     Plant(
@@ -295,7 +295,7 @@ PLANTS = [
     ),
     Plant(
         "a schedule goes on beyond its end",
-        {"lambda t: start + (end - start) * min(t, steps)": "lambda t: start + (end - start) * t"},
+        {"return start + (end - start) * min(t, steps)": "return start + (end - start) * t"},
         ("tests/optim/test_schedules.py",),
     ),
     Plant(

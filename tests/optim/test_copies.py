@@ -106,3 +106,54 @@ def test_an_error_that_was_raised_survives(copied):
     again = copied(caught.value)
     assert str(again) == str(caught.value)
     assert equal(again.result, caught.value.result)
+
+
+# --- optimisers, schedules, projections, penalties ----------------------------------------------
+
+projections, proximal = optim.projections, optim.proximal
+BOUND = np.asarray([0.1, 0.2, 0.3])
+MADE = {  # by each public factory, with what they do to an array
+    "constant": (lambda: optim.constant(0.1), lambda rate: rate(3)),
+    "linear_schedule": (lambda: optim.linear_schedule(1, 0.1, 9), lambda rate: rate(3)),
+    "adam": (lambda: optim.adam(optim.linear_schedule(1, 0.1, 9)), lambda opt: two_steps(opt)),
+    "adamw": (lambda: optim.adamw(0.1), lambda opt: two_steps(opt)),
+    "sgd": (lambda: optim.sgd(0.1, 0.5), lambda opt: two_steps(opt)),
+    "simplex": (lambda: projections.simplex(2.0, weights=BOUND), lambda P: P(START)),
+    "l1_ball": (lambda: projections.l1_ball(0.5, axes=-1), lambda P: P(START)),
+    "l2_ball": (lambda: projections.l2_ball(0.5), lambda P: P(START)),
+    "affine_sum": (lambda: projections.affine_sum(1 + 0j), lambda P: P(START)),
+    "box": (lambda: projections.box(BOUND, 1.0), lambda P: P(START)),
+    "nonnegative": (lambda: projections.nonnegative(), lambda P: P(-START)),
+    "indicator": (lambda: proximal.indicator(SIMPLEX), lambda h: both(h)),
+    "soft_threshold": (lambda: proximal.soft_threshold(0.4), lambda h: both(h)),
+    "total_variation": (lambda: proximal.total_variation(0.4, (0,)), lambda h: both(h)),
+}
+
+
+def two_steps(opt):
+    p, state = opt.update(START, opt.init(START), START)
+    return opt.update(p, state, p)
+
+
+def both(penalty):
+    return float(penalty.value(START)), penalty.prox(START, 2.0)
+
+
+def test_every_factory_is_in_the_table():
+    makes = (optim.Optimizer, proximal.Penalty, optim.schedules.Schedule)
+    makes = (*makes, optim._vectors.ArrayProjection)
+    public = {
+        name
+        for module in (optim, projections, proximal)
+        for name in module.__all__
+        if getattr(getattr(module, name), "__annotations__", {}).get("return") in makes
+    }
+    assert public == MADE.keys()
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_all_that_is_made_survives(copied, name):
+    make, do = MADE[name]
+    thing = make()
+    assert equal(do(copied(thing)), do(thing))
+    assert type(copied(thing)) is type(thing)

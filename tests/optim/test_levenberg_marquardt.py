@@ -306,7 +306,7 @@ def test_the_loss_of_each_evaluation_and_no_more_than_asked_for():
     assert np.array_equal(calls[0], STARTS)
     assert result.history[0] == pytest.approx(float(np.sum(rosenbrock(STARTS)[0])))
     assert result.best_value == result.history[-1]
-    nothing = optim.levenberg_marquardt(None, STARTS, steps=0)
+    nothing = optim.levenberg_marquardt(pytest.fail, STARTS, steps=0)
     assert nothing.params is nothing.best_params is STARTS
     assert nothing.history == []
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rows import covering, open_row
 
-from optim import projections
+from optim import projections, proximal
 
 LOW = np.asarray([[-1.0], [-0.5], [0.0], [0.25]])  # broadcasts along the second axis
 HIGH = np.asarray([[-0.5, 0.0, 2.0, 1.0, 0.5], [1.0] * 5, [0.0] * 5, [3.0] * 5])
@@ -576,3 +576,60 @@ def test_box_wants_bounds_of_the_namespace_of_x():
     strict = pytest.importorskip("array_api_strict")
     with pytest.raises(ValueError, match=r"box: high is an array of array_api_strict"):
         projections.box(0.0, strict.ones(3))(np.zeros(3))
+
+
+# --- the ends of the range ------------------------------------------------------------------------
+
+SCALED = {  # of a radius, with ``P_(c r)(c x) = c P_r(x)``
+    "simplex": lambda r: projections.simplex(r),
+    "l1_ball": lambda r: projections.l1_ball(r),
+    "l2_ball": lambda r: projections.l2_ball(r),
+    "affine_sum": lambda r: projections.affine_sum(r),
+    "soft_threshold": lambda r: lambda x: proximal.soft_threshold(r).prox(x, 1.0),
+}
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e200, 1e-200, 1e-290])
+@pytest.mark.parametrize("name", SCALED)
+def test_a_scale_at_the_end_of_the_range_is_a_scale(row, name, scale):
+    for x in (np.asarray([1.0, 0.7, -0.2, 0.9]), np.asarray([1 + 1j, 0.7, -0.2j, 0.9 - 1j])):
+        if name == "simplex" and x.dtype.kind == "c":
+            continue
+        dtype = str(x.dtype)
+        want = row.numpy(SCALED[name](0.5)(row.array(x, dtype)))
+        got = row.numpy(SCALED[name](0.5 * scale)(row.array(scale * x, dtype)))
+        assert np.all(np.isfinite(got))
+        np.testing.assert_allclose(got / scale, want, rtol=1e-12, atol=1e-14)
+
+
+def test_the_largest_numbers_have_projections(row):
+    """Their differences, sums and moduli overflow."""
+    big = 1.7e308
+    x = row.array([big, -big, 0.9 * big, big])
+    for name, want in (
+        ("simplex", [0.5, 0, 0, 0.5]),
+        ("l1_ball", [1 / 3, -1 / 3, 0, 1 / 3]),
+        ("l2_ball", np.asarray([1, -1, 0.9, 1]) / math.sqrt(3.81)),
+    ):
+        np.testing.assert_allclose(row.numpy(SCALED[name](1.0)(x)), want, rtol=1e-12)
+    z = row.array([big * (1 + 1j)] * 4, "complex128")
+    for name in ("l1_ball", "l2_ball", "affine_sum", "soft_threshold"):
+        assert np.all(np.isfinite(row.numpy(SCALED[name](1.0)(z)))), name
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-170, 1e-290])
+def test_the_units_of_the_weights_do_not_matter(row, scale):
+    """``sum_i c w_i p_i = c r`` is one set for every `c`."""
+    w, x = row.array([0.5, 1.0, 3.0]), row.array([1.0, 0.2, -0.3])
+    want = row.numpy(projections.simplex(2.0, weights=w)(x))
+    got = row.numpy(projections.simplex(2.0 * scale, weights=scale * w)(x))
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+    far = row.numpy(projections.simplex(1.0, weights=scale * w)(x))
+    np.testing.assert_allclose(scale * np.sum(np.asarray([0.5, 1.0, 3.0]) * far), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1e-170, 1.0, 1.0], [1e200, 1.0, 1e-100]])
+def test_weights_of_all_sizes_leave_numbers(row, weights):
+    p = row.numpy(projections.simplex(weights=row.array(weights))(row.array([1.0, 0.2, -0.3])))
+    assert np.all(np.isfinite(p))
+    assert np.all(p >= 0)

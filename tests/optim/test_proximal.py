@@ -229,8 +229,11 @@ def test_the_mean_is_kept_and_an_image_that_is_not_finite_ends():
         (lambda: proximal.total_variation(-1.0), "total_variation: weight is -1.0; want"),
         (lambda: proximal.total_variation(1.0, accuracy=0.0), "accuracy is 0.0; want a positive"),
         (lambda: proximal.total_variation(1.0, iterations=0), "iterations is 0; want at least 1"),
-        (lambda: proximal.total_variation(1.0, 2).prox(np.zeros((3, 3)), 1.0), "axes is 2 and x"),
-        (lambda: proximal.indicator(0.5), "indicator: projection is a float; want a callable"),
+        (
+            lambda: proximal.total_variation(1.0, 2).prox(np.zeros((3, 3)), 1.0),
+            r"axes is \(2,\) and x",
+        ),
+        (lambda: proximal.indicator(0.5), "indicator: projection is 0.5; want a callable"),
         (
             lambda: proximal.soft_threshold(1.0).prox(np.zeros(2, int), 1.0),
             "x is .*int64.*; want",

@@ -231,7 +231,7 @@ def test_ends_at_the_start_if_that_is_the_minimum(solve):
 
 def test_no_steps_return_the_start(solve):
     start = np.zeros(3)
-    result = solve(None, start, projections.simplex(), steps=0)
+    result = solve(pytest.fail, start, projections.simplex(), steps=0)
     assert result.params is result.best_params is start
     assert result.history == []
     assert not result.converged
@@ -793,7 +793,7 @@ def test_a_restart_lets_the_step_grow():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"penalty": projections.simplex()}, "the penalty is a function; want a Penalty, as"),
+        ({"penalty": projections.simplex()}, "the penalty is a partial; want a Penalty, as"),
         (
             {"penalty": {"h": 1}},
             r"the penalty is a mapping .*\['h'\] and the parameters are an array",
