@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -162,6 +164,69 @@ def test_objectives_and_results_are_trees():
     assert moved["steps"] == 2
     value, _ = moved["loss"].value_and_grad(moved["results"][0].params)
     assert abs(float(value) - loss.value_and_grad(result.params)[0]) < 1e-10
+
+
+class OwnArguments(nl.Blur):
+    def __init__(self, size):
+        super().__init__(np.full((size, size), 1 / size**2))
+        object.__setattr__(self, "name", "flat")
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Keyword(nl.Diagonal):
+    factor: float = 1.0
+
+
+class Plain(nl.LinearOperator):
+    def __init__(self, w):
+        self.w = w
+
+    def _apply(self, x):
+        return self.w * x
+
+    _adjoint = _apply
+
+
+AUTHORS = {
+    "own arguments": (OwnArguments(3), np.ones((5, 6))),
+    "keywords": (Keyword(np.arange(3.0), factor=2.0), np.ones(3)),
+    "no dataclass": (Plain(np.arange(3.0)), np.ones(3)),
+    "inside": (nl.Diagonal(np.ones(3)) @ Plain(np.arange(3.0)), np.ones(3)),
+}
+
+
+@pytest.mark.parametrize(("A", "x"), AUTHORS.values(), ids=AUTHORS)
+def test_operators_of_other_authors_are_trees(A, x):
+    strict = pytest.importorskip("array_api_strict")
+    for duplicate in COPIES.values():
+        B = duplicate(A)
+        assert np.array_equal(B(x), A(x))
+        assert vars(B).keys() <= vars(A).keys()
+        assert {n: v for n, v in vars(B).items() if isinstance(v, str | float)} == {
+            n: v for n, v in vars(A).items() if isinstance(v, str | float)
+        }
+    assert {array_namespace(a) for a in held_arrays(nl.convert(A, strict))} == {strict}
+
+
+def test_parameters_are_replaced_and_differentiated_whatever_the_arguments_are():
+    A, x = OwnArguments(3), np.ones((5, 6))
+    assert A.replace(psf=np.ones((2, 2))).psf.shape == (2, 2)
+    assert nl.check_operator(A, np.random.default_rng(0).standard_normal((5, 6))).ok
+    assert A.derivative("psf", A.psf)(x).shape == (3, 4)
+
+
+def test_dicts_keep_their_kind():
+    strict = pytest.importorskip("array_api_strict")
+    moved = nl.convert(OrderedDict(b=np.ones(1), a=2), strict)
+    assert type(moved) is OrderedDict
+    assert list(moved) == ["b", "a"]
+    assert array_namespace(moved["b"]) is strict
+
+
+def test_a_number_behind_a_loss_has_an_outline():
+    loss = 2.0 * nl.HalfSquaredError(np.zeros(3))
+    J = loss.linearize(np.ones(3))[1]
+    alike(J.outline_adjoint(1.0), J.adjoint(1.0))
 
 
 def test_precision_is_kept_or_refused():

@@ -83,6 +83,7 @@ def check_operator(
 
     - ``linearity``: ``A(x + 2 z) = A x + 2 A z``;
     - ``dot test``: ``<y, A x> = <A^H y, x>``;
+    - ``outline``: the shape and dtype of ``A x`` and ``A^H y``, where there is a shape rule;
     - ``jvp`` of each parameter against finite differences of fourth order;
     - ``vjp`` of each parameter: ``<B(x, y), t> = <y, dA[t] x>``;
     - ``derivative.H`` of each parameter: the dot test of ``dA[t]``;
@@ -155,6 +156,10 @@ def check_operator(
     record("linearity", distance(operator.apply(x + 2.0 * z), Ax + 2.0 * operator.apply(z)), dot)
     negligible = NEGLIGIBLE[precision] * norm(Ax)
     record("dot test", dot_error(operator, x, y, negligible), dot)
+    if operator.shapes is not None:
+        pairs = ((operator.outline(x), Ax), (operator.outline_adjoint(y), operator.adjoint(y)))
+        told = all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
+        record("outline", 0.0 if told else math.inf, dot)
     directions = {name: direction(rng, theta) for name, theta in operator.parameters.items()}
     for name in operator.parameters if parameters is None else parameters:
         theta = operator.parameters[name]

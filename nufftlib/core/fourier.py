@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from array_api_compat import device
+
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, library
 
 
@@ -57,6 +59,11 @@ def _transform(xp: Namespace, name: str, x: Array, sizes: tuple[int, ...]) -> Ar
 
         transform: Any = getattr(scipy.fft, name)
         return transform(x, s=sizes, axes=axes, workers=-1)
+    if 0 in x.shape:  # MKL, which computes for torch, refuses an empty batch
+        lead = x.ndim - len(sizes)
+        image = xp.zeros(x.shape[lead:], dtype=x.dtype, device=device(x))
+        one = _transform(xp, name, image, sizes)
+        return xp.zeros((*x.shape[:lead], *one.shape), dtype=one.dtype, device=device(x))
     return getattr(xp.fft, name)(x, s=sizes, axes=axes)
 
 

@@ -55,9 +55,9 @@ from nufftlib.core.shapes import (
     meet,
     written,
 )
-from nufftlib.core.tree import Node, children, fields, held_arrays, with_fields
+from nufftlib.core.tree import Node, children, held_arrays, with_fields
 
-NUMBERS = (int, float, complex)
+NUMBERS = (bool, int, float, complex)
 """Python's numbers, of the shape (): the cotangent of a loss is 1.0."""
 
 
@@ -273,7 +273,8 @@ class LinearOperator(Map):
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         """Return ``dA[dtheta]``; of a linear parameter the operator at the direction."""
         if declared(type(self)).get(name):
-            return Constant(dataclasses.replace(self, **{name: dtheta}), (name,))  # type: ignore[type-var]  # a dataclass
+            along = with_fields(self, lambda n, value: dtheta if n == name else value)
+            return Constant(along, (name,))
         msg = f"{type(self).__name__} has no derivative by {name!r}"
         raise NotImplementedError(msg)
 
@@ -298,7 +299,7 @@ class LinearOperator(Map):
     def _parameters(self) -> dict[str, Array]:
         """The declared parameters, and those of operators among the fields."""
         own = {name: getattr(self, name) for name in declared(type(self))}
-        inner = [part for _, part in fields(self) if isinstance(part, LinearOperator)]
+        inner = [part for _, part in children(self) if isinstance(part, LinearOperator)]
         return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
 
     # --- the library's part ----------------------------------------------------------------
@@ -319,6 +320,7 @@ class LinearOperator(Map):
             call = f"{name}({', '.join(own)})"
             check_precision(common_namespace(call, **own), call, **own)
 
+    @final
     @property
     def parameters(self) -> Mapping[str, Array]:
         """The differentiable parameters by name."""
@@ -627,7 +629,9 @@ class LinearOperator(Map):
             raise ValueError(msg) from None
 
     def _outline(self, label: str, x: Array, shape: Shape) -> Array:
-        like = next(held_arrays(self)) if type(x) in NUMBERS else x
+        like = next(held_arrays(self), None) if type(x) in NUMBERS else x
+        if like is None:
+            return x  # a number, scaled by a number
         return blank(like, shape, complex=self._gives_complex(label, like))
 
     @final
@@ -791,9 +795,7 @@ class ParameterJacobian(Composite):
 
     def outline(self, x: Array) -> Array:
         """Like ``A x``."""
-        theta = self.operator.parameters[self.name]
-        check_alike("ParameterJacobian.outline(x)", "x", x, self.name, theta)
-        return self.operator.outline(self.x)
+        return self.operator.derivative(self.name, x).outline(self.x)
 
     def outline_adjoint(self, y: Array) -> Array:
         """Like the parameter."""

@@ -137,13 +137,15 @@ class MeanNormalizeJacobian(LinearOperator):
         """Never."""
         return False
 
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        xp = common_namespace(call, **{label: x}, value=self.value)
+        if label == "x" and is_complex(xp, x):
+            msg = f"{call}: x has the dtype {x.dtype}; want a real array"
+            raise TypeError(msg)
+
     # du = (dz - u mean(dz)) / m, for real dz
     def _apply(self, x: Array) -> Array:
-        xp = common_namespace("MeanNormalizeJacobian.apply(x)", x=x, value=self.value)
-        if is_complex(xp, x):
-            msg = f"MeanNormalizeJacobian.apply(x): x has the dtype {x.dtype}; want a real array"
-            raise TypeError(msg)
-        return (x - self.value * xp.mean(x)) / self.mean
+        return (x - self.value * namespace(x).mean(x)) / self.mean
 
     # <y, du> = <(y - <u, y> / size) / m, dz>
     def _adjoint(self, y: Array) -> Array:

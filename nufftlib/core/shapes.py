@@ -271,7 +271,7 @@ def resize(shape: Shape, by: Shape, lead: Shape) -> Shape:
     """Return `shape` with its last axes changed by `by`."""
     split = len(shape) - len(by)
     core = tuple(n + b for n, b in zip(shape[max(split, 0) :], by, strict=False))
-    if split < 0 or 0 in shape or min(core) < 1 or not broadcasts(lead, shape[:split]):
+    if split < 0 or 0 in shape[split:] or min(core) < 1 or not broadcasts(lead, shape[:split]):
         least = tuple(max(1, 1 - b) for b in by)
         msg = f"{len(by)} last axes of at least {' x '.join(map(str, least))}{led(lead)}"
         raise MisfitError(msg)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from copy import copy
+from functools import cache, cached_property
 from typing import Any
 
 from array_api_compat import is_array_api_obj
@@ -19,16 +21,49 @@ class Node:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Copy and pickle the fields; whatever is computed from them is computed again."""
-        if not dataclasses.is_dataclass(self):
-            return super().__reduce_ex__(protocol)
-        return type(self), tuple(value for _, value in fields(self))
+        return made_of, (type(self), dict(fields(self)))
 
 
-def fields(node: Node) -> list[tuple[str, Any]]:
+def made_of(kind: type, state: dict[str, Any]) -> Any:
+    """Return a node with these fields.
+
+    Its own ``__init__`` is not called, which may take other arguments; ``__post_init__``
+    computes the rest from the fields.
+    """
+    node: Any = object.__new__(kind)
+    if not dataclasses.is_dataclass(kind):
+        vars(node).update(state)
+        return node
+    fresh = {
+        f.name: f.default_factory()
+        for f in dataclasses.fields(kind)
+        if not f.init and f.default_factory is not dataclasses.MISSING
+    }
+    vars(node).update(state, **fresh)
+    if hasattr(node, "__post_init__"):
+        node.__post_init__()
+    return node
+
+
+def fields(node: Any) -> list[tuple[str, Any]]:
     """Return the names and values that a node is made of."""
-    if dataclasses.is_dataclass(node):
-        return [(f.name, getattr(node, f.name)) for f in dataclasses.fields(node) if f.init]
-    return list(vars(node).items())
+    kind: Any = type(node)
+    computed = computed_names(kind)
+    return [(name, value) for name, value in vars(node).items() if name not in computed]
+
+
+@cache
+def computed_names(kind: type) -> frozenset[str]:
+    """Return the attributes that a class computes from others, and need not be kept."""
+    found = {
+        name
+        for base in kind.__mro__
+        for name, value in vars(base).items()
+        if isinstance(value, cached_property)
+    }
+    if dataclasses.is_dataclass(kind):
+        found |= {f.name for f in dataclasses.fields(kind) if not f.init}
+    return frozenset(found)
 
 
 def children(thing: object) -> Iterator[tuple[str, Any]]:
@@ -76,10 +111,14 @@ def rebuild(
         if any(a is not b for a, b in zip(parts, thing, strict=True)):
             named = hasattr(thing, "_fields")
             new = type(thing)(*parts) if named else type(thing)(parts)
-    elif type(thing) is dict:
-        new = {key: rebuild(value, change, made) for key, value in thing.items()}
-        new = new if any(new[key] is not thing[key] for key in new) else thing
-    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+    elif isinstance(thing, dict):
+        values = {key: rebuild(value, change, made) for key, value in thing.items()}
+        if any(values[key] is not thing[key] for key in values):
+            new = copy(thing)  # of its own type, in its own order
+            new.update(values)
+    elif isinstance(thing, Node) or (
+        dataclasses.is_dataclass(thing) and not isinstance(thing, type)
+    ):
         new = with_fields(thing, lambda _, value: rebuild(value, change, made))
     made[id(thing)] = new
     return new
@@ -90,7 +129,7 @@ def with_fields(node: Any, change: Callable[[str, Any], Any]) -> Any:
     old = dict(fields(node))
     new = {name: change(name, value) for name, value in old.items()}
     new = {name: value for name, value in new.items() if value is not old[name]}
-    return dataclasses.replace(node, **new) if new else node
+    return made_of(type(node), {**old, **new}) if new else node
 
 
 def is_array(thing: object) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.signal
+from rows import ROWS, open_row
 
 import nufftlib as nl
 
@@ -201,3 +202,16 @@ def test_a_factor_may_be_a_list_and_an_integer_of_numpy():
 def test_downsampling_keeps_the_first_pixel_of_every_factor():
     A = nl.Downsample(h, (2, 3), (11, 12))
     np.testing.assert_allclose(A(x), nl.Blur(h)(x)[:, ::2, ::3], atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["direct", "fft"])
+@pytest.mark.parametrize("boundary", ["valid", "circular", "replicate", "reflect", "zero"])
+@pytest.mark.parametrize("row", ROWS)
+def test_a_batch_may_be_empty(row, boundary, method):
+    with open_row(row) as row:
+        A = nl.Blur(row.array(np.ones((3, 3))), boundary, method=method)
+        x = row.xp.zeros((0, 6, 6), dtype=row.xp.float64, device=row.device)
+        y = A(x)
+        assert y.shape == A.outline(x).shape
+        assert A.H(y).shape == (0, 6, 6)
+        assert np.array_equal(row.numpy(A.vjp("psf", x, y)), np.zeros((3, 3)))

@@ -11,7 +11,14 @@ import nufftlib as nl
 from nufftlib.core.caching import Remembered, plain
 from nufftlib.nufft.engines.grid.layout import layout
 
-NO_SETTINGS = {"compiled", "declared", "import_cufinufft", "of_kind", "pool", "precision"}
+NO_SETTINGS = {
+    "compiled",
+    "computed_names",
+    "declared",
+    "import_cufinufft",
+    "of_kind",
+    "precision",
+}
 """Functions with a plain cache: of types, dtypes and modules, or of nothing."""
 
 SETTINGS = {

@@ -678,6 +678,35 @@ def test_parameters_may_have_any_name():
     assert close(wrap(renamed)(one, form=two, x=two), 4 * one)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_batch_is_no_axis_of_a_parameter_that_is_passed(compiled):
+    """The operator's own weights would take the batch; those that are passed have its axis."""
+    f, W, X = wrap(nl.Diagonal(np.arange(4.0))), jnp.ones((5, 3, 4)), jnp.ones((5, 3, 4))
+    g = jax.vmap(lambda x: f(x, weights=W))
+    with pytest.raises(ValueError, match=r"\(3, 4\); want last axes to which \(5, 3, 4\)"):
+        (jax.jit(g) if compiled else g)(X)
+    blur = wrap(nl.Blur(np.ones((3, 3))))
+    with pytest.raises(ValueError, match="leading axes"):
+        jax.vmap(lambda x: blur(x, psf=jnp.ones((5, 3, 3))))(jnp.ones((5, 6, 6)))
+    assert jax.vmap(lambda x: f(x, weights=jnp.ones(4)))(X).shape == (5, 3, 4)
+
+
+def test_derivatives_along_a_linear_parameter_of_any_order(rng):
+    x = jnp.asarray(rng.standard_normal(3))
+    w = jnp.asarray(rng.standard_normal(3))
+    f = wrap(nl.Diagonal(np.ones(3)))
+
+    def h(w):
+        return jnp.sum(f(x, weights=w) ** 3)
+
+    want = jnp.diag(6 * x**3 * w)
+    for second in (jax.hessian(h), jax.jacfwd(jax.jacfwd(h)), jax.jacrev(jax.jacrev(h))):
+        assert close(second(w), want)
+    assert close(jax.grad(lambda w: jax.jvp(h, (w,), (w,))[1])(w), 9 * x**3 * w**2)
+    third = jax.jacfwd(jax.hessian(h))(w)
+    assert close(jnp.einsum("iii->i", third), 6 * x**3)
+
+
 # --- errors -------------------------------------------------------------------------------
 
 

@@ -49,6 +49,19 @@ class HostedOperator(Hosted):
         """Tell whether the derivative that `term` means depends on a parameter."""
         return name in self.along_own(self.operator, term).parameters
 
+    def shaped(self, names: tuple[str, ...], like: Sequence[Any]) -> LinearOperator:
+        """Return the operator with parameters of the shapes and dtypes of these.
+
+        Its own serve where they fit; others are zeros.
+        """
+        own = self.operator.parameters
+        return self.operator.replace(
+            **{
+                name: own[name] if alike(own[name], p) else np.zeros(p.shape, p.dtype)
+                for name, p in zip(names, like, strict=True)
+            }
+        )
+
     def along_own(self, A: LinearOperator, term: Term) -> LinearOperator:
         """Return the derivative that `term` means, along the operator's own parameters."""
         return term.operator(A, [A.parameters[name] for name in term.path])
@@ -95,13 +108,7 @@ def outline(
     Wrong inputs raise here, and so does a derivative that is missing.
     """
     (x, y, *_), parameters = slots(arrays, term, out)
-    own = form.operator.parameters
-    A = form.operator.replace(
-        **{
-            name: own[name] if alike(own[name], p) else np.zeros(p.shape, p.dtype)
-            for name, p in zip(names, parameters, strict=True)
-        }
-    )
+    A = form.shaped(names, parameters)
     if out == Y:
         return (form.along_own(A, term).outline(x),)
     if out == X:
@@ -136,7 +143,7 @@ def jvp(primals: Any, tangents: Any, **static: Any) -> Any:
             along = {**static, "term": term.along(name)}
             terms += form_p.bind(*primals[:n], tangent, *primals[n:], **along)
     if not terms:
-        return [value], [ad.Zero.from_primal_value(value)]
+        return [value], [ad.Zero(jax.typeof(value).to_tangent_aval())]
     total = terms[0]
     for term in terms[1:]:
         total = ad.add_jaxvals(total, term)
@@ -169,7 +176,8 @@ def batch(arrays: Any, dims: Any, **static: Any) -> Any:
     """Images alone in one call, where the operator takes the axis for a batch; else by items."""
     if static["out"] in (X, Y) and all(d is None for d in dims[1:]):
         image = jnp.moveaxis(arrays[0], dims[0], 0)
-        operator = static["form"].operator
+        # A parameter that is passed may have other leading axes than the operator's own.
+        operator = static["form"].shaped(static["names"], arrays[1 + len(static["term"].path) :])
         operator = operator.H if static["term"].adjoint != (static["out"] == X) else operator
         # A derivative takes the batches of its operator.
         if takes_batch(operator.shapes, image.shape[1:]):
