@@ -6,7 +6,8 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -71,16 +72,18 @@ class Options:
     no_figures: bool
     force: bool
 
-    def claim_folder(self, *pictures: str) -> ResultFolder:
-        """Return the folder of the result, checked and created; and import the figures.
+    @contextmanager
+    def claimed_folder(self, *pictures: str) -> Iterator[ResultFolder]:
+        """Yield the folder of the result, which is this job's within the block.
 
-        If a package is missing, or the folder is refused, the job ends before its steps.
+        If a package of the figures is missing, or the folder is refused, the job ends before its
+        steps.
         """
         if not self.no_figures:
             import nufftlib.plots.figures  # noqa: F401
         folder = ResultFolder(self.out)
-        folder.claim(() if self.no_figures else pictures, force=self.force)
-        return folder
+        with folder.claimed(() if self.no_figures else pictures, force=self.force):
+            yield folder
 
 
 def options_of_jobs(

@@ -126,21 +126,21 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     settings = Settings(**options)
     device = open_device(settings.device_name)
     x = read_image(ctx, settings.image)
-    folder = settings.claim_folder(FIGURE, ANIMATION)
-    maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
-    scan = Scan(*map(device.xp.asarray, (x, maps, k)))
-    learned, kept = learn(settings, device, scan, ctx.obj)
-    pictures = {}
-    if not settings.no_figures:
-        pictures = pictures_of(settings, device, scan, learned, kept)
-    written = write(
-        folder,
-        arrays_of(x, learned),
-        record_of(settings, device, x.shape, learned),
-        pictures,
-        ctx.obj,
-        interrupted=learned.interrupted,
-    )
+    with settings.claimed_folder(FIGURE, ANIMATION) as folder:
+        maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
+        scan = Scan(*map(device.xp.asarray, (x, maps, k)))
+        learned, kept = learn(settings, device, scan, ctx.obj)
+        pictures = {}
+        if not settings.no_figures:
+            pictures = pictures_of(settings, device, scan, learned, kept)
+        written = write(
+            folder,
+            arrays_of(x, learned),
+            record_of(settings, device, x.shape, learned),
+            pictures,
+            ctx.obj,
+            interrupted=learned.interrupted,
+        )
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(settings.maps, *format_speed(learned), *format_losses(learned))],
