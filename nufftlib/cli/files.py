@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import click
 
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
 MARK = "result.json"
@@ -63,7 +63,7 @@ class ResultFolder:
             yield
 
     def write(
-        self, files: Mapping[str, Writer], pictures: Mapping[str, Writer], ctrl_c: CtrlC
+        self, files: Mapping[str, Writer], pictures: Mapping[str, Writer], interrupts: Interrupts
     ) -> list[Path]:
         """Write a result in place of the one there, if any; the folder is `claimed`.
 
@@ -75,8 +75,8 @@ class ResultFolder:
         files : mapping of str to callable
             Writers of the content to an open file, by the file's name; `MARK` is among them.
         pictures : mapping of str to callable
-            The same for files that Ctrl-C may leave out.
-        ctrl_c : CtrlC
+            The same for files that a signal may leave out.
+        interrupts : Interrupts
             Decides whether they are left out.
 
         Returns
@@ -109,7 +109,7 @@ class ResultFolder:
                     prepare(name, write)
             try:
                 with self._explained("a picture cannot be written; all other files are there"):
-                    ctrl_c.attempt(draw)
+                    interrupts.attempt(draw)
             finally:
                 written.sort(key=lambda name: name == MARK)
                 with self._explained("the result cannot be put in place"):

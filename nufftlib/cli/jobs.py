@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nufftlib import workflows
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import ARRAYS, MARK, ResultFolder, Writer
-from nufftlib.cli.interrupts import INTERRUPTED, CtrlC
+from nufftlib.cli.interrupts import Interrupts
 
 SIZE = 256
 
@@ -29,17 +29,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Job(click.Command):
-    """A command that exits with the code of an interrupt whenever Ctrl-C ends it."""
+    """A command that exits with the code of the signal that ends it."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; its ``ctx.obj`` is the handler of Ctrl-C."""
-        ctx.obj = CtrlC()
+        """Run the command; its ``ctx.obj`` is the handler of the signals."""
+        ctx.obj = interrupts = Interrupts()
         try:
-            with ctx.obj.installed():
+            with interrupts.installed():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Interrupted; the result is not complete.", err=True)
-            ctx.exit(INTERRUPTED)
+            click.echo(f"{interrupts}; the result is not complete.", err=True)
+            ctx.exit(interrupts.exit_code)
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Written:
     seconds : float
         How long drawing and writing them took.
     pictures : collection of str
-        Names of the pictures that were wanted; Ctrl-C may have left some out.
+        Names of the pictures that were wanted; a signal may have left some out.
     """
 
     paths: Sequence[Path]
@@ -205,7 +205,7 @@ def write(
     arrays: Writer,
     record: Writer,
     pictures: Mapping[str, Writer],
-    ctrl_c: CtrlC,
+    interrupts: Interrupts,
     *,
     interrupted: bool,
 ) -> Written:
@@ -219,10 +219,10 @@ def write(
         Writers of the npz file and of the JSON file.
     pictures : mapping of str to callable
         Writers of the pictures by name.
-    ctrl_c : CtrlC
+    interrupts : Interrupts
         Decides whether pictures are left out.
     interrupted : bool
-        Whether Ctrl-C ended the steps.
+        Whether a signal ended the steps.
 
     Returns
     -------
@@ -230,12 +230,13 @@ def write(
         The files.
     """
     if interrupted:
-        again = "; Ctrl-C again leaves the pictures out" if pictures else ""
-        click.echo(f"Interrupted: writing what there is{again} ...", err=True)
+        drawn = pictures and interrupts.may_draw
+        again = "; Ctrl-C again leaves the pictures out" if drawn else ""
+        click.echo(f"{interrupts}: writing what there is{again} ...", err=True)
     elif pictures:
         click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
     start = time.perf_counter()
-    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
+    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, interrupts)
     return Written(paths, time.perf_counter() - start, pictures)
 
 
@@ -251,12 +252,12 @@ def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> N
 
 
 def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
-    """Print the files; after Ctrl-C say so, and exit with its code.
+    """Print the files; after a signal say so, and exit with its code.
 
     Parameters
     ----------
     ctx : click.Context
-        Context of the command.
+        Context of the command; its ``obj`` is the handler of the signals.
     written : Written
         The files.
     interrupted : str
@@ -266,11 +267,12 @@ def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
     for path in written.paths:
         click.echo(f"  {path}")
     missing = set(written.pictures) - {path.name for path in written.paths}
-    said = []
+    if not (interrupted or missing):
+        return
+    said = f"{ctx.obj} {interrupted or 'while drawing'}"
     if interrupted:
-        said.append(f"Interrupted {interrupted}; the files hold the best seen until then.")
+        said += "; the files hold the best seen until then"
     if missing:
-        said.append(f"Interrupted while drawing; not drawn: {', '.join(sorted(missing))}.")
-    if said:
-        click.echo("\n".join(said), err=True)
-        ctx.exit(INTERRUPTED)
+        said += f"; not drawn: {', '.join(sorted(missing))}"
+    click.echo(f"{said}.", err=True)
+    ctx.exit(ctx.obj.exit_code)

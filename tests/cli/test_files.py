@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nufftlib.cli.files import ANIMATION, ARRAYS, FIGURE, KNOWN, LOCK, MARK, ResultFolder
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import Interrupts
 from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
@@ -33,7 +33,9 @@ def write(folder, text, *, force=False):
     with folder.claimed((FIGURE, ANIMATION), force=force):
         files, pictures = ((ARRAYS, MARK), (FIGURE, ANIMATION))
         return folder.write(
-            dict.fromkeys(files, content(text)), dict.fromkeys(pictures, content(text)), CtrlC()
+            dict.fromkeys(files, content(text)),
+            dict.fromkeys(pictures, content(text)),
+            Interrupts(),
         )
 
 
