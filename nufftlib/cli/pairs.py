@@ -18,6 +18,8 @@ from nufftlib.cli.jobs import read
 from nufftlib.core.arrays import Array
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SLACK = 0.1
+"""Part of the sharp picture's range for an offset or an exposure that is a little off."""
 
 
 @dataclass(frozen=True)
@@ -175,4 +177,29 @@ def read_pair(
             f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
         )
         raise click.BadParameter(msg, param_hint="'--blurred'")
+    check_units(sharp, blurred, x, y, boundary)
     return x, y
+
+
+def check_units(
+    sharp: Path,
+    blurred: Path,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    boundary: str,
+) -> None:
+    """Refuse a blurred picture whose mean no PSF can make of the sharp one.
+
+    A PSF is nonnegative and sums to one, so that each blurred value is a mean of sharp values
+    and, with the boundary "zero", of zeros. Noise moves single values out of their range, but
+    not the mean of many. So this takes measurements of any range, and no pairs in two units.
+    """
+    slack = SLACK * float(np.ptp(x))
+    for channel, mean in zip(x, y.mean(axis=(1, 2), dtype=np.float64), strict=True):
+        ends = [float(channel.min()), float(channel.max())] + [0.0] * (boundary == "zero")
+        if not min(ends) - slack <= mean <= max(ends) + slack:
+            msg = (
+                f"the mean of {blurred} is {mean:.4g}, and {sharp} runs from {ends[0]:.4g} to "
+                f"{ends[1]:.4g}; want both in one unit (a PSF of sum one makes means)"
+            )
+            raise click.BadParameter(msg, param_hint="'--blurred'")

@@ -112,7 +112,12 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     ...     load_color(file.name, size=64).shape
     (3, 64, 64)
     """
-    return _within_colours(path, _load("load_color", Path(path), size))
+    picture = _load("load_color", Path(path), size)
+    low, high = float(picture.min()), float(picture.max())
+    if low < 0 or high > 1:
+        msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
+        raise ValueError(msg)
+    return picture
 
 
 def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -128,16 +133,18 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (channels, rows, columns)
-        Red, green and blue, or the one channel of a grey picture, in [0, 1].
+        Red, green and blue, or the one channel of a grey picture. The values are as for
+        `load_gray`: floating-point arrays keep theirs, whatever their range. A measurement may
+        be negative, since noise is, or count in any unit.
 
     Raises
     ------
     FileNotFoundError, ValueError, ImportError
-        As in `load_color`.
+        As in `load_gray`.
 
     See Also
     --------
-    load_color : Square, of one size.
+    load_color : Square, of one size, in [0, 1].
 
     Examples
     --------
@@ -149,7 +156,7 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     ...     load_picture(file.name).shape
     (1, 3, 4)
     """
-    return _within_colours(path, _whole(Path(path)))
+    return _varied(path, _whole(Path(path)), "picture")
 
 
 def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -198,10 +205,13 @@ def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return gray
 
 
-def _within_colours(path: str | PathLike[str], picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = float(picture.min()), float(picture.max())
-    if low < 0 or high > 1:
-        msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
+def _varied(
+    path: str | PathLike[str], picture: NDArray[np.float32], part: str
+) -> NDArray[np.float32]:
+    """Refuse a picture, or a part of it, that shows nothing."""
+    if not np.ptp(picture, axis=(1, 2)).any():
+        values = ", ".join(f"{v:g}" for v in picture[:, 0, 0])
+        msg = f"{path}: every pixel of the {part} is {values}; want a picture"
         raise ValueError(msg)
     return picture
 
@@ -348,11 +358,7 @@ def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.floa
     # The centre voxel N // 2 stays the centre voxel.
     top, left = rows // 2 - side // 2, columns // 2 - side // 2
     square = picture[:, top : top + side, left : left + side]
-    if not np.ptp(square, axis=(1, 2)).any():
-        values = ", ".join(f"{v:g}" for v in square[:, 0, 0])
-        msg = f"{path}: every pixel of the central square is {values}; want a picture"
-        raise ValueError(msg)
-    return square
+    return _varied(path, square, "central square")
 
 
 def _resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nufftlib.data import astronaut, brain
-from nufftlib.io.pictures import load_color, load_gray
+from nufftlib.io.pictures import load_color, load_gray, load_picture
 
 RNG = np.random.default_rng(20240607)
 ACCEPTED = r"\.npy, \.png, \.jpg, \.jpeg, \.nii, \.nii\.gz"
@@ -317,6 +317,17 @@ def test_colours_outside_zero_to_one(tmp_path, low, high):
     with pytest.raises(ValueError, match=rf"from {low} to {high}; want colours from 0 to 1"):
         load_color(path, size=2)
     assert load_gray(path, size=2).max() == high
+
+
+def test_a_picture_as_it_is_keeps_values_of_any_range(tmp_path):
+    x = RNG.normal(0, 4095, (3, 7, 5)).astype(np.float32)
+    np.testing.assert_array_equal(load_picture(save(tmp_path / "x.npy", x)), x)
+
+
+def test_a_picture_as_it_is_shows_something(tmp_path):
+    path = save(tmp_path / "x.npy", np.full((4, 5), 0.25))
+    with pytest.raises(ValueError, match=r"every pixel of the picture is 0\.25; want a picture"):
+        load_picture(path)
 
 
 def test_complex_and_coloured_and_moving_nifti(tmp_path):
