@@ -1,6 +1,8 @@
 """Read a picture from a file into a float32 array."""
 
-from collections.abc import Callable, Iterator
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -10,6 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["load_color", "load_gray", "load_picture", "load_psf"]
+
+MOST_PIXELS = 2**26
+AT_MOST = f"at most {MOST_PIXELS} pixels, as of 8192 x 8192"
+"""A picture of more is refused before its values are read: a small file may hold any number."""
+
+BLOCK = 2**24
+"""Voxels of a volume that are read at once."""
 
 # ITU-R BT.601 luma, the weights behind Pillow's "L".
 LUMA = (0.299, 0.587, 0.114)
@@ -47,8 +56,9 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is damaged or of an unknown kind, or its values are not a picture: not real, not
-        finite, all equal, or of another number of axes.
+        The file is damaged, of an unknown kind or of another one than its name says, or its
+        values are not a picture: not real, not finite, all equal, of another number of axes, or
+        more than 2^26 pixels, those of 8192 x 8192.
     ImportError
         Pillow or nibabel, which come with the extra ``app``, is needed and not installed.
 
@@ -258,21 +268,44 @@ def _read(path: Path) -> NDArray[Any]:
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
-        msg = f"{path}: cannot be read: {error}"
+        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}"
         raise ValueError(msg) from error
+
+
+def _check_size(shape: Sequence[int]) -> None:
+    """Refuse a picture of too many pixels, before its values are read."""
+    pixels = math.prod(shape[1:] if len(shape) == 3 and shape[0] == 3 else shape)
+    if pixels > MOST_PIXELS:
+        msg = f"the shape is {tuple(shape)}; want {AT_MOST}"
+        raise ValueError(msg)
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
     # np.load would also accept pickles and archives under this suffix.
     with path.open("rb") as file:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        _check_size(header(file)[0])
+        file.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
 def _read_picture(path: Path) -> NDArray[Any]:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    with Image.open(path) as file:
+    try:
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+            # Of another format the suffix lies: EPS would run a program, TIFF has other numbers.
+            opened = Image.open(path, formats=("PNG", "JPEG"))
+    except UnidentifiedImageError as error:
+        msg = "the content is neither PNG nor JPEG"
+        raise ValueError(msg) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        msg = f"{error}; want {AT_MOST}"
+        raise ValueError(msg) from error
+    with opened as file:
+        _check_size((file.height, file.width))
         image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):
         # 16-bit grey; older Pillow widens it to 32 bits. Its own conversion to "L" would clip.
@@ -288,23 +321,56 @@ def _read_picture(path: Path) -> NDArray[Any]:
 
 def _read_nifti(path: Path) -> NDArray[Any]:
     import nibabel
-    from nibabel.funcs import squeeze_image
 
-    # A volume may come as a series of one.
-    image = squeeze_image(nibabel.load(path))  # type: ignore[no-untyped-call] # nibabel's gap
-    if image.ndim == 3:
-        canonical = nibabel.as_closest_canonical(image)  # type: ignore[no-untyped-call] # same gap
-        volume = np.asanyarray(canonical.dataobj)
-        # Axes now point to the right, the front and the top of the head. Rows are to run from
-        # front to back, columns from right to left.
-        array: NDArray[Any] = volume[::-1, ::-1, volume.shape[2] // 2].T
-    elif image.ndim == 2:
-        array = np.asanyarray(image.dataobj)
+    # The file stays open, so that blocks of a compressed one are unpacked one after the other.
+    image: Any = nibabel.load(path, keep_file_open=True)
+    shape: tuple[int, ...] = image.shape
+    while len(shape) > 3 and shape[-1] == 1:  # a volume may come as a series of one
+        shape = shape[:-1]
+    if len(shape) == 3:
+        orientation = nibabel.io_orientation(image.affine)  # type: ignore[no-untyped-call] # its gap
+        array = _axial_slice(image.dataobj, shape, orientation)
+    elif len(shape) == 2:
+        _check_size(shape)
+        array = np.asanyarray(image.dataobj).reshape(shape)
     else:
-        msg = f"the image has the shape {image.shape}; want one volume or one slice"
+        msg = f"the image has the shape {shape}; want one volume or one slice"
         raise ValueError(msg)
     # Stored integers are a scanner's measurement: their type does not define a white.
     return array.astype(np.float32) if array.dtype.kind in "iu" else array
+
+
+def _axial_slice(
+    stored: Any, shape: tuple[int, ...], orientation: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Read the middle axial slice, by and by: the volume may be large.
+
+    `orientation` says of each axis in the file whether it points to the right (0), the front (1)
+    or the top of the head (2), and with -1 that it points away from there.
+    """
+    from nibabel.orientations import apply_orientation
+
+    _check_size(sorted(shape)[1:])  # its largest plane
+    if np.isnan(orientation).any():
+        msg = "its affine leaves directions of the axes open; want an invertible one"
+        raise ValueError(msg)
+    axis = orientation[:, 0].tolist().index(2)
+    middle = shape[axis] // 2
+    if orientation[axis, 1] < 0:
+        middle = shape[axis] - 1 - middle
+    series = (0,) * (stored.ndim - 3)
+    if axis == 2:
+        part = stored[(..., slice(middle, middle + 1), *series)]
+    else:  # the last axis varies slowest in the file, and a slice lies across all of it
+        thick = max(1, BLOCK // (shape[0] * shape[1]))
+        blocks = (
+            stored[(..., slice(i, i + thick), *series)].take([middle], axis)
+            for i in range(0, shape[2], thick)
+        )
+        part = np.concatenate(list(blocks), axis=2)
+    # Rows are to run from front to back, columns from right to left.
+    canonical: NDArray[Any] = apply_orientation(part, orientation)  # type: ignore[no-untyped-call] # its gap
+    return canonical[::-1, ::-1, 0].T
 
 
 READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
