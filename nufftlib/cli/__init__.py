@@ -1,6 +1,7 @@
 """The command line, ``nufftlib``; its packages come with the extra ``app``."""
 
 import os
+import re
 import sys
 
 from nufftlib.cli.interrupts import Interrupts
@@ -28,7 +29,10 @@ def main() -> None:
     """
     # finufft's threads wait actively for each other, which costs dearly where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Pictures are drawn without a window, and a backend that is not installed must not matter.
+    os.environ["MPLBACKEND"] = "agg"
     with heedless_output():
+        check_threads()
         try:
             from nufftlib.cli.app import cli
 
@@ -46,3 +50,11 @@ def main() -> None:
         except KeyboardInterrupt:  # while importing: a command catches its own
             sys.stderr.write("Interrupted.\n")
             raise SystemExit(Interrupts().exit_code) from None
+
+
+def check_threads() -> None:
+    """Refuse a number of threads at which Numba would fail in the middle of a job."""
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not re.fullmatch("0*[1-9][0-9]*", threads):
+        msg = f"nufftlib: NUMBA_NUM_THREADS is {threads!r}; want a whole number of 1 or more"
+        raise SystemExit(msg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
     Options,
+    Real,
     arrays_file,
     finish,
     format_losses,
@@ -121,14 +121,6 @@ class Calibration:
         return any(result.interrupted for result in self.results.values())
 
 
-def finite(_: click.Context, param: click.Parameter, value: float) -> float:
-    """Refuse a number that is not finite."""
-    if not math.isfinite(value):
-        msg = f"{value} is no finite number"
-        raise click.BadParameter(msg, param=param)
-    return value
-
-
 @click.command("calibrate-psf", cls=Job)
 @options_of_jobs(
     image="an astronaut",
@@ -186,8 +178,7 @@ def finite(_: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
-    callback=finite,
+    type=Real(min=0),
     default=0.0,
     show_default=True,
     help="End at this norm of the projected gradient; 0: after the last step.",

@@ -40,6 +40,41 @@ class Job(click.Command):
         except KeyboardInterrupt:
             click.echo(f"{interrupts}; the result is not complete.", err=True)
             ctx.exit(interrupts.exit_code)
+        except MemoryError as error:
+            said = f"this takes more memory than there is: {str(error) or 'no more can be had'}"
+            raise click.ClickException(said) from error
+        except FloatingPointError as error:  # data too large or too small for their precision
+            raise click.ClickException(str(error)) from error
+
+
+class Whole(click.IntRange):
+    """A whole number in plain digits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        return int(super().convert(plain(self, value, param, ctx), param, ctx))
+
+
+class Real(click.FloatRange):
+    """A finite number in plain digits."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(plain(self, value, param, ctx), param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+def plain(
+    kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
+) -> Any:
+    """Refuse a number that only Python takes: with underscores, or in another script's digits."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        kind.fail(f"{value!r} is no number; want digits from 0 to 9", param, ctx)
+    return value
 
 
 @dataclass(frozen=True)
@@ -99,8 +134,8 @@ def options_of_jobs(
             f"columns), and of {values}; other integers are refused. Of a NIfTI volume it is the "
             f"middle axial slice, with the values of the file.  [default: {image}]",
         ),
-        click.option("--steps", type=click.IntRange(min=1), help=steps),
-        click.option("--seed", type=click.IntRange(min=0), help=seed),
+        click.option("--steps", type=Whole(min=1), help=steps),
+        click.option("--seed", type=Whole(min=0), help=seed),
         click.option(
             "--device",
             "device_name",

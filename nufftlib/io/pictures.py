@@ -1,6 +1,7 @@
 """Read a picture from a file into a float32 array."""
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -260,7 +261,7 @@ def _read(path: Path) -> NDArray[Any]:
     if reader is None:
         msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(READERS)}"
         raise ValueError(msg)
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
     try:
@@ -302,7 +303,7 @@ def _read_picture(path: Path) -> NDArray[Any]:
         msg = "the content is neither PNG nor JPEG"
         raise ValueError(msg) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        msg = f"{error}; want {AT_MOST}"
+        msg = f"it has too many pixels; want {AT_MOST}"
         raise ValueError(msg) from error
     with opened as file:
         _check_size((file.height, file.width))

@@ -363,7 +363,7 @@ def test_several_pairs_of_your_own(own):
         ),
         (
             ["--sharp=sharp1.npy", "--blurred=blurred1.npy", "--size", "26x3"],
-            "has (25, 36) pixels, fewer than the PSF's (26, 3): see --size",
+            "a PSF of 26 x 3 on a picture of 25 x 36; want one of at most 25 x 36 with --boundary",
         ),
         (["--sharp=sharp0.npy", "--blurred=blurred0.npy", "--seed", "1"], "leave --seed out"),
         (
@@ -375,6 +375,15 @@ def test_several_pairs_of_your_own(own):
         (["--tolerance", "inf"], "inf is no finite number"),
         (["--size", "5,3"], "'5,3' is no size; want pixels, as 25, or 25x31"),
         (["--size", "0"], "'0' is no size"),
+        (["--size", "5x0"], "'5x0' is no size"),
+        (["--size", "\u0663"], "is no size"),
+        (["--size", "9" * 5000], "is no size"),
+        (["--size", "99999", "--boundary", "zero"], "want one of at most 511 x 511"),
+        (
+            ["--sharp=sharp1.npy", "--blurred=sharp1.npy", "--size", "51x3", "--boundary", "zero"],
+            "a PSF of 51 x 3 on a picture of 25 x 36; want one of at most 49 x 71",
+        ),
+        (["--psf", "x" * 300], "and there is no such file"),
         (["--psf", "blur"], "blur is none of motion, gaussian, defocus, diffraction, and there"),
         (["--psf", "sharp1.npy"], "the PSF sharp1.npy has its own; leave one out"),
         (["--method", "adamw", "--path", "quadratic"], "loss of adamw is the absolute error"),

@@ -90,6 +90,7 @@ def test_folder_that_is_a_file_is_refused(job):
         ("image.txt", b"text", "the suffix is '.txt'"),
         ("image.png", b"no png", "image.png: cannot be read"),
         ("image.npy", b"no npy", "image.npy: cannot be read"),
+        ("x" * 300 + ".png", None, ".png: there is no such file"),
     ],
 )
 def test_bad_image_is_a_usage_error_and_leaves_no_folder(job, name, content, message):
@@ -109,6 +110,56 @@ def test_bad_image_is_a_usage_error_and_leaves_no_folder(job, name, content, mes
 def test_bad_option_is_a_usage_error(job, arguments):
     job(*arguments, code=2)
     assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("number", ["2_0", "\u0663", "\uff12", "1e3", "9" * 5000])
+@pytest.mark.parametrize("option", ["--steps", "--seed"])
+def test_whole_numbers_are_in_plain_digits(job, option, number):
+    job(option, number, code=2)
+    assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "nan", "1e400"])
+def test_real_numbers_are_in_plain_digits(calibrate, number):
+    calibrate("--tolerance", number, code=2)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("Unable to allocate 74.5 GiB"), "more memory than there is: Unable to alloc"),
+        (MemoryError(), "more memory than there is: no more can be had"),
+        (FloatingPointError("at step 3 the loss is nan"), "Error: at step 3 the loss is nan"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_said_in_a_line(job, monkeypatch, error, said):
+    def fails(*_, **__):
+        raise error
+
+    for name in ("learn_trajectory", "calibrate_psf"):
+        monkeypatch.setattr(workflows, name, fails)
+    assert said in job(code=1).output
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "abc", "", "1.5", "\u0663"])
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, threads):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    with pytest.raises(SystemExit, match=f"NUMBA_NUM_THREADS is {threads!r}; want a whole"):
+        nufftlib.cli.main()
+
+
+def test_a_backend_that_is_not_there_does_not_matter():
+    code = (
+        "import os, sys\n"
+        "os.environ['MPLBACKEND'] = 'none'\n"
+        "sys.argv = ['nufftlib', '--version']\n"
+        "import nufftlib.cli\n"
+        "try: nufftlib.cli.main()\n"
+        "except SystemExit: import nufftlib.plots.figures\n"
+    )
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # What is not installed
