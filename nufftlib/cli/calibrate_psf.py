@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,11 @@ from nufftlib.cli.diagnosis import (
     psf_uncertainty,
 )
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
     Options,
+    Real,
     arrays_file,
     finish,
     format_losses,
@@ -104,7 +104,7 @@ class Calibration:
     rows : dict
         The entries of each method in the record.
     uncertainty : Uncertainty or None
-        How well the images determine the PSF; None after Ctrl-C, and for a large PSF.
+        How well the images determine the PSF; None after a signal, and for a large PSF.
     """
 
     settings: Settings
@@ -116,16 +116,8 @@ class Calibration:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C ended a method."""
+        """Whether a signal ended a method."""
         return any(result.interrupted for result in self.results.values())
-
-
-def finite(_: click.Context, param: click.Parameter, value: float) -> float:
-    """Refuse a number that is not finite."""
-    if not math.isfinite(value):
-        msg = f"{value} is no finite number"
-        raise click.BadParameter(msg, param=param)
-    return value
 
 
 @click.command("calibrate-psf", cls=Job)
@@ -185,8 +177,7 @@ def finite(_: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
-    callback=finite,
+    type=Real(min=0),
     default=0.0,
     show_default=True,
     help="End at this norm of the projected gradient; 0: after the last step.",
@@ -221,19 +212,20 @@ def calibrate_psf_command(
     what is left is no noise.
 
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
-    Another Ctrl-C leaves the picture out.
+    Another Ctrl-C leaves the picture out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
+    picture; the exit code is 128 and the signal's number.
     """  # noqa: D301  # click wants the control character: keep the lines
     own = options["sharp"] or options["blurred"]
     settings = Settings(method=method or ("spectral" if own else "all"), **options)
     check_together(ctx, settings)
     device = open_device(settings.device_name)
     make_pairs = read_pairs(settings)
-    folder = settings.claim_folder(FIGURE)
-    pairs = make_pairs(device)
-    calibration = calibrate(settings, device, pairs, ctx.obj)
-    pictures = {} if settings.no_figures else pictures_of(calibration)
-    arrays, record = arrays_of(calibration), record_of(calibration)
-    written = write(folder, arrays, record, pictures, ctx.obj, interrupted=calibration.interrupted)
+    with settings.claimed_folder(FIGURE) as folder:
+        pairs = make_pairs(device)
+        calibration = calibrate(settings, device, pairs, ctx.obj)
+        pictures = {} if settings.no_figures else pictures_of(calibration)
+        files = arrays_of(calibration), record_of(calibration)
+        written = write(folder, *files, pictures, ctx.obj, interrupted=calibration.interrupted)
     print_table(calibration)
     print_findings(calibration)
     finish(ctx, written, describe_interrupt(calibration))
@@ -262,17 +254,19 @@ def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
     return prepare_simulation(s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE)
 
 
-def calibrate(settings: Settings, device: Device, pairs: Pairs, ctrl_c: CtrlC) -> Calibration:
-    """Run the methods one after the other, until Ctrl-C ends one, and diagnose the PSF."""
+def calibrate(
+    settings: Settings, device: Device, pairs: Pairs, interrupts: Interrupts
+) -> Calibration:
+    """Run the methods one after the other, until a signal ends one, and diagnose the PSF."""
     results: dict[Method, workflows.CalibratedPSF] = {}
     rows: dict[Method, dict[str, Any]] = {}
     for name in settings.methods:
-        result = run_method(settings, device, pairs, name, ctrl_c)
+        result = run_method(settings, device, pairs, name, interrupts)
         results[name] = device.fetch(result)
         rows[name] = row_of(device, pairs, name, results[name], settings.boundary)
         if result.interrupted:
             break
-    ctrl_c.hold()
+    interrupts.hold()
     uncertainty = None
     if not result.interrupted:
         uncertainty = psf_uncertainty(device, pairs, results, settings.boundary)
@@ -280,14 +274,14 @@ def calibrate(settings: Settings, device: Device, pairs: Pairs, ctrl_c: CtrlC) -
 
 
 def run_method(
-    settings: Settings, device: Device, pairs: Pairs, name: Method, ctrl_c: CtrlC
+    settings: Settings, device: Device, pairs: Pairs, name: Method, interrupts: Interrupts
 ) -> workflows.CalibratedPSF:
     """Run one method, with a progress bar."""
     steps = settings.methods[name]
     click.echo(f"Calibrating on the {device.title}: {name}, {count(steps)}", err=True)
 
     def done(step: int, _loss: float, _psf: Array) -> None:
-        ctrl_c.step_done(last=step == steps)
+        interrupts.step_done(last=step == steps)
 
     return workflows.calibrate_psf(
         pairs.sharp,
@@ -416,7 +410,7 @@ def print_findings(calibration: Calibration) -> None:
 
 
 def describe_interrupt(calibration: Calibration) -> str:
-    """Return where Ctrl-C ended the methods; empty if it did not."""
+    """Return where a signal ended the methods; empty if none did."""
     if not calibration.interrupted:
         return ""
     steps, results = calibration.settings.methods, calibration.results

@@ -20,7 +20,8 @@ GOOD = 0.01
 MOST_COMPONENTS = 2048
 """Most pixels of a PSF for which the eigenvalues are computed: beyond, that takes long."""
 CORRELATED, SEEN = 0.1, 1 / 255
-"""Least correlation of neighbours in a residual that is not noise, and its least size."""
+"""Least correlation of neighbours in a residual that is not noise, and its least size, in parts of
+the sharp picture's range: rounding to 8 bits is no noise either."""
 
 
 class Uncertainty(NamedTuple):
@@ -55,14 +56,18 @@ class Uncertainty(NamedTuple):
 
     def __str__(self) -> str:
         """Return the text below the table."""
-        worst, count = self.deviations[-1], len(self.deviations)
-        last = f"the worst by {worst:.2%}" if math.isfinite(worst) else "the worst by any amount"
+        whole = amount(float(np.sqrt(np.sum(self.deviations**2))))
         return (
             f"Noise of standard deviation {self.noise:.3g} moves a least-squares PSF, in parts of "
-            f"its norm,\nby {np.sqrt(np.sum(self.deviations**2)):.2%}: {self.good} of its {count} "
-            f"components by less than {GOOD:.0%} each, {last}.\n"
+            f"its norm,\nby {whole}: {self.good} of its {len(self.deviations)} components by less "
+            f"than {GOOD:.0%} each, the worst by {amount(float(self.deviations[-1]))}.\n"
             f"That the PSF is nonnegative brings it down."
         )
+
+
+def amount(deviation: float) -> str:
+    """Say a deviation in per cent; one that the pictures do not limit is infinite."""
+    return f"{deviation:.2%}" if math.isfinite(deviation) else "any amount"
 
 
 def best_method(results: Mapping[Method, workflows.CalibratedPSF]) -> Method:
@@ -97,7 +102,7 @@ def noise_left(method: Method, loss: float) -> float:
 
 def describe_misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> str:
     """Return a warning if the residual of a PSF is not noise, else an empty text."""
-    products = squares = 0.0
+    products = squares = seen = 0.0
     samples = 0
     blur = Blur(psf, boundary=boundary)
     for x, y in zip(pairs.sharp, pairs.blurred, strict=True):
@@ -107,7 +112,8 @@ def describe_misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> st
         products += 0.5 * float(np.sum(r[..., 1:] * r[..., :-1]))
         squares += float(np.sum(r * r))
         samples += r.size
-    if math.sqrt(squares / samples) < SEEN or products < CORRELATED * squares:
+        seen = max(seen, SEEN * float(np.ptp(x)))
+    if math.sqrt(squares / samples) < seen or products < CORRELATED * squares:
         return ""
     return (
         f"Careful: what the PSF leaves of the blurred picture is no noise: neighbouring pixels\n"

@@ -1,7 +1,8 @@
-"""The files of a result: never half written, never overwritten by accident."""
+"""The files of a result: never half written, never mixed, never overwritten by accident."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,14 +12,17 @@ from typing import BinaryIO
 
 import click
 
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
 MARK = "result.json"
-"""Written last: where it is, the result is complete."""
+"""Put in place last: where it is, the result is complete."""
 
 KNOWN = (ARRAYS, FIGURE, ANIMATION, MARK)
 """Every file that a result of either job may consist of."""
+
+LOCK = ".lock"
+"""The file that a running job keeps locked. The system unlocks the file of a dead process."""
 
 Writer = Callable[[BinaryIO], object]
 
@@ -35,8 +39,9 @@ class ResultFolder:
 
     path: Path
 
-    def claim(self, pictures: Sequence[str], *, force: bool) -> None:
-        """Create the folder; refuse one that cannot be written to or that holds a result.
+    @contextmanager
+    def claimed(self, pictures: Sequence[str], *, force: bool) -> Iterator[None]:
+        """Create the folder, and keep other jobs out of it within the block.
 
         Parameters
         ----------
@@ -48,107 +53,169 @@ class ResultFolder:
         Raises
         ------
         click.ClickException
-            If the folder is refused.
+            If the folder cannot be written to, if another job runs in it, or if it holds a
+            complete result and `force` is false.
         """
-        if self.path.is_file():
-            msg = f"--out {self.path}: this is a file; want a folder, which need not exist yet"
-            raise click.ClickException(msg)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"--out {self.path}: this folder cannot be created: {error.strerror}"
-            raise click.ClickException(msg) from error
-        if not os.access(self.path, os.W_OK | os.X_OK):
-            msg = f"--out {self.path}: this folder is not writable"
-            raise click.ClickException(msg)
-        if force:
-            return
-        way_out = "give another folder, or --force to overwrite"
-        if there := self._there((ARRAYS, MARK)):
-            msg = f"--out {self.path}: this folder already holds a result ({there}); {way_out}"
-            raise click.ClickException(msg)
-        if there := self._there(pictures):
-            msg = (
-                f"--out {self.path}: a file of this name is there, of no result: {there}; {way_out}"
-            )
-            raise click.ClickException(msg)
+        self._create()
+        with self._locked():
+            self._check(pictures, force=force)
+            self._remove_temporaries()  # of dead processes: a live one holds the lock
+            yield
 
     def write(
-        self, files: Mapping[str, Writer], pictures: Mapping[str, Writer], ctrl_c: CtrlC
+        self, files: Mapping[str, Writer], pictures: Mapping[str, Writer], interrupts: Interrupts
     ) -> list[Path]:
-        """Write a result in place of the one there, if any.
+        """Write a result in place of the one there, if any; the folder is `claimed`.
+
+        All files are written under temporary names first: the old result stays whole until the
+        new one is on the disk.
 
         Parameters
         ----------
         files : mapping of str to callable
             Writers of the content to an open file, by the file's name; `MARK` is among them.
         pictures : mapping of str to callable
-            The same for files that Ctrl-C may leave out.
-        ctrl_c : CtrlC
+            The same for files that a signal may leave out.
+        interrupts : Interrupts
             Decides whether they are left out.
 
         Returns
         -------
         list of Path
-            The files, in the order of writing: first arrays, then pictures, and `MARK` last.
+            The files, `MARK` last.
 
         Raises
         ------
         click.ClickException
-            If a file cannot be written. Each file is then the old or the new one, whole.
+            If a file cannot be written. If it is a picture, the new result is in place without
+            it; if not, the old result is as it was.
         """
-        written = []
+        written: list[str] = []
 
-        def put(name: str, write: Writer) -> None:
-            with atomic(self.path / name) as file:
+        def prepare(name: str, write: Writer) -> None:
+            with self._temporary(name).open("wb") as file:
                 write(file)
+                file.flush()
+                os.fsync(file.fileno())
             written.append(name)
 
         def draw() -> None:
             for name, write in pictures.items():
-                put(name, write)
+                prepare(name, write)
 
         try:
-            replaces = bool(self._there((ARRAYS, MARK)))
-            (self.path / MARK).unlink(missing_ok=True)
-            for name in files:
-                if name != MARK:
-                    put(name, files[name])
-            ctrl_c.attempt(draw)
-            if replaces:
-                # An old file must not be taken for a part of this result.
-                for stale in set(KNOWN) - set(written):
-                    (self.path / stale).unlink(missing_ok=True)
-            put(MARK, files[MARK])
-        except OSError as error:
-            msg = f"--out {self.path}: the result cannot be written: {error}"
-            raise click.ClickException(msg) from error
+            with self._explained("the result cannot be written"):
+                for name, write in files.items():
+                    prepare(name, write)
+            try:
+                with self._explained("a picture cannot be written; all other files are there"):
+                    interrupts.attempt(draw)
+            finally:
+                written.sort(key=lambda name: name == MARK)
+                with self._explained("the result cannot be put in place"):
+                    self._replace(written)
+        finally:
+            self._remove_temporaries()
         return [self.path / name for name in written]
 
-    def _there(self, names: Sequence[str]) -> str:
-        return ", ".join(name for name in names if (self.path / name).exists())
+    def _create(self) -> None:
+        """Create the folder, and those above it."""
+        try:
+            # One by one: `parents=True` recurses, and recursion ends before a path does.
+            for folder in (*reversed(self.path.parents), self.path):
+                folder.mkdir(exist_ok=True)
+        except FileExistsError as error:
+            msg = f"--out {self.path}: {folder} is a file; want a folder, which need not exist yet"
+            raise click.ClickException(msg) from error
+        except OSError as error:
+            msg = f"--out {self.path}: this folder cannot be created: {error.strerror}"
+            raise click.ClickException(msg) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            msg = f"--out {self.path}: this folder is not writable"
+            raise click.ClickException(msg)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock within the block."""
+        path = self.path / LOCK
+        try:
+            file = _open_locked(path)
+        except BlockingIOError as error:
+            msg = f"--out {self.path}: another job writes to this folder; want another folder"
+            raise click.ClickException(msg) from error
+        except OSError as error:
+            msg = f"--out {self.path}: {path} cannot be locked: {error.strerror}"
+            raise click.ClickException(msg) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is locked
+            file.close()
+
+    def _check(self, pictures: Sequence[str], *, force: bool) -> None:
+        """Refuse a folder with a complete result, with other pictures, or with odd folders."""
+        if there := self._there(KNOWN, Path.is_dir):
+            msg = f"--out {self.path}: these names are taken by folders: {there}; want files"
+            raise click.ClickException(msg)
+        if force:
+            return
+        way_out = "give another folder, or --force to overwrite"
+        if there := self._there([MARK]):
+            msg = f"--out {self.path}: this folder already holds a result ({there}); {way_out}"
+            raise click.ClickException(msg)
+        # Beside arrays they are parts of a result that was never completed.
+        if not self._there([ARRAYS]) and (there := self._there(pictures)):
+            msg = (
+                f"--out {self.path}: a file of this name is there, of no result: {there}; {way_out}"
+            )
+            raise click.ClickException(msg)
+
+    def _replace(self, names: Sequence[str]) -> None:
+        """Put the temporary files in the place of the old ones, `MARK` last."""
+        replaces = bool(self._there((ARRAYS, MARK)))
+        (self.path / MARK).unlink(missing_ok=True)
+        if replaces:
+            # An old file must not be taken for a part of this result.
+            for stale in set(KNOWN) - set(names):
+                (self.path / stale).unlink(missing_ok=True)
+        for name in names:
+            self._temporary(name).replace(self.path / name)
+
+    @contextmanager
+    def _explained(self, failed: str) -> Iterator[None]:
+        """Say which part of the writing failed."""
+        try:
+            yield
+        except OSError as error:
+            msg = f"--out {self.path}: {failed}: {error}"
+            raise click.ClickException(msg) from error
+
+    def _temporary(self, name: str) -> Path:
+        return self.path / f".{name}.{os.getpid()}"
+
+    def _remove_temporaries(self) -> None:
+        """Remove the temporary files of this process and of those before it."""
+        for name in KNOWN:
+            for path in self.path.glob(f".{name}.*"):
+                if path.suffix[1:].isdecimal():
+                    path.unlink(missing_ok=True)
+
+    def _there(self, names: Sequence[str], kind: Callable[[Path], bool] = Path.exists) -> str:
+        return ", ".join(name for name in names if kind(self.path / name))
 
 
-@contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when all is written, or never.
-
-    Parameters
-    ----------
-    path : Path
-        The file to replace or create.
-
-    Yields
-    ------
-    binary file
-        A temporary file in the same folder.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _open_locked(path: Path) -> BinaryIO:
+    """Open a file that no other process has locked, and lock it until it is closed."""
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A job that ends removes its file: it may have done so before the lock was ours.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            file.close()
+            raise
+        file.close()

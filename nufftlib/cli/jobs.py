@@ -6,7 +6,8 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from nufftlib import workflows
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import ARRAYS, MARK, ResultFolder, Writer
-from nufftlib.cli.interrupts import INTERRUPTED, CtrlC
+from nufftlib.cli.interrupts import Interrupts
 
 SIZE = 256
 
@@ -28,17 +29,52 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Job(click.Command):
-    """A command that exits with the code of an interrupt whenever Ctrl-C ends it."""
+    """A command that exits with the code of the signal that ends it."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; its ``ctx.obj`` is the handler of Ctrl-C."""
-        ctx.obj = CtrlC()
+        """Run the command; its ``ctx.obj`` is the handler of the signals."""
+        ctx.obj = interrupts = Interrupts()
         try:
-            with ctx.obj.installed():
+            with interrupts.installed():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("Interrupted; the result is not complete.", err=True)
-            ctx.exit(INTERRUPTED)
+            click.echo(f"{interrupts}; the result is not complete.", err=True)
+            ctx.exit(interrupts.exit_code)
+        except MemoryError as error:
+            said = f"this takes more memory than there is: {str(error) or 'no more can be had'}"
+            raise click.ClickException(said) from error
+        except FloatingPointError as error:  # data too large or too small for their precision
+            raise click.ClickException(str(error)) from error
+
+
+class Whole(click.IntRange):
+    """A whole number in plain digits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        return int(super().convert(plain(self, value, param, ctx), param, ctx))
+
+
+class Real(click.FloatRange):
+    """A finite number in plain digits."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(plain(self, value, param, ctx), param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+def plain(
+    kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
+) -> Any:
+    """Refuse a number that only Python takes: with underscores, or in another script's digits."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        kind.fail(f"{value!r} is no number; want digits from 0 to 9", param, ctx)
+    return value
 
 
 @dataclass(frozen=True)
@@ -71,16 +107,18 @@ class Options:
     no_figures: bool
     force: bool
 
-    def claim_folder(self, *pictures: str) -> ResultFolder:
-        """Return the folder of the result, checked and created; and import the figures.
+    @contextmanager
+    def claimed_folder(self, *pictures: str) -> Iterator[ResultFolder]:
+        """Yield the folder of the result, which is this job's within the block.
 
-        If a package is missing, or the folder is refused, the job ends before its steps.
+        If a package of the figures is missing, or the folder is refused, the job ends before its
+        steps.
         """
         if not self.no_figures:
             import nufftlib.plots.figures  # noqa: F401
         folder = ResultFolder(self.out)
-        folder.claim(() if self.no_figures else pictures, force=self.force)
-        return folder
+        with folder.claimed(() if self.no_figures else pictures, force=self.force):
+            yield folder
 
 
 def options_of_jobs(
@@ -96,8 +134,8 @@ def options_of_jobs(
             f"columns), and of {values}; other integers are refused. Of a NIfTI volume it is the "
             f"middle axial slice, with the values of the file.  [default: {image}]",
         ),
-        click.option("--steps", type=click.IntRange(min=1), help=steps),
-        click.option("--seed", type=click.IntRange(min=0), help=seed),
+        click.option("--steps", type=Whole(min=1), help=steps),
+        click.option("--seed", type=Whole(min=0), help=seed),
         click.option(
             "--device",
             "device_name",
@@ -189,7 +227,7 @@ class Written:
     seconds : float
         How long drawing and writing them took.
     pictures : collection of str
-        Names of the pictures that were wanted; Ctrl-C may have left some out.
+        Names of the pictures that were wanted; a signal may have left some out.
     """
 
     paths: Sequence[Path]
@@ -202,7 +240,7 @@ def write(
     arrays: Writer,
     record: Writer,
     pictures: Mapping[str, Writer],
-    ctrl_c: CtrlC,
+    interrupts: Interrupts,
     *,
     interrupted: bool,
 ) -> Written:
@@ -216,10 +254,10 @@ def write(
         Writers of the npz file and of the JSON file.
     pictures : mapping of str to callable
         Writers of the pictures by name.
-    ctrl_c : CtrlC
+    interrupts : Interrupts
         Decides whether pictures are left out.
     interrupted : bool
-        Whether Ctrl-C ended the steps.
+        Whether a signal ended the steps.
 
     Returns
     -------
@@ -227,12 +265,13 @@ def write(
         The files.
     """
     if interrupted:
-        again = "; Ctrl-C again leaves the pictures out" if pictures else ""
-        click.echo(f"Interrupted: writing what there is{again} ...", err=True)
+        drawn = pictures and interrupts.may_draw
+        again = "; Ctrl-C again leaves the pictures out" if drawn else ""
+        click.echo(f"{interrupts}: writing what there is{again} ...", err=True)
     elif pictures:
         click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
     start = time.perf_counter()
-    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, ctrl_c)
+    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, interrupts)
     return Written(paths, time.perf_counter() - start, pictures)
 
 
@@ -248,12 +287,12 @@ def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> N
 
 
 def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
-    """Print the files; after Ctrl-C say so, and exit with its code.
+    """Print the files; after a signal say so, and exit with its code.
 
     Parameters
     ----------
     ctx : click.Context
-        Context of the command.
+        Context of the command; its ``obj`` is the handler of the signals.
     written : Written
         The files.
     interrupted : str
@@ -263,11 +302,12 @@ def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
     for path in written.paths:
         click.echo(f"  {path}")
     missing = set(written.pictures) - {path.name for path in written.paths}
-    said = []
+    if not (interrupted or missing):
+        return
+    said = f"{ctx.obj} {interrupted or 'while drawing'}"
     if interrupted:
-        said.append(f"Interrupted {interrupted}; the files hold the best seen until then.")
+        said += "; the files hold the best seen until then"
     if missing:
-        said.append(f"Interrupted while drawing; not drawn: {', '.join(sorted(missing))}.")
-    if said:
-        click.echo("\n".join(said), err=True)
-        ctx.exit(INTERRUPTED)
+        said += f"; not drawn: {', '.join(sorted(missing))}"
+    click.echo(f"{said}.", err=True)
+    ctx.exit(ctx.obj.exit_code)

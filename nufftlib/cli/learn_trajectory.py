@@ -15,7 +15,7 @@ import nufftlib as nl
 from nufftlib import data, workflows
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ANIMATION, FIGURE, Writer
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
     Options,
@@ -121,26 +121,27 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
                     was found, steps, seconds; last, when all is there
 
     Ctrl-C ends the learning early: what there is then is written, and the exit code is 130.
-    Another Ctrl-C leaves the pictures out.
+    Another Ctrl-C leaves the pictures out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
+    pictures; the exit code is 128 and the signal's number.
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(**options)
     device = open_device(settings.device_name)
     x = read_image(ctx, settings.image)
-    folder = settings.claim_folder(FIGURE, ANIMATION)
-    maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
-    scan = Scan(*map(device.xp.asarray, (x, maps, k)))
-    learned, kept = learn(settings, device, scan, ctx.obj)
-    pictures = {}
-    if not settings.no_figures:
-        pictures = pictures_of(settings, device, scan, learned, kept)
-    written = write(
-        folder,
-        arrays_of(x, learned),
-        record_of(settings, device, x.shape, learned),
-        pictures,
-        ctx.obj,
-        interrupted=learned.interrupted,
-    )
+    with settings.claimed_folder(FIGURE, ANIMATION) as folder:
+        maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
+        scan = Scan(*map(device.xp.asarray, (x, maps, k)))
+        learned, kept = learn(settings, device, scan, ctx.obj)
+        pictures = {}
+        if not settings.no_figures:
+            pictures = pictures_of(settings, device, scan, learned, kept)
+        written = write(
+            folder,
+            arrays_of(x, learned),
+            record_of(settings, device, x.shape, learned),
+            pictures,
+            ctx.obj,
+            interrupted=learned.interrupted,
+        )
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(settings.maps, *format_speed(learned), *format_losses(learned))],
@@ -163,7 +164,7 @@ def read_image(ctx: click.Context, path: Path | None) -> NDArray[np.float32]:
 
 
 def learn(
-    settings: Settings, device: Device, scan: Scan, ctrl_c: CtrlC
+    settings: Settings, device: Device, scan: Scan, interrupts: Interrupts
 ) -> tuple[workflows.LearnedTrajectory, list[tuple[int, Array]]]:
     """Learn the trajectory.
 
@@ -177,7 +178,7 @@ def learn(
     def keep(step: int, _loss: float, trajectory: Array) -> None:
         if step in shown:
             kept.append((step, trajectory))
-        ctrl_c.step_done(last=step == steps)
+        interrupts.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
     learned = workflows.learn_trajectory(
@@ -191,7 +192,7 @@ def learn(
         callback=keep,
         progress=True,
     )
-    ctrl_c.hold()
+    interrupts.hold()
     kept.append((learned.step_best, learned.trajectory))
     return device.fetch(learned), kept
 

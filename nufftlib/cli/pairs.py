@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from nufftlib.cli.jobs import read
 from nufftlib.core.arrays import Array
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SLACK = 0.1
+"""Part of the sharp picture's range for an offset or an exposure that is a little off."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
         """Return rows and columns."""
-        numbers = str(value).split("x")
-        if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
+        if not re.fullmatch(r"0*[1-9][0-9]{,8}(x0*[1-9][0-9]{,8})?", str(value)):
             self.fail(f"{value!r} is no size; want pixels, as 25, or 25x31", param, ctx)
-        return int(numbers[0]), int(numbers[-1])
+        rows, _, columns = str(value).partition("x")
+        return int(rows), int(columns or rows)
 
 
 def prepare_simulation(
@@ -83,8 +87,7 @@ def prepare_simulation(
     kind = next((k for k in KINDS if k == psf), None)
     own = None if kind else read_psf(psf, size)
     pixels = size or default if own is None else own.shape
-    if boundary == "valid":
-        check_fits(pixels, x.shape[1:], "--size" if own is None else "--psf")
+    check_fits(pixels, x.shape[1:], boundary, "--size" if own is None else "--psf")
     settings = {
         "image": "astronaut" if image is None else str(image),
         "shape": x.shape,
@@ -110,7 +113,7 @@ def prepare_simulation(
 
 def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
     """Read the PSF of a simulation; `size` is the size that --size gives."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):  # pathlib's fails at a name that is too long
         msg = f"{path} is none of {', '.join(KINDS)}, and there is no such file"
         raise click.BadParameter(msg, param_hint="'--psf'")
     if size is not None:
@@ -119,12 +122,16 @@ def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
     return read(lambda file, _: workflows.load_psf(file), Path(path), None, "--psf")
 
 
-def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], option: str) -> None:
-    """Refuse a PSF larger than the picture: no pixel would be left."""
-    if any(p > n for p, n in zip(psf, picture, strict=True)):
+def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], boundary: str, option: str) -> None:
+    """Refuse a PSF with pixels that relate no two pixels of the picture.
+
+    With the boundary "valid" each blurred pixel needs all of the PSF.
+    """
+    most = picture if boundary == "valid" else tuple(2 * n - 1 for n in picture)
+    if any(p > n for p, n in zip(psf, most, strict=True)):
         msg = (
             f"a PSF of {psf[0]} x {psf[1]} on a picture of {picture[0]} x {picture[1]}; "
-            f"want one that is not larger, or another --boundary"
+            f"want one of at most {most[0]} x {most[1]} with --boundary {boundary}"
         )
         raise click.BadParameter(msg, param_hint=f"'{option}'")
 
@@ -162,17 +169,39 @@ def read_pair(
     """Read a sharp and a blurred picture, or refuse sizes that a PSF of `size` cannot relate."""
     x = read(lambda path, _: workflows.load_picture(path), sharp, None, "--sharp")
     y = read(lambda path, _: workflows.load_picture(path), blurred, None, "--blurred")
+    check_fits(size, x.shape[1:], boundary, "--size")
     sizes = [x.shape[1:]]
     if boundary == "valid":
-        valid = tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True))
-        if min(valid) < 1:
-            msg = f"{sharp} has {x.shape[1:]} pixels, fewer than the PSF's {size}: see --size"
-            raise click.BadParameter(msg, param_hint="'--sharp'")
-        sizes.append(valid)
+        sizes.append(tuple(n - p + 1 for n, p in zip(x.shape[1:], size, strict=True)))
     if len(y) != len(x) or y.shape[1:] not in sizes:
         msg = (
             f"{blurred} has {len(y)} channels of {y.shape[1:]} pixels and {sharp} {len(x)} of "
             f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
         )
         raise click.BadParameter(msg, param_hint="'--blurred'")
+    check_units(sharp, blurred, x, y, boundary)
     return x, y
+
+
+def check_units(
+    sharp: Path,
+    blurred: Path,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    boundary: str,
+) -> None:
+    """Refuse a blurred picture whose mean no PSF can make of the sharp one.
+
+    A PSF is nonnegative and sums to one, so that each blurred value is a mean of sharp values
+    and, with the boundary "zero", of zeros. Noise moves single values out of their range, but
+    not the mean of many. So this takes measurements of any range, and no pairs in two units.
+    """
+    slack = SLACK * float(np.ptp(x))
+    for channel, mean in zip(x, y.mean(axis=(1, 2), dtype=np.float64), strict=True):
+        ends = [float(channel.min()), float(channel.max())] + [0.0] * (boundary == "zero")
+        if not min(ends) - slack <= mean <= max(ends) + slack:
+            msg = (
+                f"the mean of {blurred} is {mean:.4g}, and {sharp} runs from {ends[0]:.4g} to "
+                f"{ends[1]:.4g}; want both in one unit (a PSF of sum one makes means)"
+            )
+            raise click.BadParameter(msg, param_hint="'--blurred'")

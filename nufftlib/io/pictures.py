@@ -1,6 +1,9 @@
 """Read a picture from a file into a float32 array."""
 
-from collections.abc import Callable, Iterator
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -10,6 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["load_color", "load_gray", "load_picture", "load_psf"]
+
+MOST_PIXELS = 2**26
+AT_MOST = f"at most {MOST_PIXELS} pixels, as of 8192 x 8192"
+"""A picture of more is refused before its values are read: a small file may hold any number."""
+
+BLOCK = 2**24
+"""Voxels of a volume that are read at once."""
 
 # ITU-R BT.601 luma, the weights behind Pillow's "L".
 LUMA = (0.299, 0.587, 0.114)
@@ -47,8 +57,9 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is damaged or of an unknown kind, or its values are not a picture: not real, not
-        finite, all equal, or of another number of axes.
+        The file is damaged, of an unknown kind or of another one than its name says, or its
+        values are not a picture: not real, not finite, all equal, of another number of axes, or
+        more than 2^26 pixels, those of 8192 x 8192.
     ImportError
         Pillow or nibabel, which come with the extra ``app``, is needed and not installed.
 
@@ -112,7 +123,12 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     ...     load_color(file.name, size=64).shape
     (3, 64, 64)
     """
-    return _within_colours(path, _load("load_color", Path(path), size))
+    picture = _load("load_color", Path(path), size)
+    low, high = float(picture.min()), float(picture.max())
+    if low < 0 or high > 1:
+        msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
+        raise ValueError(msg)
+    return picture
 
 
 def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -128,16 +144,18 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (channels, rows, columns)
-        Red, green and blue, or the one channel of a grey picture, in [0, 1].
+        Red, green and blue, or the one channel of a grey picture. The values are as for
+        `load_gray`: floating-point arrays keep theirs, whatever their range. A measurement may
+        be negative, since noise is, or count in any unit.
 
     Raises
     ------
     FileNotFoundError, ValueError, ImportError
-        As in `load_color`.
+        As in `load_gray`.
 
     See Also
     --------
-    load_color : Square, of one size.
+    load_color : Square, of one size, in [0, 1].
 
     Examples
     --------
@@ -149,7 +167,7 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     ...     load_picture(file.name).shape
     (1, 3, 4)
     """
-    return _within_colours(path, _whole(Path(path)))
+    return _varied(path, _whole(Path(path)), "picture")
 
 
 def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -198,10 +216,13 @@ def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return gray
 
 
-def _within_colours(path: str | PathLike[str], picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = float(picture.min()), float(picture.max())
-    if low < 0 or high > 1:
-        msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
+def _varied(
+    path: str | PathLike[str], picture: NDArray[np.float32], part: str
+) -> NDArray[np.float32]:
+    """Refuse a picture, or a part of it, that shows nothing."""
+    if not np.ptp(picture, axis=(1, 2)).any():
+        values = ", ".join(f"{v:g}" for v in picture[:, 0, 0])
+        msg = f"{path}: every pixel of the {part} is {values}; want a picture"
         raise ValueError(msg)
     return picture
 
@@ -240,7 +261,7 @@ def _read(path: Path) -> NDArray[Any]:
     if reader is None:
         msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(READERS)}"
         raise ValueError(msg)
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
     try:
@@ -248,21 +269,44 @@ def _read(path: Path) -> NDArray[Any]:
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
-        msg = f"{path}: cannot be read: {error}"
+        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}"
         raise ValueError(msg) from error
+
+
+def _check_size(shape: Sequence[int]) -> None:
+    """Refuse a picture of too many pixels, before its values are read."""
+    pixels = math.prod(shape[1:] if len(shape) == 3 and shape[0] == 3 else shape)
+    if pixels > MOST_PIXELS:
+        msg = f"the shape is {tuple(shape)}; want {AT_MOST}"
+        raise ValueError(msg)
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
     # np.load would also accept pickles and archives under this suffix.
     with path.open("rb") as file:
+        old = np.lib.format.read_magic(file) == (1, 0)
+        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        _check_size(header(file)[0])
+        file.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
 def _read_picture(path: Path) -> NDArray[Any]:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    with Image.open(path) as file:
+    try:
+        with warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning):
+            # Of another format the suffix lies: EPS would run a program, TIFF has other numbers.
+            opened = Image.open(path, formats=("PNG", "JPEG"))
+    except UnidentifiedImageError as error:
+        msg = "the content is neither PNG nor JPEG"
+        raise ValueError(msg) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        msg = f"it has too many pixels; want {AT_MOST}"
+        raise ValueError(msg) from error
+    with opened as file:
+        _check_size((file.height, file.width))
         image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):
         # 16-bit grey; older Pillow widens it to 32 bits. Its own conversion to "L" would clip.
@@ -278,23 +322,56 @@ def _read_picture(path: Path) -> NDArray[Any]:
 
 def _read_nifti(path: Path) -> NDArray[Any]:
     import nibabel
-    from nibabel.funcs import squeeze_image
 
-    # A volume may come as a series of one.
-    image = squeeze_image(nibabel.load(path))  # type: ignore[no-untyped-call] # nibabel's gap
-    if image.ndim == 3:
-        canonical = nibabel.as_closest_canonical(image)  # type: ignore[no-untyped-call] # same gap
-        volume = np.asanyarray(canonical.dataobj)
-        # Axes now point to the right, the front and the top of the head. Rows are to run from
-        # front to back, columns from right to left.
-        array: NDArray[Any] = volume[::-1, ::-1, volume.shape[2] // 2].T
-    elif image.ndim == 2:
-        array = np.asanyarray(image.dataobj)
+    # The file stays open, so that blocks of a compressed one are unpacked one after the other.
+    image: Any = nibabel.load(path, keep_file_open=True)
+    shape: tuple[int, ...] = image.shape
+    while len(shape) > 3 and shape[-1] == 1:  # a volume may come as a series of one
+        shape = shape[:-1]
+    if len(shape) == 3:
+        orientation = nibabel.io_orientation(image.affine)  # type: ignore[no-untyped-call] # its gap
+        array = _axial_slice(image.dataobj, shape, orientation)
+    elif len(shape) == 2:
+        _check_size(shape)
+        array = np.asanyarray(image.dataobj).reshape(shape)
     else:
-        msg = f"the image has the shape {image.shape}; want one volume or one slice"
+        msg = f"the image has the shape {shape}; want one volume or one slice"
         raise ValueError(msg)
     # Stored integers are a scanner's measurement: their type does not define a white.
     return array.astype(np.float32) if array.dtype.kind in "iu" else array
+
+
+def _axial_slice(
+    stored: Any, shape: tuple[int, ...], orientation: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Read the middle axial slice, by and by: the volume may be large.
+
+    `orientation` says of each axis in the file whether it points to the right (0), the front (1)
+    or the top of the head (2), and with -1 that it points away from there.
+    """
+    from nibabel.orientations import apply_orientation
+
+    _check_size(sorted(shape)[1:])  # its largest plane
+    if np.isnan(orientation).any():
+        msg = "its affine leaves directions of the axes open; want an invertible one"
+        raise ValueError(msg)
+    axis = orientation[:, 0].tolist().index(2)
+    middle = shape[axis] // 2
+    if orientation[axis, 1] < 0:
+        middle = shape[axis] - 1 - middle
+    series = (0,) * (stored.ndim - 3)
+    if axis == 2:
+        part = stored[(..., slice(middle, middle + 1), *series)]
+    else:  # the last axis varies slowest in the file, and a slice lies across all of it
+        thick = max(1, BLOCK // (shape[0] * shape[1]))
+        blocks = (
+            stored[(..., slice(i, i + thick), *series)].take([middle], axis)
+            for i in range(0, shape[2], thick)
+        )
+        part = np.concatenate(list(blocks), axis=2)
+    # Rows are to run from front to back, columns from right to left.
+    canonical: NDArray[Any] = apply_orientation(part, orientation)  # type: ignore[no-untyped-call] # its gap
+    return canonical[::-1, ::-1, 0].T
 
 
 READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
@@ -348,11 +425,7 @@ def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.floa
     # The centre voxel N // 2 stays the centre voxel.
     top, left = rows // 2 - side // 2, columns // 2 - side // 2
     square = picture[:, top : top + side, left : left + side]
-    if not np.ptp(square, axis=(1, 2)).any():
-        values = ", ".join(f"{v:g}" for v in square[:, 0, 0])
-        msg = f"{path}: every pixel of the central square is {values}; want a picture"
-        raise ValueError(msg)
-    return square
+    return _varied(path, square, "central square")
 
 
 def _resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -266,12 +266,13 @@ def draw_method(axes: Sequence[Axes], pair: Pair, fit: Fit, residual: Real, scal
 
 
 def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
-    """Show the sharp and the blurred picture to one scale."""
+    """Show the sharp and the blurred picture to one scale, the sharp one's range."""
     which = f", the first of {pair.pairs} pairs" if pair.pairs > 1 else ""
-    picture(left, colours(pair.sharp), f"Sharp{which}", Normalize(0, 1))
+    scale = float(pair.sharp.min()), float(pair.sharp.max())
+    picture(left, colours(pair.sharp, *scale), f"Sharp{which}", Normalize(0, 1))
     (height, width), (rows, columns) = pair.blurred.shape[-2:], pair.sharp.shape[-2:]
     title = "Blurred" if (height, width) == (rows, columns) else "Blurred, with noise: valid part"
-    shown = picture(right, colours(pair.blurred), title, Normalize(0, 1))
+    shown = picture(right, colours(pair.blurred, *scale), title, Normalize(0, 1))
     # On the grid of the sharp one, of which it leaves a margin.
     top, side = (rows - height) / 2 - 0.5, (columns - width) / 2 - 0.5
     shown.set_extent((side, side + width, top + height, top))
@@ -280,7 +281,7 @@ def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
 
 def draw_deviations(axes: Axes, deviations: Real | None) -> None:
     """Show how well each component of the PSF is known."""
-    if deviations is None or not np.any(deviations > 0):  # a logarithm of nothing
+    if deviations is None or not np.any((deviations > 0) & np.isfinite(deviations)):
         axes.set_axis_off()
         return
     axes.semilogy(np.arange(1, len(deviations) + 1), 100 * deviations, color=BLUE)
@@ -351,9 +352,9 @@ def scale_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "nei
     axes.figure.colorbar(shown, cax=bar, extend=extend, label=label)
 
 
-def colours(image: Real) -> Real:
+def colours(image: Real, black: float, white: float) -> Real:
     """Bring (channels, height, width) to the order and the range of imshow."""
-    shown = np.clip(image, 0, 1)
+    shown = np.clip((image - black) / (white - black), 0, 1)
     return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
 
 
@@ -376,12 +377,14 @@ def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line
 
 
 def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BLUE) -> None:
-    """Show losses by step on a logarithmic scale."""
-    axes.semilogy(losses, color=color, marker="." if len(losses) < 20 else "")
+    """Show losses by step on a logarithmic scale, if that can show one."""
+    axes.plot(losses, color=color, marker="." if len(losses) < 20 else "")
     axes.set(xlabel="step", ylabel=label)
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if max(losses) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(which="both", alpha=0.25)

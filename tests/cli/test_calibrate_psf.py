@@ -207,6 +207,70 @@ def test_a_pair_of_your_own(own):
     assert (OUT / "figure.png").exists()
 
 
+@pytest.mark.parametrize("boundary", ["valid", "zero"])
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1, -50), (4095, 100), (1e-6, 0), (-7, 0)])
+def test_measured_pictures_of_any_range_are_data(own, scale, offset, boundary):
+    # Noise goes below zero, detectors count, and a unit is anyone's own.
+    sharp = scale * np.load("sharp0.npy") + offset
+    noise = 0.01 * abs(scale)
+    blurred = nl.blur.gaussian_noise(nl.Blur(own, boundary)(sharp), noise, seed=0)
+    np.save("sharp.npy", sharp)
+    np.save("blurred.npy", blurred)
+    output = own_pairs("--sharp=sharp.npy", "--blurred=blurred.npy", "--boundary", boundary)
+    record, arrays = result()
+    np.testing.assert_array_equal(arrays["blurred"], blurred.astype(np.float32))
+    assert "Careful" not in output
+    assert record["identifiability"]["noise"] == pytest.approx(noise, rel=0.05)
+    assert workflows.psf_error(arrays["psf_spectral"].astype(float), own) < 0.05
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1, 4095])
+def test_a_misfit_is_said_at_any_scale(own, scale):
+    picture = scale * astronaut().astype(float)
+    np.save("picture.npy", picture)
+    np.save("dim.npy", 0.7 * nl.Blur(own)(picture))
+    assert "Careful" in own_pairs("--sharp=picture.npy", "--blurred=dim.npy", "--no-figures")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "boundary", "refused"),
+    [
+        (1, 255, "valid", True),  # the bytes of one and the fractions of the other
+        (1, 65535, "zero", True),
+        (1, -1, "valid", True),  # a negative
+        (1, 0.01, "valid", False),  # zero is among the sharp values
+        (1, 0.01, "zero", False),
+        (1, 1.5, "valid", False),  # an exposure: warned of
+    ],
+)
+def test_pairs_in_two_units_are_refused(own, x, y, boundary, refused):
+    np.save("x.npy", x * np.load("sharp0.npy"))
+    np.save("y.npy", y * np.load("blurred0.npy"))
+    arguments = ("--sharp=x.npy", "--blurred=y.npy", "--boundary", boundary, "--no-figures")
+    output = " ".join(own_pairs(*arguments, code=2 * refused).replace("\u2502", " ").split())
+    assert ("want both in one unit" in output) == refused
+
+
+@pytest.mark.parametrize("which", ["sharp", "blurred"])
+def test_a_picture_that_shows_nothing_is_refused(own, which):
+    np.save(f"{which}0.npy", np.full((3, 40, 31), [[[0.5]], [[0.25]], [[1]]]))
+    output = own_pairs("--sharp=sharp0.npy", "--blurred=blurred0.npy", code=2)
+    assert f"{which}0.npy: every pixel of the picture is 0.5, 0.25, 1; want a picture" in " ".join(
+        output.replace("\u2502", " ").split()
+    )
+    assert not OUT.exists()
+
+
+def test_pictures_that_leave_components_free_are_reported_sanely(own):
+    stripes = np.tile([0.0, 1.0, 1.0, 0.0, 1.0], (12, 8))
+    np.save("stripes.npy", stripes)
+    output = own_pairs("--sharp=stripes.npy", "--blurred=stripes.npy", "--boundary", "circular")
+    assert "by any amount: " in output
+    assert "the worst by any amount." in output
+    assert "inf" not in output
+    assert result()[0]["identifiability"]["worst"] is None
+
+
 @pytest.mark.parametrize("method", ["spectral", "adamw"])
 def test_the_noise_of_a_pair_of_your_own_is_that_of_the_residual(own, method):
     sharp = np.load("sharp0.npy")
@@ -299,7 +363,7 @@ def test_several_pairs_of_your_own(own):
         ),
         (
             ["--sharp=sharp1.npy", "--blurred=blurred1.npy", "--size", "26x3"],
-            "has (25, 36) pixels, fewer than the PSF's (26, 3): see --size",
+            "a PSF of 26 x 3 on a picture of 25 x 36; want one of at most 25 x 36 with --boundary",
         ),
         (["--sharp=sharp0.npy", "--blurred=blurred0.npy", "--seed", "1"], "leave --seed out"),
         (
@@ -311,6 +375,15 @@ def test_several_pairs_of_your_own(own):
         (["--tolerance", "inf"], "inf is no finite number"),
         (["--size", "5,3"], "'5,3' is no size; want pixels, as 25, or 25x31"),
         (["--size", "0"], "'0' is no size"),
+        (["--size", "5x0"], "'5x0' is no size"),
+        (["--size", "\u0663"], "is no size"),
+        (["--size", "9" * 5000], "is no size"),
+        (["--size", "99999", "--boundary", "zero"], "want one of at most 511 x 511"),
+        (
+            ["--sharp=sharp1.npy", "--blurred=sharp1.npy", "--size", "51x3", "--boundary", "zero"],
+            "a PSF of 51 x 3 on a picture of 25 x 36; want one of at most 49 x 71",
+        ),
+        (["--psf", "x" * 300], "and there is no such file"),
         (["--psf", "blur"], "blur is none of motion, gaussian, defocus, diffraction, and there"),
         (["--psf", "sharp1.npy"], "the PSF sharp1.npy has its own; leave one out"),
         (["--method", "adamw", "--path", "quadratic"], "loss of adamw is the absolute error"),

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import nufftlib as nl
 import nufftlib.cli
 from nufftlib import workflows
-from nufftlib.cli import files
-from nufftlib.cli.interrupts import CtrlC
 
 INSTALL = 'pip install "nufftlib[app]"'
 
@@ -38,19 +37,11 @@ def test_result_is_overwritten_by_force_alone_and_refused_before_computing(job, 
         for name in ("learn_trajectory", "calibrate_psf", "simulate_blur"):
             patch.setattr(workflows, name, None)  # calling it would fail
         message = job(code=1).output
-    assert "--out result: this folder already holds a result (result.npz, result.json)" in message
+    assert "--out result: this folder already holds a result (result.json)" in message
     assert "--force" in message
     assert Path("result/result.json").read_bytes() == first
     job("--force", "--seed", "2")
     assert json.loads(Path("result/result.json").read_text())["settings"]["seed"] == 2
-
-
-@pytest.mark.parametrize("part", ["result.npz", "result.json"])
-def test_part_of_a_result_is_not_overwritten_either(job, part):
-    Path("result").mkdir()
-    Path("result", part).write_text("a part")
-    assert f"already holds a result ({part})" in job(code=1).output
-    assert Path("result", part).read_text() == "a part"
 
 
 def test_picture_of_the_same_name_is_no_result_and_not_overwritten(learn, calibrate):
@@ -84,75 +75,9 @@ def test_other_files_in_the_folder_are_left_alone(job):
 
 def test_folder_that_is_a_file_is_refused(job):
     Path("result").write_text("a file")
-    assert "--out result: this is a file; want a folder" in job(code=1).output
-    assert (
-        "--out result/in: this folder cannot be created" in job("--out", "result/in", code=1).output
-    )
-
-
-@pytest.fixture
-def empty(tmp_path):
-    """Return an empty folder."""
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    return folder
-
-
-def test_failed_write_leaves_the_old_file_and_nothing_else(empty):
-    path = empty / "file"
-    path.write_text("old")
-
-    def write_half():
-        with files.atomic(path) as file:
-            file.write(b"ne")
-            file.flush()
-            assert path.read_text() == "old"
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_half()
-    assert path.read_text() == "old"
-    assert list(empty.iterdir()) == [path]
-    with path.open() as reader:
-        with files.atomic(path) as file:
-            file.write(b"new")
-        assert reader.read() == "old"  # another file has taken its place
-    assert path.read_text() == "new"
-    assert list(empty.iterdir()) == [path]
-
-
-def test_json_is_there_only_if_all_else_is(job, monkeypatch):
-    job()
-    old = Path("result/result.npz").read_bytes()
-
-    def full(file, **arrays):
-        file.write(b"half of")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez", full)
-    assert "cannot be written: [Errno 28] No space left" in job("--force", code=1).output
-    assert [path.name for path in Path("result").iterdir()] == ["result.npz"]
-    assert Path("result/result.npz").read_bytes() == old
-
-
-def test_json_is_written_last(empty):
-    folder = files.ResultFolder(empty)
-    for name in files.KNOWN:
-        (empty / name).write_text("old")
-
-    def write(file):
-        assert not (empty / "result.json").exists()
-        file.write(b"new")
-
-    def last(file):
-        there = {path.name for path in empty.iterdir() if path.name[0] != "."}
-        assert there == {"result.npz", "figure.png"}
-        file.write(b"{}")
-
-    written = folder.write(
-        {"result.json": last, "result.npz": write}, {"figure.png": write}, CtrlC()
-    )
-    assert [path.name for path in written] == ["result.npz", "figure.png", "result.json"]
+    for out in ("result", "result/in"):
+        message = job("--out", out, code=1).output
+        assert f"--out {out}: result is a file; want a folder" in message
 
 
 # Bad input
@@ -165,6 +90,7 @@ def test_json_is_written_last(empty):
         ("image.txt", b"text", "the suffix is '.txt'"),
         ("image.png", b"no png", "image.png: cannot be read"),
         ("image.npy", b"no npy", "image.npy: cannot be read"),
+        ("x" * 300 + ".png", None, ".png: there is no such file"),
     ],
 )
 def test_bad_image_is_a_usage_error_and_leaves_no_folder(job, name, content, message):
@@ -184,6 +110,56 @@ def test_bad_image_is_a_usage_error_and_leaves_no_folder(job, name, content, mes
 def test_bad_option_is_a_usage_error(job, arguments):
     job(*arguments, code=2)
     assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("number", ["2_0", "\u0663", "\uff12", "1e3", "9" * 5000])
+@pytest.mark.parametrize("option", ["--steps", "--seed"])
+def test_whole_numbers_are_in_plain_digits(job, option, number):
+    job(option, number, code=2)
+    assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0663", "nan", "1e400"])
+def test_real_numbers_are_in_plain_digits(calibrate, number):
+    calibrate("--tolerance", number, code=2)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("Unable to allocate 74.5 GiB"), "more memory than there is: Unable to alloc"),
+        (MemoryError(), "more memory than there is: no more can be had"),
+        (FloatingPointError("at step 3 the loss is nan"), "Error: at step 3 the loss is nan"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_said_in_a_line(job, monkeypatch, error, said):
+    def fails(*_, **__):
+        raise error
+
+    for name in ("learn_trajectory", "calibrate_psf"):
+        monkeypatch.setattr(workflows, name, fails)
+    assert said in job(code=1).output
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "abc", "", "1.5", "\u0663"])
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, threads):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    with pytest.raises(SystemExit, match=f"NUMBA_NUM_THREADS is {threads!r}; want a whole"):
+        nufftlib.cli.main()
+
+
+def test_a_backend_that_is_not_there_does_not_matter():
+    code = (
+        "import os, sys\n"
+        "os.environ['MPLBACKEND'] = 'none'\n"
+        "sys.argv = ['nufftlib', '--version']\n"
+        "import nufftlib.cli\n"
+        "try: nufftlib.cli.main()\n"
+        "except SystemExit: import nufftlib.plots.figures\n"
+    )
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # What is not installed
@@ -233,7 +209,15 @@ def test_computed_arrays_are_brought_back_from_the_device(job, monkeypatch):
         ndarray=np.ndarray,
         __version__="14.0",
     )
+    convert = nl.convert
+
+    def converted(tree, xp):
+        moved = convert(tree, xp)
+        back.extend(vars(moved).values())
+        return moved
+
     monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(nl, "convert", converted)
     job("--device", "cuda")
     record = json.loads(Path("result/result.json").read_text())
     assert record["settings"]["device"] == "cuda"

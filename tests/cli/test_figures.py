@@ -88,6 +88,21 @@ def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn
     assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
 
 
+def test_pictures_are_shown_in_the_range_of_the_sharp_one(drawn):
+    problem = pair()
+    fit = figures.Fit("adam", calibrated(FALLS), None, None)
+    for scale, offset in ((1, 0), (4000, -100)):
+        same = problem._replace(
+            sharp=scale * problem.sharp + offset, blurred=scale * problem.blurred + offset
+        )
+        figures.draw_calibration(same, [fit], None)
+    one, other = (figure.axes[:2] for figure in drawn)
+    for i in range(2):
+        shown = one[i].images[0].get_array()
+        assert 0 < np.ptp(shown) <= 1
+        np.testing.assert_allclose(other[i].images[0].get_array(), shown, atol=1e-6)
+
+
 def test_last_frame_is_named_after_its_step():
     assert figures.step_caption(3, FALLS) == "Step 3 of 3, the best: loss 1"
     assert figures.step_caption(2, RISES) == "Step 2 of 3, the best: loss 1"

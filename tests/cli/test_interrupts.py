@@ -1,4 +1,4 @@
-"""Ctrl-C, pressed for real: whenever it falls, no completed step is lost."""
+"""Signals, raised for real: whenever one falls, no completed step is lost."""
 
 import json
 import signal
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from nufftlib import workflows
-from nufftlib.cli.interrupts import CtrlC
+from nufftlib.cli.interrupts import ENDING, Interrupts
 from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
 FILES = {"result.npz", "result.json"}
+KILLS = [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU]
 
 
 @pytest.fixture(autouse=True)
@@ -28,16 +29,16 @@ def _handler():
 
 @pytest.fixture
 def press_in(monkeypatch):
-    """Return what presses Ctrl-C in the call of a function with a number, counted from 0."""
+    """Return what raises a signal in the call of a function with a number, counted from 0."""
 
-    def press_in(owner, name, number=0, times=1):
+    def press_in(owner, name, number=0, times=1, what=signal.SIGINT):
         function, calls = getattr(owner, name), []
 
         def pressed(*args, **kwargs):
             calls.append(None)
             if len(calls) == number + 1:
                 for _ in range(times):
-                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(what)
             return function(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, pressed)
@@ -131,15 +132,15 @@ def test_press_between_two_methods_keeps_the_first(calibrate, press_in):
 
 
 def test_press_while_steps_go_on_is_never_held_for_good():
-    ctrl_c = CtrlC()
+    interrupts = Interrupts()
     with pytest.raises(KeyboardInterrupt):
-        ctrl_c()  # suppose that a destructor swallows it
-    ctrl_c.step_done(last=False)
+        interrupts()  # suppose that a destructor swallows it
+    interrupts.step_done(last=False)
     with pytest.raises(KeyboardInterrupt):
-        ctrl_c()
-    ctrl_c()
+        interrupts()
+    interrupts()
     with pytest.raises(KeyboardInterrupt):
-        ctrl_c.step_done(last=False)
+        interrupts.step_done(last=False)
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
@@ -149,21 +150,61 @@ def test_presses_are_held_after_an_attempt(error):
         if error:
             raise error
 
-    ctrl_c, done = CtrlC(), []
-    ctrl_c.attempt(work)
-    ctrl_c()
-    ctrl_c.attempt(work)  # not even begun: the press was for it
-    ctrl_c()
+    interrupts, done = Interrupts(), []
+    interrupts.attempt(work)
+    interrupts()
+    interrupts.attempt(work)  # not even begun: the press was for it
+    interrupts()
     assert len(done) == 1
 
 
-def test_process_that_ignores_the_signal_goes_on_ignoring_it():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", ENDING)
+def test_process_that_ignores_the_signal_goes_on_ignoring_it(number):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with CtrlC().installed():
-            signal.raise_signal(signal.SIGINT)
+        with Interrupts().installed():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, before)
+
+
+def test_signals_are_default_again_after_the_job(learn):
+    before = [signal.getsignal(number) for number in ENDING]
+    learn("--no-figures")
+    assert [signal.getsignal(number) for number in ENDING] == before
+
+
+@pytest.mark.parametrize("number", KILLS)
+def test_a_kill_ends_the_steps_and_writes_them_without_pictures(learn, press_in, number):
+    # A kill that cannot be held follows soon: there is no time to draw.
+    press_in(workflows.TrajectoryObjective, "value_and_grad", 3, what=number)
+    output = learn("--steps", "6", code=128 + number).output
+    said = f"Interrupted by {number.name}"
+    assert f"{said}: writing what there is ...\n" in output
+    assert (
+        f"{said} after 2 of 6 steps; the files hold the best seen until then; "
+        "not drawn: figure.png, learning.gif.\n"
+    ) in output
+    assert names() == FILES
+    assert (record()["steps"], record()["interrupted"]) == (2, True)
+
+
+@pytest.mark.parametrize("number", KILLS)
+def test_a_kill_while_drawing_keeps_what_is_drawn(learn, press_in, number):
+    press_in(figures, "animate_learning", what=number)
+    output = learn(code=128 + number).output
+    assert f"Interrupted by {number.name} while drawing; not drawn: learning.gif.\n" in output
+    assert names() == FILES | {"figure.png"}
+    assert (record()["steps"], record()["interrupted"]) == (3, False)
+
+
+@pytest.mark.parametrize("number", KILLS)
+def test_a_kill_before_the_first_step_leaves_no_result(calibrate, press_in, number):
+    press_in(workflows, "simulate_blur", what=number)
+    output = calibrate(code=128 + number).output
+    assert f"Interrupted by {number.name}; the result is not complete.\n" in output
+    assert not names(Path("out/psf"))
 
 
 def test_press_while_importing_is_no_traceback():

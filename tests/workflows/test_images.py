@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tracemalloc
+import zlib
 
 import nibabel
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from PIL import Image
 
 from nufftlib.data import astronaut, brain
-from nufftlib.io.pictures import load_color, load_gray
+from nufftlib.io import pictures
+from nufftlib.io.pictures import load_color, load_gray, load_picture
 
 RNG = np.random.default_rng(20240607)
 ACCEPTED = r"\.npy, \.png, \.jpg, \.jpeg, \.nii, \.nii\.gz"
@@ -246,6 +249,15 @@ def test_nifti_shows_the_middle_axial_slice_upright(tmp_path, suffix, axes):
     np.testing.assert_array_equal(load_gray(path, size=8), head_picture())
 
 
+def test_nifti_without_directions_is_refused(tmp_path):
+    path = tmp_path / "x.nii"
+    header = nibabel.Nifti1Header()
+    header.set_sform(np.diag([1.0, 1, 0, 1]), code="scanner")
+    nibabel.save(nibabel.Nifti1Image(head(), None, header), path)
+    with pytest.raises(ValueError, match="its affine leaves directions of the axes open"):
+        load_gray(path)
+
+
 def test_nifti_series_of_one_volume(tmp_path):
     path = tmp_path / "x.nii"
     nibabel.save(nibabel.Nifti1Image(head()[..., np.newaxis], np.eye(4)), path)
@@ -319,6 +331,17 @@ def test_colours_outside_zero_to_one(tmp_path, low, high):
     assert load_gray(path, size=2).max() == high
 
 
+def test_a_picture_as_it_is_keeps_values_of_any_range(tmp_path):
+    x = RNG.normal(0, 4095, (3, 7, 5)).astype(np.float32)
+    np.testing.assert_array_equal(load_picture(save(tmp_path / "x.npy", x)), x)
+
+
+def test_a_picture_as_it_is_shows_something(tmp_path):
+    path = save(tmp_path / "x.npy", np.full((4, 5), 0.25))
+    with pytest.raises(ValueError, match=r"every pixel of the picture is 0\.25; want a picture"):
+        load_picture(path)
+
+
 def test_complex_and_coloured_and_moving_nifti(tmp_path):
     path = tmp_path / "x.nii"
     nibabel.save(nibabel.Nifti1Image(head().astype(np.complex64), np.eye(4)), path)
@@ -353,6 +376,87 @@ def test_missing_and_damaged_files(tmp_path, suffix):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"x\..*: cannot be read: ."):
             load_gray(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "GIF", "BMP", "PPM", "WEBP", "PDF"])
+def test_a_picture_of_another_kind_than_its_name_is_refused(tmp_path, monkeypatch, kind, suffix):
+    # Pillow has readers that run programs (EPS) or give other numbers (TIFF of int32).
+    monkeypatch.setattr(subprocess, "Popen", None)
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)).save(path, format=kind)
+    with pytest.raises(ValueError, match=r"x\..*: cannot be read: the content is neither PNG nor"):
+        load_gray(path)
+
+
+def test_png_and_jpeg_may_have_each_others_names(tmp_path):
+    pixels = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    for name, kind in (("x.png", "JPEG"), ("x.jpg", "PNG")):
+        Image.fromarray(pixels).save(tmp_path / name, format=kind)
+        np.testing.assert_allclose(load_gray(tmp_path / name, 32), pixels / 255, atol=0.05)
+
+
+@pytest.mark.parametrize("side", [8193, 10_000, 20_000])
+def test_a_png_of_too_many_pixels_is_refused_before_they_are_read(tmp_path, side):
+    path = tmp_path / "x.png"
+    Image.new("1", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = 2 * side.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)  # the pixels are missing, which nobody gets to see
+    with pytest.raises(ValueError, match="want at most 67108864 pixels, as of 8192 x 8192"):
+        load_gray(path)
+
+
+def test_an_array_of_too_many_pixels_is_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "x.npy"
+    for shape in ((8193, 8193), (3, 8193, 8193), (2, 8192, 8192)):
+        with path.open("wb") as file:
+            header = {"shape": shape, "fortran_order": False, "descr": "|u1"}
+            np.lib.format.write_array_header_1_0(file, header)
+        with pytest.raises(ValueError, match=r"the shape is .*; want at most 67108864 pixels"):
+            load_gray(path)
+
+
+def test_a_nifti_of_too_many_pixels_is_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "x.nii"
+    for shape in ((8193, 8193), (8193, 8193, 2), (2, 8193, 8193)):
+        header = nibabel.Nifti1Header()
+        header.set_data_shape(shape)
+        path.write_bytes(header.binaryblock + bytes(4))
+        with pytest.raises(ValueError, match=r"the shape is .*; want at most 67108864 pixels"):
+            load_gray(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("axes", ["RAS", "LPI", "PIR", "SRA"])
+def test_a_slice_does_not_take_the_memory_of_its_volume(tmp_path, monkeypatch, axes, suffix):
+    monkeypatch.setattr(pictures, "BLOCK", 2**16)
+    volume = RNG.random((80, 80, 80), dtype=np.float32)  # 2 MB
+    ras = nibabel.Nifti1Image(volume, np.eye(4))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(axes)
+    )
+    path = tmp_path / f"x{suffix}"
+    nibabel.save(ras.as_reoriented(turn), path)
+    tracemalloc.start()
+    try:
+        y = load_gray(path, size=80)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(y, volume[::-1, ::-1, 40].T)
+    assert peak < volume.nbytes / 2
+
+
+def test_an_error_without_words_is_named(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise MemoryError
+
+    path = save(tmp_path / "x.npy", np.eye(4))
+    monkeypatch.setattr(np.lib.format, "read_array", fails)
+    with pytest.raises(ValueError, match=r"x\.npy: cannot be read: MemoryError$"):
+        load_gray(path)
 
 
 def test_truncated_png(tmp_path):
