@@ -1,10 +1,12 @@
 """Trajectories, density weights and coil maps, by their defining properties."""
 
+import array_api_compat as compat
 import numpy as np
 import pytest
 
 import nufftlib as nl
-from nufftlib import mri
+from nufftlib import mri, workflows
+from nufftlib.mri.coils import gaussian_smooth
 
 rng = np.random.default_rng(6)
 
@@ -241,14 +243,51 @@ def test_samples_outside_of_the_centre_do_not_matter():
 
 
 def test_smoothing_is_a_gaussian_of_the_given_width():
-    from nufftlib.mri.coils import gaussian_smooth
-
     spot = np.zeros((1, 101, 101))
     spot[0, 50, 50] = 1
     smooth = gaussian_smooth(np, spot, 5.0, 2)[0]
     n = np.arange(101) - 50
     assert np.sqrt(np.sum(smooth * n[:, None] ** 2)) == pytest.approx(5.0, rel=1e-3)
     np.testing.assert_allclose(gaussian_smooth(np, np.ones((1, 9, 9)), 20.0, 2), 1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 2.0, 20.0, 1e6])
+@pytest.mark.parametrize("shape", [(40,), (9, 12), (1, 1), (3, 2, 31), (5, 6, 7)])
+def test_smoothing_written_out(row, shape, sigma, dtype):
+    """With dense matrices, coils of 1 and 1000: both within rounding of the largest."""
+    x = np.random.default_rng(1).uniform(0.5, 1, (2, *shape)) * np.reshape(
+        [1, 1000], (2, *(1 for _ in shape))
+    )
+    want = x
+    for axis, size in enumerate(shape, start=1):
+        n = np.arange(size)
+        G = np.exp(-((n[:, None] - n[None, :]) ** 2) / (2 * sigma**2))
+        G = G / G.sum(axis=1, keepdims=True)
+        want = np.moveaxis(np.tensordot(G, want, axes=(1, axis)), 0, axis)
+    got = gaussian_smooth(row.xp, row.array(x, dtype), sigma, len(shape))
+    assert row.owns(got, dtype)
+    scale = np.asarray([1, 1000]).reshape(2, *(1 for _ in shape))
+    error = np.abs(row.numpy(got) - want) / scale
+    assert error.max() < 40 * np.finfo(dtype).eps
+
+
+def test_a_step_of_job_1_calls_no_blas(monkeypatch):
+    """OpenBLAS' threads wait for each other, and a busy neighbour makes that wait long."""
+
+    def refuse(*_, **__):
+        msg = "a call of BLAS"
+        raise AssertionError(msg)
+
+    image = np.random.default_rng(2).random((20, 24))
+    s = mri.birdcage_maps(3, image.shape, dtype=np.complex128)
+    k = mri.radial_trajectory(6, 20, dtype=np.float64)
+    objective = workflows.TrajectoryObjective(image, s, nl.NUFFT(k, image.shape, engine="grid"))
+    objective.value_and_grad(k)  # sets up
+    for xp in (np, compat.array_namespace(image)):
+        for name in ("matmul", "dot", "vdot", "inner", "tensordot", "einsum", "vecdot"):
+            monkeypatch.setattr(xp, name, refuse)
+    objective.value_and_grad(k)
 
 
 def test_no_signal_gives_no_nan():
