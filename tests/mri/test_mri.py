@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
-from nufftlib import mri, workflows
+from nufftlib import data, mri, workflows
 from nufftlib.mri.coils import gaussian_smooth
 
 rng = np.random.default_rng(6)
@@ -94,7 +94,7 @@ def test_weights_written_out(iterations):
     for _ in range(iterations):
         w = w / np.abs(F.transform.engine.spread_interpolate(F.transform.points, w, 5))
     w = w / np.mean(np.abs(F.H(w * F(np.ones(F.shape, complex)))))
-    got = mri.pipe_menon(F, width=5, iterations=iterations)
+    got = mri.pipe_menon(F, width=5, grid=F.shape, iterations=iterations)
     np.testing.assert_allclose(got, w, rtol=1e-12)
 
 
@@ -102,16 +102,79 @@ def test_weights_written_out(iterations):
 def test_weights_are_a_fixed_point(engine):
     """w = w / |C w| where |C w| = 1, up to one common scale."""
     F = radial_operator(engine)
-    w = mri.pipe_menon(F, iterations=300)
+    w = mri.pipe_menon(F, width=7, grid=F.shape, iterations=300)
     Cw = F.transform.engine.spread_interpolate(F.transform.points, w.reshape(-1), 7)
     C1 = F.transform.engine.spread_interpolate(F.transform.points, np.ones(48 * 33), 7)
     assert np.std(Cw) / np.mean(Cw) < 0.02 < 0.5 < np.std(C1) / np.mean(C1)
 
 
 def test_weights_follow_the_radius_of_a_radial_trajectory():
-    w = mri.pipe_menon(radial_operator(shots=200, samples=65, shape=(64, 64)), width=3)
+    w = mri.pipe_menon(radial_operator(shots=200, samples=65, shape=(64, 64)))
     inner, outer = w[:, 20].mean(), w[:, 40].mean()
     assert outer / inner == pytest.approx(2.0, rel=0.15)
+
+
+N = 64
+TURN = 2 * np.pi * np.arange(400) / 400
+ARM = 0.5 * np.linspace(0, 1, 8 * N)[:, None]
+
+
+def unit(angle):
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+@pytest.mark.parametrize("engine", ["grid", "finufft"])
+@pytest.mark.parametrize(
+    ("k", "bound"),
+    [
+        pytest.param(0.5 * np.linspace(0, 1, N)[:, None, None] * unit(TURN[::2]), 0.03, id="out"),
+        pytest.param(
+            np.linspace(-0.5, 0.5, 128)[:, None, None] * unit(TURN[:200:2]), 0.03, id="radial"
+        ),
+        pytest.param(
+            ARM * unit(4 * np.pi * np.linspace(0, 1, 8 * N) + TURN[::25, None]), 0.05, id="spiral"
+        ),
+        pytest.param(np.random.default_rng(0).uniform(-0.5, 0.5, (8192, 2)), 0.3, id="random"),
+        pytest.param(
+            np.clip(np.random.default_rng(0).normal(0, 0.15, (8192, 2)), -0.5, 0.49),
+            0.1,
+            id="crowded",
+        ),
+    ],
+)
+def test_the_adjoint_with_default_weights_is_near_the_image(k, bound, engine):
+    """By the error of the brain after the best scaling.
+
+    Measured: 0.021, 0.020, 0.033, 0.287 and 0.066; with a kernel 7 wide on the image's grid, after
+    10 iterations, 0.43, 0.32, 0.33, 0.35 and 0.26.
+    """
+    x = data.brain().astype(float).reshape(N, 256 // N, N, -1).mean(axis=(1, 3))
+    F = nl.NUFFT(k, (N, N), engine=engine, eps=1e-6)
+    y = F(x.astype(complex))
+
+    def error(w):
+        a = F.H(w * y)
+        return np.linalg.norm(np.vdot(a, x) / np.vdot(a, a) * a - x) / np.linalg.norm(x)
+
+    assert error(mri.pipe_menon(F)) < bound
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 40), (2, 9, 5)])
+def test_default_weights_of_an_image_narrower_than_the_kernel(shape):
+    k = np.random.default_rng(3).uniform(-0.5, 0.5, (50, len(shape)))
+    weights = [mri.pipe_menon(nl.NUFFT(k, shape, engine=e)) for e in ("grid", "finufft")]
+    assert weights[0].min() > 0
+    np.testing.assert_allclose(*weights, rtol=0.1)
+
+
+def test_job_1_keeps_the_density_of_the_published_example():
+    image = np.random.default_rng(2).random((20, 24))
+    s = mri.birdcage_maps(3, image.shape, dtype=np.complex128)
+    F = nl.NUFFT(mri.radial_trajectory(6, 20, dtype=np.float64), image.shape)
+    density, _ = workflows.TrajectoryObjective(image, s, F).constants(F.trajectory)
+    want = mri.pipe_menon(F, width=7, grid=(20, 24), iterations=10)
+    np.testing.assert_allclose(density, want, rtol=1e-12)
+    assert not np.allclose(density, mri.pipe_menon(F), rtol=0.1)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
@@ -142,7 +205,7 @@ def test_the_kernel_has_the_width_it_should(width):
 def test_another_grid_is_the_same_as_another_resolution():
     k = mri.radial_trajectory(16, 20, dtype=np.float64)
     a = mri.pipe_menon(nl.NUFFT(k, (32, 32)), grid=(64, 64))
-    b = mri.pipe_menon(nl.NUFFT(k, (64, 64)))
+    b = mri.pipe_menon(nl.NUFFT(k, (64, 64)), grid=(64, 64))
     np.testing.assert_allclose(a / a.sum(), b / b.sum(), rtol=1e-6)
 
 
@@ -321,8 +384,8 @@ y = np.ones((3, 48, 33), complex)
             lambda: mri.pipe_menon(F, iterations=-1),
             r"\(iterations\): iterations is -1; want 0 or more",
         ),
-        (lambda: mri.pipe_menon(F, grid=(4, 4)), "2 sizes of at least 14"),
-        (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 14"),
+        (lambda: mri.pipe_menon(F, grid=(4, 64)), "2 sizes of at least 8"),
+        (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 8"),
         (
             lambda: mri.low_frequency_maps(F, y, w, radius=0.0),
             r"\(radius\): radius is 0.0; want a positive number",
