@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from array_api_compat import device
-
-from nufftlib.core.arrays import Array, complex_dtype
+from nufftlib.core.arrays import Array, Namespace, complex_dtype
+from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -20,8 +19,10 @@ def pipe_menon(
     .. math:: w \leftarrow w / |C w|, \qquad C = \text{interpolate} \circ \text{spread},
 
     from ``w = 1``, with the kernel of the operator's own engine. The weights are then
-    scaled so that ``F.H @ Diagonal(w) @ F`` maps ones to mean magnitude one. For every
-    norm of ``F`` the density-compensated adjoint thus has the scale of the image.
+    scaled to :math:`\langle x, F^H w F x \rangle = \langle x, x \rangle` for the image
+    :math:`x = F^H (w v)` with the spectrum :math:`v = 1 / (1 + \sum_a (N_a k_a)^2)` of a
+    usual picture. For every norm of ``F`` the density-compensated adjoint thus has the
+    scale of the image.
 
     Parameters
     ----------
@@ -106,6 +107,26 @@ def pipe_menon(
     w = xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))
     for _ in range(iterations):
         w = w / xp.abs(engine.spread_interpolate(F.transform.points, w, width))
-    w = xp.reshape(w, F.trajectory.shape[:-1])
-    ones = xp.ones(F.shape, dtype=complex_dtype(xp, F.trajectory), device=device(F.trajectory))
-    return w / xp.mean(xp.abs(F.adjoint(w * F.apply(ones))))
+    return scaled(F, xp.reshape(w, F.trajectory.shape[:-1]))
+
+
+def scaled(F: NUFFT, w: Array) -> Array:
+    r"""Scale positive weights so that :math:`F^H w F` keeps the size of an image.
+
+    The image is :math:`x = F^H (w v)`, and the factor
+    :math:`\|x\|^2 / \sum_j w_j |(F x)_j|^2`. The trajectory sees `x` wherever its samples lie:
+    :math:`\sum_j w_j v_j (F x)_j = \|x\|^2`, so that neither sum can vanish.
+    """
+    xp = F.transform.xp
+    k = fold(xp, F.trajectory)
+    radius2 = sum((n * k[..., a]) ** 2 for a, n in enumerate(F.shape))
+    v = 1.0 / (1.0 + radius2)
+    x = F.adjoint(xp.astype(w * v, complex_dtype(xp, w)))
+    x = x / xp.max(xp.abs(x))  # the factor is that of every multiple; squares stay in range
+    Fx = F.apply(x)
+    return w * (xp.sum(abs2(xp, x)) / xp.sum(w * abs2(xp, Fx)))
+
+
+def abs2(xp: Namespace, x: Array) -> Array:
+    """Return ``|x|^2`` without a root."""
+    return xp.real(x) ** 2 + xp.imag(x) ** 2

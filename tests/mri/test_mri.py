@@ -76,15 +76,51 @@ def radial_operator(engine="auto", norm=None, shots=48, samples=33, shape=(32, 3
     return nl.NUFFT(k, shape, engine=engine, norm=norm, eps=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["direct", "finufft"])
+def typical(F):
+    """``1 / (1 + |N k|^2)``, the spectrum of a usual picture, at the points."""
+    k = F.trajectory - np.round(F.trajectory)
+    return 1 / (1 + np.sum((k * F.shape) ** 2, axis=-1))
+
+
+@pytest.mark.parametrize("engine", ["direct", "finufft", "grid"])
 @pytest.mark.parametrize("norm", [None, "ortho"])
 def test_weights_give_the_normal_operator_the_scale_of_the_image(engine, norm):
     F = radial_operator(engine, norm)
     w = mri.pipe_menon(F)
     assert w.shape == (48, 33)
     assert w.min() > 0
+    x = F.H(w * typical(F) + 0j)
+    assert nl.inner(x, F.H(w * F(x))) == pytest.approx(nl.inner(x, x), rel=1e-8)
     ones = np.ones(F.shape, complex)
-    assert np.mean(np.abs(F.H(w * F(ones)))) == pytest.approx(1.0, rel=1e-12)
+    assert np.mean(np.abs(F.H(w * F(ones)))) == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("engine", ["direct", "finufft", "grid"])
+@pytest.mark.parametrize("kept", ["all", "no centre", "no row", "no low", "one", "on by 1/2"])
+def test_weights_of_cartesian_points_have_the_scale_of_the_image(kept, engine, precision):
+    """One over the number of voxels; points beside a gap stand for a part of it as well."""
+    n = (np.arange(24) - 12) / 24
+    k = np.stack(np.meshgrid(n, n, indexing="ij"), axis=-1).reshape(-1, 2)
+    far = np.abs(k)
+    k = {
+        "all": k,
+        "no centre": k[far.sum(axis=1) > 0],
+        "no row": k[far[:, 0] > 0],
+        "no low": k[far.max(axis=1) > 0.2],
+        "one": k[:1],
+        "on by 1/2": k + 0.5,
+    }[kept]
+    F = nl.NUFFT(k.astype(precision), (24, 24), engine=engine, eps=1e-5)
+    w = mri.pipe_menon(F) * 24**2
+    assert np.median(w) == pytest.approx(1.0, rel=1e-3 if kept in ("all", "one") else 0.08)
+    assert w.max() < 1.2
+
+
+def test_weights_are_periodic():
+    F = nl.NUFFT(np.random.default_rng(4).uniform(-0.5, 0.5, (60, 2)), (15, 16), engine="direct")
+    moved = F.replace(trajectory=F.trajectory + np.asarray([1.0, -2.0]))
+    np.testing.assert_allclose(mri.pipe_menon(moved), mri.pipe_menon(F), rtol=1e-9)
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 2])
@@ -93,7 +129,8 @@ def test_weights_written_out(iterations):
     w = np.ones(30)
     for _ in range(iterations):
         w = w / np.abs(F.transform.engine.spread_interpolate(F.transform.points, w, 5))
-    w = w / np.mean(np.abs(F.H(w * F(np.ones(F.shape, complex)))))
+    x = F.H(w * typical(F) + 0j)
+    w = w * nl.inner(x, x) / np.sum(w * np.abs(F(x)) ** 2)
     got = mri.pipe_menon(F, width=5, grid=F.shape, iterations=iterations)
     np.testing.assert_allclose(got, w, rtol=1e-12)
 
