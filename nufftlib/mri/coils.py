@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import device as device_of
 
 from nufftlib.core.arrays import Array, Namespace, common_namespace, make_array, real_dtype
+from nufftlib.core.fourier import fast_size, fft, ifft
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -175,10 +178,50 @@ def normalize_coils(xp: Namespace, s: Array) -> Array:
 
 
 def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:
-    """Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image."""
-    for axis in range(x.ndim - ndim, x.ndim):
-        n = xp.arange(x.shape[axis], dtype=real_dtype(xp, x), device=device_of(x))
-        G = xp.exp(-0.5 * ((n[:, None] - n[None, :]) / sigma) ** 2)
-        G = G / xp.sum(G, axis=1, keepdims=True)
-        x = xp.moveaxis(xp.matmul(xp.moveaxis(x, axis, -1), G.T), -1, axis)
+    r"""Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image.
+
+    Along each axis :math:`x_n \leftarrow \sum_m g_{n-m} x_m / \sum_m g_{n-m}` with
+    :math:`g_l = e^{-l^2 / (2 \sigma^2)}`. Both sums are products in the Fourier domain, which
+    round relative to the largest entries of `x`.
+    """
+    real = {"dtype": real_dtype(xp, x), "device": device_of(x)}
+    filters = [gaussian_filter(xp, n, sigma, **real) for n in x.shape[x.ndim - ndim :]]
+    x = filter_axes(xp, x, filters)
+    for axis, each in enumerate(filters, start=x.ndim - ndim):
+        mass = filter_axes(xp, xp.ones(x.shape[axis], **real), [each])
+        x = x / xp.reshape(mass, (-1, *(1 for _ in range(axis + 1, x.ndim))))
     return x
+
+
+class Filter(NamedTuple):
+    """A filter along an axis: the real spectrum of its kernel, and the bins of `rfft` to keep."""
+
+    spectrum: Array
+    kept: int
+
+
+def gaussian_filter(xp: Namespace, size: int, sigma: float, *, dtype: Any, device: Any) -> Filter:
+    """Transform a Gaussian for an axis of `size`, padded so that its ends do not meet."""
+    # Beyond these, exp(-l^2 / (2 sigma^2)) and exp(-2 pi^2 sigma^2 f^2) are below eps / 10.
+    decay = math.sqrt(-2.0 * math.log(0.1 * float(xp.finfo(dtype).eps)))
+    lags, band = decay * sigma, decay / (2.0 * math.pi * sigma)
+    padded = fast_size(size + math.ceil(min(lags, size - 1)), real=True)
+    lag = xp.arange(padded, dtype=dtype, device=device)
+    kernel = xp.exp(-0.5 * (xp.minimum(lag, padded - lag) / sigma) ** 2)
+    # The spectrum of a Gaussian that the axis cuts off decays slowly: all of it is kept.
+    half = padded // 2 + 1
+    kept = min(half, math.ceil(band * padded) + 1) if lags < size else half
+    return Filter(xp.real(fft(xp, kernel, (padded,), real=False)), kept)
+
+
+def filter_axes(xp: Namespace, x: Array, filters: Sequence[Filter]) -> Array:
+    """Apply a filter to each of the last axes of real `x`; zeros continue it."""
+    shape = x.shape[x.ndim - len(filters) :]
+    *outer, (spectrum, kept) = filters
+    padded = spectrum.shape[0]
+    z = fft(xp, x, (padded,), real=True)[..., :kept] * spectrum[:kept]
+    for axis, (other, _) in enumerate(outer, start=x.ndim - len(filters)):
+        rows = xp.moveaxis(z, axis, -1)
+        rows = ifft(xp, fft(xp, rows, other.shape, real=False) * other, other.shape, real=False)
+        z = xp.moveaxis(rows[..., : x.shape[axis]], -1, axis)
+    return ifft(xp, z, (padded,), real=True)[..., : shape[-1]]

@@ -183,7 +183,8 @@ class TrajectoryObjective:
         return J.nufft, y, J  # the operator at k that it was computed with
 
     def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:
-        d = pipe_menon(F)
+        # The density of the published example: its kernel, on the image's grid.
+        d = pipe_menon(F, width=7, grid=F.shape, iterations=10)
         if self.maps == "estimated":
             return d, Sense(low_frequency_maps(F, y, d))
         if self.maps == "true":
