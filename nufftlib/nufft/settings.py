@@ -19,7 +19,15 @@ from nufftlib.nufft.engines.bridge import bridged
 
 DEVICE_CPU, DEVICE_CUDA = 1, 2  # DLPack's names for them
 
-ENGINES = ("auto", "direct", "grid", "finufft", "cufinufft")
+ARRAYS = {
+    "direct": "any arrays",
+    "grid": "CPU or CUDA arrays",
+    "finufft": "CPU arrays",
+    "cufinufft": "CUDA arrays",
+}
+"""The arrays that each engine takes."""
+
+ENGINES = ("auto", *ARRAYS)
 
 LONG_LINE = 2**14
 """Voxels of a one-dimensional image above which finufft was measured to be faster."""
@@ -124,14 +132,9 @@ def choose_engine(
         from nufftlib.nufft.engines.cufinufft import CufinufftEngine
 
         return bridged(xp, CufinufftEngine)
-    wanted = {
-        "grid": "CPU or CUDA arrays",
-        "finufft": "CPU arrays",
-        "cufinufft": "CUDA arrays",
-    }
     msg = (
         f"NUFFT(engine={name!r}): the trajectory is one of {library(xp)} arrays on "
-        f"{array_api_compat.device(k)}; want {wanted[name]} (engine='direct' takes any)"
+        f"{array_api_compat.device(k)}; want {ARRAYS[name]} (engine='direct' takes any)"
     )
     raise ValueError(msg)
 

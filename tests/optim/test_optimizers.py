@@ -67,7 +67,7 @@ def test_keeps_namespace_device_and_dtype(opt, row, dtype):
     real = {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
     for name, field in state._asdict().items():
         if name != "step":
-            assert row.owns(field, real if name == "s" else dtype), name
+            assert row.owns(field, dtype) or row.owns(field, real), name  # |g|^2 is real
 
 
 def test_a_mapping_is_its_arrays_one_by_one(opt, row):
@@ -166,14 +166,17 @@ def test_is_torchs(name, schedule):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
 
 
+AS_TWO_REAL = {"adam", "adamw"}
+"""Methods for which torch takes a complex array for two real ones, so that ours is given those."""
+
+
 @pytest.mark.parametrize("name", TORCH)
 def test_is_torchs_for_complex_parameters(name):
     ours, theirs = TORCH[name]
     start = random((4, 3), "complex128")
     gradients = [random((4, 3), "complex128", seed) for seed in range(1, 51)]
     want = run_torch(theirs, start, gradients)
-    if "adam" in name:
-        # torch's Adam takes a complex array for two real ones, so ours is given those.
+    if name in AS_TWO_REAL:
         got, _ = run(ours(0.1), start.view(float), [g.view(float) for g in gradients])
         got = got.view(complex)
     else:
