@@ -209,7 +209,7 @@ def _open_locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("ab")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
             # A job that ends removes its file: it may have done so before the lock was ours.
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
@@ -219,3 +219,14 @@ def _open_locked(path: Path) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file; on a file system without locks, say so and go on."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        msg = f"{file.name}: no locks here ({error.strerror}); run one job at a time in this folder"
+        click.echo(msg, err=True)

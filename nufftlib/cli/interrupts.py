@@ -29,12 +29,15 @@ class Interrupts:
         Whether signals are held.
     held : bool
         Whether one is held.
+    raised : bool
+        Whether one has ended the steps.
     """
 
     def __init__(self) -> None:
         self.signal = signal.SIGINT
         self.holds = False
         self.held = False
+        self.raised = False
 
     def __call__(self, number: int = signal.SIGINT, *_frame: object) -> None:
         """Take a signal."""
@@ -42,7 +45,7 @@ class Interrupts:
         if self.holds:
             self.held = True
         else:
-            self.holds = True
+            self.holds = self.raised = True
             raise KeyboardInterrupt
 
     @property
@@ -85,11 +88,12 @@ class Interrupts:
         """Mark one step as done.
 
         A signal interrupts the loop, except after the last step, when it is held for `attempt`.
-        A signal that was held while steps go on interrupts the loop now.
+        If steps go on after one that was held, or that a destructor has swallowed, it interrupts
+        the loop now.
         """
         self.holds = last
-        if self.held and not last:
-            self.held = False
+        if (self.held or self.raised) and not last:
+            self.holds, self.held = True, False
             raise KeyboardInterrupt
 
     def attempt(self, work: Callable[[], object]) -> None:

@@ -117,6 +117,16 @@ def test_a_lock_of_a_file_that_is_no_longer_there_does_not_count(folder, monkeyp
             write(folder, "second")
 
 
+def test_a_file_system_without_locks_is_said_and_written_to(folder, monkeypatch, capsys):
+    def flock(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    write(folder, "new")
+    assert "no locks here (Function not implemented); run one job" in capsys.readouterr().err
+    assert there(folder) == whole("new")
+
+
 # Death and faults, at every operation on a file
 
 

@@ -131,16 +131,24 @@ def test_press_between_two_methods_keeps_the_first(calibrate, press_in):
     }
 
 
-def test_press_while_steps_go_on_is_never_held_for_good():
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_is_swallowed_ends_the_steps_after_the_next(number):
     interrupts = Interrupts()
-    with pytest.raises(KeyboardInterrupt):
-        interrupts()  # suppose that a destructor swallows it
     interrupts.step_done(last=False)
     with pytest.raises(KeyboardInterrupt):
-        interrupts()
-    interrupts()
+        interrupts(number)  # suppose that a destructor swallows it: whoever kills asks once
     with pytest.raises(KeyboardInterrupt):
         interrupts.step_done(last=False)
+    assert interrupts.may_draw == (number == signal.SIGINT)
+
+
+def test_a_signal_that_is_held_while_steps_go_on_ends_them():
+    interrupts = Interrupts()
+    interrupts.step_done(last=True)
+    interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.step_done(last=False)  # of the next method
+    assert interrupts.may_draw
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
