@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ Array = Any
 """Any array of the Python array API standard (NumPy, CuPy, torch, ...)."""
 Namespace = Any
 """The module that implements the standard for an array."""
+Shape = tuple[int, ...]
 
 
 ON_ONE_DEVICE: dict[type, Namespace] = {}
@@ -195,6 +197,62 @@ def make_array(caller: str, values: Any, *, xp: Namespace, dtype: Any, device: A
         msg = f"{caller}(dtype): dtype is {made}; want {' or '.join(known)}"
         raise TypeError(msg)
     return xp.asarray(values, dtype=dtype, device=device)
+
+
+def integer(caller: str, name: str, value: Any, *, least: int, most: float = math.inf) -> int:
+    """Return a setting that counts as an integer of Python; fractions are not cut off."""
+    try:
+        whole = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = None
+    if whole is None:
+        msg = f"{caller}({name}): {name} is {value!r}; want an integer"
+        raise TypeError(msg)
+    if not least <= whole <= most:
+        above = f"at least {least}" if least else "0 or more"
+        wish = above if math.isinf(most) else f"{least} to {most}"
+        msg = f"{caller}({name}): {name} is {whole}; want {wish}"
+        raise ValueError(msg)
+    return whole
+
+
+def sizes(
+    caller: str, name: str, value: Any, wish: str, *, count: int | None = None, least: int = 1
+) -> Shape:
+    """Return sizes, `count` of them, as integers of Python; `wish` says what they are."""
+    try:
+        found = None if isinstance(value, str) else tuple(operator.index(n) for n in value)
+    except TypeError:
+        found = None
+    if found is None:
+        msg = f"{caller}({name}): {name} is {value!r}; want {wish}, integers"
+        raise TypeError(msg)
+    if count not in (None, len(found)) or any(n < least for n in found):
+        msg = f"{caller}({name}): {name} is {found}; want {wish} of at least {least}"
+        raise ValueError(msg)
+    return found
+
+
+def positive(caller: str, name: str, value: Any) -> float:
+    """Return a setting that is a positive, finite number, as a float, which widens no array."""
+    try:
+        number = None if isinstance(value, str | bool) else float(value)
+    except TypeError:
+        number = None
+    if number is None:
+        msg = f"{caller}({name}): {name} is {value!r}; want a number"
+        raise TypeError(msg)
+    if not 0 < number < math.inf:
+        msg = f"{caller}({name}): {name} is {number}; want a positive, finite number"
+        raise ValueError(msg)
+    return number
+
+
+def check_real(xp: Namespace, call: str, name: str, x: Array) -> None:
+    """Refuse an array that is not real of single or double precision."""
+    if not of_kind(xp, x.dtype, ("float32", "float64")):
+        msg = f"{call}: {name} is {x.dtype}; want float32 or float64 (nothing is cast silently)"
+        raise TypeError(msg)
 
 
 def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:

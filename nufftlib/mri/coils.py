@@ -9,7 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import device as device_of
 
-from nufftlib.core.arrays import Array, Namespace, common_namespace, make_array, real_dtype
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    check_precision,
+    check_real,
+    common_namespace,
+    integer,
+    is_complex,
+    make_array,
+    positive,
+    real_dtype,
+    sizes,
+)
 from nufftlib.core.fourier import fast_size, fft, ifft
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
@@ -35,7 +47,8 @@ def birdcage_maps(
               w = (p - r e^{i\varphi_c})\, e^{-i\varphi_c}.
 
     It falls off with the distance, and all coils are in phase at the centre. The maps
-    are divided by their root sum of squares.
+    are divided by their root sum of squares. On a pixel where a coil's wire is, they are
+    one for this coil and zero for the others.
 
     Parameters
     ----------
@@ -58,7 +71,7 @@ def birdcage_maps(
     Raises
     ------
     TypeError
-        If the dtype is neither complex64 nor complex128.
+        If the dtype is neither complex64 nor complex128, or an argument of the wrong kind.
     ValueError
         If an argument is out of range.
 
@@ -74,20 +87,19 @@ def birdcage_maps(
     >>> s.shape, bool(np.allclose((abs(s) ** 2).sum(axis=0), 1))
     ((6, 8, 8), True)
     """
-    if coils < 1:
-        msg = f"birdcage_maps(coils): coils is {coils}; want at least 1"
-        raise ValueError(msg)
-    if len(shape) != 2 or min(shape) < 1:
-        msg = f"birdcage_maps(shape): shape is {shape}; want (height, width) of at least 1"
-        raise ValueError(msg)
-    if not radius > 0:
-        msg = f"birdcage_maps(radius): radius is {radius}; want a positive number"
-        raise ValueError(msg)
+    coils = integer("birdcage_maps", "coils", coils, least=1)
+    pixels = sizes("birdcage_maps", "shape", shape, "(height, width)", count=2)
+    radius = positive("birdcage_maps", "radius", radius)
     turn = np.exp(2j * np.pi * np.arange(coils) / coils)[:, None, None]
-    p0, p1 = ((np.arange(n) - n // 2) / (n / 2) for n in shape)
+    p0, p1 = ((np.arange(n) - n // 2) / (n / 2) for n in pixels)
     w = (p1[None, None, :] + 1j * p0[None, :, None] - radius * turn) * np.conj(turn)
-    s = 1j / np.conj(w)
-    s = s / np.sqrt(np.sum(np.abs(s) ** 2, axis=0))
+    # i / conj(w) = i (w / |w|) / |w|; times the distance of the nearest coil it is at most one,
+    # and one at the wire itself, where w / |w| is taken as one.
+    distance, phase = np.abs(w), np.ones_like(w)
+    np.divide(w, distance, out=phase, where=distance > 0)
+    near = np.ones_like(distance)
+    np.divide(np.min(distance, axis=0), distance, out=near, where=distance > 0)
+    s = normalize_coils(np, 1j * phase * near)
     return make_array("birdcage_maps", s, xp=xp, dtype=dtype, device=device)
 
 
@@ -123,6 +135,8 @@ def low_frequency_maps(
     ------
     ValueError
         If no sample lies within the radius, or an argument is out of range.
+    TypeError
+        If the arrays are not of one precision, or an argument is of the wrong kind.
 
     References
     ----------
@@ -145,10 +159,10 @@ def low_frequency_maps(
         weights=weights,
         trajectory=F.trajectory,
     )
-    for name, value in (("radius", radius), ("smoothing", smoothing)):
-        if not value > 0:
-            msg = f"low_frequency_maps({name}): {name} is {value}; want a positive number"
-            raise ValueError(msg)
+    check_precision(xp, "low_frequency_maps", data=data, weights=weights, trajectory=F.trajectory)
+    check_real(xp, "low_frequency_maps(weights)", "weights", weights)
+    radius = positive("low_frequency_maps", "radius", radius)
+    smoothing = positive("low_frequency_maps", "smoothing", smoothing)
     samples = tuple(F.trajectory.shape[:-1])
     if data.shape[1:] != samples or weights.shape != samples:
         msg = (
@@ -157,24 +171,39 @@ def low_frequency_maps(
         )
         raise ValueError(msg)
     k = fold(xp, F.trajectory)
-    centre = xp.astype(xp.sum(k * k, axis=-1) <= radius * radius, weights.dtype)
-    if not bool(xp.any(centre > 0)):
+    kept = xp.sum(k * k, axis=-1) <= radius * radius
+    if not bool(xp.any(kept)):
         msg = (
             f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
             f"want a radius that holds some"
         )
         raise ValueError(msg)
-    s = normalize_coils(xp, F.adjoint(data * (weights * centre)))
+    y = xp.where(kept, data, xp.zeros_like(data))
+    d = xp.where(kept, weights, xp.zeros_like(weights))
+    # No scale changes the maps. With numbers of at most about one the sums stay finite.
+    s = normalize_coils(xp, F.adjoint(in_range(xp, d, None) * in_range(xp, y, None)))
     magnitude, phase = magnitude_and_phase("low_frequency_maps(data)", s)
-    return normalize_coils(
-        xp, gaussian_smooth(xp, magnitude, float(smoothing), len(F.shape)) * phase
-    )
+    return normalize_coils(xp, gaussian_smooth(xp, magnitude, smoothing, len(F.shape)) * phase)
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:
-    """Divide by the root sum of squares over the first axis; where it is zero, return zero."""
+    """Divide by the root sum of squares over the first axis; where it is zero, return zero.
+
+    Each voxel is first brought near one, so that no square leaves the range of its precision.
+    """
+    s = in_range(xp, s, 0)
     rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
-    return s / (rss + xp.finfo(rss.dtype).smallest_normal)
+    return s / xp.where(rss > 0, rss, xp.ones_like(rss))
+
+
+def in_range(xp: Namespace, x: Array, axis: int | None) -> Array:
+    """Divide by the largest real or imaginary part along an axis; zeros stay zeros."""
+    parts = (xp.real(x), xp.imag(x)) if is_complex(xp, x) else (x,)
+    found, *rest = (xp.max(xp.abs(part), axis=axis) for part in parts)
+    found = xp.maximum(found, rest[0]) if rest else found
+    # Twice by the root: the reciprocal of the largest numbers has not all its digits.
+    root = xp.sqrt(xp.where(found > 0, found, xp.ones_like(found)))
+    return x / root / root
 
 
 def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-
-from nufftlib.core.arrays import Array, Namespace, complex_dtype
+from nufftlib.core.arrays import Array, Namespace, complex_dtype, integer, sizes
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
@@ -48,6 +46,8 @@ def pipe_menon(
     ------
     ValueError
         If width, grid or iterations is out of range.
+    TypeError
+        If one of them is no integer.
 
     Notes
     -----
@@ -91,24 +91,12 @@ def pipe_menon(
     >>> w.shape, bool(w[0, 1] < w[0, 8])  # more points near the centre, less weight each
     ((8, 16), True)
     """
-    width, iterations = operator.index(width), operator.index(iterations)
-    if not 2 <= width <= 16:
-        msg = f"pipe_menon(width): width is {width}; want 2 to 16"
-        raise ValueError(msg)
-    if iterations < 0:
-        msg = f"pipe_menon(iterations): iterations is {iterations}; want 0 or more"
-        raise ValueError(msg)
-    grid = (
-        tuple(2 * max(n, width) for n in F.shape)
-        if grid is None
-        else tuple(map(operator.index, grid))
-    )
-    if len(grid) != len(F.shape) or any(n < 2 * width for n in grid):
-        msg = (
-            f"pipe_menon(grid): grid is {grid} for a kernel {width} wide; want {len(F.shape)} "
-            f"sizes of at least {2 * width}"
-        )
-        raise ValueError(msg)
+    width = integer("pipe_menon", "width", width, least=2, most=16)
+    iterations = integer("pipe_menon", "iterations", iterations, least=0)
+    default = tuple(2 * max(n, width) for n in F.shape)
+    wish = f"for a kernel {width} wide {len(F.shape)} sizes"
+    given = default if grid is None else grid
+    grid = sizes("pipe_menon", "grid", given, wish, count=len(F.shape), least=2 * width)
     xp = F.transform.xp
     engine = F.transform.engine.with_shape(grid)
     w = xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))

@@ -6,9 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
-from nufftlib.core.arrays import Array, Namespace, make_array
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    check_real,
+    common_namespace,
+    integer,
+    make_array,
+    sizes,
+)
 
 
 def radial_trajectory(
@@ -43,7 +51,7 @@ def radial_trajectory(
     ValueError
         If there are too few shots or samples.
     TypeError
-        If the dtype is neither float32 nor float64.
+        If their number is no integer, or the dtype is neither float32 nor float64.
 
     References
     ----------
@@ -56,10 +64,8 @@ def radial_trajectory(
     >>> k.shape, float(abs(k).max())
     ((4, 3, 2), 0.5)
     """
-    for name, value, least in (("shots", shots, 1), ("samples", samples, 2)):
-        if value < least:
-            msg = f"radial_trajectory({name}): {name} is {value}; want at least {least}"
-            raise ValueError(msg)
+    shots = integer("radial_trajectory", "shots", shots, least=1)
+    samples = integer("radial_trajectory", "samples", samples, least=2)
     angle = 2 * np.pi * np.arange(shots) / shots
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     radius = np.linspace(0, 0.5, samples)
@@ -80,12 +86,18 @@ def from_radians(k: Array) -> Array:
     array
         Points in cycles per voxel, one period being [-1/2, 1/2).
 
+    Raises
+    ------
+    TypeError
+        If the trajectory is no array of float32 or float64.
+
     Examples
     --------
     >>> import numpy as np
     >>> from_radians(np.asarray([np.pi]))
     array([0.5])
     """
+    check_real(common_namespace("from_radians(k)", k=k), "from_radians(k)", "k", k)
     return k / (2.0 * math.pi)
 
 
@@ -107,7 +119,9 @@ def from_cycles_per_fov(k: Array, shape: tuple[int, ...]) -> Array:
     Raises
     ------
     ValueError
-        If the last axis of the trajectory is not ``len(shape)``.
+        If the last axis of the trajectory is not ``len(shape)``, or a size is not positive.
+    TypeError
+        If the trajectory is no array of float32 or float64, or a size no integer.
 
     Examples
     --------
@@ -115,11 +129,14 @@ def from_cycles_per_fov(k: Array, shape: tuple[int, ...]) -> Array:
     >>> from_cycles_per_fov(np.asarray([[64.0, 32.0]]), (256, 128))
     array([[0.25, 0.25]])
     """
+    call = "from_cycles_per_fov"
+    xp = common_namespace(f"{call}(k, shape)", k=k)
+    check_real(xp, f"{call}(k, shape)", "k", k)
+    shape = sizes(call, "shape", shape, "the voxels along each axis")
     if k.ndim < 1 or k.shape[-1] != len(shape):
         msg = (
             f"from_cycles_per_fov(k, shape): k has the shape {tuple(k.shape)}; "
             f"want (..., {len(shape)}) for the shape {shape}"
         )
         raise ValueError(msg)
-    xp = array_namespace(k)
     return k / xp.asarray(shape, dtype=k.dtype, device=device(k))

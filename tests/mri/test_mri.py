@@ -1,12 +1,14 @@
 """Trajectories, density weights and coil maps, by their defining properties."""
 
+import re
+
 import array_api_compat as compat
 import numpy as np
 import pytest
 
 import nufftlib as nl
 from nufftlib import data, mri, workflows
-from nufftlib.mri.coils import gaussian_smooth
+from nufftlib.mri.coils import gaussian_smooth, normalize_coils
 
 rng = np.random.default_rng(6)
 
@@ -66,6 +68,16 @@ def test_birdcage_maps_written_out():
                 want[c, i, j] = np.exp(1j * (np.arctan2(dx, -dy) - phi)) / np.hypot(dx, dy)
     want /= np.linalg.norm(want, axis=0)
     np.testing.assert_allclose(s, want, atol=1e-14)
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e-3, 0.25, 0.5, 1.0, 1e9, 1e200, 1.7e308])
+@pytest.mark.parametrize("shape", [(8, 8), (5, 8), (1, 1)])
+def test_birdcage_maps_are_maps_at_any_radius(radius, shape):
+    """Also where a coil is on a pixel: there it alone is seen, with a magnitude of one."""
+    s = mri.birdcage_maps(4, shape, radius=radius, dtype=np.complex128)
+    np.testing.assert_allclose(np.sum(np.abs(s) ** 2, axis=0), 1, atol=1e-14)
+    if shape == (8, 8) and radius in (0.25, 0.5):
+        np.testing.assert_allclose(np.abs(s[:, 4, 4 + int(4 * radius)]), [1, 0, 0, 0], atol=1e-14)
 
 
 # --- density ------------------------------------------------------------------------------
@@ -337,8 +349,8 @@ def test_samples_outside_of_the_centre_do_not_matter():
     y = F(mri.birdcage_maps(3, (32, 32), dtype=np.complex128))
     far = np.linalg.norm(F.trajectory, axis=-1) > 0.1
     a = mri.low_frequency_maps(F, y, w)
-    b = mri.low_frequency_maps(F, np.where(far, 99.0, y), w)
-    np.testing.assert_allclose(a, b)
+    for wild in (99.0, 1e300, np.inf, np.nan):
+        np.testing.assert_allclose(a, mri.low_frequency_maps(F, np.where(far, wild, y), w))
     assert not np.allclose(a, mri.low_frequency_maps(F, np.where(far, y, 1.0), w))
 
 
@@ -390,6 +402,70 @@ def test_a_step_of_job_1_calls_no_blas(monkeypatch):
     objective.value_and_grad(k)
 
 
+@pytest.mark.parametrize("engine", ["direct", "finufft", "grid"])
+@pytest.mark.parametrize("what", ["data", "weights"])
+@pytest.mark.parametrize(
+    ("dtype", "power"),
+    [("f4", -100), ("f4", 60), ("f4", 127), ("f8", -900), ("f8", 600), ("f8", 1023)],
+)
+def test_low_frequency_maps_do_not_depend_on_a_scale(dtype, power, what, engine):
+    rng = np.random.default_rng(5)
+    k = rng.uniform(-0.4, 0.4, (40, 2)).astype(dtype)
+    data = (rng.uniform(-1, 1, (3, 40)) + 1j * rng.uniform(-1, 1, (3, 40))).astype(
+        "c8" if dtype == "f4" else "c16"
+    )
+    weights = rng.uniform(0.1, 1, 40).astype(dtype)
+    F = nl.NUFFT(k, (9, 12), engine=engine)
+    want = mri.low_frequency_maps(F, data, weights, radius=0.25)
+    scale = weights.dtype.type(2.0) ** power
+    scaled = {"data": data, "weights": weights}
+    scaled[what] = scaled[what] * scale
+    got = mri.low_frequency_maps(F, **scaled, radius=0.25)
+    assert np.abs(want).max() > 0.5
+    np.testing.assert_allclose(got, want, rtol=0, atol=1000 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("dtype", "power"), [("float32", 120), ("float64", 1000)])
+def test_a_root_sum_of_squares_keeps_its_range(row, dtype, power):
+    """Each voxel has a scale of its own."""
+    x = np.random.default_rng(6).uniform(0.5, 1, (3, 5)) * np.exp([[1j], [2j], [3j]])
+    scales = np.ldexp(1.0, [-power, -power // 2, 0, power // 2, power])
+    name = {"float32": "complex64", "float64": "complex128"}[dtype]
+    got = row.numpy(normalize_coils(row.xp, row.array(x * scales, name)))
+    want = x / np.linalg.norm(x, axis=0)
+    np.testing.assert_allclose(got, want, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("maps", ["estimated", "ones", "true"])
+@pytest.mark.parametrize("power", [-60, 60])
+def test_the_loss_of_job_1_does_not_depend_on_the_scale_of_the_image(power, maps):
+    image = np.random.default_rng(2).random((20, 24)).astype("f4")
+    s = mri.birdcage_maps(3, image.shape)
+    F = nl.NUFFT(mri.radial_trajectory(6, 20), image.shape)
+    losses = [
+        workflows.TrajectoryObjective(x, s, F, maps).value_and_grad(F.trajectory)[0]
+        for x in (image, image * np.float32(2.0) ** power)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_a_mean_that_is_positive_by_rounding_is_refused(row, scale, dtype):
+    noise = np.random.default_rng(3).standard_normal((20, 24))
+    s = row.array(
+        mri.birdcage_maps(3, (20, 24)), "complex64" if dtype == "float32" else "complex128"
+    )
+    F = nl.NUFFT(row.array(mri.radial_trajectory(6, 20), dtype), (20, 24), engine="direct")
+    eps = np.finfo(dtype).eps
+    for mean in (0.0, 10 * eps):
+        image = row.array(scale * (noise - noise.mean() + mean), dtype)
+        with pytest.raises(ValueError, match="want it positive, by more than rounding"):
+            workflows.TrajectoryObjective(image, s, F)
+    image = row.array(scale * (noise - noise.mean() + 2 * eps**0.5), dtype)
+    workflows.TrajectoryObjective(image, s, F)
+
+
 def test_no_signal_gives_no_nan():
     F = radial_operator()
     w = mri.pipe_menon(F)
@@ -414,7 +490,7 @@ y = np.ones((3, 48, 33), complex)
         (lambda: mri.birdcage_maps(3, (4, 4, 4)), r"\(shape\): .* want \(height, width\)"),
         (
             lambda: mri.birdcage_maps(3, (4, 4), radius=-1.0),
-            r"\(radius\): radius is -1.0; want a positive number",
+            r"\(radius\): radius is -1.0; want a positive, finite number",
         ),
         (lambda: mri.pipe_menon(F, width=1), r"\(width\): width is 1; want 2 to 16"),
         (
@@ -425,7 +501,7 @@ y = np.ones((3, 48, 33), complex)
         (lambda: mri.pipe_menon(F, grid=(64,)), "2 sizes of at least 8"),
         (
             lambda: mri.low_frequency_maps(F, y, w, radius=0.0),
-            r"\(radius\): radius is 0.0; want a positive number",
+            r"\(radius\): radius is 0.0; want a positive, finite number",
         ),
         (lambda: mri.low_frequency_maps(F, y[0], w), r"\(48, 33\) and .* want \('coils', 48"),
         (lambda: mri.low_frequency_maps(F, y[None], w), r"\(1, 3, 48, 33\) and"),
@@ -442,6 +518,69 @@ y = np.ones((3, 48, 33), complex)
 def test_a_wrong_argument_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+K = np.ones((3, 2))
+INTEGERS = {
+    "radial_trajectory(shots)": lambda n: mri.radial_trajectory(n, 8),
+    "radial_trajectory(samples)": lambda n: mri.radial_trajectory(4, n),
+    "birdcage_maps(coils)": lambda n: mri.birdcage_maps(n, (8, 8)),
+    "pipe_menon(width)": lambda n: mri.pipe_menon(F, width=n),
+    "pipe_menon(iterations)": lambda n: mri.pipe_menon(F, iterations=n),
+}
+SIZES = {
+    "birdcage_maps(shape)": lambda shape: mri.birdcage_maps(3, shape),
+    "pipe_menon(grid)": lambda grid: mri.pipe_menon(F, grid=grid),
+    "from_cycles_per_fov(shape)": lambda shape: mri.from_cycles_per_fov(K, shape),
+}
+NUMBERS = {
+    "birdcage_maps(radius)": lambda r: mri.birdcage_maps(3, (8, 8), radius=r),
+    "low_frequency_maps(radius)": lambda r: mri.low_frequency_maps(F, y, w, radius=r),
+    "low_frequency_maps(smoothing)": lambda r: mri.low_frequency_maps(F, y, w, smoothing=r),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize("wrong", [2.5, 8.0, "8", None, True, np.float64(8), 8j, [8]])
+def test_what_counts_is_an_integer(name, wrong):
+    with pytest.raises(TypeError, match=re.escape(f"{name}: ") + ".*; want an integer"):
+        INTEGERS[name](wrong)
+    INTEGERS[name](np.int64(8))
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("wrong", ["12", (12.5, 9), (12.0, 9.0), (None, None), 12, None, ("8", 8)])
+def test_sizes_are_integers(name, wrong):
+    if name == "pipe_menon(grid)" and wrong is None:
+        pytest.skip("None is the default")
+    with pytest.raises(TypeError, match=re.escape(f"{name}: ") + ".*; want .*, integers"):
+        SIZES[name](wrong)
+    for small in ((0, 16), (16, -2)):
+        with pytest.raises(ValueError, match=re.escape(f"{name}: ") + ".* of at least"):
+            SIZES[name](small)
+    SIZES[name]([np.int64(16), 16])
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("wrong", ["1", None, True, 1j, (1, 2)])
+def test_a_length_is_a_number(name, wrong):
+    with pytest.raises(TypeError, match=re.escape(f"{name}: ") + ".*; want a number"):
+        NUMBERS[name](wrong)
+    for out in (0, -1, np.inf, np.nan):
+        with pytest.raises(
+            ValueError, match=re.escape(f"{name}: ") + ".*; want a positive, finite"
+        ):
+            NUMBERS[name](out)
+    NUMBERS[name](np.float32(1.5))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "complex128", "bool"])
+@pytest.mark.parametrize(
+    "convert", [mri.from_radians, lambda k: mri.from_cycles_per_fov(k, (4, 4))]
+)
+def test_units_of_no_real_trajectory_are_refused(row, convert, dtype):
+    with pytest.raises(TypeError, match=r": k is .*; want float32 or float64"):
+        convert(row.array([[1, 2]], dtype))
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32", "float64", "bool"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -77,8 +78,13 @@ class TrajectoryObjective:
                 f"{tuple(self.image.shape)}; want real, {self.nufft.shape}"
             )
             raise ValueError(msg)
-        if not float(xp.mean(self.image)) > 0:
-            msg = f"{call}(image): the mean is {float(xp.mean(self.image))}; want it positive"
+        mean, size = float(xp.mean(self.image)), float(xp.mean(xp.abs(self.image)))
+        # Below this, half of the mean's digits are rounding, and L begins at 1 / eps.
+        if not mean > math.sqrt(xp.finfo(self.image.dtype).eps) * size:
+            msg = (
+                f"{call}(image): the mean is {mean:g} and the mean magnitude {size:g}; "
+                f"want it positive, by more than rounding"
+            )
             raise ValueError(msg)
         if self.coil_maps.shape[1:] != self.image.shape:
             msg = (
