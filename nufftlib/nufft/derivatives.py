@@ -75,7 +75,7 @@ class FixedImage(Map):
 
     def __post_init__(self) -> None:
         """Prepare the images."""
-        object.__setattr__(self, "images", self.nufft.transform.fix(self.x))
+        object.__setattr__(self, "images", self.nufft.transform.fix(self.x, lasting=True))
 
     @property
     def batch(self) -> Shape:

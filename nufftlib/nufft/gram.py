@@ -15,9 +15,10 @@ spectrum ``P`` of `p` is real, because :math:`p_{-l} = \bar p_l`.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import array_api_compat
@@ -26,13 +27,17 @@ from nufftlib.core.arrays import Array, common_namespace, complex_dtype, item_by
 from nufftlib.core.fourier import crop_ifft, fast_size, fft, ifft, pad_fft
 from nufftlib.core.operator import Constant, LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged
-from nufftlib.nufft.engines.base import DOUBLE_BITS, phase_rounding
+from nufftlib.nufft.engines.base import DOUBLE_BITS, Whole, phase_rounding
 from nufftlib.nufft.transform import TrajectoryOperator
 
 METHODS = ("auto", "toeplitz", "composed")
 
 GRIDS = 3
 """Grids of the convolution that are alive at once, for each image."""
+
+SETUP = 4
+"""Grids that are alive when the spectrum is made of the lags; while these are computed, they
+themselves and what the engine takes."""
 
 CACHE = 2**21
 """Bytes of such grids at which SciPy's FFTs are fastest. Images with larger grids are computed
@@ -191,11 +196,10 @@ class LagConvolution(ImageConvolution):
     def _apply(self, x: Array) -> Array:
         F, P = self.nufft, self.spectrum
         xp, flat = F.transform.xp, F.transform.flat_images(x)
-        parts = [
-            crop_ifft(xp, pad_fft(xp, flat[part, ...], P.shape) * P, F.shape)
-            for part in chunks(F, flat)
-        ]
-        return xp.reshape(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0), x.shape)
+        whole = Whole(xp, flat.shape[0])
+        for part in chunks(F, flat, GRIDS):
+            whole.put(part, crop_ifft(xp, pad_fft(xp, flat[part, ...], P.shape) * P, F.shape))
+        return xp.reshape(whole.result, x.shape)
 
 
 def form(
@@ -266,11 +270,12 @@ def correlation(F: TrajectoryOperator, x: Array, y: Array) -> Array:
     """Return the Hermitian part of ``s^2 C``, the gradient by ``p`` of ``Re<y, F^H W F x>``."""
     xp, sizes = F.transform.xp, embedding(F.shape)
     x, y = F.transform.flat_images(x), F.transform.flat_images(y)
-    terms = []
-    for part in chunks(F, x):
+
+    def term(part: slice) -> Array:
         X, Y = pad_fft(xp, x[part, ...], sizes), pad_fft(xp, y[part, ...], sizes)
-        terms.append(xp.sum(xp.real(xp.conj(X) * Y), axis=0))
-    total = sum(terms[1:], start=terms[0])
+        return xp.sum(xp.real(X) * xp.real(Y) + xp.imag(X) * xp.imag(Y), axis=0)
+
+    total = reduce(operator.add, map(term, chunks(F, x, 1 + GRIDS)))
     C = ifft(xp, xp.astype(total, complex_dtype(xp, total)), sizes, real=False)
     C = xp.roll(C, tuple(n - 1 for n in F.shape), axis=tuple(range(len(sizes))))
     return F.transform.scaled(F.transform.scaled(C[tuple(slice(0, n) for n in lag_sizes(F))]))
@@ -285,11 +290,11 @@ def as_data(F: TrajectoryOperator, weights: Array | None) -> Array:
     return xp.astype(weights, dtype)
 
 
-def chunks(F: TrajectoryOperator, x: Array) -> Iterator[slice]:
+def chunks(F: TrajectoryOperator, x: Array, grids: int) -> Iterator[slice]:
     """Split a batch so that its padded grids fit the memory limit, and on a CPU the cache."""
     xp = F.transform.xp
     limit = min(F.memory_limit, CACHE) if library(xp) == "numpy" else F.memory_limit
-    step = max(1, limit // (GRIDS * math.prod(embedding(F.shape)) * item_bytes(xp, x)))
+    step = max(1, limit // (grids * math.prod(embedding(F.shape)) * item_bytes(xp, x)))
     for start in range(0, max(x.shape[0], 1), step):  # an empty batch is one empty chunk
         yield slice(start, min(start + step, x.shape[0]))
 
@@ -304,7 +309,9 @@ def toeplitz_pays(F: TrajectoryOperator) -> bool:
     """
     grid = math.prod(embedding(F.shape))
     item = item_bytes(F.transform.xp, F.trajectory) * 2
-    if F.transform.engine.exact or GRIDS * grid * item > F.memory_limit:
+    on_lags = F.transform.engine.with_shape(lag_sizes(F))
+    setup = max(SETUP * grid * item, grid * item + on_lags.transform_bytes())
+    if F.transform.engine.exact or setup > F.memory_limit:
         return False
     if phase_rounding(lag_sizes(F), DOUBLE_BITS) > F.eps:
         return False

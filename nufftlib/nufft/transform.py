@@ -79,13 +79,15 @@ class Transform:
         flat = self.flat_points(dk), self.flat_data(y)
         return self.as_images(self.engine.derivative_adjoint(self.points, *flat), y)
 
-    def fix(self, x: Array) -> FixedImages:
-        """Return images prepared for any points."""
-        return self.engine.fix(self.flat_images(x))
+    def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
+        """Return images prepared for any points; if `lasting`, apart from the array `x`."""
+        return self.engine.fix(self.flat_images(x), lasting=lasting)
 
     def scaled(self, x: Array) -> Array:
-        """Return ``s x``."""
-        return x if self.scale == 1.0 else x * self.scale
+        """Return ``s x``, of an array that is nobody else's: in its place, where it can be."""
+        if self.scale != 1.0:
+            x *= self.scale
+        return x
 
     # --- shapes ---------------------------------------------------------------------
 

@@ -179,7 +179,7 @@ def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch):
         gram, "pad_fft", lambda xp, x, sizes: seen.append(x.shape[0]) or true_fft(xp, x, sizes)
     )
     F, w, x, y = problem((6, 5), batch=(5,), engine="direct")
-    small = replace(F, memory_limit=2 * 3 * 11 * 9 * 16)  # two images, three grids each
+    small = replace(F, memory_limit=2 * 4 * 11 * 9 * 16)  # two images, four grids each
     for A, chunks in ((F.gram(w, "toeplitz"), [5]), (small.gram(w, "toeplitz"), [2, 2, 1])):
         seen.clear()
         value, gradient = A(x), A.vjp("trajectory", x, y)

@@ -17,14 +17,16 @@ and second derivatives are one ``d x d`` block for each point.
 from __future__ import annotations
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 import array_api_compat
 
-from nufftlib.core.arrays import Array, Namespace, item_bytes
+from nufftlib.core.arrays import Array, Namespace, item_bytes, library
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,24 +128,35 @@ class Engine(ABC):
         The kernel is the engine's own, `width` cells wide.
         """
 
-    def fix(self, x: Array) -> FixedImages:
-        """Prepare images (B, *shape) for sampling at any trajectory."""
-        return ImageStack(self, x)
+    def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
+        """Prepare images (B, *shape) for sampling at any trajectory.
+
+        If they are `lasting`, the result does not change with the array `x`: an engine that
+        reads the images again has to copy them.
+        """
+        return ImageStack(self, self.xp.asarray(x, copy=True) if lasting else x)
+
+    def transform_bytes(self) -> int:
+        """Return the bytes that a transform of one image takes beside image and data."""
+        return 0
 
     # (dF[dk])^H y = i sum_a 2 pi n_a F^H(dk_a y)
     def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
         """Return ``(dF[dk])^H y``: (B, M) -> (B, *shape)."""
-        xp = self.xp
-        parts = []
-        for part in self.chunks(y.shape[0], y.shape[-1], y, len(self.shape)):
+        xp, d, M = self.xp, len(self.shape), y.shape[-1]
+        ramps = self.ramps(y)
+        whole = Whole(xp, y.shape[0])
+        # The stack of data and its parts; d images, and their sum before and after a term.
+        for part in self.chunks(y, M, images=d + 3, data=2 * d):
             rows = y[part, :]
-            stack = xp.concat([dk[:, a] * rows for a in range(len(self.shape))], axis=0)
-            images = xp.reshape(
-                self.adjoint(points, stack), (len(self.shape), rows.shape[0], *self.shape)
-            )
-            ramps = self.ramps(y)
-            parts.append(1j * sum(ramps[a] * images[a, ...] for a in range(len(self.shape))))
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+            stack = xp.concat([dk[:, a] * rows for a in range(d)], axis=0)
+            images = xp.reshape(self.adjoint(points, stack), (d, rows.shape[0], *self.shape))
+            del stack
+            total = ramps[0] * images[0, ...]
+            for a in range(1, d):
+                total = total + ramps[a] * images[a, ...]
+            whole.put(part, 1j * total)
+        return whole.result
 
     def ramps(self, like: Array) -> list[Array]:
         """Return ``2 pi n_a`` for each axis, broadcastable to the image."""
@@ -152,12 +165,15 @@ class Engine(ABC):
             for a, size in enumerate(self.shape)
         ]
 
-    def chunks(self, batch: int, samples: int, like: Array, ramped: int) -> Iterator[slice]:
-        """Split a batch so that `ramped` images and data of each fit `memory_limit`."""
-        each = ramped * (math.prod(self.shape) + samples) * item_bytes(self.xp, like)
-        step = max(1, self.memory_limit // each)
-        for start in range(0, max(batch, 1), step):  # an empty batch is one empty chunk
-            yield slice(start, min(start + step, batch))
+    def chunks(self, x: Array, samples: int, images: int, data: int) -> Iterator[slice]:
+        """Split a batch so that stacks of so many images and data of each fit `memory_limit`.
+
+        They get a half of it; the other half is for the transforms.
+        """
+        each = images * math.prod(self.shape) + data * samples
+        step = max(1, self.memory_limit // 2 // (each * item_bytes(self.xp, x)))
+        for start in range(0, max(x.shape[0], 1), step):  # an empty batch is one empty chunk
+            yield slice(start, min(start + step, x.shape[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,14 +189,17 @@ class ImageStack:
 
     def jvp(self, points: Points, dk: Array) -> Array:
         """``-i sum_a dk_a G_a``."""
-        xp = self.engine.xp
-        parts = [StackJacobian(G).apply(dk) for _, G in self._derivatives(points)]
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+        whole = Whole(self.engine.xp, self.x.shape[0])
+        for part, G in self._derivatives(points):
+            whole.put(part, StackJacobian(G).apply(dk))
+        return whole.result
 
     def vjp(self, points: Points, y: Array) -> Array:
         """``sum_b Im(conj(y_b) G_ab)``."""
-        terms = [StackJacobian(G).adjoint(y[part, :]) for part, G in self._derivatives(points)]
-        return sum(terms[1:], start=terms[0])
+        return reduce(
+            operator.add,
+            (StackJacobian(G).adjoint(y[part, :]) for part, G in self._derivatives(points)),
+        )
 
     # d_a d_c y = F(-(2 pi)^2 n_a n_c x)
     def curvature(self, points: Points, r: Array) -> Array:
@@ -188,26 +207,26 @@ class ImageStack:
         xp = self.engine.xp
         ramps = self.engine.ramps(self.x)
         pairs = [(a, c) for a in range(len(ramps)) for c in range(a, len(ramps))]
-        terms = [
+        terms = (
             xp.sum(xp.real(r[part, :]) * xp.real(K) + xp.imag(r[part, :]) * xp.imag(K), axis=1)
             for part, K in self._ramped(points, [ramps[a] * ramps[c] for a, c in pairs])
-        ]
-        total = -sum(terms[1:], start=terms[0])
+        )
+        total = -reduce(operator.add, terms)
         return symmetric(xp, {pair: total[i, ...] for i, pair in enumerate(pairs)})
 
     def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
         """Transform value and derivatives as one stack."""
         xp, engine = self.engine.xp, self.engine
         ramps = engine.ramps(self.x)
-        samples = points.size
-        values, derivatives = [], []
-        for part in engine.chunks(self.x.shape[0], samples, self.x, len(ramps)):
+        samples, size = points.size, len(ramps) + 1
+        values, derivatives = (Whole(xp, self.x.shape[0], axis) for axis in (0, 1))
+        for part in engine.chunks(self.x, samples, images=2 * size, data=size):
             x = self.x[part, ...]
             stack = xp.concat([x, *(ramp * x for ramp in ramps)], axis=0)
-            y = xp.reshape(engine.forward(points, stack), (len(ramps) + 1, x.shape[0], samples))
-            values.append(y[0, ...])
-            derivatives.append(y[1:, ...])
-        return xp.concat(values, axis=0), StackJacobian(xp.concat(derivatives, axis=1))
+            y = xp.reshape(engine.forward(points, stack), (size, x.shape[0], samples))
+            values.put(part, y[0, ...])
+            derivatives.put(part, y[1:, ...])
+        return values.result, StackJacobian(derivatives.result)
 
     def _derivatives(self, points: Points) -> Iterator[tuple[slice, Array]]:
         """Yield ``G`` of shape (d, b, M) for each chunk of the batch."""
@@ -216,10 +235,13 @@ class ImageStack:
     def _ramped(self, points: Points, ramps: list[Array]) -> Iterator[tuple[slice, Array]]:
         """Yield ``F(ramp x)``, shape (ramps, b, M), for each chunk of the batch."""
         xp, engine = self.engine.xp, self.engine
-        for part in engine.chunks(self.x.shape[0], points.size, self.x, len(ramps)):
+        # The stack and its parts; its data, and the products that are made of them.
+        images, data = 2 * len(ramps), 2 * len(ramps)
+        for part in engine.chunks(self.x, points.size, images, data):
             x = self.x[part, ...]
             stack = xp.concat([ramp * x for ramp in ramps], axis=0)
             y = engine.forward(points, stack)
+            del stack
             yield part, xp.reshape(y, (len(ramps), x.shape[0], points.size))
 
 
@@ -302,6 +324,50 @@ def symmetric(xp: Namespace, upper: Mapping[tuple[int, int], Array]) -> Array:
     axes = range(max(upper)[0] + 1)
     rows = [xp.stack([upper[min(a, c), max(a, c)] for c in axes], axis=-1) for a in axes]
     return xp.stack(rows, axis=-2)
+
+
+class Whole:
+    """An array put together from parts along one axis.
+
+    NumPy's and CuPy's are written as they come, so that no part outlives its turn. Other
+    libraries' arrays may be immutable, or seen by a transformation: these are kept, and
+    concatenated.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the arrays.
+    size : int
+        Length along the axis.
+    axis : int
+        The axis, not negative.
+    """
+
+    def __init__(self, xp: Namespace, size: int, axis: int = 0) -> None:
+        self._xp, self._size, self._axis = xp, size, axis
+        self._parts: list[Array] = []
+        self._written: Array | None = None
+
+    def put(self, part: slice, value: Array) -> None:
+        """Take the next part."""
+        xp = self._xp
+        if part.stop - part.start == self._size or library(xp) not in ("numpy", "cupy"):
+            self._parts.append(value)
+            return
+        if self._written is None:
+            shape = [*value.shape]
+            shape[self._axis] = self._size
+            device = array_api_compat.device(value)
+            self._written = xp.empty(tuple(shape), dtype=value.dtype, device=device)
+        self._written[(slice(None),) * self._axis + (part, ...)] = value
+
+    @property
+    def result(self) -> Array:
+        """The array."""
+        if self._written is not None:
+            return self._written
+        parts = self._parts
+        return parts[0] if len(parts) == 1 else self._xp.concat(parts, axis=self._axis)
 
 
 def too_long_for_single(shape: tuple[int, ...], eps: float) -> bool:

@@ -93,15 +93,19 @@ class BridgedEngine(Engine):
         """``(dF[dk])^H y``."""
         return border_of(y).cross(self.inner.derivative_adjoint, points, dk, y)
 
+    def transform_bytes(self) -> int:
+        """Those of the engine on the other side."""
+        return self.inner.transform_bytes()
+
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C w``."""
         return border_of(w).cross(self.inner.spread_interpolate, points, w, width)
 
-    def fix(self, x: Array) -> FixedImages:
+    def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Prepare images, as CuPy arrays."""
         border = border_of(x)
         with callers_stream(border.xp, border.device):
-            return BridgedImages(border, self.inner.fix(as_cupy(x)))
+            return BridgedImages(border, self.inner.fix(as_cupy(x), lasting=lasting))
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,6 +108,10 @@ class CufinufftEngine(Engine):
                     out[part] = outside
             return out
 
+    def transform_bytes(self) -> int:
+        """One oversampled grid, of twice the size on each axis."""
+        return int(2 ** len(self.shape) * math.prod(self.shape) * (16 if self.double else 8))
+
     def _plan(self, kind: int, data: Array, **options: float) -> SharedPlan:
         import cupy
 
@@ -118,8 +122,8 @@ class CufinufftEngine(Engine):
             **options,
         }
         n_trans = data.shape[0]
-        grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * data.itemsize
-        settings["gpu_maxbatchsize"] = max(1, min(n_trans, 8, self.memory_limit // 2 // grid_bytes))
+        fit = self.memory_limit // 2 // self.transform_bytes()
+        settings["gpu_maxbatchsize"] = max(1, min(n_trans, 8, fit))
         key = (kind, self.shape, data.dtype.str, n_trans, tuple(settings.items()))
         isign = -1 if kind == TYPE_2 else +1
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, item_bytes
-from nufftlib.nufft.engines.base import Engine, Points, fold, voxel_index
+from nufftlib.nufft.engines.base import Engine, Points, Whole, fold, voxel_index
 
 
 class DirectEngine(Engine):
@@ -32,28 +32,32 @@ class DirectEngine(Engine):
     def forward(self, points: Points, x: Array) -> Array:
         """``y_j = sum_n x_n exp(-2 pi i k_j n)``."""
         xp = self.xp
-        parts = []
+        whole = Whole(xp, points.size, axis=1)
         for part in self._point_chunks(points, x):
             *outer, last = self._phases(points, part, x)
             t = xp.matmul(x, last.T)  # (B, N_1, ..., N_{d-1}, m)
             for E in reversed(outer):
                 t = xp.sum(t * E.T, axis=-2)
-            parts.append(t)
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)
+            whole.put(part, t)
+        return whole.result
 
     def adjoint(self, points: Points, y: Array) -> Array:
         """``x_n = sum_j y_j exp(+2 pi i k_j n)``."""
         xp = self.xp
-        total = xp.zeros(
-            (y.shape[0], *self.shape), dtype=y.dtype, device=array_api_compat.device(y)
-        )
-        for part in self._point_chunks(points, y):
-            *outer, last = (xp.conj(E) for E in self._phases(points, part, y))
-            t = y[:, part]
-            for E in outer:
-                t = xp.expand_dims(t, axis=-2) * E.T  # (B, N_1, ..., N_a, m)
-            total = total + xp.matmul(t, last)
-        return total
+        whole = Whole(xp, y.shape[0])
+        # The sum so far, its next term, and both added.
+        for rows in self.chunks(y, 0, images=3, data=0):
+            z = y[rows, :]
+            shape = z.shape[0], *self.shape
+            total = xp.zeros(shape, dtype=y.dtype, device=array_api_compat.device(y))
+            for part in self._point_chunks(points, z):
+                *outer, last = (xp.conj(E) for E in self._phases(points, part, z))
+                t = z[:, part]
+                for E in outer:
+                    t = xp.expand_dims(t, axis=-2) * E.T  # (B, N_1, ..., N_a, m)
+                total = total + xp.matmul(t, last)
+            whole.put(rows, total)
+        return whole.result
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
         """``C_jl = sum_g phi(k_j - g) phi(k_l - g)`` with separable weights."""
@@ -76,9 +80,12 @@ class DirectEngine(Engine):
         return phases
 
     def _point_chunks(self, points: Points, x: Array) -> Iterator[slice]:
-        """Split the points so that the largest intermediate fits `memory_limit`."""
+        """Split the points so that two of the largest intermediates fit half of `memory_limit`.
+
+        The other half is for stacks of images, as for other engines' grids.
+        """
         each = (x.shape[0] * math.prod(self.shape[:-1]) + sum(self.shape)) * item_bytes(self.xp, x)
-        step = max(1, self.memory_limit // (2 * each))
+        step = max(1, self.memory_limit // (4 * each))
         for start in range(0, points.size, step):
             yield slice(start, min(start + step, points.size))
 

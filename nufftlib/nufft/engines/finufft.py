@@ -135,10 +135,14 @@ class FinufftEngine(Engine):
         each = (math.prod(self.shape) + points.size) * np.dtype(np.complex128).itemsize
         yield from batch_blocks(batch, self.memory_limit // 2 // each if cast else batch)
 
+    def transform_bytes(self) -> int:
+        """One oversampled grid, of at most twice the size on each axis."""
+        item = np.dtype(np.complex128 if self.double else np.complex64).itemsize
+        return int(2 ** len(self.shape) * math.prod(self.shape) * item)
+
     def _plan(self, n_trans: int, dtype: np.dtype[Any], nthreads: int) -> SharedPlan:
-        # finufft holds one oversampled grid a thread, of at most twice the size on each axis.
-        grid_bytes = 2 ** len(self.shape) * math.prod(self.shape) * dtype.itemsize
-        fit = max(1, self.memory_limit // 2 // grid_bytes)
+        # finufft holds one such grid a thread.
+        fit = max(1, self.memory_limit // 2 // self.transform_bytes())
         options: dict[str, float] = {"nthreads": nthreads}
         if fit < min(n_trans, os.cpu_count() or 1):
             options["maxbatchsize"] = fit

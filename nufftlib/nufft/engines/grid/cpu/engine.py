@@ -44,11 +44,15 @@ class GridEngine(Engine):
         """Points spread with the derivative of the kernel: one FFT for all axes."""
         return self._spread(points, y, np.ascontiguousarray(as_numpy(dk)))
 
-    def fix(self, x: Array) -> GridImages:
+    def transform_bytes(self) -> int:
+        """One grid."""
+        return self._grid_bytes(np.dtype(np.float32 if self.dtype == self.xp.float32 else float))
+
+    def fix(self, x: Array, *, lasting: bool = False) -> GridImages:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = real_parts(x)
         if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
-            return GridImages(self, images.copy())  # like grids, independent of the user's array
+            return GridImages(self, images.copy() if lasting else images)
         kept = []
         for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
             grid = Grid(self.layout, images.dtype, block.stop - block.start)
@@ -73,13 +77,16 @@ class GridEngine(Engine):
         return layout(self.shape, self.eps, self.dtype == self.xp.float32)
 
     def passing(self, coils: int, real: np.dtype[Any]) -> Iterator[tuple[slice, Grid]]:
-        """Yield blocks of a batch, each with a grid that it may use until the next."""
-        grid: Grid | None = None
-        for block in self._blocks(coils, real, PASSING):
-            size = block.stop - block.start
-            if grid is None or grid.reals != 2 * size:
-                grid = Grid(self.layout, real, size)
-            yield block, grid
+        """Yield blocks of a batch, each with a grid that is free for it until the next."""
+        memory: Any = None
+        blocks = list(self._blocks(coils, real, PASSING))
+        for size in sorted({block.stop - block.start for block in blocks}, reverse=True):
+            # The largest first: the others lie in its memory.
+            grid = Grid(self.layout, real, size, memory=memory)
+            memory = grid.cells.reshape(-1) if memory is None else memory
+            for block in blocks:
+                if block.stop - block.start == size:
+                    yield block, grid
 
     def _blocks(self, coils: int, real: np.dtype[Any], limit: int) -> Iterator[slice]:
         """Cut a batch into blocks of coils that share a grid of `limit` bytes at most."""
@@ -136,10 +143,9 @@ class GridImages:
 
     def jvp(self, points: Points, dk: Array) -> Array:
         """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
-        y, direction = self._data(points), as_numpy(dk)
+        y, direction = self._data(points), np.ascontiguousarray(as_numpy(dk))
         for block, grid in self.blocks():
-            D = self._derivatives(points, grid, y[block])
-            run(loops.along, split(points.size, D.size), D, direction, y[block])
+            grid.read("directional", points, y[block], direction)
         return from_numpy(self.engine.xp, complex_of(y))
 
     def vjp(self, points: Points, y: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -64,14 +65,25 @@ class Grid:
         Coils, side by side in each cell.
     parts : int
         Reals in a number: 2 if complex.
+    memory : array, shape (size,), optional
+        Where it lies, of this dtype and at least as large; by default in memory of its own.
     """
 
-    def __init__(self, layout: Layout, dtype: np.dtype[Any], coils: int, parts: int = 2) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        dtype: np.dtype[Any],
+        coils: int,
+        parts: int = 2,
+        memory: Any = None,
+    ) -> None:
         self.layout = layout
         self.parts = parts
         self.reals = coils * parts
         self.tables = tables(layout, dtype, self.reals)
-        self.cells = np.empty((*self.tables.extent, self.reals), dtype)
+        shape = *self.tables.extent, self.reals
+        size = math.prod(shape)
+        self.cells = (np.empty(size, dtype) if memory is None else memory[:size]).reshape(shape)
 
     def pad(self, image: Any) -> None:
         """Lay the deconvolved image (coils, ..., 2) on the grid."""

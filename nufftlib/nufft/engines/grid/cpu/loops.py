@@ -33,7 +33,7 @@ AHEAD = 64
 """Points whose data are read at once. The data are scattered in memory; the processor waits for
 all of them together, not for each."""
 
-Mode = Literal["values", "linearize", "gradient", "curvature"]
+Mode = Literal["values", "linearize", "directional", "gradient", "curvature"]
 Loop = Callable[..., None]
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
@@ -120,6 +120,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         ``data[b, j, :]`` becomes the value.
     linearize
         and ``out[j, axis, :]`` its derivatives.
+    directional
+        ``data[b, j, :]`` becomes the derivative along ``out[j]``.
     gradient
         ``out[j, axis] += <data[:, j], derivative>``.
     curvature
@@ -164,7 +166,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                     r = b * reals + c
                     if mode == "values" or mode == "linearize":
                         s[0, c] += w0 * t[0, r]
-                    if mode == "gradient" or mode == "linearize":
+                    if mode == "gradient" or mode == "linearize" or mode == "directional":
                         s[1, c] += w1 * t[0, r]
                         if ndim >= 2:
                             s[2, c] += w0 * t[1, r]
@@ -186,6 +188,12 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                 for axis in range(ndim):
                     for c in range(reals):
                         out[j, axis, c] = s[ndim - axis, c]
+            if mode == "directional":
+                for c in range(reals):
+                    total = zero
+                    for axis in range(ndim):
+                        total += out[j, axis] * s[ndim - axis, c]
+                    data[c // parts, j, c % parts] = total
             if mode == "gradient":
                 for axis in range(ndim):
                     total = zero

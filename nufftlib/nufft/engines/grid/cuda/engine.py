@@ -48,11 +48,15 @@ class CudaGridEngine(Engine):
         """Points spread with the derivative of the kernel: one FFT for all axes."""
         return self._spread(points, y, self.cuda.contiguous(dk))
 
-    def fix(self, x: Array) -> CudaGridImages:
+    def transform_bytes(self) -> int:
+        """One grid."""
+        return self.layout.cells * (8 if self.dtype == self.xp.float32 else 16)
+
+    def fix(self, x: Array, *, lasting: bool = False) -> CudaGridImages:
         """Transform images; their grids are kept if they fit `memory_limit`."""
         images = self.cuda.contiguous(x)
         if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
-            return CudaGridImages(self, images.copy())  # like grids, not the user's
+            return CudaGridImages(self, images.copy() if lasting else images)
         return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
 
     def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
@@ -140,10 +144,15 @@ class CudaGridImages:
         """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
         assert isinstance(points, CudaPoints)
         y = self._empty(self.images.shape[0], points.size)
+        engine, d = self.engine, len(self.engine.shape)
+        most = engine.memory_limit // (d * points.size * y.dtype.itemsize)
         for block, grid in self.blocks():
-            derivatives = self._empty(len(self.engine.shape), *y[block].shape)
-            grid.interpolate(points, y[block], derivatives, y[block].size)
-            y[block] = CudaGridJacobian(self.engine.cuda, derivatives).apply(dk)
+            for part in batch_blocks(block.stop - block.start, most):
+                values = y[block][part]
+                derivatives = self._empty(d, *values.shape)
+                some = Grid(engine.cuda, engine.layout, grid.cells[part])
+                some.interpolate(points, values, derivatives, values.size)
+                values[...] = CudaGridJacobian(engine.cuda, derivatives).apply(dk)
         return y
 
     def vjp(self, points: Points, y: Array) -> Array:
