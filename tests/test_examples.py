@@ -41,7 +41,8 @@ def test_every_driver_ends_at_the_loss_of_our_own_optimiser(losses, script, driv
         pytest.importorskip(NEEDS[driver])
     ends = losses(script)
     assert ends["with_optim"] < 0.3 * ends["start"]
-    assert ends[driver] == pytest.approx(ends["with_optim"], rel=0.01)
+    # Trajectories have many minima nearby: rounding decides which one L-BFGS-B ends in.
+    assert 0.97 < ends[driver] / ends["with_optim"] < 1.01
 
 
 def test_a_trajectory_learned_with_its_network_beats_the_network_alone(tmp_path):
