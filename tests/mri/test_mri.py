@@ -595,3 +595,14 @@ def test_a_trajectory_of_no_real_dtype_is_refused(row, dtype):
     message = rf"radial_trajectory\(dtype\): .*{dtype}; want float32 or float64"
     with pytest.raises(TypeError, match=message):
         mri.radial_trajectory(2, 3, xp=row.xp, dtype=getattr(row.xp, dtype))
+
+
+def test_each_iteration_of_the_density_weights_starts_from_the_last():
+    k = nl.mri.radial_trajectory(7, 9, dtype=np.float64)
+    F = nl.NUFFT(k, (12, 12), engine="direct")
+    engine = F.transform.engine.with_shape((24, 24))
+    w = np.ones(63)
+    for iterations in range(4):
+        found = nl.mri.pipe_menon(F, width=4, grid=(24, 24), iterations=iterations).reshape(-1)
+        assert np.allclose(found / found.sum(), w / w.sum(), rtol=1e-10)
+        w = w / np.abs(engine.spread_interpolate(F.transform.points, w, 4))
