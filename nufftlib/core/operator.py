@@ -769,6 +769,33 @@ class Composite(LinearOperator):
     def _vjp(self, name: str, x: Array, y: Array) -> Array: ...
 
 
+class Delegated(Composite):
+    """An operator that maps as another one does, and differs in its parameters."""
+
+    operator: LinearOperator
+
+    @property
+    def shapes(self) -> Shapes | None:
+        """The operator's rule."""
+        return self.operator.shapes
+
+    # A x
+    def _apply(self, x: Array) -> Array:
+        return self.operator.apply(x)
+
+    # A^H y
+    def _adjoint(self, y: Array) -> Array:
+        return self.operator.adjoint(y)
+
+    def outline(self, x: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline(x)
+
+    def outline_adjoint(self, y: Array) -> Array:
+        """As the operator's."""
+        return self.operator.outline_adjoint(y)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ParameterJacobian(Composite):
     """The Jacobian of ``theta -> A(theta) x`` at the operator's own ``theta``."""
@@ -844,7 +871,7 @@ class Scale(LinearOperator):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Constant(Composite):
+class Constant(Delegated):
     """An operator whose parameters are held constant: all of them, or those named.
 
     Derivatives are built with it: the ``weights`` of ``dA[dw]`` are a direction, so they must
@@ -854,32 +881,11 @@ class Constant(Composite):
     operator: LinearOperator
     names: tuple[str, ...] | None = None
 
-    @property
-    def shapes(self) -> Shapes | None:
-        """The operator's rule."""
-        return self.operator.shapes
-
     @cached_property
     def _parameters(self) -> dict[str, Array]:
         if self.names is None:
             return {}
         return {n: value for n, value in self.operator.parameters.items() if n not in self.names}
-
-    # A x
-    def _apply(self, x: Array) -> Array:
-        return self.operator.apply(x)
-
-    # A^H y
-    def _adjoint(self, y: Array) -> Array:
-        return self.operator.adjoint(y)
-
-    def outline(self, x: Array) -> Array:
-        """As the operator's."""
-        return self.operator.outline(x)
-
-    def outline_adjoint(self, y: Array) -> Array:
-        """As the operator's."""
-        return self.operator.outline_adjoint(y)
 
     # dA, with the same held
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -1081,16 +1087,11 @@ class Sum(Composite):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Renamed(Composite):
+class Renamed(Delegated):
     """An operator whose parameters go by other names; made by ``A.rename(old=new)``."""
 
     operator: LinearOperator
     names: tuple[tuple[str, str], ...]
-
-    @property
-    def shapes(self) -> Shapes | None:
-        """The operator's rule."""
-        return self.operator.shapes
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
@@ -1103,22 +1104,6 @@ class Renamed(Composite):
     def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the values by the operator's old names."""
         return {self._old(name): value for name, value in values.items()}
-
-    # A x
-    def _apply(self, x: Array) -> Array:
-        return self.operator.apply(x)
-
-    # A^H y
-    def _adjoint(self, y: Array) -> Array:
-        return self.operator.adjoint(y)
-
-    def outline(self, x: Array) -> Array:
-        """As the operator's."""
-        return self.operator.outline(x)
-
-    def outline_adjoint(self, y: Array) -> Array:
-        """As the operator's."""
-        return self.operator.outline_adjoint(y)
 
     # dA by the old name, renamed as A is
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
