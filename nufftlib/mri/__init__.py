@@ -1,14 +1,38 @@
-"""MRI: trajectories, density compensation, coil sensitivities."""
+"""MRI: scanners and trajectories, density compensation, coil sensitivities."""
 
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.scanner import (
+    BSpline,
+    LinearNerveModel,
+    NerveModel,
+    Protocol,
+    Scanner,
+    TrajectoryReport,
+    check_trajectory,
+    gradients,
+    receiver,
+    slew_rates,
+    trajectory_from_gradients,
+)
 from nufftlib.mri.trajectories import from_cycles_per_fov, from_radians, radial_trajectory
 
 __all__ = [
+    "BSpline",
+    "LinearNerveModel",
+    "NerveModel",
+    "Protocol",
+    "Scanner",
+    "TrajectoryReport",
     "birdcage_maps",
+    "check_trajectory",
     "from_cycles_per_fov",
     "from_radians",
+    "gradients",
     "low_frequency_maps",
     "pipe_menon",
     "radial_trajectory",
+    "receiver",
+    "slew_rates",
+    "trajectory_from_gradients",
 ]

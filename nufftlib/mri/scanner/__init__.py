@@ -1,0 +1,21 @@
+"""Trajectories that a scanner can play: limits, waveforms, checks, projection."""
+
+from nufftlib.mri.scanner.curve import BSpline, receiver
+from nufftlib.mri.scanner.nerve import LinearNerveModel
+from nufftlib.mri.scanner.protocol import Protocol, Scanner
+from nufftlib.mri.scanner.report import NerveModel, TrajectoryReport, check_trajectory
+from nufftlib.mri.scanner.waveforms import gradients, slew_rates, trajectory_from_gradients
+
+__all__ = [
+    "BSpline",
+    "LinearNerveModel",
+    "NerveModel",
+    "Protocol",
+    "Scanner",
+    "TrajectoryReport",
+    "check_trajectory",
+    "gradients",
+    "receiver",
+    "slew_rates",
+    "trajectory_from_gradients",
+]
