@@ -6,6 +6,7 @@ from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
 from optim._minimize import minimize
+from optim._projected import projected
 from optim._projected_gradient import projected_gradient
 from optim._spectral import spectral_projected_gradient
 from optim._stationarity import projected_gradient_norm
@@ -24,6 +25,7 @@ __all__ = [
     "linear_schedule",
     "lipschitz",
     "minimize",
+    "projected",
     "projected_gradient",
     "projected_gradient_norm",
     "projections",
