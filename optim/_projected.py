@@ -1,6 +1,7 @@
 """An optimiser whose steps end with a projection that remembers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from optim._settings import function
@@ -64,27 +65,20 @@ def projected(
         msg = f"projected: optimizer is a {type(optimizer).__name__}; want an Optimizer"
         raise TypeError(msg)
     function("projected", "project", project)
-    return Optimizer(_Init(optimizer), _Update(optimizer, project))
+    return Optimizer(partial(_init, optimizer), partial(_update, optimizer, project))
 
 
-class _Init(NamedTuple):
-    """The first state."""
-
-    optimizer: Optimizer
-
-    def __call__(self, params: Params) -> ProjectedState:
-        return ProjectedState(self.optimizer.unchecked_init(params), None)
+def _init(optimizer: Optimizer, params: Params) -> ProjectedState:
+    return ProjectedState(optimizer.unchecked_init(params), None)
 
 
-class _Update(NamedTuple):
-    """A step and a projection."""
-
-    optimizer: Optimizer
-    project: Callable[[Params, Any], tuple[Params, Any]]
-
-    def __call__(
-        self, gradient: Params, state: ProjectedState, params: Params
-    ) -> tuple[Params, ProjectedState]:
-        p, inner = self.optimizer.unchecked_update(gradient, state.optimizer, params)
-        p, outer = self.project(p, state.projection)
-        return p, ProjectedState(inner, outer)
+def _update(
+    optimizer: Optimizer,
+    project: Callable[[Params, Any], tuple[Params, Any]],
+    gradient: Params,
+    state: ProjectedState,
+    params: Params,
+) -> tuple[Params, ProjectedState]:
+    p, inner = optimizer.unchecked_update(gradient, state.optimizer, params)
+    p, outer = project(p, state.projection)
+    return p, ProjectedState(inner, outer)

@@ -43,8 +43,8 @@ class BSpline(LinearOperator):
     first : float
         Time of the first sample, in these units.
     rest : {"both", "start", "end"} or None
-        Where the curve is at rest: its first control point stands there twice, or its last.
-        Elsewhere the end goes on in a straight line.
+        Where the curve is at rest, half a distance before its first control point or after its
+        last, which then stands there twice. Elsewhere the end goes on in a straight line.
     ndim : int
         Number of coordinates of a point.
 
@@ -88,11 +88,11 @@ class BSpline(LinearOperator):
         object.__setattr__(self, "spacing", positive(call, "spacing", self.spacing))
         one_of(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
         last = self.first + (self.samples - 1) * self.spacing
-        # A last sample that was meant for the last point may lie beyond it by rounding.
-        if self.first < 0 or not last <= (self.points - 1) * (1 + 1e-12):
+        # A last sample that was meant for the end may lie beyond it by rounding.
+        if self.first < -0.5 or not last <= (self.points - 0.5) * (1 + 1e-12):
             msg = (
                 f"{call}: the samples are at times from {self.first:g} to {last:g}; want them "
-                f"within 0 to {self.points - 1}, the first and the last control point"
+                f"within -0.5 to {self.points - 0.5}, half a distance around the control points"
             )
             raise ValueError(msg)
 

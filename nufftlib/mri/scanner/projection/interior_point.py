@@ -178,7 +178,7 @@ class InteriorPoint:
         return self._join(finished, iteration)
 
     def _begin(self, c: Array, inside: Array, start: Iterate | None) -> Shots:
-        """Return the first state of each shot: from `start` where it is close, else from `inside`."""
+        """Return the first state: of the shots to which `start` is close that, else `inside`."""
         xp = self.xp
         v, slacks = self._rows(inside)
         distance = self._total(0.5 * (inside - c) ** 2)
@@ -308,7 +308,7 @@ class InteriorPoint:
     def _moved(
         self, shots: Shots, steps: list[Direction], length: Array
     ) -> list[tuple[Array, Array]]:
-        """Return multipliers and slacks after a step; the slack by its change, which rounds less."""
+        """Return multipliers and slacks after a step: slacks by their change, which rounds less."""
         return [
             (m + length * step.multiplier, s - length * (step.work + length * step.square))
             for s, m, step in zip(shots.slacks, shots.multipliers, steps, strict=True)

@@ -32,7 +32,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.mri.scanner.projection.interior_point import InteriorPoint, Iterate
-from nufftlib.mri.scanner.projection.limits import Rows
+from nufftlib.mri.scanner.projection.limits import Rows, padded
 from nufftlib.mri.scanner.projection.reach import within_reach
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.mri.scanner.waveforms import checked
@@ -276,11 +276,12 @@ class Problem:
             target = xp.stack(rows, axis=1)
         self.target = target
         self.fixed = self.inward(target)
-        # The rounding of the result changes second differences by up to four times its own.
+        # The rounding of the result changes second differences by up to four times its own. The
+        # band is a number of every precision, and rounding does not pass it.
         eps = 2.0**-24 if is_single(xp, k) else 0.0
         largest = float(xp.max(xp.abs(self.c))) if self.c.size else 0.0
-        self.rounding = eps * max(largest, 1.0)
-        self.limits = self.rows(free, self.rounding)
+        self.limits = self.rows(free, eps * max(largest, 1.0))
+        self.untightened = self.rows(np.ones(self.samples), 0.0)
 
     def array(self, values: Any) -> Array:
         """Return an array of the namespace and device of the trajectory, in double precision."""
@@ -298,13 +299,13 @@ class Problem:
         step = protocol.gradient_step / protocol.slew_step
         band = 0.5 / np.asarray([protocol.slew_step * voxel for voxel in protocol.voxel])
         spread = 1.0 if per_axis else self.d**0.5
-        padded = np.concatenate([np.zeros(int(rest[0])), free, np.zeros(int(rest[1]))])
+        around = np.concatenate([np.zeros(int(rest[0])), free, np.zeros(int(rest[1]))])
         some = (
             free,
             np.maximum(free[1:], free[:-1]),
-            np.maximum(np.maximum(padded[2:], padded[1:-1]), padded[:-2]),
+            np.maximum(np.maximum(around[2:], around[1:-1]), around[:-2]),
         )
-        sizes = (band - rounding, step - 2 * spread * rounding, 1 - 4 * spread * rounding)
+        sizes = (band, step - 2 * spread * rounding, 1 - 4 * spread * rounding)
         if min(map(np.min, sizes)) <= 0:
             msg = (
                 "project_trajectory(k): the limits are below the rounding of float32; want a "
@@ -326,13 +327,15 @@ class Problem:
         )
 
     def ratios(self, x: Array) -> Array:
-        """Return the largest |v| of each shot, shape (kinds of rows, shots), all rows in force."""
-        xp = self.xp
-        largest = []
-        for rows in self.limits:
-            v = rows.scale * rows.differences(xp, x)
-            largest.append(xp.max(rows.inner(xp, v, v), axis=(0, 2)) ** 0.5 if v.size else None)
-        return xp.stack([a for a in largest if a is not None])
+        """Return the largest ratio to each limit in each shot, shape (kinds of rows, shots)."""
+        return self.xp.stack(
+            [self.largest(rows, rows.differences(self.xp, x)) for rows in self.untightened]
+        )
+
+    def largest(self, rows: Rows, differences: Array) -> Array:
+        """Return the largest length of scaled differences in each shot; 0 if there are none."""
+        v = padded(self.xp, rows.scale * differences, 0, 1)
+        return self.xp.sqrt(self.xp.max(rows.inner(self.xp, v, v), axis=(0, 2)))
 
     def inside(self, call: str) -> Array:
         """Return curves strictly within the limits that have the fixed samples."""
@@ -358,14 +361,14 @@ class Problem:
         return reach.x
 
     def decided(self) -> Array:
-        """Return the largest |v| of each shot among the rows that fixed samples alone decide."""
+        """Return the largest ratio in each shot among the rows that fixed samples alone decide."""
         xp = self.xp
-        largest = xp.zeros(self.c.shape[1], dtype=xp.float64, device=device(self.k))
-        for rows in self.limits:
-            v = rows.scale * (1 - rows.in_force) * rows.differences(xp, self.fixed)
-            largest = xp.maximum(largest, xp.max(rows.inner(xp, v, v), axis=(0, 2)))
+        found = [
+            self.largest(rows, (1 - held.in_force) * rows.differences(xp, self.fixed))
+            for rows, held in zip(self.untightened, self.limits, strict=True)
+        ]
         # They may lie on the limit; the factor forgives their rounding.
-        return xp.sqrt(largest) * (1 - 1e-9)
+        return xp.max(xp.stack(found), axis=0) * (1 - 1e-9)
 
     def solve(
         self, call: str, start: Iterate | None, tolerance: float, iterations: int
@@ -400,22 +403,11 @@ class Problem:
         rms = (2 * float(xp.sum(half)) / (self.c.shape[1] * self.samples)) ** 0.5
         certificate = Certificate(
             gap=float(xp.max(gap)),
-            violation=max(0.0, self.excess(played)),
+            violation=max(0.0, float(xp.max(self.ratios(played))) - 1),
             distance=rms * self.protocol.slew_step,
             iterations=found.iterations,
         )
         return ProjectedTrajectory(trajectory, certificate, found.warm)
-
-    def excess(self, x: Array) -> float:
-        """Return by how much the limits themselves, not the tightened ones, are exceeded."""
-        loose = Problem.rows(self, np.ones(self.samples), 0.0)
-        xp = self.xp
-        worst = 0.0
-        for rows in loose:
-            v = rows.scale * rows.differences(xp, x)
-            if v.size:
-                worst = max(worst, float(xp.max(rows.inner(xp, v, v))) ** 0.5)
-        return worst - 1
 
 
 def fixed_points(call: str, fixed: Fixed, k: Array) -> dict[int, Any]:
