@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -35,10 +36,29 @@ from nufftlib.core.run import count
 from nufftlib.mri.learn.objective import Maps
 
 COILS, SPOKES, SAMPLES = 6, 32, 256
+RASTER, FOV = 10.0, 0.24  # us, m
 STEPS = 100
 LEARNING_RATE = (1e-3, 1e-4)
 EPS = 1e-4
 FRAMES = 28
+
+
+LIMIT = click.FloatRange(min=0, min_open=True)
+
+
+class PointsType(click.ParamType):
+    """Integers with commas between them."""
+
+    name = "INTEGER[,INTEGER...]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the integers."""
+        try:
+            return tuple(map(int, value.split(",")))
+        except ValueError:
+            self.fail(f"{value!r} is no list of integers; want one as 16,32,64", param, ctx)
 
 
 @dataclass(frozen=True)
@@ -49,14 +69,46 @@ class Settings(Options):
     ----------
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction.
+    samples : int
+        Samples of each spoke.
+    gmax, smax, raster : float or None
+        Limits of the scanner in mT/m, T/m/s and us.
+    fov : float or None
+        Field of view in metres.
+    control_points : tuple of int or None
+        Control points of each shot, from coarse to fine.
     """
 
     maps: Maps
+    samples: int
+    gmax: float | None
+    smax: float | None
+    raster: float | None
+    fov: float | None
+    control_points: tuple[int, ...] | None
 
     @property
     def number_of_steps(self) -> int:
         """Number of steps."""
         return self.steps or STEPS
+
+    def protocol(self, shape: tuple[int, ...]) -> nl.mri.Protocol | None:
+        """Return the limits for an image, if any are given."""
+        if self.gmax is None or self.smax is None:
+            given = {
+                "--gmax": self.gmax,
+                "--smax": self.smax,
+                "--raster": self.raster,
+                "--fov": self.fov,
+                "--control-points": self.control_points,
+            }
+            if names := [name for name, value in given.items() if value is not None]:
+                msg = f"{names[0]} is given; want --gmax and --smax with it, a scanner's limits"
+                raise click.UsageError(msg)
+            return None
+        raster = (RASTER if self.raster is None else self.raster) * 1e-6
+        scanner = nl.mri.Scanner(gmax=self.gmax * 1e-3, smax=self.smax, raster=raster)
+        return nl.mri.Protocol(scanner, FOV if self.fov is None else self.fov, shape)
 
     @property
     def turn(self) -> float | None:
@@ -78,11 +130,21 @@ class Scan:
         Sensitivities of the coils.
     trajectory : array, shape (shots, samples, 2)
         The trajectory before the first step.
+    protocol : Protocol or None
+        The limits of the scanner, if any are given.
     """
 
     image: Array
     coil_maps: Array
     trajectory: Array
+    protocol: nl.mri.Protocol | None
+
+    @property
+    def receiver(self) -> Callable[[Array], Array]:
+        """From a trajectory to the points at which the image is sampled."""
+        if self.protocol is None:
+            return lambda k: k
+        return nl.mri.receiver(self.protocol, self.trajectory.shape[-2]).apply
 
 
 @click.command("learn-trajectory", cls=Job)
@@ -102,14 +164,41 @@ class Scan:
     help="Coil maps of the reconstruction: estimated from the data at each step, all ones "
     "(a plain sum over the coils), or the true ones.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    default=SAMPLES,
+    show_default=True,
+    help="Samples of each spoke; with a scanner's limits, one in each raster time.",
+)
+@click.option(
+    "--gmax",
+    type=LIMIT,
+    help="Largest gradient of the scanner in mT/m. With --smax, every trajectory of the course can "
+    "be played: shots start at the centre of k-space, and at rest.",
+)
+@click.option("--smax", type=LIMIT, help="Largest slew rate of the scanner in T/m/s.")
+@click.option(
+    "--raster",
+    type=LIMIT,
+    help=f"Time between two samples of the gradients in us.  [default: {RASTER:g}]",
+)
+@click.option("--fov", type=LIMIT, help=f"Field of view in metres.  [default: {FOV:g}]")
+@click.option(
+    "--control-points",
+    type=PointsType(),
+    help="Learn that many control points of smooth curves in place of the samples; several "
+    "numbers, as 16,32,64, from coarse to fine.",
+)
 @click.pass_context
 def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     """Learn the trajectory of a multi-coil MRI scan.
 
-    Starts from 32 centre-out spokes of 256 samples, for an image seen by 6 coils, and makes the
+    Starts from 32 centre-out spokes, for an image seen by 6 coils, and makes the
     density-compensated reconstruction as good as it can. Points are in cycles per voxel; their
     axis 0 runs down the rows of the image, axis 1 along its columns. What is written is the best
-    trajectory seen, most often the last.
+    trajectory seen, most often the last. With the limits of a scanner (--gmax, --smax), the spokes and all
+    that comes from them are projected onto what it can play.
 
     \b
     Writes
@@ -118,7 +207,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
       figure.png    image, trajectories, reconstructions, loss
       learning.gif  trajectory, reconstruction and loss while learning
       result.json   settings, versions, first and best loss, after how many steps the best
-                    was found, steps, seconds; last, when all is there
+                    was found, steps, seconds, the certificate of the projection; last, when
+                    all is there
 
     Ctrl-C ends the learning early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the pictures out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
@@ -128,8 +218,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     device = open_device(settings.device_name)
     x = read_image(ctx, settings.image)
     with settings.claimed_folder(FIGURE, ANIMATION) as folder:
-        maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.turn)
-        scan = Scan(*map(device.xp.asarray, (x, maps, k)))
+        maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.samples, settings.turn)
+        scan = Scan(*map(device.xp.asarray, (x, maps, k)), protocol=settings.protocol(x.shape))
         learned, kept = learn(settings, device, scan, ctx.obj)
         pictures = {}
         if not settings.no_figures:
@@ -189,6 +279,9 @@ def learn(
         steps=steps,
         learning_rate=LEARNING_RATE,
         eps=EPS,
+        protocol=scan.protocol,
+        fixed=None if scan.protocol is None else {0: (0.0, 0.0)},
+        control_points=settings.control_points,
         callback=keep,
         progress=True,
     )
@@ -224,7 +317,7 @@ def record_of(
                 "shape": shape,
                 "coils": COILS,
                 "spokes": SPOKES,
-                "samples": SAMPLES,
+                "samples": settings.samples,
                 "maps": settings.maps,
                 "steps": settings.number_of_steps,
                 "learning_rate": LEARNING_RATE,
@@ -232,7 +325,10 @@ def record_of(
                 "seed": settings.seed,
                 "turn_radians": settings.turn,
                 "device": device.name,
+                "protocol": learned.protocol and asdict(learned.protocol),
+                "control_points": settings.control_points,
             },
+            "certificate": learned.certificate and asdict(learned.certificate),
             "versions": versions(device),
             "loss_start": learned.losses[0],
             "loss_final": learned.loss_final,
@@ -257,10 +353,12 @@ def pictures_of(
     x = device.to_host(scan.image)
 
     def animate(file: BinaryIO) -> None:
-        F = nl.NUFFT(scan.trajectory, x.shape, eps=EPS)
+        F = nl.NUFFT(scan.receiver(scan.trajectory), x.shape, eps=EPS)
         objective = workflows.TrajectoryObjective(scan.image, scan.coil_maps, F, settings.maps)
         frames = [
-            figures.Frame(step, device.to_host(k), device.to_host(objective.reconstruct(k)))
+            figures.Frame(
+                step, device.to_host(k), device.to_host(objective.reconstruct(scan.receiver(k)))
+            )
             for step, k in kept
         ]
         figures.animate_learning(frames, learned.losses, file)
@@ -268,11 +366,11 @@ def pictures_of(
     return {FIGURE: lambda file: figures.draw_learning(x, learned, file), ANIMATION: animate}
 
 
-def spokes(turn: float | None) -> NDArray[np.float32]:
+def spokes(samples: int, turn: float | None) -> NDArray[np.float32]:
     """Return the radial start, turned by an angle in radians."""
     if turn is None:
-        return np.asarray(nl.mri.radial_trajectory(SPOKES, SAMPLES))
-    k = nl.mri.radial_trajectory(SPOKES, SAMPLES, dtype=np.float64)
+        return np.asarray(nl.mri.radial_trajectory(SPOKES, samples))
+    k = nl.mri.radial_trajectory(SPOKES, samples, dtype=np.float64)
     c, s = math.cos(turn), math.sin(turn)
     rotated: NDArray[np.float64] = k @ np.asarray([[c, s], [-s, c]])
     return rotated.astype(np.float32)

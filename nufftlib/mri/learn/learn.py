@@ -20,11 +20,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import optim
-from nufftlib.core.arrays import Array, common_namespace
+from nufftlib.core.arrays import Array, common_namespace, sizes
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
+from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
+from nufftlib.mri.scanner.curve import receiver
+from nufftlib.mri.scanner.projection import Certificate
+from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -44,12 +49,18 @@ class LearnedTrajectory(Run):
         The best trajectory seen (most often the last), and the one before the first step.
     reconstruction, reconstruction_start : array, shape (height, width)
         Reconstructions with the two trajectories, scaled to the image's mean.
+    protocol : Protocol or None
+        The limits within which all trajectories of the course lie, if there are any.
+    certificate : Certificate or None
+        Of the last projection onto them, with the violation of the best trajectory.
     """
 
     trajectory: Array
     trajectory_start: Array
     reconstruction: Array
     reconstruction_start: Array
+    protocol: Protocol | None = None
+    certificate: Certificate | None = None
 
 
 def learn_trajectory(
@@ -62,13 +73,17 @@ def learn_trajectory(
     learning_rate: tuple[float, float] = (1e-3, 1e-4),
     eps: float = 1e-4,
     engine: str = "auto",
+    protocol: Protocol | None = None,
+    fixed: Fixed | None = None,
+    control_points: int | tuple[int, ...] | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> LearnedTrajectory:
     """Learn the trajectory at which a density-compensated reconstruction is best.
 
-    Adam with a rate that falls linearly; points are clipped to [-1/2, 1/2] after each
-    step.
+    Adam with a rate that falls linearly. After each step the points are clipped to [-1/2, 1/2],
+    or, with a protocol, the trajectory is projected onto the limits of the scanner: all that are
+    passed to `callback`, the first and the result can be played.
 
     Parameters
     ----------
@@ -77,7 +92,8 @@ def learn_trajectory(
     coil_maps : array, shape (coils, height, width), complex
         Sensitivities of the coils, of the image's precision.
     trajectory : array, shape (..., 2), real
-        Where to start, in cycles per voxel.
+        Where to start, in cycles per voxel; with a protocol (shots, samples, 2), one sample in
+        each raster time.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: estimated from the low-frequency samples, all
         ones (a plain sum over the coils), or `coil_maps`.
@@ -89,6 +105,16 @@ def learn_trajectory(
         Accuracy of the transforms.
     engine : str
         Engine of the transforms, see `NUFFT`.
+    protocol : Protocol, optional
+        The limits of a scanner. The image is then sampled where the receiver samples it, see
+        `receiver`.
+    fixed : mapping of int to array, optional
+        Samples that must lie at given points, see `project_trajectory`.
+    control_points : int or tuple of int, optional
+        Learn that many control points of each shot in place of its samples, see `BSpline`:
+        curves that are smooth, and a smaller projection. Several numbers, each twice the one
+        before, are learned one after the other, from coarse to fine, with equal parts of the
+        steps.
     callback : callable, optional
         ``callback(step, loss, trajectory)`` at the start, where `step` is 0, and after each
         step; a true value stops the loop.
@@ -105,7 +131,8 @@ def learn_trajectory(
     TypeError
         If the arrays are not of one library and one precision.
     ValueError
-        If the shapes do not fit, or the trajectory starts outside of [-1/2, 1/2].
+        If the shapes do not fit, the trajectory starts outside of [-1/2, 1/2], or fixed samples
+        cannot be joined within the limits.
     KeyboardInterrupt
         If Ctrl-C comes before the first loss is known.
 
@@ -146,29 +173,138 @@ def learn_trajectory(
             f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
         )
         raise ValueError(msg)
+    points = control_sizes(trajectory, tuple(image.shape), protocol, fixed, control_points)
+    samples = trajectory.shape[-2] if protocol is not None else 0
+    sampled = trajectory if protocol is None else receiver(protocol, samples).apply(trajectory)
     objective = TrajectoryObjective(
-        image, coil_maps, NUFFT(trajectory, tuple(image.shape), eps=eps, engine=engine), maps
+        image, coil_maps, NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine), maps
     )
-    rate = optim.linear_schedule(*learning_rate, steps) if steps else learning_rate[0]
-    start = time.perf_counter()
-    result = optim.minimize(
-        objective.value_and_grad,
-        trajectory,
-        optim.adam(rate),
-        steps=steps,
-        project=optim.projections.box(-0.5, 0.5),
-        callback=callback,
-        progress=progress,
-    )
-    seconds = time.perf_counter() - start
-    if not result.history:  # Ctrl-C came before the first loss
-        raise KeyboardInterrupt
+    rate = optim.linear_schedule(*learning_rate, steps) if steps else None
+    course = Course(callback)
+    p = trajectory
+    begun = time.perf_counter()
+    parts = stages(objective, samples, protocol, fixed, points)
+    for i, stage in enumerate(parts):
+        done = course.steps
+        p = stage.begin(p)
+        if course.first is None:
+            course.first = stage.trajectory(p)
+        result = optim.minimize(
+            stage.value_and_grad,
+            p,
+            stage.optimizer((lambda t, n=done: rate(t + n)) if rate else learning_rate[0]),
+            steps=steps * (i + 1) // len(parts) - done,
+            project=stage.project,
+            callback=course.follow(stage.trajectory),
+            progress=progress,
+        )
+        if not result.history and not done:  # Ctrl-C came before the first loss
+            raise KeyboardInterrupt
+        course.add(result, stage.trajectory)
+        p = result.best_params
+        if course.ended:
+            break
+    seconds = time.perf_counter() - begun
+    path = receiver(protocol, samples).apply if protocol is not None else lambda k: k
     return LearnedTrajectory(
-        trajectory=result.best_params,
-        trajectory_start=trajectory,
-        losses=result.history,
-        reconstruction=objective.reconstruct(result.best_params),
-        reconstruction_start=objective.reconstruct(trajectory),
+        trajectory=course.best,
+        trajectory_start=course.first,
+        losses=course.losses,
+        reconstruction=objective.reconstruct(path(course.best)),
+        reconstruction_start=objective.reconstruct(path(course.first)),
         seconds=seconds,
         interrupted=result.interrupted,
+        protocol=protocol,
+        certificate=None if protocol is None else certificate_of(course.best, protocol, result),
     )
+
+
+class Course:
+    """What the stages have come to, one after the other.
+
+    Parameters
+    ----------
+    callback : callable or None
+        The user's.
+    """
+
+    def __init__(self, callback: Callable[[int, float, Array], object] | None) -> None:
+        self.callback = callback
+        self.losses: list[float] = []
+        self.first: Array = None
+        self.best: Array = None
+        self.ended = False
+
+    @property
+    def steps(self) -> int:
+        """Number of completed steps."""
+        return max(len(self.losses) - 1, 0)
+
+    def follow(self, trajectory: Callable[[Array], Array]) -> Callable[[int, float, Array], object]:
+        """Return the callback of a stage, which counts the steps of those before it."""
+        done = self.steps
+
+        def told(step: int, loss: float, p: Array) -> object:
+            if self.callback is None or (step == 0 and done):  # the end of the stage before
+                return None
+            self.ended = bool(self.callback(done + step, loss, trajectory(p)))
+            return self.ended
+
+        return told
+
+    def add(self, result: optim.Result, trajectory: Callable[[Array], Array]) -> None:
+        """Add a stage that has ended."""
+        if not self.losses or result.best_value < min(self.losses):
+            self.best = trajectory(result.best_params)
+        self.losses += result.history[1:] if self.losses else result.history
+        self.ended = self.ended or result.interrupted
+
+
+def control_sizes(
+    trajectory: Array,
+    shape: tuple[int, ...],
+    protocol: Protocol | None,
+    fixed: Fixed | None,
+    control_points: int | tuple[int, ...] | None,
+) -> tuple[int, ...]:
+    """Return the numbers of control points; refuse settings that do not fit."""
+    call = "learn_trajectory"
+    if protocol is None:
+        for name, value in (("fixed", fixed), ("control_points", control_points)):
+            if value is not None:
+                msg = f"{call}({name}): {name} is {value!r} without a protocol; want both"
+                raise ValueError(msg)
+        return ()
+    if not isinstance(protocol, Protocol):
+        msg = f"{call}(protocol): protocol is {protocol!r}; want a Protocol"
+        raise TypeError(msg)
+    if protocol.shape != shape:
+        msg = f"{call}(protocol): its shape is {protocol.shape}; want the image's, {shape}"
+        raise ValueError(msg)
+    if trajectory.ndim < 2 or trajectory.shape[-2] < 2:
+        msg = (
+            f"{call}(trajectory): the shape is {tuple(trajectory.shape)}; want (shots, samples, 2) "
+            f"with a protocol"
+        )
+        raise ValueError(msg)
+    if control_points is None:
+        return ()
+    if not isinstance(control_points, tuple | list):
+        control_points = (control_points,)
+    found = sizes(call, "control_points", control_points, "numbers of control points", least=2)
+    samples = trajectory.shape[-2]
+    if found[-1] > samples or any(b != 2 * a for a, b in pairwise(found)):
+        msg = (
+            f"{call}(control_points): they are {found}; want at most the {samples} samples of a "
+            f"shot, each number twice the one before"
+        )
+        raise ValueError(msg)
+    ends = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
+    ends |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
+    if bad := [index for index in fixed or {} if not ends.get(index)]:
+        msg = (
+            f"{call}(fixed): sample {bad[0]} is fixed, and control points pass their curve by; "
+            f"want the first or the last sample, at rest, or no control points"
+        )
+        raise ValueError(msg)
+    return found
