@@ -46,19 +46,15 @@ FRAMES = 28
 LIMIT = click.FloatRange(min=0, min_open=True)
 
 
-class PointsType(click.ParamType):
-    """Integers with commas between them."""
-
-    name = "INTEGER[,INTEGER...]"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Return the integers."""
-        try:
-            return tuple(map(int, value.split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is no list of integers; want one as 16,32,64", param, ctx)
+def whole_numbers(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """Return the integers of a text with commas between them."""
+    try:
+        return None if value is None else tuple(map(int, value.split(",")))
+    except ValueError:
+        msg = f"{value!r} is no list of integers; want one as 16,32,64"
+        raise click.BadParameter(msg) from None
 
 
 @dataclass(frozen=True)
@@ -106,8 +102,8 @@ class Settings(Options):
                 msg = f"{names[0]} is given; want --gmax and --smax with it, a scanner's limits"
                 raise click.UsageError(msg)
             return None
-        raster = (RASTER if self.raster is None else self.raster) * 1e-6
-        scanner = nl.mri.Scanner(gmax=self.gmax * 1e-3, smax=self.smax, raster=raster)
+        raster = (RASTER if self.raster is None else self.raster) / 1e6
+        scanner = nl.mri.Scanner(gmax=self.gmax / 1e3, smax=self.smax, raster=raster)
         return nl.mri.Protocol(scanner, FOV if self.fov is None else self.fov, shape)
 
     @property
@@ -186,7 +182,8 @@ class Scan:
 @click.option("--fov", type=LIMIT, help=f"Field of view in metres.  [default: {FOV:g}]")
 @click.option(
     "--control-points",
-    type=PointsType(),
+    metavar="INTEGER[,INTEGER...]",
+    callback=whole_numbers,
     help="Learn that many control points of smooth curves in place of the samples; several "
     "numbers, as 16,32,64, from coarse to fine.",
 )
@@ -197,8 +194,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     Starts from 32 centre-out spokes, for an image seen by 6 coils, and makes the
     density-compensated reconstruction as good as it can. Points are in cycles per voxel; their
     axis 0 runs down the rows of the image, axis 1 along its columns. What is written is the best
-    trajectory seen, most often the last. With the limits of a scanner (--gmax, --smax), the spokes and all
-    that comes from them are projected onto what it can play.
+    trajectory seen, most often the last. With the limits of a scanner (--gmax, --smax), the
+    spokes and all that comes from them are projected onto what it can play.
 
     \b
     Writes
@@ -219,7 +216,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     x = read_image(ctx, settings.image)
     with settings.claimed_folder(FIGURE, ANIMATION) as folder:
         maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.samples, settings.turn)
-        scan = Scan(*map(device.xp.asarray, (x, maps, k)), protocol=settings.protocol(x.shape))
+        image, maps, k = map(device.xp.asarray, (x, maps, k))
+        scan = Scan(image, maps, k, settings.protocol(x.shape))
         learned, kept = learn(settings, device, scan, ctx.obj)
         pictures = {}
         if not settings.no_figures:
