@@ -160,21 +160,24 @@ class InteriorPoint:
         xp = self.xp
         shots = self._begin(c, inside, start)
         finished: list[tuple[Any, ...]] = []
+        gap, distance = self._gap(shots)
         for iteration in range(iterations + 1):
-            gap, distance = self._gap(shots)
             shots = self._remember(shots, gap <= REMEMBERED * distance)
             done = (gap <= tolerance * distance) | (iteration == iterations)
             following = shots if bool(xp.all(done)) else self._advance(shots)
+            gaps = self._gap(following)
             # Where rounding has ruined the step, the last iterate is the result.
-            done = done | ~xp.isfinite(self._gap(following)[0])
+            done = done | ~xp.isfinite(gaps[0])
             if bool(xp.any(done)):
                 which = xp.nonzero(done)[0]
                 ended = shots.pick(xp, which), xp.take(gap, which), xp.take(distance, which)
                 finished.append(ended)
                 if bool(xp.all(done)):
                     break
-                following = following.pick(xp, xp.nonzero(~done)[0])
-            shots = following
+                rest = xp.nonzero(~done)[0]
+                following = following.pick(xp, rest)
+                gaps = xp.take(gaps[0], rest), xp.take(gaps[1], rest)
+            shots, (gap, distance) = following, gaps
         return self._join(finished, iteration)
 
     def _begin(self, c: Array, inside: Array, start: Iterate | None) -> Shots:
