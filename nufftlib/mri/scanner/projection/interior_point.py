@@ -167,8 +167,9 @@ class InteriorPoint:
         shots = self._begin(c, inside, start)
         finished = [shots.pick(xp, ~todo)]
         shots = shots.pick(xp, todo)
+        gap = self._gap(shots)
         for iteration in range(iterations + 1):
-            gap, distance = self._gap(shots), half_squared(xp, shots.x - shots.c)
+            distance = half_squared(xp, shots.x - shots.c)
             shots = self._remember(shots, gap <= REMEMBERED * distance)
             done = (gap <= tolerance * distance) | (iteration == iterations)
             finished.append(shots.pick(xp, done))
@@ -177,9 +178,10 @@ class InteriorPoint:
                 break
             following = self._advance(shots)
             # Where rounding has ruined the step, the last iterate is the result.
-            sound = xp.isfinite(self._gap(following))
+            gap = self._gap(following)
+            sound = xp.isfinite(gap)
             finished.append(shots.pick(xp, ~sound))
-            shots = following.pick(xp, sound)
+            shots, gap = following.pick(xp, sound), xp.take(gap, xp.nonzero(sound)[0])
         return self._join(finished, iteration)
 
     def _begin(self, c: Array, inside: Array, start: Iterate | None) -> Shots:

@@ -367,9 +367,8 @@ class Problem:
             name = self.limits[int(xp.argmax(of_rows))].name
             msg = (
                 f"{CALL}(fixed): the samples {sorted(self.points)} of shot {worst} are too far "
-                f"apart: the best trajectory through them exceeds the {name} limit "
-                f"{float(ratio[worst]):.4g} times; want points that can be reached in "
-                f"{self.samples} samples"
+                f"apart: the best trajectory through them takes {float(ratio[worst]):.4g} times the "
+                f"{name} limit; want points that can be reached in {self.samples} samples"
             )
             raise ValueError(msg)
         return reach.x
