@@ -331,7 +331,7 @@ class Problem:
         if rows.order == 0:
             return rows
         name = "float32" if is_single(self.xp, self.k) else "float64"
-        rounding = np.finfo(name).eps / 8 + np.finfo("float64").eps
+        rounding = float(np.finfo(name).eps / 8 + np.finfo("float64").eps)
         spread = 1 if rows.per_axis else self.d**0.5
         room = 2**rows.order * spread * rounding / self.xp.min(self.unit) * rows.scale
         if float(self.xp.max(room)) >= 1:
@@ -362,13 +362,14 @@ class Problem:
         reach = within_reach(xp, self.tightened, self.free, self.fixed)
         ratio = xp.maximum(self.decided(), reach.ratio)
         worst = int(xp.argmax(ratio))
-        if float(ratio[worst]) >= 1:
+        times = float(ratio[worst])
+        if times >= 1:
             of_rows = self.ratios(reach.x)[:, worst]
             name = self.limits[int(xp.argmax(of_rows))].name
             msg = (
                 f"{CALL}(fixed): the samples {sorted(self.points)} of shot {worst} are too far "
-                f"apart: the best trajectory through them takes {float(ratio[worst]):.4g} times the "
-                f"{name} limit; want points that can be reached in {self.samples} samples"
+                f"apart: the best trajectory through them takes {times:.4g} times the {name} "
+                f"limit; want points that can be reached in {self.samples} samples"
             )
             raise ValueError(msg)
         return reach.x
