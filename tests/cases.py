@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from array_api_compat import array_namespace
 from rows import open_row
+from scipy.interpolate import BSpline
 
 import nufftlib as nl
 from nufftlib.core.losses import Functional
@@ -316,7 +317,46 @@ def hessian_of_nufft(m):
     return J.hessian(m.complex(2, 3, 4)), k
 
 
+def spline(batch, points, samples, first, rest, ndim):
+    def make(m):
+        # The last sample lies half a distance after the last control point.
+        spacing = (points - 0.5 - first) / (samples - 1)
+        return nl.mri.BSpline(points, samples, spacing, first, rest, ndim), m.real(
+            *batch, points, ndim
+        )
+
+    return make
+
+
+def dense_spline(samples, first, rest):
+    """The curve with the points before and after its own that its ends stand for."""
+
+    def oracle(parameters, c):
+        points = c.shape[-2]
+        before = c[..., :1, :] if rest in ("both", "start") else 2 * c[..., :1, :] - c[..., 1:2, :]
+        after = c[..., -1:, :] if rest in ("both", "end") else 2 * c[..., -1:, :] - c[..., -2:-1, :]
+        c = np.concatenate([before, c, after], axis=-2)
+        knots = np.arange(points + 5) - 2.5
+        time = np.linspace(first, points - 0.5, samples)
+        return BSpline(knots, c, 2, axis=-2)(np.minimum(time, points - 0.5 - 1e-12))
+
+    return oracle
+
+
 CASES = [
+    *(
+        Case(
+            f"spline of {points} points, rest {rest}, {samples} samples in {ndim}D",
+            spline(batch, points, samples, first, rest, ndim),
+            dense_spline(samples, first, rest),
+        )
+        for batch, points, samples, first, rest, ndim in [
+            ((3,), 5, 12, -0.5, "both", 2),
+            ((2, 2), 2, 7, 0.0, None, 3),
+            ((), 9, 4, 0.3, "start", 1),
+            ((3,), 4, 20, -0.5, "end", 2),
+        ]
+    ),
     Case(
         "diagonal real",
         lambda m: (nl.Diagonal(m.real(3, 4)), m.complex(2, 3, 4)),

@@ -31,6 +31,9 @@ HOST = (
 )
 
 
+HOST_RESULT = "nothing in; the result, once"
+
+
 @dataclass(frozen=True)
 class Entry:
     name: str
@@ -107,6 +110,41 @@ def given(m):
     """Keywords that ask a generator for arrays of the row."""
     dtype = getattr(m.row.xp, m.real_dtype)
     return {"xp": m.row.xp, "dtype": dtype, "device": m.row.device}
+
+
+def scan(**settings):
+    scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
+    return nl.mri.Protocol(scanner, fov=0.24, shape=(16, 15), **settings)
+
+
+def wave(m):
+    """Return a trajectory that a scanner cannot play."""
+    return m.row.array(0.3 * np.sin(np.arange(48).reshape(2, 12, 2)), m.real_dtype)
+
+
+def reported(m):
+    found = nl.mri.check_trajectory(wave(m), scan())
+    return [peak.ratio for peak in found.peaks.values()]
+
+
+def playable(m):
+    k = wave(m)
+    found = nl.mri.project_trajectory(k, scan(), fixed={0: k[:, 0, :]}, tolerance=1e-10)
+    again = nl.mri.project_trajectory(0.9 * k, scan(), start=found.dual, tolerance=1e-10)
+    return found.trajectory, again.trajectory
+
+
+def played_steps(m):
+    opt = optim.projected(optim.sgd(0.1), nl.mri.TrajectoryProjection(scan(), tolerance=1e-10))
+    k = wave(m)
+    k, state = opt.update(k, opt.init(k), k)
+    return opt.update(k, state, k)[0]
+
+
+def learned_within_limits(m):
+    # Of 16 x 15 voxels the steps from one sample to the next are small in cycles per voxel.
+    found = workflows.learn_trajectory(*job_1(m), steps=2, protocol=scan(dwell=4e-6))
+    return found.trajectory, found.reconstruction, found.losses
 
 
 def coil_maps(m):
@@ -273,6 +311,16 @@ BY_HAND = [
         "nufftlib.mri.from_cycles_per_fov",
         lambda m: nl.mri.from_cycles_per_fov(m.real(3, 2), (4, 5)),
     ),
+    Entry("nufftlib.mri.gradients", lambda m: nl.mri.gradients(wave(m), scan())),
+    Entry("nufftlib.mri.slew_rates", lambda m: nl.mri.slew_rates(wave(m), scan())),
+    Entry(
+        "nufftlib.mri.trajectory_from_gradients",
+        lambda m: nl.mri.trajectory_from_gradients(nl.mri.gradients(wave(m), scan()), scan()),
+    ),
+    Entry("nufftlib.mri.check_trajectory", reported, "the trajectory, on CUDA, to the CPU"),
+    Entry("nufftlib.mri.project_trajectory", playable, HOST_RESULT, "", True, 1e-7),
+    Entry("nufftlib.mri.TrajectoryProjection", played_steps, HOST_RESULT, "", True, 1e-7),
+    Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
     Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
@@ -305,6 +353,7 @@ BY_HAND = [
     ),
     Entry("nufftlib.blur.normal_equations", normal_equations, double=True),
     Entry("optim.minimize", descent(lambda: optim.sgd(0.1))),
+    Entry("optim.projected", played_steps, "as its projection", "", True, 1e-7),
     Entry("optim.sgd", descent(lambda: optim.sgd(optim.linear_schedule(0.1, 0.01, 3), 0.9))),
     Entry("optim.projected_gradient", solver(optim.projected_gradient, SIMPLEX), double=True),
     Entry(
@@ -340,6 +389,14 @@ BY_HAND = [
     ),
     Entry("optim.proximal.indicator", penalty(optim.proximal.indicator(SIMPLEX)), double=True),
     Entry("nufftlib.workflows.learn_trajectory", learned, "as `NUFFT`", "", True, 1e-6),
+    Entry(
+        "nufftlib.workflows.learn_trajectory",
+        learned_within_limits,
+        "as `NUFFT`",
+        "protocol=...",
+        True,
+        1e-4,
+    ),
     Entry("nufftlib.workflows.TrajectoryObjective", objective, "as `NUFFT`", "", True, 1e-6),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
@@ -423,6 +480,13 @@ WITHOUT_CALL = {
     "optim.Result": FIELDS,
     "optim.NonFiniteError": FIELDS,
     "optim.proximal.Penalty": "two functions of the caller's",
+    "nufftlib.mri.Certificate": NO_ARRAYS,
+    "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",
+    "nufftlib.mri.NerveModel": "an interface",
+    "nufftlib.mri.ProjectedTrajectory": FIELDS,
+    "nufftlib.mri.Protocol": NO_ARRAYS,
+    "nufftlib.mri.Scanner": NO_ARRAYS,
+    "nufftlib.mri.TrajectoryReport": FIELDS,
     "nufftlib.workflows.METHODS": NO_ARRAYS,
     "nufftlib.workflows.BlindCalibration": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,

@@ -118,6 +118,7 @@ MADE = {  # by each public factory, with what they do to an array
     "adam": (lambda: optim.adam(optim.linear_schedule(1, 0.1, 9)), lambda opt: two_steps(opt)),
     "adamw": (lambda: optim.adamw(0.1), lambda opt: two_steps(opt)),
     "sgd": (lambda: optim.sgd(0.1, 0.5), lambda opt: two_steps(opt)),
+    "projected": (lambda: optim.projected(optim.sgd(0.1), counted), lambda opt: two_steps(opt)),
     "simplex": (lambda: projections.simplex(2.0, weights=BOUND), lambda P: P(START)),
     "l1_ball": (lambda: projections.l1_ball(0.5, axes=-1), lambda P: P(START)),
     "l2_ball": (lambda: projections.l2_ball(0.5), lambda P: P(START)),
@@ -128,6 +129,10 @@ MADE = {  # by each public factory, with what they do to an array
     "soft_threshold": (lambda: proximal.soft_threshold(0.4), lambda h: both(h)),
     "total_variation": (lambda: proximal.total_variation(0.4, (0,)), lambda h: both(h)),
 }
+
+
+def counted(p, calls):
+    return np.maximum(p, 0.5), (calls or 0) + 1
 
 
 def two_steps(opt):

@@ -62,6 +62,7 @@ GOOD = {  # a call that works, for every public name that is called
         "iterations": 2,
         "seed": 0,
     },
+    optim.projected: {"optimizer": optim.sgd(0.1), "project": lambda p, state: (p, state)},
     optim.projected_gradient_norm: {"params": START, "gradient": START, "projection": None},
     optim.adam: {"learning_rate": 0.1, "b1": 0.9, "b2": 0.9, "eps": 1e-8},
     optim.adamw: {"learning_rate": 0.1, "b1": 0.9, "b2": 0.9, "eps": 1e-8, "weight_decay": 0.1},
