@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import positive
+from nufftlib.core.kinds import positive
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from nufftlib.core.arrays import positive, sizes
+from nufftlib.core.kinds import choice, instance, positive, sizes
 
 Norm = Literal["l2", "max"]
 Rest = Literal["both", "start", "end"] | None
@@ -55,7 +55,7 @@ class Scanner:
     def __post_init__(self) -> None:
         for name in ("gmax", "smax", "raster", "gamma"):
             object.__setattr__(self, name, positive("Scanner", name, getattr(self, name)))
-        one_of("Scanner", "norm", self.norm, get_args(Norm))
+        choice("Scanner", "norm", self.norm, get_args(Norm))
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         call = "Protocol"
-        if not isinstance(self.scanner, Scanner):
-            msg = f"{call}(scanner): scanner is {self.scanner!r}; want a Scanner"
-            raise TypeError(msg)
+        instance(call, "scanner", self.scanner, Scanner, "a Scanner")
         shape = sizes(call, "shape", self.shape, "the voxels along each axis")
         fov = self.fov
         if isinstance(fov, str) or not hasattr(fov, "__len__"):
@@ -120,7 +118,7 @@ class Protocol:
         object.__setattr__(self, "fov", tuple(positive(call, "fov", length) for length in fov))
         if self.dwell is not None:
             object.__setattr__(self, "dwell", positive(call, "dwell", self.dwell))
-        one_of(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
+        choice(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
 
     @property
     def ndim(self) -> int:
@@ -151,10 +149,3 @@ class Protocol:
     def rests_at_end(self) -> bool:
         """Whether the gradient is zero after the last sample."""
         return self.rest in ("both", "end")
-
-
-def one_of(call: str, name: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Refuse a setting that is none of the known ones."""
-    if not any(value is k or (isinstance(k, str) and value == k) for k in known):
-        msg = f"{call}({name}): {name} is {value!r}; want one of {known}"
-        raise ValueError(msg)

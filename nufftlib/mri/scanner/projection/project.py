@@ -25,12 +25,11 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 from nufftlib.core.arrays import (
     Array,
     Namespace,
-    integer,
     is_single,
-    positive,
 )
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
+from nufftlib.core.kinds import integer, positive
 from nufftlib.mri.scanner.projection.interior_point import InteriorPoint, Iterate
 from nufftlib.mri.scanner.projection.limits import Rows, padded
 from nufftlib.mri.scanner.projection.reach import within_reach
