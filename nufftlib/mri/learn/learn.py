@@ -122,10 +122,10 @@ def learn_trajectory(
     fixed : mapping of int to array, optional
         Samples that must lie at given points, see `project_trajectory`.
     control_points : int or tuple of int, optional
-        Learn that many control points of each shot in place of its samples, see `BSpline`:
-        curves that are smooth, and a smaller projection. Several numbers, each twice the one
-        before, are learned one after the other, from coarse to fine, with equal parts of the
-        steps.
+        Learn that many control points of each shot in place of its samples, and one more at an
+        end without rest, see `BSpline`: curves that are smooth, and a smaller projection. Several
+        numbers, each twice the one before, are learned one after the other, from coarse to fine,
+        with equal parts of the steps.
     callback : callable, optional
         ``callback(step, loss, trajectory)`` at the start, where `step` is 0, and after each
         step; a true value stops the loop.

@@ -88,9 +88,12 @@ def spline_stage(
     A curve keeps the limits that its control points keep at their own distance in time, so they
     are projected as a trajectory with that raster time.
     """
-    # The curve runs from half a distance before the first control point to half after the last.
+    # From half a distance before the first control point, where there is rest, to half after the
+    # last. An end without rest has one point more, to which the curve goes half of the way.
     spacing = points / (samples - 1)
-    spline = BSpline(points, samples, spacing, -0.5, protocol.rest, protocol.ndim)
+    first_time = -0.5 if protocol.rests_at_start else 0.5
+    rows = points + (not protocol.rests_at_start) + (not protocol.rests_at_end)
+    spline = BSpline(rows, samples, spacing, first_time, protocol.rest, protocol.ndim)
     coarse = Protocol(
         replace(protocol.scanner, raster=protocol.scanner.raster / spacing),
         protocol.fov,
@@ -99,10 +102,10 @@ def spline_stage(
     )
 
     def limits(k: Array) -> TrajectoryProjection:
-        return TrajectoryProjection(tightened(coarse, protocol, k), at_ends(fixed, samples, points))
+        return TrajectoryProjection(tightened(coarse, protocol, k), at_ends(fixed, samples))
 
     def begin(k: Array) -> Array:
-        control = nearest_samples(k, points) if first else refined(k, protocol)
+        control = nearest_samples(k, spline) if first else refined(k, protocol)
         return limits(control)(control, None)[0]
 
     def project(k: Array, state: ProjectedTrajectory | None) -> tuple[Array, ProjectedTrajectory]:
@@ -134,16 +137,16 @@ def along(
     return value_and_grad
 
 
-def nearest_samples(k: Array, points: int) -> Array:
+def nearest_samples(k: Array, spline: BSpline) -> Array:
     """Return the samples of a trajectory that are nearest in time to control points."""
     xp = array_namespace(k)
-    last = k.shape[-2] - 1
-    times = [round((i + 0.5) * last / points) for i in range(points)]
+    times = [round((i - spline.first) / spline.spacing) for i in range(spline.points)]
+    times = [min(max(t, 0), spline.samples - 1) for t in times]
     return xp.take(k, xp.asarray(times, device=device(k)), axis=-2)
 
 
 def refined(c: Array, protocol: Protocol) -> Array:
-    r"""Return twice as many control points of the same quadratic B-spline curve.
+    r"""Return the control points of the same quadratic B-spline curve at half their distance.
 
     .. math:: c'_{2i} = \tfrac34 c_i + \tfrac14 c_{i-1}, \qquad
               c'_{2i+1} = \tfrac34 c_i + \tfrac14 c_{i+1}.
@@ -154,21 +157,22 @@ def refined(c: Array, protocol: Protocol) -> Array:
     3 (1974) 346-349.
     """
     xp = array_namespace(c)
-    head, tail = c[..., :1, :], c[..., -1:, :]
-    before = head if protocol.rests_at_start else 2 * head - c[..., 1:2, :]
-    after = tail if protocol.rests_at_end else 2 * tail - c[..., -2:-1, :]
-    around = xp.concat([before, c, after], axis=-2)
+    around = xp.concat([c[..., :1, :], c, c[..., -1:, :]], axis=-2)
     even = 0.75 * c + 0.25 * around[..., :-2, :]
     odd = 0.75 * c + 0.25 * around[..., 2:, :]
     both = xp.stack([even, odd], axis=-2)
-    return xp.reshape(both, (*c.shape[:-2], 2 * c.shape[-2], c.shape[-1]))
+    both = xp.reshape(both, (*c.shape[:-2], 2 * c.shape[-2], c.shape[-1]))
+    # At rest the end stands there twice; elsewhere the curve goes to the middle of two points.
+    return both[
+        ..., int(not protocol.rests_at_start) : both.shape[-2] - int(not protocol.rests_at_end), :
+    ]
 
 
-def at_ends(fixed: Fixed | None, samples: int, points: int) -> Fixed | None:
+def at_ends(fixed: Fixed | None, samples: int) -> Fixed | None:
     """Return fixed samples as fixed control points; where there is rest, they are the ends."""
     if not fixed:
         return None
-    places = {0: 0, -samples: 0, samples - 1: points - 1, -1: points - 1}
+    places = {0: 0, -samples: 0, samples - 1: -1, -1: -1}
     return {places[index]: point for index, point in fixed.items()}
 
 

@@ -29,9 +29,10 @@ class BSpline(LinearOperator):
 
     Its speed is piecewise linear, and its acceleration piecewise constant: between two control
     points :math:`c_{i+1} - c_i`, and about one :math:`c_{i+1} - 2 c_i + c_{i-1}`. So the curve
-    keeps the limits that its control points keep. A gradient system that joins the gradients of
-    a trajectory by straight lines, as Pulseq does, plays this curve with the samples of the
-    trajectory for control points.
+    keeps the limits that its control points keep, but for the band where it goes on in a
+    straight line, before the first control point or after the last. A gradient system that
+    joins the gradients of a trajectory by straight lines, as Pulseq does, plays this curve with
+    the samples of the trajectory for control points.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def cholesky(pairs: Pairs, d: int) -> Solver | None:
         return None
 
     def solve(r: Array) -> Array:
-        flat = np.ascontiguousarray(np.moveaxis(r, 0, -1)).reshape(-1)
+        flat = np.moveaxis(r, 0, -1).flatten()  # a copy, to be overwritten
         x = cho_solve_banded((lower, True), flat, overwrite_b=True, check_finite=False)
         return np.ascontiguousarray(np.moveaxis(x.reshape(shots, samples, d), -1, 0))
 
@@ -77,17 +77,18 @@ def cyclic_reduction(xp: Namespace, pairs: Pairs, d: int) -> Solver:
     diagonal, below = block_tridiagonal(xp, pairs, d)
     levels = []
     while diagonal.shape[1] > 1:
-        odd = diagonal[:, 1::2]
+        odd = diagonal[:, 1::2, ...]
         inverse = xp.linalg.inv(odd)
-        before, after = below[:, 0::2], below[:, 1::2]  # (odd, even before), (even after, odd)
+        before = below[:, 0::2, ...]  # (odd, even before)
+        after = below[:, 1::2, ...]  # (even after, odd)
         left = inverse @ before
-        right = inverse[:, : after.shape[1]] @ transposed(xp, after)
+        right = inverse[:, : after.shape[1], ...] @ transposed(xp, after)
         levels.append((inverse, left, right))
-        even = diagonal[:, 0::2]
+        even = diagonal[:, 0::2, ...]
         down = transposed(xp, before) @ left  # what the block after takes from an even one
         up = after @ right  # and the block before
         diagonal = even - fitted(xp, down, even, 0) - fitted(xp, up, even, 1)
-        below = -after @ left[:, : after.shape[1]]
+        below = -after @ left[:, : after.shape[1], ...]
     last = xp.linalg.inv(diagonal)
 
     def solve(r: Array) -> Array:
@@ -95,15 +96,15 @@ def cyclic_reduction(xp: Namespace, pairs: Pairs, d: int) -> Solver:
         rhs = blocked(xp, r)
         seen = []
         for inverse, left, right in levels:
-            odd, even = rhs[:, 1::2], rhs[:, 0::2]
+            odd, even = rhs[:, 1::2, ...], rhs[:, 0::2, ...]
             seen.append(inverse @ odd)
             down = transposed(xp, left) @ odd
-            up = transposed(xp, right) @ odd[:, : right.shape[1]]
+            up = transposed(xp, right) @ odd[:, : right.shape[1], ...]
             rhs = even - fitted(xp, down, even, 0) - fitted(xp, up, even, 1)
         x = last @ rhs
         for (_, left, right), y in zip(reversed(levels), reversed(seen), strict=True):
-            following = right @ x[:, 1 : right.shape[1] + 1]
-            odd = y - left @ x[:, : left.shape[1]] - fitted(xp, following, y, 0)
+            following = right @ x[:, 1 : right.shape[1] + 1, ...]
+            odd = y - left @ x[:, : left.shape[1], ...] - fitted(xp, following, y, 0)
             x = interleaved(xp, x, odd)
         return unblocked(xp, x, d, samples)
 
@@ -135,7 +136,7 @@ def block_tridiagonal(xp: Namespace, pairs: Pairs, d: int) -> tuple[Array, Array
     # An entry by its distance in samples, and by which sample of its block comes first.
     diagonal = block([[(0, 0), (1, 0)], [(1, 0), (0, 1)]])
     below = block([[(2, 0), (1, 1)], [None, (2, 1)]])
-    return diagonal, below[:, :-1]
+    return diagonal, below[:, :-1, ...]
 
 
 def blocked(xp: Namespace, r: Array) -> Array:
@@ -147,7 +148,7 @@ def blocked(xp: Namespace, r: Array) -> Array:
 
 def unblocked(xp: Namespace, x: Array, d: int, samples: int) -> Array:
     """Return (shots, blocks, 2 d, 1) as (d, shots, samples)."""
-    x = xp.reshape(x, (x.shape[0], -1, d))[:, :samples]
+    x = xp.reshape(x, (x.shape[0], -1, d))[:, :samples, ...]
     return xp.permute_dims(x, (2, 0, 1))
 
 
@@ -158,7 +159,7 @@ def transposed(xp: Namespace, a: Array) -> Array:
 
 def fitted(xp: Namespace, a: Array, like: Array, before: int) -> Array:
     """Return blocks with zero blocks before, and after as far as `like` goes."""
-    zero = xp.zeros_like(a[:, :1]) if a.shape[1] else xp.zeros_like(like[:, :1])
+    zero = xp.zeros_like(a[:, :1, ...]) if a.shape[1] else xp.zeros_like(like[:, :1, ...])
     after = like.shape[1] - before - a.shape[1]
     return xp.concat([zero] * before + [a] + [zero] * after, axis=1)
 
@@ -166,6 +167,6 @@ def fitted(xp: Namespace, a: Array, like: Array, before: int) -> Array:
 def interleaved(xp: Namespace, even: Array, odd: Array) -> Array:
     """Return the blocks in order: even, odd, even, ..."""
     n = odd.shape[1]
-    both = xp.stack([even[:, :n], odd], axis=2)
+    both = xp.stack([even[:, :n, ...], odd], axis=2)
     both = xp.reshape(both, (both.shape[0], 2 * n, *both.shape[3:]))
-    return xp.concat([both, even[:, n:]], axis=1)
+    return xp.concat([both, even[:, n:, ...]], axis=1)

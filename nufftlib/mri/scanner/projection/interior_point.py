@@ -9,12 +9,14 @@ each. All iterates lie strictly within the limits. A Newton step of
 
 has the matrix :math:`1 + A^T (\lambda + (\lambda / s)\,v v^T) A`, in which a sample meets the
 next two alone. Each iteration predicts with :math:`\mu = 0`, and corrects by the terms of second
-order that the prediction found.
+order that the prediction found, as far as it could be followed.
 
 References
 ----------
 S. Mehrotra, "On the implementation of a primal-dual interior point method", SIAM J. Optim. 2
-(1992) 575-601; S. Boyd and L. Vandenberghe, "Convex Optimization", Cambridge 2004, section 11.7.
+(1992) 575-601; M. Colombo and J. Gondzio, "Further development of multiple centrality correctors
+for interior point methods", Comput. Optim. Appl. 41 (2008) 277-305; S. Boyd and L. Vandenberghe,
+"Convex Optimization", Cambridge 2004, section 11.7.
 """
 
 from __future__ import annotations
@@ -58,9 +60,8 @@ class Solution:
     ----------
     x : array, shape (d, shots, samples)
         A curve strictly within the limits.
-    gap, distance : array, shape (shots,)
-        Bound on the excess of half the squared distance over the least one, and that half,
-        which counts as no less than the half of ``LEAST^2 samples``.
+    q : tuple of array
+        Of each kind of rows a vector in the direction of ``v``, from which `duality_gap` follows.
     iterations : int
         Of the shot that took most.
     warm : Iterate
@@ -68,8 +69,7 @@ class Solution:
     """
 
     x: Array
-    gap: Array
-    distance: Array
+    q: tuple[Array, ...]
     iterations: int
     warm: Iterate
 
@@ -88,13 +88,16 @@ class Shots:
     warmed: Array
 
     def pick(self, xp: Namespace, which: Array) -> Shots:
-        """Return the state of some shots."""
+        """Return the state of the shots of which `which` is true."""
+        if bool(xp.all(which)):
+            return self
+        index = xp.nonzero(which)[0]
 
         def taken(a: Any) -> Any:
             if isinstance(a, tuple):
                 picked = [taken(b) for b in a]
                 return type(a)(*picked) if hasattr(a, "_fields") else tuple(picked)
-            return xp.take(a, which, axis=int(a.ndim > 1))
+            return xp.take(a, index, axis=int(a.ndim > 1))
 
         return Shots(*(taken(getattr(self, name)) for name in self.__dataclass_fields__))
 
@@ -137,6 +140,7 @@ class InteriorPoint:
         self,
         c: Array,
         inside: Array,
+        todo: Array,
         *,
         start: Iterate | None,
         tolerance: float,
@@ -150,6 +154,8 @@ class InteriorPoint:
             Where they should be.
         inside : array, shape (d, shots, samples)
             Curves strictly within the limits; those of fixed samples are kept.
+        todo : array, shape (shots,), bool
+            Which shots to move; the others stay inside.
         start : Iterate or None
             The `warm` iterate of a problem with the same limits.
         tolerance : float
@@ -159,25 +165,23 @@ class InteriorPoint:
         """
         xp = self.xp
         shots = self._begin(c, inside, start)
-        finished: list[tuple[Any, ...]] = []
-        gap, distance = self._gap(shots)
+        finished = [shots.pick(xp, ~todo)]
+        shots = shots.pick(xp, todo)
+        gap = self._gap(shots)
         for iteration in range(iterations + 1):
+            distance = half_squared(xp, shots.x - shots.c)
             shots = self._remember(shots, gap <= REMEMBERED * distance)
             done = (gap <= tolerance * distance) | (iteration == iterations)
-            following = shots if bool(xp.all(done)) else self._advance(shots)
-            gaps = self._gap(following)
+            finished.append(shots.pick(xp, done))
+            shots = shots.pick(xp, ~done)
+            if bool(xp.all(done)):
+                break
+            following = self._advance(shots)
             # Where rounding has ruined the step, the last iterate is the result.
-            done = done | ~xp.isfinite(gaps[0])
-            if bool(xp.any(done)):
-                which = xp.nonzero(done)[0]
-                ended = shots.pick(xp, which), xp.take(gap, which), xp.take(distance, which)
-                finished.append(ended)
-                if bool(xp.all(done)):
-                    break
-                rest = xp.nonzero(~done)[0]
-                following = following.pick(xp, rest)
-                gaps = xp.take(gaps[0], rest), xp.take(gaps[1], rest)
-            shots, (gap, distance) = following, gaps
+            gap = self._gap(following)
+            sound = xp.isfinite(gap)
+            finished.append(shots.pick(xp, ~sound))
+            shots, gap = following.pick(xp, sound), xp.take(gap, xp.nonzero(sound)[0])
         return self._join(finished, iteration)
 
     def _begin(self, c: Array, inside: Array, start: Iterate | None) -> Shots:
@@ -193,15 +197,17 @@ class InteriorPoint:
         shots = Shots(index, c, inside, v, slacks, multipliers, cold, warmed)
         if start is None:
             return shots
-        v, slacks = self._rows(start.x)
-        warm = Shots(index, c, start.x, v, slacks, start.multipliers, start, warmed)
-        gap, distance = self._gap(warm)
-        near = (gap <= TAKEN_UP * distance)[:, None]
+        x = start.x if self.free is None else xp.where(self.free > 0, start.x, inside)
+        v, slacks = self._rows(x)
+        warm = Shots(index, c, x, v, slacks, start.multipliers, start, warmed)
+        near = self._gap(warm) <= TAKEN_UP * half_squared(xp, x - c)
+        for s in slacks:  # of other limits, it may lie outside
+            near = near & xp.all(s > 0, axis=(0, 2))
 
         def chosen(a: Array, b: Array) -> Array:
-            return xp.where(near, a, b)
+            return xp.where(near[:, None], a, b)
 
-        x = chosen(start.x, inside)
+        x = chosen(x, inside)
         multipliers = tuple(map(chosen, start.multipliers, multipliers))
         v, slacks = self._rows(x)
         return Shots(index, c, x, v, slacks, multipliers, Iterate(x, multipliers), warmed)
@@ -221,22 +227,26 @@ class InteriorPoint:
         warm = Iterate(kept(now.x, shots.warm.x), tuple(kept(a, b) for a, b in pairs))
         return replace(shots, warm=warm, warmed=shots.warmed | close)
 
-    def _join(self, finished: list[tuple[Any, ...]], iterations: int) -> Solution:
+    def _join(self, finished: list[Shots], iterations: int) -> Solution:
         """Return the shots in their order."""
         xp = self.xp
-        parts, gaps, distances = zip(*finished, strict=True)
-        order = xp.argsort(xp.concat([p.index for p in parts]))
+        order = xp.argsort(xp.concat([shots.index for shots in finished]))
 
-        def joined(arrays: list[Array]) -> Array:
-            whole = xp.concat(arrays, axis=int(arrays[0].ndim > 1))
-            return xp.take(whole, order, axis=int(whole.ndim > 1))
+        def joined(arrays: Any) -> Array:
+            return xp.take(xp.concat(list(arrays), axis=1), order, axis=1)
 
-        warm = Iterate(
-            joined([p.warm.x for p in parts]),
-            tuple(joined([p.warm.multipliers[i] for p in parts]) for i in range(len(self.limits))),
+        def each(tuples: Any) -> tuple[Array, ...]:
+            return tuple(map(joined, zip(*tuples, strict=True)))
+
+        return Solution(
+            x=joined(shots.x for shots in finished),
+            q=each(self._dual(shots) for shots in finished),
+            iterations=iterations,
+            warm=Iterate(
+                joined(shots.warm.x for shots in finished),
+                each(shots.warm.multipliers for shots in finished),
+            ),
         )
-        x = joined([p.x for p in parts])
-        return Solution(x, joined(list(gaps)), joined(list(distances)), iterations, warm)
 
     def _advance(self, shots: Shots) -> Shots:
         """Return the state after one iteration."""
@@ -255,19 +265,23 @@ class InteriorPoint:
         steps = self._directions(shots, solve(self._at_free(c - x)), (0.0,) * len(v))
         length = self._longest(shots, steps, 1.0)
         after = self._sum(m * s for m, s in self._moved(shots, steps, length)) / count
-        target = xp.clip(after / mean, 0.0, 1.0) ** 3 * mean
+        kept = xp.clip(after / mean, 0.0, 1.0) ** 2
 
         # Correct: the step changes s by |A dx|^2 / 2 more than its linear part, the products by
         # that of both changes, and the gradient by A^T of the change of lambda times that of v.
+        # A short prediction says little of this. What is kept of the products is kept of the
+        # gradient, too: a step towards the middle of the slacks would else be as short.
         aims = tuple(
-            target + m * step.square + step.multiplier * step.work
+            kept * mean + length * (m * step.square + step.multiplier * step.work)
             for m, step in zip(multipliers, steps, strict=True)
         )
         gradient = sum(
-            rows.adjoint(xp, w * (aim / s) + step.multiplier * step.v)
-            for rows, w, aim, s, step in zip(self.limits, v, aims, slacks, steps, strict=True)
+            rows.adjoint(xp, w * (aim / s - kept * m) + length * step.multiplier * step.v)
+            for rows, w, aim, s, m, step in zip(
+                self.limits, v, aims, slacks, multipliers, steps, strict=True
+            )
         )
-        dx = solve(self._at_free(c - x - gradient))
+        dx = solve(self._at_free((1 - kept) * (c - x) - gradient))
         steps = self._directions(shots, dx, aims)
         length = self._longest(shots, steps, TO_BOUNDARY)
         for _ in range(10):
@@ -317,28 +331,14 @@ class InteriorPoint:
             for s, m, step in zip(shots.slacks, shots.multipliers, steps, strict=True)
         ]
 
-    def _gap(self, shots: Shots) -> tuple[Array, Array]:
-        r"""Return the duality gap and half the squared distance of each shot.
+    def _gap(self, shots: Shots) -> Array:
+        """Return the duality gap of each shot."""
+        q = self._dual(shots)
+        return duality_gap(self.xp, self.limits, self.free, shots.x - shots.c, shots.v, q)
 
-        With ``q = lambda v`` the dual function is the minimum over x of
-        :math:`\tfrac12 \|x - c\|^2 + \langle q, A x \rangle - \sum_i |q_i|`, so that the gap is
-        :math:`\tfrac12 \|x - c + A^T q\|^2 + \sum_i (|q_i| - q_i \cdot v_i)`.
-        """
-        xp = self.xp
-        gap = self._total(0.5 * self._residual(shots) ** 2)
-        for rows, v, m in zip(self.limits, shots.v, shots.multipliers, strict=True):
-            square = rows.inner(xp, v, v)
-            gap = gap + self._total(m * (xp.sqrt(square) - square))
-        distance = self._total(0.5 * (shots.x - shots.c) ** 2)
-        least = 0.5 * LEAST**2 * shots.x.shape[-1]
-        return gap[:, 0], xp.clip(distance[:, 0], min=least)
-
-    def _residual(self, shots: Shots) -> Array:
-        """Return the gradient of the Lagrangian, ``x - c + A^T (lambda v)``."""
-        gradient = shots.x - shots.c
-        for rows, v, m in zip(self.limits, shots.v, shots.multipliers, strict=True):
-            gradient = gradient + rows.adjoint(self.xp, m * v)
-        return self._at_free(gradient)
+    def _dual(self, shots: Shots) -> tuple[Array, ...]:
+        """Return ``q = lambda v``."""
+        return tuple(m * v for m, v in zip(shots.multipliers, shots.v, strict=True))
 
     def _rows(self, x: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         """Return ``v`` and the slacks of a curve."""
@@ -360,3 +360,33 @@ class InteriorPoint:
     def _count(self, arrays: tuple[Array, ...]) -> int:
         """Return the number of rows of one shot."""
         return sum(a.shape[0] * a.shape[2] for a in arrays)
+
+
+def duality_gap(
+    xp: Namespace,
+    limits: tuple[Rows, ...],
+    free: Array | None,
+    moved: Array,
+    v: tuple[Array, ...],
+    q: tuple[Array, ...],
+) -> Array:
+    r"""Return by how much half the squared distance of each shot exceeds the least one at most.
+
+    For any ``q``, the dual function is the minimum over x of
+    :math:`\tfrac12 \|x - c\|^2 + \langle q, A x \rangle - \sum_i |q_i|`, so that the gap of a curve
+    ``x = c + moved`` within the limits is
+    :math:`\tfrac12 \|x - c + A^T q\|^2 + \sum_i (|q_i| - q_i \cdot v_i)`, with the first norm taken
+    over the free samples.
+    """
+    residual = moved + sum(rows.adjoint(xp, a) for rows, a in zip(limits, q, strict=True))
+    gap = half_squared(xp, residual if free is None else residual * free, least=0.0)
+    for rows, w, a in zip(limits, v, q, strict=True):
+        excess = xp.sqrt(rows.inner(xp, a, a)) - rows.inner(xp, a, w)
+        gap = gap + xp.sum(excess, axis=(0, 2))
+    return gap
+
+
+def half_squared(xp: Namespace, x: Array, least: float = LEAST) -> Array:
+    """Return half the squared length of each shot, with a root mean square of at least `least`."""
+    total: Array = 0.5 * xp.sum(x**2, axis=(0, 2))
+    return xp.clip(total, min=0.5 * least**2 * x.shape[-1])

@@ -75,9 +75,11 @@ class Rows:
         """Return the entry (a, b) of ``multiplier 1 + ratio v v^T`` of each row, or None for 0."""
         scale = self.scale[a, 0, 0] * self.scale[b, 0, 0] * self.in_force
         if self.per_axis:
-            return scale * (multiplier[a] + ratio[a] * v[a] * v[a]) if a == b else None
-        entry = ratio[0] * v[a] * v[b]
-        return scale * (multiplier[0] + entry if a == b else entry)
+            if a != b:
+                return None
+            return scale * (multiplier[a, ...] + ratio[a, ...] * v[a, ...] ** 2)
+        entry = ratio[0, ...] * v[a, ...] * v[b, ...]
+        return scale * (multiplier[0, ...] + entry if a == b else entry)
 
 
 def hessian(
@@ -116,7 +118,7 @@ def hessian(
             E = outer[..., :-1] - inner + outer[..., 1:]
             F = -outer[..., 1:-1]
             if free is not None:
-                D = D * free + (1 - free) * (a == b)
+                D = D * free + (1 - free) * float(a == b)
                 E = E * free[1:] * free[:-1]
                 F = F * free[2:] * free[:-2]
             pairs[a, b] = D, E, F

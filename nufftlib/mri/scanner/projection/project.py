@@ -14,9 +14,10 @@ and fixed samples. Inside, lengths are in units of :math:`\beta`.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,20 @@ from nufftlib.core.arrays import (
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
 from nufftlib.core.kinds import integer, positive
-from nufftlib.mri.scanner.projection.interior_point import InteriorPoint, Iterate
+from nufftlib.mri.scanner.projection.interior_point import (
+    InteriorPoint,
+    Iterate,
+    Solution,
+    duality_gap,
+    half_squared,
+)
 from nufftlib.mri.scanner.projection.limits import Rows, padded
 from nufftlib.mri.scanner.projection.reach import within_reach
 from nufftlib.mri.scanner.protocol import Protocol
+from nufftlib.mri.scanner.report import ROUNDING
 from nufftlib.mri.scanner.waveforms import checked
+
+CALL = "project_trajectory"
 
 Fixed = Mapping[int, Any]
 """Index of a sample -> its point, or one for each shot, in cycles per voxel."""
@@ -113,10 +123,10 @@ def project_trajectory(
         Samples that must lie at given points: index to a point of ``d`` coordinates, or to one
         for each shot. Negative indices count from the end.
     tolerance : float
-        Largest relative duality gap, see `Certificate`.
+        Largest relative duality gap, see `Certificate`; before the result is rounded.
     start : Iterate, optional
-        The `dual` of an earlier result for the same shape, protocol and fixed samples: a
-        trajectory that has changed little takes half as long.
+        The `dual` of an earlier result for the same shape, norm and rest: a trajectory that has
+        changed little takes half as long.
     iterations : int
         Largest number of iterations. A result is within the limits after any number; its
         certificate says how near it is.
@@ -137,9 +147,9 @@ def project_trajectory(
     Notes
     -----
     An interior-point method. The matrix of a step couples each sample with the next two; an
-    iteration costs a factorisation of that band for each shot, and about ten are needed. In
-    single precision the limits are tightened by the rounding of the result, so that it keeps
-    them all the same, and the gap includes that.
+    iteration costs a factorisation of that band for each shot, and about ten are needed. The
+    limits are tightened by the rounding of the result, so that it keeps them all the same. In
+    single precision that shows in the gap.
 
     References
     ----------
@@ -162,25 +172,24 @@ def project_trajectory(
     >>> result.certificate.gap <= 1e-6, result.certificate.violation
     (True, 0.0)
     """
-    call = "project_trajectory"
-    xp = checked(f"{call}(k, protocol)", k, protocol)
-    tolerance = positive(call, "tolerance", tolerance)
-    iterations = integer(call, "iterations", iterations, least=1)
+    xp = checked(f"{CALL}(k, protocol)", k, protocol)
+    tolerance = positive(CALL, "tolerance", tolerance)
+    iterations = integer(CALL, "iterations", iterations, least=1)
     if not bool(xp.all(xp.isfinite(k))):
-        msg = f"{call}(k): some points of k are not finite; want finite points"
+        msg = f"{CALL}(k): some points of k are not finite; want finite points"
         raise ValueError(msg)
-    points = fixed_points(call, fixed or {}, k)
+    points = fixed_points(fixed or {}, k)
     on_cpu = k.__dlpack_device__()[0] == 1
     if on_cpu:
         problem = Problem(array_namespace(np.empty(0)), protocol, as_numpy(k), points)
-        made = problem.solve(call, start, tolerance, iterations)
+        made = problem.solve(start, tolerance, iterations)
         out = empty(tuple(k.shape), made.trajectory.dtype)
         out[...] = made.trajectory
         return ProjectedTrajectory(from_numpy(xp, out), made.certificate, made.dual)
     with callers_stream(xp, k.__dlpack_device__()[1]):
         there = as_cupy(k)
         problem = Problem(array_namespace(there), protocol, there, points)
-        made = problem.solve(call, start, tolerance, iterations)
+        made = problem.solve(start, tolerance, iterations)
         return ProjectedTrajectory(from_cupy(xp, made.trajectory), made.certificate, made.dual)
 
 
@@ -260,156 +269,189 @@ class Problem:
     def __init__(self, xp: Namespace, protocol: Protocol, k: Array, points: dict[int, Any]) -> None:
         self.xp, self.protocol, self.k, self.points = xp, protocol, k, points
         self.samples, self.d = k.shape[-2:]
-        double = xp.reshape(xp.astype(k, xp.float64), (-1, self.samples, self.d))
+        self.shots = math.prod(k.shape[:-2])
         self.unit = self.array([protocol.slew_step * voxel for voxel in protocol.voxel])
-        self.c = self.inward(double)
         free = np.ones(self.samples)
-        free[list(points)] = 0
+        target = np.zeros((self.shots, self.samples, self.d))
+        for index, point in points.items():
+            free[index] = 0
+            target[:, index] = point
         self.free = self.array(free) if points else None
-        target = xp.zeros_like(double)
-        if points:
-            rows = [
-                self.array(points[i]) + target[:, 0, :] if i in points else target[:, 0, :]
-                for i in range(self.samples)
-            ]
-            target = xp.stack(rows, axis=1)
-        self.target = target
-        self.fixed = self.inward(target)
-        # The rounding of the result changes second differences by up to four times its own. The
-        # band is a number of every precision, and rounding does not pass it.
-        eps = 2.0**-24 if is_single(xp, k) else 0.0
-        largest = float(xp.max(xp.abs(self.c))) if self.c.size else 0.0
-        self.limits = self.rows(free, eps * max(largest, 1.0))
-        self.untightened = self.rows(np.ones(self.samples), 0.0)
+        self.target = self.array(target)
+        self.c, self.fixed = self.inward(k), self.inward(self.target)
+        self.limits = self.rows(free)
+        self.tightened = tuple(map(self.with_room, self.limits))
 
     def array(self, values: Any) -> Array:
         """Return an array of the namespace and device of the trajectory, in double precision."""
         return self.xp.asarray(values, dtype=self.xp.float64, device=device(self.k))
 
     def inward(self, k: Array) -> Array:
-        """Return (shots, samples, d) in cycles per voxel as (d, shots, samples) in slew steps."""
-        return self.xp.permute_dims(k / self.unit, (2, 0, 1))
+        """Return (..., samples, d) in cycles per voxel as (d, shots, samples) in slew steps."""
+        xp = self.xp
+        k = xp.reshape(xp.astype(k, xp.float64), (self.shots, self.samples, self.d))
+        return xp.permute_dims(k / self.unit, (2, 0, 1))
 
-    def rows(self, free: Any, rounding: float) -> tuple[Rows, ...]:
-        """Return the limits; those of rows that fixed samples alone decide are not in force."""
+    def outward(self, x: Array) -> Array:
+        """Return a curve as a trajectory like that given, with the fixed samples."""
+        xp = self.xp
+        k = xp.clip(xp.permute_dims(x, (1, 2, 0)) * self.unit, -0.5, 0.5)
+        if self.free is not None:
+            k = xp.where(self.free[:, None] > 0, k, self.target)
+        return xp.astype(xp.reshape(k, self.k.shape), self.k.dtype)
+
+    def rows(self, free: Any) -> tuple[Rows, ...]:
+        """Return the limits; rows that fixed samples alone decide are not in force."""
         protocol = self.protocol
         rest = protocol.rests_at_start, protocol.rests_at_end
         per_axis = protocol.scanner.norm == "max"
         step = protocol.gradient_step / protocol.slew_step
-        band = 0.5 / np.asarray([protocol.slew_step * voxel for voxel in protocol.voxel])
-        spread = 1.0 if per_axis else self.d**0.5
         around = np.concatenate([np.zeros(int(rest[0])), free, np.zeros(int(rest[1]))])
-        some = (
-            free,
-            np.maximum(free[1:], free[:-1]),
-            np.maximum(np.maximum(around[2:], around[1:-1]), around[:-2]),
+        pairs = np.maximum(free[1:], free[:-1])
+        triples = np.maximum(np.maximum(around[2:], around[1:-1]), around[:-2])
+
+        def rows(name: str, order: int, size: Array, in_force: Any) -> Rows:
+            scale = (1 / size)[:, None, None]
+            return Rows(name, order, scale, order == 0 or per_axis, rest, self.array(in_force))
+
+        return (
+            rows("band", 0, 0.5 / self.unit, free),
+            rows("gradient", 1, self.array([step] * self.d), pairs),
+            rows("slew", 2, self.array([1.0] * self.d), triples),
         )
-        sizes = (band, step - 2 * spread * rounding, 1 - 4 * spread * rounding)
-        if min(map(np.min, sizes)) <= 0:
+
+    def with_room(self, rows: Rows) -> Rows:
+        """Return rows for a curve that is still within the limits when its samples are rounded.
+
+        A sample below 1/2 is rounded by up to ``eps / 8`` when it is stored, and by less than
+        the ``eps`` of double precision when its differences are taken. The band is a number of
+        every precision, and rounding does not pass it.
+        """
+        if rows.order == 0:
+            return rows
+        name = "float32" if is_single(self.xp, self.k) else "float64"
+        rounding = float(np.finfo(name).eps / 8 + np.finfo("float64").eps)
+        spread = 1 if rows.per_axis else self.d**0.5
+        room = 2**rows.order * spread * rounding / self.xp.min(self.unit) * rows.scale
+        if float(self.xp.max(room)) >= 1:
             msg = (
-                "project_trajectory(k): the limits are below the rounding of float32; want a "
-                "trajectory of float64"
+                f"{CALL}(k, protocol): the {rows.name} limit is below the rounding of {name}; "
+                f"want a larger one, or a trajectory of float64"
             )
             raise ValueError(msg)
-        return tuple(
-            Rows(
-                name,
-                order,
-                self.array(np.broadcast_to(1 / size, (self.d,))[:, None, None].copy()),
-                order == 0 or per_axis,
-                rest,
-                self.array(in_force),
-            )
-            for order, (name, size, in_force) in enumerate(
-                zip(("band", "gradient", "slew"), sizes, some, strict=True)
-            )
-        )
+        return replace(rows, scale=rows.scale / (1 - room))
 
     def ratios(self, x: Array) -> Array:
         """Return the largest ratio to each limit in each shot, shape (kinds of rows, shots)."""
-        return self.xp.stack(
-            [self.largest(rows, rows.differences(self.xp, x)) for rows in self.untightened]
-        )
+        xp = self.xp
+        return xp.stack([self.largest(rows, rows.differences(xp, x)) for rows in self.limits])
 
     def largest(self, rows: Rows, differences: Array) -> Array:
         """Return the largest length of scaled differences in each shot; 0 if there are none."""
         v = padded(self.xp, rows.scale * differences, 0, 1)
         return self.xp.sqrt(self.xp.max(rows.inner(self.xp, v, v), axis=(0, 2)))
 
-    def inside(self, call: str) -> Array:
+    def inside(self) -> Array:
         """Return curves strictly within the limits that have the fixed samples."""
         xp = self.xp
         if self.free is None:
             middle = xp.mean(self.c, axis=-1, keepdims=True)
             edge = 0.9 / self.limits[0].scale
             return xp.clip(middle, -edge, edge) + xp.zeros_like(self.c)
-        decided = self.decided()
-        reach = within_reach(xp, self.limits, self.free, self.fixed)
-        ratio = xp.maximum(decided, reach.ratio)
+        reach = within_reach(xp, self.tightened, self.free, self.fixed)
+        ratio = xp.maximum(self.decided(), reach.ratio)
         worst = int(xp.argmax(ratio))
-        if float(ratio[worst]) >= 1:
+        times = float(ratio[worst])
+        if times >= 1:
             of_rows = self.ratios(reach.x)[:, worst]
             name = self.limits[int(xp.argmax(of_rows))].name
             msg = (
-                f"{call}(fixed): the samples {sorted(self.points)} of shot {worst} are too far "
-                f"apart: the best trajectory through them exceeds the {name} limit "
-                f"{float(ratio[worst]):.4g} times; want points that can be reached in "
-                f"{self.samples} samples"
+                f"{CALL}(fixed): the samples {sorted(self.points)} of shot {worst} are too far "
+                f"apart: the best trajectory through them takes {times:.4g} times the {name} "
+                f"limit; want points that can be reached in {self.samples} samples"
             )
             raise ValueError(msg)
         return reach.x
 
     def decided(self) -> Array:
-        """Return the largest ratio in each shot among the rows that fixed samples alone decide."""
+        """Return the largest ratio in each shot among the rows that fixed samples alone decide.
+
+        They may lie on the limit, and pass it by rounding.
+        """
         xp = self.xp
         found = [
-            self.largest(rows, (1 - held.in_force) * rows.differences(xp, self.fixed))
-            for rows, held in zip(self.untightened, self.limits, strict=True)
+            self.largest(rows, (1 - rows.in_force) * rows.differences(xp, self.fixed))
+            for rows in self.limits
         ]
-        # They may lie on the limit; the factor forgives their rounding.
-        return xp.max(xp.stack(found), axis=0) * (1 - 1e-9)
+        return xp.max(xp.stack(found), axis=0) * (1 - ROUNDING)
+
+    def outside(self) -> Array:
+        """Tell which shots are to be moved: they pass a limit, or do not have the fixed samples."""
+        xp = self.xp
+        outside = xp.max(self.ratios(self.c), axis=0) > 1 + ROUNDING
+        if self.free is None:
+            return outside
+        return outside | xp.any((self.free == 0) & (self.c != self.fixed), axis=(0, 2))
 
     def solve(
-        self, call: str, start: Iterate | None, tolerance: float, iterations: int
+        self, start: Iterate | None, tolerance: float, iterations: int
     ) -> ProjectedTrajectory:
         """Project the shots that are not within the limits."""
         xp = self.xp
-        at_fixed = 0.0 if self.free is None else (1 - self.free) * (self.c - self.fixed)
-        astray = xp.max(xp.abs(at_fixed + xp.zeros_like(self.c)), axis=(0, 2)) > 0
-        todo = astray | (xp.max(self.ratios(self.c), axis=0) > 1)
-        if not bool(xp.any(todo)):
+        outside = self.outside()
+        if not bool(xp.any(outside)):
             return ProjectedTrajectory(self.k, Certificate(0.0, 0.0, 0.0, 0), start)
-        inside = self.inside(call)
-        method = InteriorPoint(xp, self.limits, self.free)
-        if start is not None and start.x.shape != self.c.shape:
+        inside = self.inside()
+        self.check(start)
+        found = InteriorPoint(xp, self.tightened, self.free).nearest(
+            self.c, inside, outside, start=start, tolerance=tolerance, iterations=iterations
+        )
+        moved = xp.reshape(outside, (*self.k.shape[:-2], 1, 1))
+        trajectory = xp.where(moved, self.outward(found.x), self.k)
+        return ProjectedTrajectory(
+            trajectory, self.certificate(trajectory, outside, found), found.warm
+        )
+
+    def check(self, start: Iterate | None) -> None:
+        """Refuse the dual of a trajectory of another shape, or of other kinds of limits."""
+        if start is None:
+            return
+        rows = [rows.inner(self.xp, v, v) for rows, v in self.of_rows(self.c)]
+        got = [tuple(a.shape) for a in (start.x, *start.multipliers)]
+        want = [tuple(a.shape) for a in (self.c, *rows)]
+        if got != want:
             msg = (
-                f"{call}(start): it is of {start.x.shape[1]} shots of {start.x.shape[2]} samples; "
-                f"want the dual of a trajectory of {self.c.shape[1]} shots of {self.samples}"
+                f"{CALL}(start): its arrays have the shapes {got}; want {want}, those of the dual "
+                f"of a trajectory of this shape, norm and rest"
             )
             raise ValueError(msg)
-        found = method.nearest(
-            self.c, inside, start=start, tolerance=tolerance, iterations=iterations
+
+    def of_rows(self, x: Array) -> list[tuple[Rows, Array]]:
+        """Return each kind of rows with what it makes of a curve."""
+        return [(rows, rows.forward(self.xp, x)) for rows in self.limits]
+
+    def certificate(self, k: Array, moved: Array, found: Solution) -> Certificate:
+        """Return the certificate of a trajectory, of which some shots were moved."""
+        xp = self.xp
+        x = self.inward(k)
+        v = tuple(v for _, v in self.of_rows(x))
+        # With these, A^T q is that of the tightened limits.
+        q = tuple(
+            a * (tight.scale / rows.scale)
+            for a, tight, rows in zip(found.q, self.tightened, self.limits, strict=True)
         )
-        x = xp.where(todo[:, None], found.x, self.c)
-        out = xp.permute_dims(x, (1, 2, 0)) * self.unit
-        if self.free is not None:
-            out = xp.where((1 - self.free)[:, None] * todo[:, None, None] > 0, self.target, out)
-        trajectory = xp.astype(xp.reshape(out, self.k.shape), self.k.dtype)
-        played = self.inward(xp.reshape(xp.astype(trajectory, xp.float64), out.shape))
-        half = 0.5 * xp.sum((played - self.c) ** 2, axis=(0, 2))
-        gap = found.gap + half - found.distance
-        gap = xp.where(todo, xp.clip(gap, min=0.0) / found.distance, 0.0)
-        rms = (2 * float(xp.sum(half)) / (self.c.shape[1] * self.samples)) ** 0.5
-        certificate = Certificate(
-            gap=float(xp.max(gap)),
-            violation=max(0.0, float(xp.max(self.ratios(played))) - 1),
-            distance=rms * self.protocol.slew_step,
+        gap = duality_gap(xp, self.limits, self.free, x - self.c, v, q)
+        gap = xp.where(moved, gap / half_squared(xp, x - self.c), 0.0)
+        mean_square = float(xp.sum((x - self.c) ** 2)) / (self.shots * self.samples)
+        return Certificate(
+            gap=max(0.0, float(xp.max(gap))),
+            violation=max(0.0, float(xp.max(self.ratios(x))) - 1),
+            distance=mean_square**0.5 * self.protocol.slew_step,
             iterations=found.iterations,
         )
-        return ProjectedTrajectory(trajectory, certificate, found.warm)
 
 
-def fixed_points(call: str, fixed: Fixed, k: Array) -> dict[int, Any]:
+def fixed_points(fixed: Fixed, k: Array) -> dict[int, Any]:
     """Return fixed samples by nonnegative index, as NumPy arrays of d or (shots, d) numbers."""
     samples, d = k.shape[-2:]
     shots = int(np.prod(k.shape[:-2]))
@@ -418,22 +460,24 @@ def fixed_points(call: str, fixed: Fixed, k: Array) -> dict[int, Any]:
         try:
             index = operator.index(key)
         except TypeError:
-            msg = f"{call}(fixed): {key!r} is no index of a sample; want an integer"
+            msg = f"{CALL}(fixed): {key!r} is no index of a sample; want an integer"
             raise TypeError(msg) from None
         if not -samples <= index < samples:
-            msg = f"{call}(fixed): there is no sample {index}; want an index below {samples}"
+            msg = f"{CALL}(fixed): there is no sample {index}; want an index below {samples}"
             raise ValueError(msg)
         values = np.asarray(as_numpy(point) if is_array_api_obj(point) else point, np.float64)
         if values.shape == (*k.shape[:-2], d):
             values = values.reshape(shots, d)
         elif values.shape != (d,):
             msg = (
-                f"{call}(fixed): the point of sample {index} has the shape {values.shape}; want "
+                f"{CALL}(fixed): the point of sample {index} has the shape {values.shape}; want "
                 f"({d},), or {(*k.shape[:-2], d)}"
             )
             raise ValueError(msg)
         if not np.all(np.isfinite(values)):
-            msg = f"{call}(fixed): the point of sample {index} is not finite; want a finite point"
+            msg = f"{CALL}(fixed): the point of sample {index} is not finite; want a finite point"
             raise ValueError(msg)
-        points[index % samples] = values
+        # What is stored is a sample of the trajectory's own precision.
+        single = is_single(array_namespace(k), k)
+        points[index % samples] = values.astype(np.float32) if single else values
     return points
