@@ -14,7 +14,7 @@ pytest_collect_file = Sybil(
     patterns=["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "docs/**/*.md"],
 ).pytest()
 
-# Adapters cannot be imported without the library that they adapt to.
+# Adapters cannot be imported without the library that they adapt to, and examples cannot run.
 ADAPTED = ("torch", "jax", "pylops", "deepinv")
 collect_ignore_glob = [
     f"nufftlib/interop/{room}"
@@ -22,3 +22,5 @@ collect_ignore_glob = [
     if find_spec(name) is None
     for room in (f"{name}.py", f"{name}/*")
 ]
+if find_spec("pypulseq") is None:
+    collect_ignore_glob.append("nufftlib/io/pulseq.py")

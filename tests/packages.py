@@ -2,6 +2,7 @@
 
 import nufftlib
 import nufftlib.data
+import nufftlib.io
 import nufftlib.workflows
 import optim
 
@@ -10,6 +11,7 @@ PACKAGES = [
     nufftlib.mri,
     nufftlib.blur,
     nufftlib.workflows,
+    nufftlib.io,
     nufftlib.data,
     optim,
     optim.projections,

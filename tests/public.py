@@ -408,6 +408,7 @@ WRITTEN = {entry.name for entry in BY_HAND}
 ENTRIES = [*BY_HAND, *(entry for entry in derived() if entry.name not in WRITTEN)]
 
 FILES = "NumPy arrays, of a file"
+WRITTEN_FILE = "an array of any library and device, through the CPU, to a file"
 FIELDS = "its own arrays"
 NO_ARRAYS = "no arrays"
 WITHOUT_CALL = {
@@ -431,6 +432,10 @@ WITHOUT_CALL = {
     "nufftlib.workflows.load_gray": FILES,
     "nufftlib.workflows.load_picture": FILES,
     "nufftlib.workflows.load_psf": FILES,
+    "nufftlib.io.SafeNerveModel": "NumPy arrays; `check_trajectory` gives it those",
+    "nufftlib.io.load_trajectory": FILES,
+    "nufftlib.io.save_trajectory": WRITTEN_FILE,
+    "nufftlib.io.write_pulseq": WRITTEN_FILE,
     "nufftlib.data.astronaut": FILES,
     "nufftlib.data.brain": FILES,
 }

@@ -22,10 +22,10 @@ def run(code):
 def test_import_pulls_in_no_heavy_or_optional_package():
     heavy = (
         "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm "
-        "nibabel"
+        "nibabel pypulseq"
     )
     loaded = run(
-        f"import sys, nufftlib, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
+        f"import sys, nufftlib.io, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
     )
     assert loaded == "[]"
 

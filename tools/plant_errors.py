@@ -358,6 +358,37 @@ PLANTS = [
         {"lambda p, g: p - g, params, gradient": "lambda p, g: p + g, params, gradient"},
         ("tests/optim",),
     ),
+    # --- files for a scanner
+    Plant(
+        "a shot without rest at its end stops there at once",
+        {"along[:, -1] * (not protocol.rests_at_end)": "along[:, -1] * 0"},
+        ("tests/io/test_repetition.py",),
+    ),
+    Plant(
+        "an anisotropic voxel is taken for an isotropic one in the sequence",
+        {"k / np.asarray(protocol.voxel), to_3d": "k / protocol.voxel[0], to_3d"},
+        ("tests/io/test_repetition.py",),
+    ),
+    Plant(
+        "the way to a shot keeps the limits on each axis alone",
+        {"longest = np.max(lengths(way, scanner.norm))": 'longest = np.max(lengths(way, "max"))'},
+        ("tests/io/test_repetition.py",),
+    ),
+    Plant(
+        "the receiver is half a raster time late",
+        {"delay=(wait + first) * raster": "delay=(wait + first + 0.5) * raster"},
+        ("tests/io/test_pulseq.py",),
+    ),
+    Plant(
+        "the rephasing of the slice has the wrong sign",
+        {"protocol, -rephaser.area, spoiler": "protocol, rephaser.area, spoiler"},
+        ("tests/io/test_pulseq.py",),
+    ),
+    Plant(
+        "the nerve model takes gradients for slew rates",
+        {"np.cumsum(slew, -2) * raster, (": "slew * raster, ("},
+        ("tests/io/test_pulseq.py",),
+    ),
 ]
 
 

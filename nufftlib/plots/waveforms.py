@@ -1,0 +1,119 @@
+"""A figure of a trajectory as a scanner plays it: k-space, gradients and slew rates."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from nufftlib.core.arrays import Array
+from nufftlib.core.convert import fetched
+from nufftlib.mri.scanner import Protocol, gradients, slew_rates
+from nufftlib.mri.scanner.report import ROUNDING, lengths
+from nufftlib.plots.figures import BLUE, ORANGE, Real, draw_trajectory, new_figure, save
+
+
+class Waveform(NamedTuple):
+    """What has a limit, at the times of a shot.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    unit : str
+        What of it is shown, and the unit.
+    limit : float
+        The largest that is allowed.
+    values : ndarray, shape (shots, rows)
+        Of each shot.
+    times : ndarray, shape (rows,)
+        In milliseconds from the first sample of the trajectory.
+    """
+
+    name: str
+    unit: str
+    limit: float
+    values: Real
+    times: Real
+
+
+def draw_waveforms(k: Array, protocol: Protocol, file: BinaryIO) -> None:
+    """Draw a trajectory, and the gradients and slew rates of all its shots with their limits.
+
+    Parameters
+    ----------
+    k : array, shape (..., samples, d), real
+        Trajectory in cycles per voxel, with two or three axes.
+    protocol : Protocol
+        The limits, and where a shot is at rest.
+    file : binary file
+        Where to write the PNG.
+    """
+    shots = np.asarray(fetched(k), np.float64).reshape(-1, *k.shape[-2:])
+    figure = new_figure(13.0, 6.4)
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.2))
+    if protocol.ndim == 3:
+        draw_space(figure.add_subplot(grid[:, 0], projection="3d"), shots)
+    else:
+        draw_trajectory(figure.add_subplot(grid[:, 0]), shots, "Trajectory")
+    gradient, slew = waveforms(shots, protocol)
+    # As Pulseq plays them: gradients joined by straight lines, so that slew rates are steps.
+    draw_limited(figure.add_subplot(grid[0, 1]), gradient, "default")
+    draw_limited(figure.add_subplot(grid[1, 1]), slew, "steps-mid")
+    save(figure, file)
+
+
+def waveforms(shots: Real, protocol: Protocol) -> tuple[Waveform, Waveform]:
+    """Return the gradients, those at rest too, and the slew rates, in the norm of the limits."""
+    scanner, starts = protocol.scanner, int(protocol.rests_at_start)
+    milliseconds = 1e3 * scanner.raster
+    rests = (0, 0), (starts, int(protocol.rests_at_end))
+    g = 1e3 * np.pad(lengths(gradients(shots, protocol), scanner.norm), rests)
+    s = lengths(slew_rates(shots, protocol), scanner.norm)
+    # A gradient is that of the middle of a raster time, a slew rate that between two of them.
+    middles = np.arange(g.shape[1]) + 0.5 - starts
+    steps = np.arange(s.shape[1]) + 1.0 - starts
+    which = "length" if scanner.norm == "l2" else "largest axis"
+    return (
+        Waveform("Gradient", f"{which} [mT/m]", 1e3 * scanner.gmax, g, milliseconds * middles),
+        Waveform("Slew rate", f"{which} [T/m/s]", scanner.smax, s, milliseconds * steps),
+    )
+
+
+def draw_limited(axes: Axes, waveform: Waveform, drawstyle: str) -> None:
+    """Show a quantity of all shots by time, its limit, and where it is exceeded."""
+    times, values, limit = waveform.times, waveform.values, waveform.limit
+    ratio = float(values.max()) / limit
+    # Where shots lie upon one another the ink is full, and one by itself can be seen.
+    alpha = max(0.15, len(values) ** -0.5)
+    axes.plot(times, values.T, color=BLUE, alpha=alpha, linewidth=0.8, drawstyle=drawstyle)
+    axes.axhline(limit, color="0.3", linestyle="--", label=f"limit {limit:g}")
+    # Far more than the limit would hide all that is below it.
+    top = 1.08 * limit * min(max(ratio, 1), 2)
+    shot, row = np.nonzero(values > limit * (1 + ROUNDING))
+    if len(row):
+        marks = np.minimum(values[shot, row], top)
+        axes.plot(times[row], marks, ".", color=ORANGE, clip_on=False, label="exceeded")
+    axes.set(xlabel="time [ms]", ylabel=waveform.unit, ylim=(0, top))
+    axes.set_title(f"{waveform.name}: up to {ratio:.3g} of the limit", loc="left")
+    axes.margins(x=0.02)
+    axes.grid(alpha=0.25)
+    # Above the axes: within them it might hide a curve.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0.1, ncols=2)
+
+
+def draw_space(axes: Any, k: Real) -> None:
+    """Show the shots of a three-dimensional trajectory as lines."""
+    for shot in k:
+        axes.plot(*shot.T, color=BLUE, linewidth=0.6, alpha=0.6)
+    axes.set(
+        title="Trajectory",
+        xlabel="axis 0 [cycles/voxel]",
+        ylabel="axis 1 [cycles/voxel]",
+        zlabel="axis 2 [cycles/voxel]",
+        xlim=(-0.5, 0.5),
+        ylim=(-0.5, 0.5),
+        zlim=(-0.5, 0.5),
+    )
+    axes.set_box_aspect((1, 1, 1), zoom=0.9)
