@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 import nufftlib as nl
 from nufftlib import data, workflows
+from nufftlib.plots.waveforms import waveforms
 
 SHOTS, SAMPLES = 32, 512
 SCANNER = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
@@ -143,5 +144,84 @@ def table():
             line(f"learned from it, {kind}", learned[0].trajectory, losses, seconds)
 
 
+def draw_limits():
+    """Draw gradient and slew rate of a spoke, as it is and projected."""
+    k = nl.mri.radial_trajectory(1, 64, dtype=np.float64)
+    near, _ = projected(k, {0: CENTRE})
+    figure = Figure(figsize=(10.0, 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots(1, 2)
+    lines = ("a spoke of 64 samples", k, "C1"), ("projected", near, "C0")
+    for label, shot, color in lines:
+        for place, w, style in zip(
+            axes, waveforms(shot, PROTOCOL), ("default", "steps-mid"), strict=True
+        ):
+            place.plot(w.times, w.values[0], color, drawstyle=style, label=label)
+    for place, w in zip(axes, waveforms(near, PROTOCOL), strict=True):
+        place.axhline(w.limit, color="0.3", linestyle="--")
+        place.text(
+            0.32, 1.02 * w.limit, f"limit {w.limit:g}", ha="center", va="bottom", color="0.3"
+        )
+        place.set(title=w.name, xlabel="time [ms]", ylabel=w.unit, ylim=(0, 1.25 * w.limit))
+        place.grid(alpha=0.25)
+    peak = waveforms(k, PROTOCOL)[1].values.max()
+    axes[1].text(0.02, 203, f"{peak:.0f} at both ends", color="C1", va="bottom")
+    axes[0].legend(loc="lower center")
+    figure.savefig(Path(__file__).with_name("scanner-limits.png"))
+
+
+def draw_learning():
+    """Draw trajectories learned free and under the limits, their losses, and the waveforms."""
+    k = nl.mri.radial_trajectory(SHOTS, SAMPLES, dtype=np.float64)
+    settings = {"protocol": PROTOCOL, "fixed": {0: CENTRE}}
+    runs = {
+        "free": learn(k, "ones"),
+        "within the limits": learn(k, "ones", **settings),
+        "128 control points": learn(k, "ones", control_points=128, **settings),
+    }
+    figure = Figure(figsize=(14.0, 8.4), dpi=90, layout="constrained")
+    axes = figure.subplots(2, 3)
+    for place, (name, run) in zip(axes[0], runs.items(), strict=True):
+        for i, shot in enumerate(np.asarray(run.trajectory)):
+            place.plot(
+                shot[:, 1],
+                shot[:, 0],
+                "." if name == "free" else "-",
+                color="C0" if i else "C3",
+                markersize=1.2,
+                linewidth=0.7,
+                zorder=2 + (i == 0),
+            )
+        place.set(title=f"{name}: loss {run.loss_final:.3f}", xlim=(-0.5, 0.5), ylim=(0.5, -0.5))
+        place.set_aspect("equal")
+        place.set_xlabel("axis 1 [cycles/voxel]")
+    axes[0, 0].set_ylabel("axis 0 [cycles/voxel]")
+    for (name, run), color in zip(runs.items(), ("C1", "C0", "C2"), strict=True):
+        axes[1, 0].semilogy(run.losses, color, label=name)
+    axes[1, 0].set(title="Loss", xlabel="step")
+    axes[1, 0].grid(which="both", alpha=0.25)
+    axes[1, 0].legend()
+    shot = runs["within the limits"].trajectory[:1].astype(np.float64)
+    smooth = runs["128 control points"].trajectory[:1].astype(np.float64)
+    for place, a, b in zip(
+        axes[1, 1:], waveforms(shot, PROTOCOL), waveforms(smooth, PROTOCOL), strict=True
+    ):
+        place.plot(a.times, a.values[0], "C0", linewidth=0.8, label="within the limits")
+        place.plot(b.times, b.values[0], "C2", linewidth=1.2, label="128 control points")
+        place.axhline(a.limit, color="0.3", linestyle="--")
+        place.text(
+            a.times[-1], 1.02 * a.limit, f"limit {a.limit:g}", ha="right", va="bottom", color="0.3"
+        )
+        place.set(
+            title=f"{a.name} of the red shots",
+            xlabel="time [ms]",
+            ylabel=a.unit,
+            ylim=(0, 1.15 * a.limit),
+        )
+        place.grid(alpha=0.25)
+    figure.savefig(Path(__file__).with_name("scanner-learning.png"))
+
+
 if __name__ == "__main__":
+    draw_limits()
+    draw_learning()
     table()
