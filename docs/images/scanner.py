@@ -63,9 +63,9 @@ def spiral(turns):
 
 
 def projected(k, fixed):
-    """Return the nearest trajectory within the limits, and print how far it is."""
+    """Return the nearest trajectory within the limits, and how far it is in 1/m."""
     result = nl.mri.project_trajectory(k, PROTOCOL, fixed=fixed)
-    return result.trajectory, result.certificate
+    return result.trajectory, result.certificate.distance
 
 
 def loss(k, maps):
@@ -113,13 +113,12 @@ def fits(time):
     return time <= (SAMPLES - 1) * SCANNER.raster
 
 
-def line(name, k, losses, seconds="", moved=""):
+def line(name, k, losses):
     """Print a row of the table."""
     report = nl.mri.check_trajectory(k, PROTOCOL)
     played = "yes" if report.ok else f"no: {report.slew.ratio:.3g} times the slew rate"
     print(
-        f"| {name} | {losses[0]:.4f} | {losses[1]:.4f} | {sense_error(k):.4f} | {played} "
-        f"| {moved} | {seconds} |",
+        f"| {name} | {losses[0]:.4f} | {losses[1]:.4f} | {sense_error(k):.4f} | {played} |",
         flush=True,
     )
 
@@ -128,9 +127,9 @@ def table():
     """Print the table."""
     for name, (k, fixed) in starts().items():
         line(f"{name}, as it is", k, [loss(k, maps) for maps in MAPS])
-        near, certificate = projected(k, fixed)
-        losses = [loss(near, maps) for maps in MAPS]
-        line(f"{name}, projected", near, losses, moved=f"{certificate.distance:.3g}")
+        near, distance = projected(k, fixed)
+        moved = f"{name}, projected: moved by {distance:.2g} 1/m"
+        line(moved, near, [loss(near, maps) for maps in MAPS])
         ends = {index: point for index, point in fixed.items() if index == 0} or None
         kinds = {
             "free": {},
@@ -139,9 +138,8 @@ def table():
         }
         for kind, settings in kinds.items():
             learned = [learn(k, maps, **settings) for maps in MAPS]
-            seconds = ", ".join(f"{r.seconds:.0f}" for r in learned)
             losses = [r.loss_final for r in learned]
-            line(f"learned from it, {kind}", learned[0].trajectory, losses, seconds)
+            line(f"learned from it, {kind}", learned[0].trajectory, losses)
 
 
 def draw_limits():
@@ -157,12 +155,7 @@ def draw_limits():
         ):
             place.plot(w.times, w.values[0], color, drawstyle=style, label=label)
     for place, w in zip(axes, waveforms(near, PROTOCOL), strict=True):
-        place.axhline(w.limit, color="0.3", linestyle="--")
-        place.text(
-            0.32, 1.02 * w.limit, f"limit {w.limit:g}", ha="center", va="bottom", color="0.3"
-        )
-        place.set(title=w.name, xlabel="time [ms]", ylabel=w.unit, ylim=(0, 1.25 * w.limit))
-        place.grid(alpha=0.25)
+        with_limit(place, w)
     peak = waveforms(k, PROTOCOL)[1].values.max()
     axes[1].text(0.02, 203, f"{peak:.0f} at both ends", color="C1", va="bottom")
     axes[0].legend(loc="lower center")
@@ -172,53 +165,42 @@ def draw_limits():
 def draw_learning():
     """Draw trajectories learned free and under the limits, their losses, and the waveforms."""
     k = nl.mri.radial_trajectory(SHOTS, SAMPLES, dtype=np.float64)
-    settings = {"protocol": PROTOCOL, "fixed": {0: CENTRE}}
+    limits = {"protocol": PROTOCOL, "fixed": {0: CENTRE}}
     runs = {
-        "free": learn(k, "ones"),
-        "within the limits": learn(k, "ones", **settings),
-        "128 control points": learn(k, "ones", control_points=128, **settings),
+        "free": (learn(k, "ones"), "C1"),
+        "within the limits": (learn(k, "ones", **limits), "C0"),
+        "128 control points": (learn(k, "ones", control_points=128, **limits), "C2"),
     }
-    figure = Figure(figsize=(14.0, 8.4), dpi=90, layout="constrained")
-    axes = figure.subplots(2, 3)
-    for place, (name, run) in zip(axes[0], runs.items(), strict=True):
-        for i, shot in enumerate(np.asarray(run.trajectory)):
-            place.plot(
-                shot[:, 1],
-                shot[:, 0],
-                "." if name == "free" else "-",
-                color="C0" if i else "C3",
-                markersize=1.2,
-                linewidth=0.7,
-                zorder=2 + (i == 0),
-            )
+    figure = Figure(figsize=(14.0, 9.0), dpi=90, layout="constrained")
+    top, (course, *below) = figure.subplots(2, 3)
+    for place, (name, (run, color)) in zip(top, runs.items(), strict=True):
+        first, *others = np.asarray(run.trajectory)
+        for shot in others:
+            place.plot(shot[:, 1], shot[:, 0], ".-", color=color, markersize=1.5, linewidth=0.4)
+        place.plot(first[:, 1], first[:, 0], "k.-", markersize=1.5, linewidth=0.4)
         place.set(title=f"{name}: loss {run.loss_final:.3f}", xlim=(-0.5, 0.5), ylim=(0.5, -0.5))
-        place.set_aspect("equal")
-        place.set_xlabel("axis 1 [cycles/voxel]")
-    axes[0, 0].set_ylabel("axis 0 [cycles/voxel]")
-    for (name, run), color in zip(runs.items(), ("C1", "C0", "C2"), strict=True):
-        axes[1, 0].semilogy(run.losses, color, label=name)
-    axes[1, 0].set(title="Loss", xlabel="step")
-    axes[1, 0].grid(which="both", alpha=0.25)
-    axes[1, 0].legend()
-    shot = runs["within the limits"].trajectory[:1].astype(np.float64)
-    smooth = runs["128 control points"].trajectory[:1].astype(np.float64)
-    for place, a, b in zip(
-        axes[1, 1:], waveforms(shot, PROTOCOL), waveforms(smooth, PROTOCOL), strict=True
-    ):
-        place.plot(a.times, a.values[0], "C0", linewidth=0.8, label="within the limits")
-        place.plot(b.times, b.values[0], "C2", linewidth=1.2, label="128 control points")
-        place.axhline(a.limit, color="0.3", linestyle="--")
-        place.text(
-            a.times[-1], 1.02 * a.limit, f"limit {a.limit:g}", ha="right", va="bottom", color="0.3"
-        )
-        place.set(
-            title=f"{a.name} of the red shots",
-            xlabel="time [ms]",
-            ylabel=a.unit,
-            ylim=(0, 1.15 * a.limit),
-        )
-        place.grid(alpha=0.25)
+        place.set(xlabel="axis 1 [cycles/voxel]", ylabel="axis 0 [cycles/voxel]", aspect="equal")
+        course.semilogy(run.losses, color, label=name)
+        if name != "free":
+            shown = waveforms(first[None].astype(np.float64), PROTOCOL)
+            for quantity, w, style in zip(below, shown, ("default", "steps-mid"), strict=True):
+                quantity.plot(w.times, w.values[0], color, drawstyle=style)
+    course.set(title="loss", xlabel="step")
+    course.grid(which="both", alpha=0.25)
+    course.legend()
+    for quantity, w in zip(below, shown, strict=True):
+        with_limit(quantity, w)
+        quantity.set(title=f"{w.name} of the black shots, their beginning", xlim=(0, 1))
     figure.savefig(Path(__file__).with_name("scanner-learning.png"))
+
+
+def with_limit(axes, w):
+    """Show the limit of a quantity, and name the axes."""
+    axes.axhline(w.limit, color="0.3", linestyle="--")
+    where = {"ha": "center", "va": "bottom", "transform": axes.get_yaxis_transform()}
+    axes.text(0.5, 1.02 * w.limit, f"limit {w.limit:g}", color="0.3", **where)
+    axes.set(title=w.name, xlabel="time [ms]", ylabel=w.unit, ylim=(0, 1.25 * w.limit))
+    axes.grid(alpha=0.25)
 
 
 if __name__ == "__main__":
