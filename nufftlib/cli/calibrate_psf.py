@@ -224,8 +224,10 @@ def calibrate_psf_command(
         pairs = make_pairs(device)
         calibration = calibrate(settings, device, pairs, ctx.obj)
         pictures = {} if settings.no_figures else pictures_of(calibration)
-        files = arrays_of(calibration), record_of(calibration)
-        written = write(folder, *files, pictures, ctx.obj, interrupted=calibration.interrupted)
+        files, record = {ARRAYS: arrays_of(calibration)}, record_of(calibration)
+        written = write(
+            folder, files, record, pictures, ctx.obj, interrupted=calibration.interrupted
+        )
     print_table(calibration)
     print_findings(calibration)
     finish(ctx, written, describe_interrupt(calibration))

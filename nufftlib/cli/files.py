@@ -15,10 +15,11 @@ import click
 from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
+TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
 MARK = "result.json"
 """Put in place last: where it is, the result is complete."""
 
-KNOWN = (ARRAYS, FIGURE, ANIMATION, MARK)
+KNOWN = (ARRAYS, TRAJECTORY, SEQUENCE, FIGURE, WAVEFORMS, ANIMATION, MARK)
 """Every file that a result of either job may consist of."""
 
 LOCK = ".lock"

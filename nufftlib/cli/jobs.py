@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.cli.devices import Device
-from nufftlib.cli.files import ARRAYS, MARK, ResultFolder, Writer
+from nufftlib.cli.files import MARK, ResultFolder, Writer
 from nufftlib.cli.interrupts import Interrupts
 
 SIZE = 256
@@ -237,7 +237,7 @@ class Written:
 
 def write(
     folder: ResultFolder,
-    arrays: Writer,
+    files: Mapping[str, Writer],
     record: Writer,
     pictures: Mapping[str, Writer],
     interrupts: Interrupts,
@@ -250,8 +250,10 @@ def write(
     ----------
     folder : ResultFolder
         Where to write.
-    arrays, record : callable
-        Writers of the npz file and of the JSON file.
+    files : mapping of str to callable
+        Writers of the data by name, `ARRAYS` among them.
+    record : callable
+        Writer of the JSON file.
     pictures : mapping of str to callable
         Writers of the pictures by name.
     interrupts : Interrupts
@@ -271,7 +273,7 @@ def write(
     elif pictures:
         click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
     start = time.perf_counter()
-    paths = folder.write({ARRAYS: arrays, MARK: record}, pictures, interrupts)
+    paths = folder.write({**files, MARK: record}, pictures, interrupts)
     return Written(paths, time.perf_counter() - start, pictures)
 
 

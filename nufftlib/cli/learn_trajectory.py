@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, get_args
 
 import click
@@ -15,11 +17,20 @@ from numpy.typing import NDArray
 import nufftlib as nl
 from nufftlib import data, workflows
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.files import ANIMATION, FIGURE, Writer
+from nufftlib.cli.files import (
+    ANIMATION,
+    ARRAYS,
+    FIGURE,
+    SEQUENCE,
+    TRAJECTORY,
+    WAVEFORMS,
+    Writer,
+)
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
     Options,
+    Whole,
     arrays_file,
     finish,
     format_losses,
@@ -33,6 +44,7 @@ from nufftlib.cli.jobs import (
 )
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
+from nufftlib.io import save_trajectory, write_pulseq
 from nufftlib.mri.learn.objective import Maps
 
 COILS, SPOKES, SAMPLES = 6, 32, 256
@@ -65,28 +77,36 @@ class Settings(Options):
     ----------
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction.
-    samples : int
-        Samples of each spoke.
+    samples : int or None
+        Samples of each spoke, see `number_of_samples`.
     gmax, smax, raster : float or None
         Limits of the scanner in mT/m, T/m/s and us.
     fov : float or None
         Field of view in metres.
     control_points : tuple of int or None
         Control points of each shot, from coarse to fine.
+    pulseq : bool
+        Whether to write a Pulseq sequence.
     """
 
     maps: Maps
-    samples: int
+    samples: int | None
     gmax: float | None
     smax: float | None
     raster: float | None
     fov: float | None
     control_points: tuple[int, ...] | None
+    pulseq: bool
 
     @property
     def number_of_steps(self) -> int:
         """Number of steps."""
         return self.steps or STEPS
+
+    @property
+    def number_of_samples(self) -> int:
+        """Samples of each spoke."""
+        return self.samples or SAMPLES
 
     def protocol(self, shape: tuple[int, ...]) -> nl.mri.Protocol | None:
         """Return the limits for an image, if any are given."""
@@ -97,6 +117,7 @@ class Settings(Options):
                 "--raster": self.raster,
                 "--fov": self.fov,
                 "--control-points": self.control_points,
+                "--pulseq": self.pulseq or None,
             }
             if names := [name for name, value in given.items() if value is not None]:
                 msg = f"{names[0]} is given; want --gmax and --smax with it, a scanner's limits"
@@ -162,10 +183,9 @@ class Scan:
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=2),
-    default=SAMPLES,
-    show_default=True,
-    help="Samples of each spoke; with a scanner's limits, one in each raster time.",
+    type=Whole(min=2),
+    help="Samples of each spoke; with a scanner's limits, one in each raster time.  "
+    f"[default: {SAMPLES}]",
 )
 @click.option(
     "--gmax",
@@ -187,6 +207,11 @@ class Scan:
     help="Learn that many control points of smooth curves in place of the samples; several "
     "numbers, as 16,32,64, from coarse to fine.",
 )
+@click.option(
+    "--pulseq",
+    is_flag=True,
+    help="Write a gradient-echo scan with these shots as a Pulseq sequence; needs pypulseq.",
+)
 @click.pass_context
 def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     """Learn the trajectory of a multi-coil MRI scan.
@@ -202,6 +227,9 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
       result.npz    trajectory, trajectory_start, losses, reconstruction,
                     reconstruction_start, image
       figure.png    image, trajectories, reconstructions, loss
+      waveforms.png gradients and slew rates with their limits (with limits alone)
+      trajectory.npz the trajectory with its protocol (with limits alone)
+      trajectory.seq a Pulseq sequence (with --pulseq alone)
       learning.gif  trajectory, reconstruction and loss while learning
       result.json   settings, versions, first and best loss, after how many steps the best
                     was found, steps, seconds, the certificate of the projection; last, when
@@ -214,17 +242,23 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     settings = Settings(**options)
     device = open_device(settings.device_name)
     x = read_image(ctx, settings.image)
-    with settings.claimed_folder(FIGURE, ANIMATION) as folder:
-        maps, k = nl.mri.birdcage_maps(COILS, x.shape), spokes(settings.samples, settings.turn)
+    limits = settings.protocol(x.shape)
+    if settings.pulseq:
+        check_pypulseq()
+    with settings.claimed_folder(*pictures_with(limits)) as folder:
+        maps, k = (
+            nl.mri.birdcage_maps(COILS, x.shape),
+            spokes(settings.number_of_samples, settings.turn),
+        )
         image, maps, k = map(device.xp.asarray, (x, maps, k))
-        scan = Scan(image, maps, k, settings.protocol(x.shape))
+        scan = Scan(image, maps, k, limits)
         learned, kept = learn(settings, device, scan, ctx.obj)
         pictures = {}
         if not settings.no_figures:
             pictures = pictures_of(settings, device, scan, learned, kept)
         written = write(
             folder,
-            arrays_of(x, learned),
+            files_of(settings, x, learned),
             record_of(settings, device, x.shape, learned),
             pictures,
             ctx.obj,
@@ -288,16 +322,52 @@ def learn(
     return device.fetch(learned), kept
 
 
-def arrays_of(x: NDArray[np.float32], learned: workflows.LearnedTrajectory) -> Writer:
-    """Return a writer of the arrays."""
-    return arrays_file(
-        trajectory=learned.trajectory,
-        trajectory_start=learned.trajectory_start,
-        losses=np.asarray(learned.losses),
-        reconstruction=learned.reconstruction,
-        reconstruction_start=learned.reconstruction_start,
-        image=x,
-    )
+def pictures_with(protocol: nl.mri.Protocol | None) -> tuple[str, ...]:
+    """Return the names of the pictures."""
+    return (FIGURE, ANIMATION) if protocol is None else (FIGURE, WAVEFORMS, ANIMATION)
+
+
+def check_pypulseq() -> None:
+    """Refuse a sequence that could not be written after all the steps."""
+    try:
+        importlib.import_module("pypulseq")
+    except ImportError as error:
+        msg = '--pulseq needs pypulseq, which comes with: pip install "nufftlib[pulseq]"'
+        raise click.ClickException(msg) from error
+
+
+def files_of(
+    settings: Settings, x: NDArray[np.float32], learned: workflows.LearnedTrajectory
+) -> dict[str, Writer]:
+    """Return writers of the data by name."""
+    files = {
+        ARRAYS: arrays_file(
+            trajectory=learned.trajectory,
+            trajectory_start=learned.trajectory_start,
+            losses=np.asarray(learned.losses),
+            reconstruction=learned.reconstruction,
+            reconstruction_start=learned.reconstruction_start,
+            image=x,
+        )
+    }
+    k, protocol = learned.trajectory, learned.protocol
+    if protocol is not None:
+        files[TRAJECTORY] = saved(lambda path: save_trajectory(path, k, protocol), ".npz")
+        if settings.pulseq:
+            files[SEQUENCE] = saved(lambda path: write_pulseq(path, k, protocol), ".seq")
+    return files
+
+
+def saved(save: Callable[[Path], None], suffix: str) -> Writer:
+    """Return a writer of what a function saves under a name."""
+
+    def copy(file: BinaryIO) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, f"saved{suffix}")
+            save(path)
+            file.write(path.read_bytes())
+
+    return copy
 
 
 def record_of(
@@ -315,7 +385,7 @@ def record_of(
                 "shape": shape,
                 "coils": COILS,
                 "spokes": SPOKES,
-                "samples": settings.samples,
+                "samples": settings.number_of_samples,
                 "maps": settings.maps,
                 "steps": settings.number_of_steps,
                 "learning_rate": LEARNING_RATE,
@@ -346,7 +416,7 @@ def pictures_of(
     kept: list[tuple[int, Array]],
 ) -> dict[str, Writer]:
     """Return writers of the pictures by name."""
-    from nufftlib.plots import figures
+    from nufftlib.plots import figures, waveforms
 
     x = device.to_host(scan.image)
 
@@ -361,7 +431,16 @@ def pictures_of(
         ]
         figures.animate_learning(frames, learned.losses, file)
 
-    return {FIGURE: lambda file: figures.draw_learning(x, learned, file), ANIMATION: animate}
+    def draw_limits(file: BinaryIO) -> None:
+        assert learned.protocol is not None
+        waveforms.draw_waveforms(learned.trajectory, learned.protocol, file)
+
+    writers: dict[str, Writer] = {
+        FIGURE: lambda file: figures.draw_learning(x, learned, file),
+        WAVEFORMS: draw_limits,
+        ANIMATION: animate,
+    }
+    return {name: writers[name] for name in pictures_with(learned.protocol)}
 
 
 def spokes(samples: int, turn: float | None) -> NDArray[np.float32]:

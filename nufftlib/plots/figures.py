@@ -365,8 +365,8 @@ def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line
     edge, ticks = 1.05 * limit, [-limit, -limit / 2, 0, limit / 2, limit]
     axes.set(
         title=title,
-        xlabel="$k_x$, axis 1 (columns) [cycles/voxel]",
-        ylabel="$k_y$, axis 0 (rows) [cycles/voxel]",
+        xlabel="$k_1$, axis 1 (columns) [cycles/voxel]",
+        ylabel="$k_0$, axis 0 (rows) [cycles/voxel]",
         xlim=(-edge, edge),
         ylim=(edge, -edge),
         xticks=ticks,

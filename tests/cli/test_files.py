@@ -10,7 +10,18 @@ import click
 import numpy as np
 import pytest
 
-from nufftlib.cli.files import ANIMATION, ARRAYS, FIGURE, KNOWN, LOCK, MARK, ResultFolder
+from nufftlib.cli.files import (
+    ANIMATION,
+    ARRAYS,
+    FIGURE,
+    KNOWN,
+    LOCK,
+    MARK,
+    SEQUENCE,
+    TRAJECTORY,
+    WAVEFORMS,
+    ResultFolder,
+)
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.plots import figures
 
@@ -30,8 +41,9 @@ def content(text):
 
 def write(folder, text, *, force=False):
     """Write a result whose every file says the text."""
-    with folder.claimed((FIGURE, ANIMATION), force=force):
-        files, pictures = ((ARRAYS, MARK), (FIGURE, ANIMATION))
+    files = (ARRAYS, TRAJECTORY, SEQUENCE, MARK)
+    pictures = (FIGURE, WAVEFORMS, ANIMATION)
+    with folder.claimed(pictures, force=force):
         return folder.write(
             dict.fromkeys(files, content(text)),
             dict.fromkeys(pictures, content(text)),
@@ -48,7 +60,7 @@ def whole(text):
 
 
 def test_a_result_is_whole_and_leaves_nothing_else(folder):
-    assert [path.name for path in write(folder, "new")] == [ARRAYS, FIGURE, ANIMATION, MARK]
+    assert tuple(path.name for path in write(folder, "new")) == KNOWN
     assert there(folder) == whole("new")
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from nufftlib.core.arrays import positive
 
@@ -85,6 +84,8 @@ class LinearNerveModel:
         ndarray, shape (shots, rows)
             Stimulation after each row.
         """
+        from scipy.signal import oaconvolve  # slow to import
+
         rows = slew.shape[-2]
         # int_u^(u + raster) c / (c + v)^2 dv = c / (c + u) - c / (c + u + raster)
         edges = self.chronaxie / (self.chronaxie + raster * np.arange(rows + 1))

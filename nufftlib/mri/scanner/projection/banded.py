@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from array_api_compat import is_numpy_namespace
-from scipy.linalg import cho_solve_banded, cholesky_banded
 
 from nufftlib.core.arrays import Array, Namespace
 from nufftlib.mri.scanner.projection.limits import padded
@@ -40,6 +39,8 @@ def factor(xp: Namespace, pairs: Pairs, d: int) -> Solver | None:
 
 def cholesky(pairs: Pairs, d: int) -> Solver | None:
     """Factor by LAPACK: all shots are one banded matrix, the coordinates of a sample together."""
+    from scipy.linalg import cho_solve_banded, cholesky_banded  # slow to import
+
     shots, samples = pairs[0, 0][0].shape
     band = np.zeros((shots, samples, d, 3 * d))
     for (a, b), weights in pairs.items():
