@@ -103,7 +103,7 @@ def main(steps: list[int]) -> None:
             ours(f"ours, rest {where}, 1e-5 away, from the dual", near, protocol, dual)
         for n in steps:
             for margin in (0.99, 1.0):
-                p, seconds = fastest(lambda n=n, margin=margin, k=k: peer(k, n, margin), 3)
+                p, seconds = fastest(lambda n=n, margin=margin, k=k: peer(k, n, margin), max(1, 3000 // n))
                 line(f"mri-nufft, {n} steps, margin {margin:g}", k, p, seconds)
 
 
