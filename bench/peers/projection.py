@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -103,7 +104,8 @@ def main(steps: list[int]) -> None:
             ours(f"ours, rest {where}, 1e-5 away, from the dual", near, protocol, dual)
         for n in steps:
             for margin in (0.99, 1.0):
-                p, seconds = fastest(lambda n=n, margin=margin, k=k: peer(k, n, margin), max(1, 3000 // n))
+                call = partial(peer, k, n, margin)
+                p, seconds = fastest(call, max(1, 3000 // n))
                 line(f"mri-nufft, {n} steps, margin {margin:g}", k, p, seconds)
 
 
