@@ -206,8 +206,12 @@ def shown(value: Any) -> str:
     """Return a setting as a message shows it: itself if that is short, else in words."""
     if is_array(value) and value.ndim > 0:
         return f"an array of the shape {tuple(value.shape)} and dtype {value.dtype}"
-    text = repr(value)
-    return text if len(text) <= LONGEST and "\n" not in text else f"a {type(value).__name__}"
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = ""
+    short = 0 < len(text) <= LONGEST and "\n" not in text
+    return text if short else f"a {type(value).__name__}"
 
 
 def wrong_kind(call: str, name: str, value: Any, wish: str) -> TypeError:

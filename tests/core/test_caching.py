@@ -12,6 +12,7 @@ from nufftlib.core.caching import Remembered, plain
 from nufftlib.nufft.engines.grid.layout import layout
 
 NO_SETTINGS = {
+    "are_complex",
     "compiled",
     "computed_names",
     "declared",

@@ -225,7 +225,7 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
             f"{tuple(truth.shape)}; want (height, width)"
         )
         raise ValueError(msg)
-    h, t = in_units(xp, psf, truth)
+    h, t = in_units(xp, *(xp.astype(a, xp.float64, copy=False) for a in (psf, truth)))
     (n0, n1), (t0, t1) = h.shape, t.shape
     # The frame holds the truth at every shift at which it meets the PSF.
     frame = (n0 + 2 * t0, n1 + 2 * t1)

@@ -15,7 +15,6 @@ from nufftlib.blur.operator import Blur
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import (
     Array,
-    Namespace,
     check_finite,
     check_precision,
     check_real,
@@ -45,16 +44,17 @@ def first_psf(call: str, images: Sequence[Array], size: int | tuple[int, int]) -
     if not images:
         msg = f"{call}(sharp): sharp has no images; want at least 1"
         raise ValueError(msg)
-    for sharp in images:
-        xp = check_image(call, "sharp", sharp)
+    for image in images:
+        check_image(call, "sharp", image)
+    sharp, xp = images[0], array_namespace(images[0])
     height, width = pixels_2d(call, size)
     box = np.zeros((height, width))
     box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
     return xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
 
 
-def check_image(call: str, name: str, image: Array) -> Namespace:
-    """Return the namespace of an image; refuse all but finite, real ones of two axes or more."""
+def check_image(call: str, name: str, image: Array) -> None:
+    """Refuse all but finite, real images of two axes or more."""
     caller = f"{call}({name})"
     xp = common_namespace(caller, **{name: image})
     check_real(xp, caller, name, image)
@@ -62,7 +62,6 @@ def check_image(call: str, name: str, image: Array) -> Namespace:
         msg = f"{caller}: {name} has the shape {tuple(image.shape)}; want (..., height, width)"
         raise ValueError(msg)
     check_finite(xp, caller, name, image)
-    return xp
 
 
 def several(images: Array | Sequence[Array]) -> Sequence[Array]:
