@@ -31,6 +31,9 @@ POINTS = np.ones(K.shape[:-1])
 BLURRED = nl.Blur(H)(X)
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
 V = np.ones(3)
+SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
+SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
+CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 
 # --- calls that work ----------------------------------------------------------------------------
 
@@ -96,6 +99,41 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "smoothing": 2.0,
     },
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
+    mri.Protocol: {
+        "scanner": SCANNER,
+        "fov": 0.24,
+        "shape": SHAPE,
+        "dwell": 4e-6,
+        "rest": "start",
+    },
+    mri.gradients: {"k": CURVE, "protocol": SCAN},
+    mri.slew_rates: {"k": CURVE, "protocol": SCAN},
+    mri.trajectory_from_gradients: {
+        "waveform": CURVE,
+        "protocol": SCAN,
+        "start": CURVE[:, 0],
+    },
+    mri.check_trajectory: {"k": CURVE, "protocol": SCAN, "nerve": None},
+    mri.LinearNerveModel: {"chronaxie": 360e-6, "rheobase": 20.0, "effective_length": 0.333},
+    mri.BSpline: {
+        "points": 5,
+        "samples": 9,
+        "spacing": 0.5,
+        "first": 0.25,
+        "rest": "both",
+        "ndim": 2,
+    },
+    mri.receiver: {"protocol": SCAN, "samples": 9},
+    mri.project_trajectory: {
+        "k": CURVE,
+        "protocol": SCAN,
+        "fixed": {0: (0.0, 0.0)},
+        "tolerance": 1e-6,
+        "start": None,
+        "iterations": 9,
+    },
+    mri.TrajectoryProjection: {"protocol": SCAN, "fixed": None, "tolerance": 1e-6},
     blur.motion_psf: {"size": 5, "seed": 0, "length": 0.25, "std": 0.25, "batch": 2, **XP},
     blur.gaussian_psf: {"size": 5, "std": 1.5, "angle": 0.5, **XP},
     blur.defocus_psf: {"size": 5, "radius": 1.5, **XP},
@@ -108,12 +146,15 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.learn_trajectory: {
         "image": X,
         "coil_maps": COILS,
-        "trajectory": K,
+        "trajectory": CURVE,
         "maps": "true",
         "steps": 1,
-        "learning_rate": (1e-3, 0.0),
+        "learning_rate": (1e-5, 0.0),
         "eps": 1e-4,
         "engine": "direct",
+        "protocol": SCAN,
+        "fixed": None,
+        "control_points": (2, 4),
         "callback": None,
         "progress": False,
     },
@@ -162,7 +203,11 @@ HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
+    mri.NerveModel,  # an interface
     nl.OperatorReport,  # results, which the library makes
+    mri.Certificate,
+    mri.ProjectedTrajectory,
+    mri.TrajectoryReport,
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
@@ -317,6 +362,16 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
+    **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
+    **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
+    **dict.fromkeys(("nerve", "start"), [object(), 5, "a", V]),
+    **dict.fromkeys(("waveform", "trajectory_from_gradients(start)"), NO_REAL_ARRAY),
+    "points": NO_INTEGER,
+    "rest": [*NO_NAME[1:]],
+    "fov": [*NOTHING, "1", ("1", "2"), (True, 0.1), V + 0j, MASKED, float],
+    "fixed": [object(), 5, "a", V, [0], {"a": V}, {2.5: (0, 0)}, {0: "a"}, {0: None}, {0: V}],
+    "control_points": [object(), 2.5, "32", (2.5, 5), (None, None), {2, 4}, V, len],
     "tree": [None, object(), 5, "a", int],
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
