@@ -17,7 +17,7 @@ import pytest
 from packages import ADAPTERS, PACKAGES
 
 import nufftlib as nl
-from nufftlib import blur, data, mri, workflows
+from nufftlib import blur, data, io, mri, workflows
 from nufftlib.core import kinds
 
 RNG = np.random.default_rng(0)
@@ -192,6 +192,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
     },
     workflows.shift_aligned_error: {"psf": H, "truth": H},
+    io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
+    io.load_trajectory: {"path": "scan.npz"},
     workflows.load_gray: {"path": "picture.npy", "size": 4},
     workflows.load_color: {"path": "picture.npy", "size": 4},
     workflows.load_picture: {"path": "picture.npy"},
@@ -203,6 +205,8 @@ HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
+    io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
+    io.write_pulseq,
     mri.NerveModel,  # an interface
     nl.OperatorReport,  # results, which the library makes
     mri.Certificate,
@@ -237,6 +241,7 @@ MAPS = {  # a map of each class, and its argument
     "Quadratic": (nl.Quadratic(np.eye(3), V, 0.5), V),
     "Magnitude": (nl.Magnitude(), V),
     "MeanNormalize": (nl.MeanNormalize(), V),
+    "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
     "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
@@ -254,6 +259,14 @@ METHODS = {  # of every other public method
     "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
     "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
+    "TrajectoryProjection.__call__": (
+        mri.TrajectoryProjection(SCAN),
+        {"k": CURVE, "state": None},
+    ),
+    "LinearNerveModel.percent": (
+        mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
+        {"slew": CURVE, "raster": 1e-5},
+    ),
     "TrajectoryObjective.value_and_grad_at": (
         OBJECTIVE.value_and_grad_at,
         {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
@@ -365,12 +378,15 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
     **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
     **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
-    **dict.fromkeys(("nerve", "start"), [object(), 5, "a", V]),
+    "nerve": [object(), 5, "a", V],
+    "start": [object(), 5, "a", V],
     **dict.fromkeys(("waveform", "trajectory_from_gradients(start)"), NO_REAL_ARRAY),
     "points": NO_INTEGER,
     "rest": [*NO_NAME[1:]],
-    "fov": [*NOTHING, "1", ("1", "2"), (True, 0.1), V + 0j, MASKED, float],
-    "fixed": [object(), 5, "a", V, [0], {"a": V}, {2.5: (0, 0)}, {0: "a"}, {0: None}, {0: V}],
+    "slew": NO_REAL_ARRAY,
+    "state": [object(), 5, "a", V],
+    "fov": [*NOTHING, "1", ("1", "2"), V + 0j, MASKED, float],
+    "fixed": [object(), 5, "a", V, [0], {"a": V}, {2.5: (0, 0)}, {0: "a"}, {0: None}],
     "control_points": [object(), 2.5, "32", (2.5, 5), (None, None), {2, 4}, V, len],
     "tree": [None, object(), 5, "a", int],
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
@@ -403,11 +419,14 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_color(path)": NO_PATH,
     "load_picture(path)": NO_PATH,
     "load_psf(path)": NO_PATH,
+    "save_trajectory(path)": NO_PATH,
+    "load_trajectory(path)": NO_PATH,
     "load_gray(size)": NO_INTEGER,
     "load_color(size)": NO_INTEGER,
 }
 
 SPEAKERS = {  # another public call takes the argument, and checks it
+    "TrajectoryProjection.__call__(k)": ["project_trajectory"],
     "learn_trajectory(image)": ["TrajectoryObjective"],
     "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
     "learn_trajectory(maps)": ["TrajectoryObjective"],
@@ -431,6 +450,7 @@ def _picture(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("pictures"))
         np.save("picture.npy", X / X.max())
+        io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 
 

@@ -40,6 +40,7 @@ from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
 from nufftlib.mri.scanner.projection import Certificate
+from nufftlib.mri.scanner.projection.project import indexed
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.nufft.operator import NUFFT
 
@@ -305,6 +306,7 @@ def control_sizes(
             f"with a protocol"
         )
         raise ValueError(msg)
+    points = indexed(call, fixed)
     if control_points is None:
         return ()
     wish = "numbers of control points"
@@ -316,9 +318,9 @@ def control_sizes(
             f"shot, each number twice the one before"
         )
         raise ValueError(msg)
-    ends = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
-    ends |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
-    if bad := [index for index in fixed or {} if not ends.get(index)]:
+    held = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
+    held |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
+    if bad := [index for index in points if not held.get(index)]:
         msg = (
             f"{call}(fixed): sample {bad[0]} is fixed, and control points pass their curve by; "
             f"want the first or the last sample, at rest, or no control points"

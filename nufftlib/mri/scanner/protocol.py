@@ -6,7 +6,16 @@ import operator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from nufftlib.core.kinds import choice, instance, positive, sizes
+import numpy as np
+
+from nufftlib.core.kinds import (
+    choice,
+    instance,
+    out_of_range,
+    positive,
+    real_values,
+    sizes,
+)
 
 Norm = Literal["l2", "max"]
 Rest = Literal["both", "start", "end"] | None
@@ -105,17 +114,14 @@ class Protocol:
         call = "Protocol"
         instance(call, "scanner", self.scanner, Scanner, "a Scanner")
         shape = sizes(call, "shape", self.shape, "the voxels along each axis")
-        fov = self.fov
-        if isinstance(fov, str) or not hasattr(fov, "__len__"):
-            fov = (fov,) * len(shape)
-        if len(fov) != len(shape) or not shape:
-            msg = (
-                f"{call}(fov): fov is {self.fov!r}; want a length in metres, or one for each axis "
-                f"of the shape {shape}"
-            )
-            raise ValueError(msg)
+        fov = real_values(call, "fov", self.fov)
+        if fov.ndim == 0:
+            fov = np.full(len(shape), fov)
+        if fov.shape != (len(shape),) or not shape:
+            wish = f"a length in metres, or one for each axis of the shape {shape}"
+            raise out_of_range(call, "fov", self.fov, wish)
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "fov", tuple(positive(call, "fov", length) for length in fov))
+        object.__setattr__(self, "fov", tuple(positive(call, "fov", x) for x in fov.tolist()))
         if self.dwell is not None:
             object.__setattr__(self, "dwell", positive(call, "dwell", self.dwell))
         choice(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))

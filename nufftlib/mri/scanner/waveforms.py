@@ -142,7 +142,13 @@ def trajectory_from_gradients(
     xp = checked(call, waveform, protocol, "waveform", least=1)
     if start is None:
         start = xp.zeros_like(waveform[..., 0, :])
-    check_alike(call, "start", start, "waveform[..., 0, :]", waveform[..., 0, :])
+    check_alike(
+        "trajectory_from_gradients(start)",
+        "start",
+        start,
+        "waveform[..., 0, :]",
+        waveform[..., 0, :],
+    )
     steps = waveform / _per_axis(xp, waveform, protocol, _gradient_unit(protocol))
     first = xp.expand_dims(start, axis=-2)
     return xp.concat([first, first + xp.cumulative_sum(steps, axis=-2)], axis=-2)
