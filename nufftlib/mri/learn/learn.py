@@ -21,8 +21,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from array_api_compat import size
+
 import optim
-from nufftlib.core.arrays import Array, common_namespace
+from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.kinds import flag, integer, not_negative, optional_function, wrong_kind
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
 from nufftlib.nufft.operator import NUFFT
@@ -103,9 +106,10 @@ def learn_trajectory(
     Raises
     ------
     TypeError
-        If the arrays are not of one library and one precision.
+        If the arrays are not of one library and one precision, or a setting is of the wrong kind.
     ValueError
-        If the shapes do not fit, or the trajectory starts outside of [-1/2, 1/2].
+        If the shapes do not fit, an array is not finite, or the trajectory starts outside of
+        [-1/2, 1/2].
     KeyboardInterrupt
         If Ctrl-C comes before the first loss is known.
 
@@ -130,26 +134,35 @@ def learn_trajectory(
     >>> result.losses[-1] < result.losses[0]
     True
     """
+    call = "learn_trajectory"
+    steps = integer(call, "steps", steps, least=0)
+    first, last = rates(call, learning_rate)
+    optional_function(call, "callback", callback)
+    progress = flag(call, "progress", progress)
     xp = common_namespace(
-        "learn_trajectory", image=image, coil_maps=coil_maps, trajectory=trajectory
+        f"{call}(image, coil_maps, trajectory)",
+        image=image,
+        coil_maps=coil_maps,
+        trajectory=trajectory,
     )
     if image.ndim != 2:
-        msg = f"learn_trajectory(image): the shape is {tuple(image.shape)}; want (height, width)"
+        msg = f"{call}(image): image has the shape {tuple(image.shape)}; want (height, width)"
         raise ValueError(msg)
-    if steps < 0:
-        msg = f"learn_trajectory(steps): steps is {steps}; want 0 or more"
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if size(trajectory) == 0:
+        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
         raise ValueError(msg)
     farthest = float(xp.max(xp.abs(trajectory)))
     if farthest > 0.5:
         msg = (
-            f"learn_trajectory(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
             f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
         )
         raise ValueError(msg)
     objective = TrajectoryObjective(
         image, coil_maps, NUFFT(trajectory, tuple(image.shape), eps=eps, engine=engine), maps
     )
-    rate = optim.linear_schedule(*learning_rate, steps) if steps else learning_rate[0]
+    rate = optim.linear_schedule(first, last, steps) if steps else first
     start = time.perf_counter()
     result = optim.minimize(
         objective.value_and_grad,
@@ -172,3 +185,12 @@ def learn_trajectory(
         seconds=seconds,
         interrupted=result.interrupted,
     )
+
+
+def rates(call: str, learning_rate: tuple[float, float]) -> tuple[float, float]:
+    """Return the learning rates of the first step and after the last one."""
+    if not isinstance(learning_rate, tuple | list) or len(learning_rate) != 2:
+        wish = "two numbers, the rate of the first step and after the last"
+        raise wrong_kind(call, "learning_rate", learning_rate, wish)
+    first, last = (not_negative(call, "learning_rate", rate) for rate in learning_rate)
+    return first, last
