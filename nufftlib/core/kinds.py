@@ -133,7 +133,7 @@ def flag(call: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(call: str, name: str, value: Any, known: Iterable[T]) -> T:
+def choice(call: str, name: str, value: Any, known: Collection[T]) -> T:
     """Return one of the known values, which are text or None."""
     for one in known:
         if value is one or (isinstance(value, str) and value == one):
@@ -141,7 +141,7 @@ def choice(call: str, name: str, value: Any, known: Iterable[T]) -> T:
     raise out_of_range(call, name, value, f"one of {', '.join(map(repr, known))}")
 
 
-def names(call: str, name: str, value: Any, known: Iterable[str]) -> tuple[str, ...]:
+def names(call: str, name: str, value: Any, known: Collection[str]) -> tuple[str, ...]:
     """Return one or several known names."""
     given = (value,) if isinstance(value, str) else value
     if not isinstance(given, Iterable) or is_array_api_obj(given):

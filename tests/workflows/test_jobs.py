@@ -597,7 +597,7 @@ def test_the_errors_of_a_calibration_are_those_of_its_psfs():
     )
     truth = PSF.astype("f4").astype(float)
     want = [np.linalg.norm(h - truth) / np.linalg.norm(truth) for h in seen]
-    np.testing.assert_allclose(result.errors, want, rtol=1e-12)
+    np.testing.assert_allclose(result.errors, want, rtol=1e-6)
 
 
 def test_projection_is_that_of_the_simplex():
