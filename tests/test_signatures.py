@@ -17,7 +17,7 @@ import pytest
 from packages import ADAPTERS, PACKAGES
 
 import nufftlib as nl
-from nufftlib import blur, data, mri, workflows
+from nufftlib import blur, data, io, mri, workflows
 from nufftlib.core import kinds
 
 RNG = np.random.default_rng(0)
@@ -31,6 +31,9 @@ POINTS = np.ones(K.shape[:-1])
 BLURRED = nl.Blur(H)(X)
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
 V = np.ones(3)
+SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
+SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
+CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 
 # --- calls that work ----------------------------------------------------------------------------
 
@@ -96,6 +99,41 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "smoothing": 2.0,
     },
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
+    mri.Protocol: {
+        "scanner": SCANNER,
+        "fov": 0.24,
+        "shape": SHAPE,
+        "dwell": 4e-6,
+        "rest": "start",
+    },
+    mri.gradients: {"k": CURVE, "protocol": SCAN},
+    mri.slew_rates: {"k": CURVE, "protocol": SCAN},
+    mri.trajectory_from_gradients: {
+        "waveform": CURVE,
+        "protocol": SCAN,
+        "start": CURVE[:, 0],
+    },
+    mri.check_trajectory: {"k": CURVE, "protocol": SCAN, "nerve": None},
+    mri.LinearNerveModel: {"chronaxie": 360e-6, "rheobase": 20.0, "effective_length": 0.333},
+    mri.BSpline: {
+        "points": 5,
+        "samples": 9,
+        "spacing": 0.5,
+        "first": 0.25,
+        "rest": "both",
+        "ndim": 2,
+    },
+    mri.receiver: {"protocol": SCAN, "samples": 9},
+    mri.project_trajectory: {
+        "k": CURVE,
+        "protocol": SCAN,
+        "fixed": {0: (0.0, 0.0)},
+        "tolerance": 1e-6,
+        "start": None,
+        "iterations": 9,
+    },
+    mri.TrajectoryProjection: {"protocol": SCAN, "fixed": None, "tolerance": 1e-6},
     blur.motion_psf: {"size": 5, "seed": 0, "length": 0.25, "std": 0.25, "batch": 2, **XP},
     blur.gaussian_psf: {"size": 5, "std": 1.5, "angle": 0.5, **XP},
     blur.defocus_psf: {"size": 5, "radius": 1.5, **XP},
@@ -108,12 +146,15 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.learn_trajectory: {
         "image": X,
         "coil_maps": COILS,
-        "trajectory": K,
+        "trajectory": CURVE,
         "maps": "true",
         "steps": 1,
-        "learning_rate": (1e-3, 0.0),
+        "learning_rate": (1e-5, 0.0),
         "eps": 1e-4,
         "engine": "direct",
+        "protocol": SCAN,
+        "fixed": None,
+        "control_points": (2, 4),
         "callback": None,
         "progress": False,
     },
@@ -151,6 +192,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
     },
     workflows.shift_aligned_error: {"psf": H, "truth": H},
+    io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
+    io.load_trajectory: {"path": "scan.npz"},
     workflows.load_gray: {"path": "picture.npy", "size": 4},
     workflows.load_color: {"path": "picture.npy", "size": 4},
     workflows.load_picture: {"path": "picture.npy"},
@@ -162,7 +205,13 @@ HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
+    io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
+    io.write_pulseq,
+    mri.NerveModel,  # an interface
     nl.OperatorReport,  # results, which the library makes
+    mri.Certificate,
+    mri.ProjectedTrajectory,
+    mri.TrajectoryReport,
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
@@ -192,6 +241,7 @@ MAPS = {  # a map of each class, and its argument
     "Quadratic": (nl.Quadratic(np.eye(3), V, 0.5), V),
     "Magnitude": (nl.Magnitude(), V),
     "MeanNormalize": (nl.MeanNormalize(), V),
+    "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
     "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
@@ -209,6 +259,14 @@ METHODS = {  # of every other public method
     "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
     "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
+    "TrajectoryProjection.__call__": (
+        mri.TrajectoryProjection(SCAN),
+        {"k": CURVE, "state": None},
+    ),
+    "LinearNerveModel.percent": (
+        mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
+        {"slew": CURVE, "raster": 1e-5},
+    ),
     "TrajectoryObjective.value_and_grad_at": (
         OBJECTIVE.value_and_grad_at,
         {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
@@ -317,6 +375,19 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
+    **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
+    **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
+    "nerve": [object(), 5, "a", V],
+    "start": [object(), 5, "a", V],
+    **dict.fromkeys(("waveform", "trajectory_from_gradients(start)"), NO_REAL_ARRAY),
+    "points": NO_INTEGER,
+    "rest": [*NO_NAME[1:]],
+    "slew": NO_REAL_ARRAY,
+    "state": [object(), 5, "a", V],
+    "fov": [*NOTHING, "1", ("1", "2"), V + 0j, MASKED, float],
+    "fixed": [object(), 5, "a", V, [0], {"a": V}, {2.5: (0, 0)}, {0: "a"}, {0: None}],
+    "control_points": [object(), 2.5, "32", (2.5, 5), (None, None), {2, 4}, V, len],
     "tree": [None, object(), 5, "a", int],
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
@@ -348,11 +419,14 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_color(path)": NO_PATH,
     "load_picture(path)": NO_PATH,
     "load_psf(path)": NO_PATH,
+    "save_trajectory(path)": NO_PATH,
+    "load_trajectory(path)": NO_PATH,
     "load_gray(size)": NO_INTEGER,
     "load_color(size)": NO_INTEGER,
 }
 
 SPEAKERS = {  # another public call takes the argument, and checks it
+    "TrajectoryProjection.__call__(k)": ["project_trajectory"],
     "learn_trajectory(image)": ["TrajectoryObjective"],
     "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
     "learn_trajectory(maps)": ["TrajectoryObjective"],
@@ -376,6 +450,7 @@ def _picture(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("pictures"))
         np.save("picture.npy", X / X.max())
+        io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 
 
@@ -578,7 +653,7 @@ def test_numbers_beyond_floats_are_out_of_range():
 
 def test_a_message_is_short_whatever_came():
     for value in (10**5000, "x" * 10**6, [0] * 10**5, np.zeros((2, 10**4)), object()):
-        with pytest.raises((TypeError, ValueError), match=r"f\(n\): n is .*; want ") as caught:
+        with pytest.raises((TypeError, ValueError), match=r"f\(n\): n is an? .*; want ") as caught:
             kinds.integer("f", "n", value, least=0, most=3)
         assert len(str(caught.value)) < 100
 

@@ -24,11 +24,17 @@ from itertools import pairwise
 
 from array_api_compat import size
 
-from array_api_compat import size
-
 import optim
 from nufftlib.core.arrays import Array, check_real, common_namespace
-from nufftlib.core.kinds import flag, integer, not_negative, optional_function, wrong_kind
+from nufftlib.core.kinds import (
+    flag,
+    instance,
+    integer,
+    not_negative,
+    optional_function,
+    sizes,
+    wrong_kind,
+)
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
@@ -137,8 +143,8 @@ def learn_trajectory(
     TypeError
         If the arrays are not of one library and one precision, or a setting is of the wrong kind.
     ValueError
-        If the shapes do not fit, an array is not finite, or the trajectory starts outside of
-        [-1/2, 1/2].
+        If the shapes do not fit, an array is not finite, the trajectory starts outside of
+        [-1/2, 1/2], or fixed samples cannot be joined within the limits.
     KeyboardInterrupt
         If Ctrl-C comes before the first loss is known.
 
@@ -194,20 +200,33 @@ def learn_trajectory(
     objective = TrajectoryObjective(
         image, coil_maps, NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine), maps
     )
-    rate = optim.linear_schedule(first, last, steps) if steps else first
-    start = time.perf_counter()
-    result = optim.minimize(
-        objective.value_and_grad,
-        trajectory,
-        optim.adam(rate),
-        steps=steps,
-        project=optim.projections.box(-0.5, 0.5),
-        callback=callback,
-        progress=progress,
-    )
-    seconds = time.perf_counter() - start
-    if not result.history:  # Ctrl-C came before the first loss
-        raise KeyboardInterrupt
+    rate = optim.linear_schedule(first, last, steps) if steps else None
+    course = Course(callback)
+    p = trajectory
+    begun = time.perf_counter()
+    parts = stages(objective, samples, protocol, fixed, points)
+    for i, stage in enumerate(parts):
+        done = course.steps
+        p = stage.begin(p)
+        if course.first is None:
+            course.first = stage.trajectory(p)
+        result = optim.minimize(
+            stage.value_and_grad,
+            p,
+            stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
+            steps=steps * (i + 1) // len(parts) - done,
+            project=stage.project,
+            callback=course.follow(stage.trajectory),
+            progress=progress,
+        )
+        if not result.history and not done:  # Ctrl-C came before the first loss
+            raise KeyboardInterrupt
+        course.add(result, stage.trajectory)
+        p = result.best_params
+        if course.ended:
+            break
+    seconds = time.perf_counter() - begun
+    path = receiver(protocol, samples).apply if protocol is not None else lambda k: k
     return LearnedTrajectory(
         trajectory=course.best,
         trajectory_start=course.first,
@@ -219,6 +238,95 @@ def learn_trajectory(
         protocol=protocol,
         certificate=None if protocol is None else certificate_of(course.best, protocol, result),
     )
+
+
+class Course:
+    """What the stages have come to, one after the other.
+
+    Parameters
+    ----------
+    callback : callable or None
+        The user's.
+    """
+
+    def __init__(self, callback: Callable[[int, float, Array], object] | None) -> None:
+        self.callback = callback
+        self.losses: list[float] = []
+        self.first: Array = None
+        self.best: Array = None
+        self.ended = False
+
+    @property
+    def steps(self) -> int:
+        """Number of completed steps."""
+        return max(len(self.losses) - 1, 0)
+
+    def follow(self, trajectory: Callable[[Array], Array]) -> Callable[[int, float, Array], object]:
+        """Return the callback of a stage, which counts the steps of those before it."""
+        done = self.steps
+
+        def told(step: int, loss: float, p: Array) -> object:
+            if self.callback is None or (step == 0 and done):  # the end of the stage before
+                return None
+            self.ended = bool(self.callback(done + step, loss, trajectory(p)))
+            return self.ended
+
+        return told
+
+    def add(self, result: optim.Result, trajectory: Callable[[Array], Array]) -> None:
+        """Add a stage that has ended."""
+        if not self.losses or result.best_value < min(self.losses):
+            self.best = trajectory(result.best_params)
+        self.losses += result.history[1:] if self.losses else result.history
+        self.ended = self.ended or result.interrupted
+
+
+def control_sizes(
+    trajectory: Array,
+    shape: tuple[int, ...],
+    protocol: Protocol | None,
+    fixed: Fixed | None,
+    control_points: int | tuple[int, ...] | None,
+) -> tuple[int, ...]:
+    """Return the numbers of control points; refuse settings that do not fit."""
+    call = "learn_trajectory"
+    if protocol is None:
+        for name, value in (("fixed", fixed), ("control_points", control_points)):
+            if value is not None:
+                msg = f"{call}({name}): {name} is {value!r} without a protocol; want both"
+                raise ValueError(msg)
+        return ()
+    instance(call, "protocol", protocol, Protocol, "a Protocol")
+    if protocol.shape != shape:
+        msg = f"{call}(protocol): its shape is {protocol.shape}; want the image's, {shape}"
+        raise ValueError(msg)
+    if trajectory.ndim < 2 or trajectory.shape[-2] < 2:
+        msg = (
+            f"{call}(trajectory): the shape is {tuple(trajectory.shape)}; want (shots, samples, 2) "
+            f"with a protocol"
+        )
+        raise ValueError(msg)
+    points = indexed(call, fixed)
+    if control_points is None:
+        return ()
+    wish = "numbers of control points"
+    found = sizes(call, "control_points", control_points, wish, least=2, alone=1)
+    samples = trajectory.shape[-2]
+    if found[-1] > samples or any(b != 2 * a for a, b in pairwise(found)):
+        msg = (
+            f"{call}(control_points): they are {found}; want at most the {samples} samples of a "
+            f"shot, each number twice the one before"
+        )
+        raise ValueError(msg)
+    held = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
+    held |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
+    if bad := [index for index in points if not held.get(index)]:
+        msg = (
+            f"{call}(fixed): sample {bad[0]} is fixed, and control points pass their curve by; "
+            f"want the first or the last sample, at rest, or no control points"
+        )
+        raise ValueError(msg)
+    return found
 
 
 def rates(call: str, learning_rate: tuple[float, float]) -> tuple[float, float]:
