@@ -19,6 +19,28 @@ def test_step_of_learn_trajectory(xp, timed, maps):
     timed(objective.value_and_grad, k)
 
 
+@pytest.mark.parametrize("moved", ["free", "samples", "control points"])
+def test_10_steps_of_learn_trajectory(xp, timed, moved):
+    """512 samples a shot; the last two within the limits of a scanner."""
+    image = xp.asarray(data.brain())
+    scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
+    settings = {"protocol": nl.mri.Protocol(scanner, 0.24, image.shape), "fixed": {0: (0.0, 0.0)}}
+    if moved == "control points":
+        settings["control_points"] = 128
+    timed(
+        lambda: (
+            workflows.learn_trajectory(
+                image,
+                nl.mri.birdcage_maps(6, image.shape, xp=xp),
+                nl.mri.radial_trajectory(32, 512, xp=xp),
+                maps="ones",
+                steps=10,
+                **({} if moved == "free" else settings),
+            ).trajectory
+        )
+    )
+
+
 @pytest.mark.parametrize("method", workflows.METHODS)
 @pytest.mark.parametrize("path", ["quadratic", "general"])
 def test_calibrate_psf(xp, timed, method, path):

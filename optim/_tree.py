@@ -50,9 +50,12 @@ def copied(tree: Params) -> Params:
 
 
 def is_array(x: object) -> bool:
-    """Return whether `x` is an array. A masked one is none: functions may forget its mask."""
+    """Return whether `x` is an array. A masked one is none: functions may forget its mask.
+
+    Neither is a class of arrays, such as `numpy.ndarray`.
+    """
     # array_api_compat's own function narrows the type to fewer attributes than arrays have.
-    return is_array_api_obj(x) and not hasattr(x, "mask")
+    return is_array_api_obj(x) and not isinstance(x, type) and not hasattr(x, "mask")
 
 
 def describe(x: Any) -> str:

@@ -59,7 +59,8 @@ def signed(package, entry):
     """Return the entry, if it has the signature of the code, and else the name with that."""
     name = name_of(entry)
     thing = getattr(package, name)
-    if isinstance(thing, types.ModuleType | tuple) or inspect.isabstract(thing):
+    called = not (inspect.isabstract(thing) or getattr(thing, "_is_protocol", False))
+    if isinstance(thing, types.ModuleType | tuple) or not called:
         return name
     arguments = list(inspect.signature(thing).parameters.values())
     if "(" in entry:

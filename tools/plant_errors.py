@@ -41,6 +41,7 @@ NUFFT = laws("nufft and (ortho or None)")
 GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
 BLUR = laws("blur")
 SHARED = laws("diagonal or sum or weighted or renamed")
+SIGNATURES = ("tests/test_signatures.py", "-k", "kind or numbers")
 LOSSES = ("tests/core/test_maps_and_losses.py",)
 DIFFRACTION = ("tests/blur/test_diffraction.py",)
 PROJECTIONS = ("tests/optim/test_projections.py",)
@@ -101,7 +102,46 @@ PLANTS = [
         },
         laws("block"),
     ),
+    # --- settings
+    Plant(
+        "fractions and text are cut to integers",
+        {"        return operator.index(value)\n": "        return int(value)\n"},
+        SIGNATURES,
+    ),
+    Plant(
+        "text is a sequence of sizes",
+        {
+            "isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)": (
+                "isinstance(value, Sequence)"
+            )
+        },
+        SIGNATURES,
+    ),
+    Plant(
+        "True is a number",
+        {
+            "isinstance(value, Real) and not isinstance(value, bool)\n    if not (real": (
+                "isinstance(value, Real)\n    if not (real"
+            )
+        },
+        SIGNATURES,
+    ),
+    Plant(
+        "a constructor keeps the setting as it came",
+        {'finite("Quadratic", "constant", self.constant)': "self.constant"},
+        SIGNATURES,
+    ),
     # --- maps and losses
+    Plant(
+        "the mean of large numbers overflows",
+        {"largest * xp.mean(x / largest)": "xp.mean(x)"},
+        LOSSES,
+    ),
+    Plant(
+        "an inner product of integers wraps",
+        {"if p is None or q is None:": "if False:"},
+        SIGNATURES,
+    ),
     Plant(
         "a complex cotangent counts by its modulus",
         {"y = xp.real(y)  # <y, A x> of a real A x": "y = xp.abs(y)"},
@@ -257,6 +297,11 @@ PLANTS = [
         "the defocus disk grows by a pixel's corner",
         {"b0 * c + circle_integral(a0, r)": "a0 * c + circle_integral(a0, r)"},
         ("tests/blur/test_psfs.py", "-k", "defocus or disk"),
+    ),
+    Plant(
+        "a transform's imaginary rounding stays with a real PSF",
+        {"return y if self.real or self._gives_complex": "return y if True or self._gives_complex"},
+        ("tests/blur/test_blur.py", "-k", "what_it_says"),
     ),
     # --- projections and proximal maps
     Plant(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from operator import index
 
 from array_api_compat import device
 
@@ -13,6 +12,7 @@ from nufftlib.blur.boundaries import part
 from nufftlib.blur.convolution import Method
 from nufftlib.blur.operator import Blur, FixedImage, check_blur
 from nufftlib.core.arrays import Array, namespace
+from nufftlib.core.kinds import sizes
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged, Shape
 
@@ -67,18 +67,11 @@ class Downsample(LinearOperator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shape = integers(self.shape)
-        if not shape:
-            msg = f"Downsample(shape): shape is {self.shape!r}; want the last axes of the image"
-            raise ValueError(msg)
-        check_blur("Downsample", self.psf, self.boundary, len(shape), self.method)
-        factor = integers(self.factor) or integers([self.factor] * len(shape))
-        if len(factor) != len(shape) or min(factor) < 1:
-            msg = (
-                f"Downsample(factor): factor is {self.factor!r}; want an integer of 1 or more, "
-                f"or one for each axis of the shape {shape}"
-            )
-            raise ValueError(msg)
+        call, wish = "Downsample", "one to three sizes, the image's last axes"
+        shape = sizes(call, "shape", self.shape, wish, counts=(1, 2, 3))
+        check_blur(call, self.psf, self.boundary, len(shape), self.method)
+        d, wish = len(shape), f"one number, or one for each axis of the shape {shape}"
+        factor = sizes(call, "factor", self.factor, wish, counts=(d,), alone=d)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "factor", factor)
         if min(self._blurred) < 1:
@@ -123,14 +116,6 @@ class Downsample(LinearOperator):
     def _decimate(self) -> Decimate:
         assert isinstance(self.factor, tuple)  # since __post_init__
         return Decimate(self.factor, self._blurred)
-
-
-def integers(values: object) -> tuple[int, ...]:
-    """Return a sequence of integers as a tuple; for anything else return an empty tuple."""
-    try:
-        return tuple(map(index, values))  # type: ignore[call-overload] # whether it is one is asked
-    except TypeError:
-        return ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

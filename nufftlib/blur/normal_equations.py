@@ -27,6 +27,7 @@ from nufftlib.blur.operator import Blur, extended
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_finite,
     check_precision,
     common_namespace,
     conjugate,
@@ -35,6 +36,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.fourier import fast_size, fft, ifft
 from nufftlib.core.inner import inner
+from nufftlib.core.kinds import instance
 from nufftlib.core.quadratic import Quadratic
 
 
@@ -63,7 +65,7 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     TypeError
         If an array has another namespace or precision than the PSF.
     ValueError
-        If a shape does not fit.
+        If a shape does not fit, or an entry of `x` or `y` is not finite.
 
     Notes
     -----
@@ -83,11 +85,11 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     512.0
     """
     call = "normal_equations(blur, x, y)"
-    if not isinstance(blur, Blur):
-        msg = f"{call}: blur is a {type(blur).__name__}; want a Blur"
-        raise TypeError(msg)
+    instance("normal_equations", "blur", blur, Blur, "a Blur")
     xp = common_namespace(call, x=x, y=y, psf=blur.psf)
     check_precision(xp, call, x=x, y=y, psf=blur.psf)
+    for name, array in (("x", x), ("y", y)):
+        check_finite(xp, call, name, array)
     x, y, psf = (
         xp.astype(a, xp.complex128 if is_complex(xp, a) else xp.float64, copy=False)
         for a in (x, y, blur.psf)

@@ -16,7 +16,9 @@ from nufftlib.core.arrays import (
     is_complex,
     namespace,
     project_like,
+    real_part,
 )
+from nufftlib.core.kinds import choice, integer
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Fixed, Resized
 
@@ -82,7 +84,9 @@ class Blur(LinearOperator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_blur("Blur", self.psf, self.boundary, self.ndim, self.method)
+        ndim = integer("Blur", "ndim", self.ndim, least=1, most=3)
+        object.__setattr__(self, "ndim", ndim)
+        check_blur("Blur", self.psf, self.boundary, ndim, self.method)
 
     @cached_property
     def shapes(self) -> Resized:
@@ -154,13 +158,15 @@ class FixedImage(LinearOperator):
             raise TypeError(msg)
 
     def _gives_complex(self, label: str, x: Array) -> bool:
-        """The adjoint gives what the PSF is."""
-        psf = self.blur.psf
-        return super()._gives_complex(label, x) if label == "x" else is_complex(namespace(psf), psf)
+        """What image and argument are; the adjoint gives what the PSF is."""
+        arrays = (x, self.x) if label == "x" else (self.blur.psf,)
+        return any(is_complex(namespace(a), a) for a in arrays)
 
     # y[p] = sum_q h[q] e[p + P - 1 - q] of the extended image e
     def _apply(self, x: Array) -> Array:
-        return self.convolution.value(self.convolution.prepare(x), self.image)
+        y = self.convolution.value(self.convolution.prepare(x), self.image)
+        # Where complex PSFs are allowed, a transform makes complex numbers of real ones too.
+        return y if self.real or self._gives_complex("x", x) else real_part(namespace(y), y)
 
     # B(x, y)[q] = sum_p conj(e[p + P - 1 - q]) y[p]
     def _adjoint(self, y: Array) -> Array:
@@ -212,17 +218,8 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 def check_blur(name: str, psf: Array, boundary: str, ndim: int, method: str) -> None:
     """Refuse fields that make no blur; `name` is the operator's."""
-    if not isinstance(ndim, int) or ndim not in AXES:
-        msg = f"{name}(ndim): ndim is {ndim!r}; want 1, 2 or 3"
-        raise ValueError(msg)
     if psf.ndim < ndim or 0 in psf.shape:
         msg = f"{name}(psf): the shape is {tuple(psf.shape)}; want (..., {AXES[ndim]}), not empty"
         raise ValueError(msg)
-    for field_name, value, known in (
-        ("boundary", boundary, BOUNDARIES),
-        ("method", method, METHODS),
-    ):
-        if not isinstance(value, str) or value not in known:
-            names = ", ".join(map(repr, known))
-            msg = f"{name}({field_name}): {field_name} is {value!r}; want one of {names}"
-            raise ValueError(msg)
+    choice(name, "boundary", boundary, BOUNDARIES)
+    choice(name, "method", method, METHODS)

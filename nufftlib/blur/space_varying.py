@@ -8,6 +8,7 @@ from functools import cached_property
 from nufftlib.blur.convolution import Method
 from nufftlib.blur.operator import AXES, Blur, FixedImage, broadcast, check_blur, transposed
 from nufftlib.core.arrays import Array, conj, is_complex, namespace, project_like
+from nufftlib.core.kinds import integer
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged, Fixed
 
@@ -77,8 +78,9 @@ class SpaceVaryingBlur(LinearOperator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_blur("SpaceVaryingBlur", self.psf, self.boundary, self.ndim, self.method)
-        d = self.ndim
+        d = integer("SpaceVaryingBlur", "ndim", self.ndim, least=1, most=3)
+        object.__setattr__(self, "ndim", d)
+        check_blur("SpaceVaryingBlur", self.psf, self.boundary, d, self.method)
         modes = self.psf.shape[-d - 1 : -d], self.weights.shape[-d - 1 : -d]
         if () in modes or modes[0] != modes[1]:
             msg = (

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import operator
 from functools import lru_cache
 from typing import Any
 
 import array_api_compat
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, is_array_api_obj, size
+
+from nufftlib.core.kinds import is_array, not_negative, out_of_range, wrong_kind
+from nufftlib.core.shapes import broadcasts
 
 Array = Any
 """Any array of the Python array API standard (NumPy, CuPy, torch, ...)."""
 Namespace = Any
 """The module that implements the standard for an array."""
-Shape = tuple[int, ...]
 
 
 ON_ONE_DEVICE: dict[type, Namespace] = {}
@@ -51,8 +52,7 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
         else:
             return known
     for name, array in arrays.items():
-        # A masked array hides its entries from every check but not from native code.
-        if not is_array_api_obj(array) or hasattr(array, "mask"):
+        if not is_array(array):
             msg = f"{caller}: {name} is a {type(array).__name__}; want an array (array API)"
             raise TypeError(msg)
     xp = array_namespace(first)
@@ -111,6 +111,13 @@ def is_complex(xp: Namespace, x: Array) -> bool:
 def of_kind(xp: Namespace, dtype: Any, names: tuple[str, ...]) -> bool:
     """Tell whether a dtype is one of those named; asked of every array, and so remembered."""
     return any(dtype == getattr(xp, name) for name in names)
+
+
+@lru_cache(maxsize=256)
+def are_complex(xp: Namespace, *dtypes: Any) -> tuple[bool | None, ...]:
+    """Tell for each dtype whether it is complex, None where it is not floating point."""
+    known = ("complex64", "complex128")
+    return tuple(of_kind(xp, d, known) if precision(xp, d) else None for d in dtypes)
 
 
 def real_part(xp: Namespace, x: Array) -> Array:
@@ -187,65 +194,40 @@ def make_array(caller: str, values: Any, *, xp: Namespace, dtype: Any, device: A
     Raises
     ------
     TypeError
-        If the dtype is not a floating-point one, or real for complex values, or complex for
-        real ones.
+        If `xp` is no array library, or the dtype is not a floating-point one, or real for complex
+        values, or complex for real ones.
+    ValueError
+        If the library knows no such device.
     """
+    check_library(caller, xp)
     known = ("complex64", "complex128") if values.dtype.kind == "c" else ("float32", "float64")
-    dtype = getattr(xp, known[0]) if dtype is None else dtype
-    made = xp.zeros((), dtype=dtype).dtype  # the user may name a dtype by text or Python's type
-    if not of_kind(xp, made, known):
-        msg = f"{caller}(dtype): dtype is {made}; want {' or '.join(known)}"
-        raise TypeError(msg)
-    return xp.asarray(values, dtype=dtype, device=device)
-
-
-def integer(caller: str, name: str, value: Any, *, least: int, most: float = math.inf) -> int:
-    """Return a setting that counts as an integer of Python; fractions are not cut off."""
+    wish = " or ".join(known)
     try:
-        whole = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        whole = None
-    if whole is None:
-        msg = f"{caller}({name}): {name} is {value!r}; want an integer"
+        # The user may name a dtype by text or Python's type.
+        dtype = xp.zeros((), dtype=getattr(xp, known[0]) if dtype is None else dtype).dtype
+    except Exception as error:  # whatever the library raises
+        raise wrong_kind(caller, "dtype", dtype, wish) from error
+    if not of_kind(xp, dtype, known):
+        msg = f"{caller}(dtype): dtype is {dtype}; want {wish}"
         raise TypeError(msg)
-    if not least <= whole <= most:
-        above = f"at least {least}" if least else "0 or more"
-        wish = above if math.isinf(most) else f"{least} to {most}"
-        msg = f"{caller}({name}): {name} is {whole}; want {wish}"
-        raise ValueError(msg)
-    return whole
+    return xp.asarray(values, dtype=dtype, **on_device(caller, xp, device))
 
 
-def sizes(
-    caller: str, name: str, value: Any, wish: str, *, count: int | None = None, least: int = 1
-) -> Shape:
-    """Return sizes, `count` of them, as integers of Python; `wish` says what they are."""
+def check_library(call: str, xp: Namespace) -> None:
+    """Refuse an `xp` that is no array library."""
+    if not (hasattr(xp, "asarray") and hasattr(xp, "float32")):
+        raise wrong_kind(call, "xp", xp, "an array library, such as numpy")
+
+
+def on_device(call: str, xp: Namespace, device: Any) -> dict[str, Any]:
+    """Return the keyword of a device, none for the library's own; refuse one it does not know."""
+    if device is None:
+        return {}
     try:
-        found = None if isinstance(value, str) else tuple(operator.index(n) for n in value)
-    except TypeError:
-        found = None
-    if found is None:
-        msg = f"{caller}({name}): {name} is {value!r}; want {wish}, integers"
-        raise TypeError(msg)
-    if count not in (None, len(found)) or any(n < least for n in found):
-        msg = f"{caller}({name}): {name} is {found}; want {wish} of at least {least}"
-        raise ValueError(msg)
-    return found
-
-
-def positive(caller: str, name: str, value: Any) -> float:
-    """Return a setting that is a positive, finite number, as a float, which widens no array."""
-    try:
-        number = None if isinstance(value, str | bool) else float(value)
-    except TypeError:
-        number = None
-    if number is None:
-        msg = f"{caller}({name}): {name} is {value!r}; want a number"
-        raise TypeError(msg)
-    if not 0 < number < math.inf:
-        msg = f"{caller}({name}): {name} is {number}; want a positive, finite number"
-        raise ValueError(msg)
-    return number
+        xp.zeros((), device=device)
+    except Exception as error:  # whatever the library raises
+        raise out_of_range(call, "device", device, f"a device of {library(xp)}") from error
+    return {"device": device}
 
 
 def check_real(xp: Namespace, call: str, name: str, x: Array) -> None:
@@ -253,6 +235,22 @@ def check_real(xp: Namespace, call: str, name: str, x: Array) -> None:
     if not of_kind(xp, x.dtype, ("float32", "float64")):
         msg = f"{call}: {name} is {x.dtype}; want float32 or float64 (nothing is cast silently)"
         raise TypeError(msg)
+
+
+def check_floating(xp: Namespace, call: str, name: str, x: Array) -> None:
+    """Refuse an array that is not real or complex of single or double precision."""
+    if not is_floating(xp, x):
+        msg = f"{call}: {name} has the dtype {x.dtype}; want real or complex floating point"
+        raise TypeError(msg)
+
+
+def check_finite(xp: Namespace, call: str, name: str, x: Array) -> None:
+    """Refuse an array with entries that are NaN or infinite."""
+    finite = xp.isfinite(x)
+    if not bool(xp.all(finite)):
+        bad = int(xp.sum(xp.astype(~finite, xp.int64)))
+        msg = f"{call}: {name} is not finite in {bad} of {size(x)} entries; want finite values"
+        raise ValueError(msg)
 
 
 def check_precision(xp: Namespace, caller: str, **arrays: Array) -> None:
@@ -316,16 +314,12 @@ def flatten_batch(xp: Namespace, x: Array, core_ndim: int) -> Array:
     return xp.reshape(x, (math.prod(x.shape[:split]), *x.shape[split:]))
 
 
-def check_beside(caller: str, name: str, array: Array, whole_name: str, whole: Array) -> None:
+def check_beside(call: str, name: str, array: Array, whole_name: str, whole: Array) -> None:
     """Refuse an `array` that is not real, finite, nonnegative, and broadcasts to `whole`."""
-    both = {name: array, whole_name: whole}
+    caller, both = f"{call}({name})", {name: array, whole_name: whole}
     xp = common_namespace(caller, **both)
     check_precision(xp, caller, **both)
-    lead = len(whole.shape) - len(array.shape)
-    fits = lead >= 0 and all(
-        n in (1, m) for n, m in zip(array.shape, whole.shape[lead:], strict=True)
-    )
-    if not fits:
+    if not broadcasts(tuple(array.shape), tuple(whole.shape)):
         msg = (
             f"{caller}: {name} has the shape {tuple(array.shape)}; want one that broadcasts to "
             f"the shape of {whole_name}, {tuple(whole.shape)}"
@@ -337,3 +331,11 @@ def check_beside(caller: str, name: str, array: Array, whole_name: str, whole: A
     if not bool(xp.all((array >= 0) & xp.isfinite(array))):
         msg = f"{caller}: some entries of {name} are negative or not finite; want 0 or more"
         raise ValueError(msg)
+
+
+def beside(call: str, name: str, value: Any, whole_name: str, whole: Array) -> Array | float:
+    """Return a number of 0 or more as a float, or an array that `check_beside` lets pass."""
+    if is_array(value) and value.ndim > 0:
+        check_beside(call, name, value, whole_name, whole)
+        return value
+    return not_negative(call, name, value, "a number or an array")

@@ -11,8 +11,15 @@ import array_api_compat
 import numpy as np
 from array_api_compat import size
 
-from nufftlib.core.arrays import Array, common_namespace, is_complex, real_dtype
+from nufftlib.core.arrays import (
+    Array,
+    check_floating,
+    common_namespace,
+    is_complex,
+    real_dtype,
+)
 from nufftlib.core.inner import inner
+from nufftlib.core.kinds import generator, instance, names, not_negative
 from nufftlib.core.operator import LinearOperator
 
 DOT_TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
@@ -123,25 +130,24 @@ def check_operator(
     >>> report.ok
     True
     """
-    if not isinstance(operator, LinearOperator):
-        msg = (
-            f"check_operator(operator, x): operator is a {type(operator).__name__}; "
-            f"want a LinearOperator"
-        )
-        raise TypeError(msg)
-    xp = common_namespace("check_operator(operator, x)", x=x)
+    call = "check_operator"
+    instance(call, "operator", operator, LinearOperator, "a LinearOperator")
+    xp = common_namespace(f"{call}(x)", x=x)
+    check_floating(xp, f"{call}(x)", "x", x)
     precision = str(np.dtype("f4" if real_dtype(xp, x) == xp.float32 else "f8"))
-    dot = DOT_TOLERANCE[precision] if dot_tolerance is None else dot_tolerance
-    difference = (
-        DIFFERENCE_TOLERANCE[precision] if difference_tolerance is None else difference_tolerance
-    )
-    rng = np.random.default_rng(seed)
-    if isinstance(parameters, str):
-        parameters = [parameters]
+
+    def tolerance(name: str, given: float | None, default: dict[str, float]) -> float:
+        return default[precision] if given is None else not_negative(call, name, given)
+
+    dot = tolerance("dot_tolerance", dot_tolerance, DOT_TOLERANCE)
+    difference = tolerance("difference_tolerance", difference_tolerance, DIFFERENCE_TOLERANCE)
+    rng = generator(call, seed)
+    known = operator.parameters
+    checked = tuple(known) if parameters is None else names(call, "parameters", parameters, known)
     Ax = operator.apply(x)
     if not (0 < norm(x) < math.inf and norm(Ax) < math.inf):
         msg = (
-            f"check_operator(operator, x): |x| is {norm(x):g} and |A x| {norm(Ax):g}; "
+            f"{call}(operator, x): |x| is {norm(x):g} and |A x| {norm(Ax):g}; "
             f"want an input that is not zero, and finite numbers"
         )
         raise ValueError(msg)
@@ -161,7 +167,7 @@ def check_operator(
         told = all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
         record("outline", 0.0 if told else math.inf, dot)
     directions = {name: direction(rng, theta) for name, theta in operator.parameters.items()}
-    for name in operator.parameters if parameters is None else parameters:
+    for name in checked:
         theta = operator.parameters[name]
         t = direction(rng, theta)
         dA = operator.derivative(name, t)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_cupy_array, is_jax_array, to_device
 
-from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.core.arrays import Array, Namespace, check_library, library, on_device
 from nufftlib.core.dlpack import as_numpy
-from nufftlib.core.tree import rebuild
+from nufftlib.core.kinds import wrong_kind
+from nufftlib.core.tree import Node, is_array, rebuild
 
 Tree = TypeVar("Tree")
 
@@ -55,7 +57,12 @@ def convert(tree: Tree, xp: Namespace, device: Any = None) -> Tree:
     >>> A
     Compose(left=Scale(scalar=2.0), right=Diagonal(weights=<(3,) array_api_strict.float64>))
     """
+    call = "convert"
+    check_library(call, xp)
+    if not (isinstance(tree, Node | tuple | list | dict) or is_dataclass(tree) or is_array(tree)):
+        raise wrong_kind(call, "tree", tree, "a map, or a dataclass, tuple, list or dict")
     target = array_namespace(xp.asarray([0.0]))
+    on_device(call, xp, device)
     return rebuild(tree, lambda x: moved(x, target, device))  # type: ignore[no-any-return]  # as it came
 
 

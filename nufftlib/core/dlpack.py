@@ -54,7 +54,16 @@ def odd_tensor(x: Array) -> str | None:
         return "is being transformed by torch.func"
     if torch.autograd.forward_ad.unpack_dual(x).tangent is not None:
         return "has a tangent, and torch does not record the work of native code"
+    if torch_traces():
+        return "is being traced, and a tracer would record the result as a constant"
     return None
+
+
+def torch_traces() -> bool:
+    """Tell whether a tracer of torch records what is called: make_fx, or what builds on it."""
+    # Not imported for this: its import takes longer than torch's own.
+    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")
+    return tracer is not None and tracer.get_proxy_mode() is not None
 
 
 def as_numpy(x: Array) -> Any:

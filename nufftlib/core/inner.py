@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nufftlib.core.arrays import Array, common_namespace, is_complex, real_part
+from nufftlib.core.arrays import Array, are_complex, check_floating, common_namespace
 
 
 def inner(a: Array, b: Array) -> Array:
@@ -24,7 +24,7 @@ def inner(a: Array, b: Array) -> Array:
     Raises
     ------
     TypeError
-        If one is no array, or they are of different libraries.
+        If one is no floating-point array, or they are of different libraries.
     ValueError
         If the shapes or devices differ.
 
@@ -38,7 +38,11 @@ def inner(a: Array, b: Array) -> Array:
     if a.shape != b.shape:
         msg = f"inner(a, b): a has the shape {a.shape} and b {b.shape}; want one shape"
         raise ValueError(msg)
+    p, q = are_complex(xp, a.dtype, b.dtype)
+    if p is None or q is None:  # one of these raises
+        check_floating(xp, "inner(a, b)", "a", a)
+        check_floating(xp, "inner(a, b)", "b", b)
     # A sum of products is added up pairwise; a dot product loses digits in single precision.
-    if is_complex(xp, a) and is_complex(xp, b):
+    if p and q:
         return xp.sum(xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b))
-    return xp.sum(real_part(xp, a) * real_part(xp, b))
+    return xp.sum((xp.real(a) if p else a) * (xp.real(b) if q else b))

@@ -18,14 +18,15 @@ from nufftlib.core.arrays import (
     Namespace,
     blank,
     check_beside,
+    check_floating,
     check_precision,
     common_namespace,
     is_complex,
-    is_floating,
     real_dtype,
     real_part,
 )
 from nufftlib.core.inner import inner
+from nufftlib.core.kinds import number
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.core.shapes import Fixed
@@ -73,9 +74,7 @@ class Loss(Map):
     def __post_init__(self) -> None:
         call = f"{type(self).__name__}(target)"
         xp = common_namespace(call, target=self.target)
-        if not is_floating(xp, self.target):
-            msg = f"{call}: target has the dtype {self.target.dtype}; want floating point"
-            raise TypeError(msg)
+        check_floating(xp, call, "target", self.target)
 
     @final
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
@@ -105,10 +104,6 @@ class Loss(Map):
     @abstractmethod
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """Return the loss and its gradient at ``z``, which has been checked."""
-
-    def _check_beside(self, name: str, array: Array) -> None:
-        """Refuse all but real, nonnegative arrays that broadcast against the target."""
-        check_beside(f"{type(self).__name__}({name})", name, array, "target", self.target)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +137,7 @@ class HalfSquaredError(Loss):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.weights is not None:
-            self._check_beside("weights", self.weights)
+            check_beside("HalfSquaredError", "weights", self.weights, "target", self.target)
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """``<r, w r> / 2`` and ``w r``."""
@@ -233,7 +228,7 @@ class Huber(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "delta", float(self.delta))  # NumPy's has a precision of its own
+        object.__setattr__(self, "delta", number("Huber", "delta", self.delta))
         xp = array_namespace(self.target)
         info = xp.finfo(real_dtype(xp, self.target))
         if not float(info.smallest_normal) <= self.delta <= float(info.max):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,12 +10,13 @@ from array_api_compat import device, is_jax_array, to_device
 from nufftlib.core.arrays import (
     Array,
     Namespace,
-    check_beside,
+    beside,
+    check_floating,
     common_namespace,
     is_complex,
-    is_floating,
 )
 from nufftlib.core.dlpack import as_numpy
+from nufftlib.core.kinds import generator, positive
 from nufftlib.core.poisson import clear_of_rounding
 
 DLPACK_CPU = 1
@@ -58,9 +57,9 @@ def gaussian_noise(x: Array, std: Array | float, *, seed: int) -> Array:
     >>> round(float(y.std()), 3)
     0.02
     """
-    xp = check_floating("gaussian_noise", x)
+    xp = floating_namespace("gaussian_noise", x)
     std = checked_std("gaussian_noise", std, x)
-    return add_gaussian(xp, x, std, np.random.default_rng(seed))
+    return add_gaussian(xp, x, std, generator("gaussian_noise", seed))
 
 
 def poisson_noise(x: Array, gain: float = 1.0, *, seed: int) -> Array:
@@ -100,8 +99,8 @@ def poisson_noise(x: Array, gain: float = 1.0, *, seed: int) -> Array:
     >>> round(float(y.mean()), 1), round(float(y.var()), 1)
     (10.0, 5.0)
     """
-    xp = check_floating("poisson_noise", x)
-    return scaled_counts("poisson_noise", xp, x, gain, np.random.default_rng(seed))
+    xp = floating_namespace("poisson_noise", x)
+    return scaled_counts("poisson_noise", xp, x, gain, generator("poisson_noise", seed))
 
 
 def poisson_gaussian_noise(x: Array, gain: float, std: Array | float, *, seed: int) -> Array:
@@ -149,9 +148,9 @@ def poisson_gaussian_noise(x: Array, gain: float, std: Array | float, *, seed: i
     >>> round(float(y.mean()), 1), round(float(y.var()), 1)
     (10.0, 6.0)
     """
-    xp = check_floating("poisson_gaussian_noise", x)
+    xp = floating_namespace("poisson_gaussian_noise", x)
     std = checked_std("poisson_gaussian_noise", std, x)
-    rng = np.random.default_rng(seed)
+    rng = generator("poisson_gaussian_noise", seed)
     return add_gaussian(xp, scaled_counts("poisson_gaussian_noise", xp, x, gain, rng), std, rng)
 
 
@@ -170,9 +169,7 @@ def scaled_counts(
     if is_complex(xp, x):
         msg = f"{call}(x): x has the dtype {x.dtype}; want real floating point"
         raise TypeError(msg)
-    if not 0 < gain < math.inf:
-        msg = f"{call}(gain): gain is {gain}; want a positive number"
-        raise ValueError(msg)
+    gain = positive(call, "gain", gain)
     mean = on_cpu(clear_of_rounding(xp, x)).astype(np.float64) / gain
     wrong = ~((mean >= 0) & (mean <= BRIGHTEST))  # NaN is neither
     if wrong.any():
@@ -193,21 +190,14 @@ def on_cpu(x: Array) -> Any:
     return as_numpy(x)
 
 
-def check_floating(call: str, x: Array) -> Namespace:
+def floating_namespace(call: str, x: Array) -> Namespace:
     """Return the namespace of `x`, and refuse dtypes that are not floating point."""
     xp = common_namespace(f"{call}(x)", x=x)
-    if not is_floating(xp, x):
-        msg = f"{call}(x): x has the dtype {x.dtype}; want floating point"
-        raise TypeError(msg)
+    check_floating(xp, f"{call}(x)", "x", x)
     return xp
 
 
 def checked_std(call: str, std: Array | float, x: Array) -> Any:
     """Return `std` as a number or a NumPy array of double precision, or refuse it."""
-    if not isinstance(std, Real):
-        check_beside(f"{call}(std)", "std", std, "x", x)
-        return on_cpu(std).astype(np.float64)
-    if not 0 <= float(std) < math.inf:
-        msg = f"{call}(std): std is {std}; want 0 or more"
-        raise ValueError(msg)
-    return float(std)
+    std = beside(call, "std", std, "x", x)
+    return std if isinstance(std, float) else on_cpu(std).astype(np.float64)

@@ -32,9 +32,11 @@ from typing import Any, final, overload
 from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import (
+    ON_ONE_DEVICE,
     Array,
     blank,
     check_alike,
+    check_floating,
     check_precision,
     common_namespace,
     is_complex,
@@ -43,6 +45,7 @@ from nufftlib.core.arrays import (
     project_like,
     summary,
 )
+from nufftlib.core.kinds import instance, shown
 from nufftlib.core.shapes import (
     Chained,
     Common,
@@ -287,13 +290,16 @@ class LinearOperator(Map):
         return any(is_complex(namespace(a), a) for a in (x, *held_arrays(self)))
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        """Refuse an array that does not go with the parameters."""
+        """Refuse an array that does not go with the parameters, or is not floating point."""
         # One parameter speaks for all: they have been compared when the operator was made.
         for name, theta in self._parameters.items():
             xp = common_namespace(call, **{label: x, name: theta})
             if x.dtype != theta.dtype:
                 check_precision(xp, call, **{label: x, name: theta})
             return
+        xp = ON_ONE_DEVICE.get(type(x))
+        if xp is None or not is_floating(xp, x):
+            check_floating(common_namespace(call, **{label: x}), call, label, x)
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
@@ -307,15 +313,14 @@ class LinearOperator(Map):
     def __post_init__(self) -> None:
         """Refuse parameters that are not floating point, or do not go together."""
         name = type(self).__name__
-        own = {p: v for p in declared(type(self)) if (v := getattr(self, p)) is not None}
-        for p, value in own.items():
+        own = {}
+        for p in declared(type(self)):
+            value = getattr(self, p)
+            if value is None and getattr(type(self), p, 0) is None:  # None is its default
+                continue
+            own[p] = value
             xp = common_namespace(f"{name}({p})", **{p: value})
-            if not is_floating(xp, value):
-                msg = (
-                    f"{name}({p}): {p} has the dtype {value.dtype}; "
-                    f"want real or complex floating point"
-                )
-                raise TypeError(msg)
+            check_floating(xp, f"{name}({p})", p, value)
         if len(own) > 1:
             call = f"{name}({', '.join(own)})"
             check_precision(common_namespace(call, **own), call, **own)
@@ -540,9 +545,13 @@ class LinearOperator(Map):
         ValueError
             If there is none; the error lists those that there are.
         """
-        if name not in self._parameters:
-            known = ", ".join(map(repr, self._parameters)) or "none"
-            msg = f"{type(self).__name__} has no parameter {name!r}; it has {known}"
+        try:
+            known = name in self._parameters
+        except TypeError:  # it cannot be hashed
+            known = False
+        if not known:
+            have = ", ".join(map(repr, self._parameters)) or "none"
+            msg = f"{type(self).__name__} has no parameter {name!r}; it has {have}"
             raise ValueError(msg)
 
     def require_form(self, name: str) -> None:
@@ -660,6 +669,8 @@ class LinearOperator(Map):
         """
         for name in names:
             self.require(name)
+        for name, other in names.items():
+            instance(f"{type(self).__name__}.rename", name, other, str, "a name")
         new = [names.get(name, name) for name in self.parameters]
         if len(set(new)) < len(new):
             msg = f"rename: the parameters would be named {new}; want a name for each"
@@ -856,6 +867,13 @@ class Scale(LinearOperator):
     def shapes(self) -> Kept:
         """Any shape."""
         return Kept(())
+
+    def _check(self, method: str, label: str, x: Array) -> Shape:
+        """Take any shape, without asking the rule: a product takes little longer than that."""
+        if type(x) in NUMBERS:
+            return ()
+        self._check_argument(f"{type(self).__name__}.{method}", label, x)
+        return tuple(x.shape)
 
     # c x
     def _apply(self, x: Array) -> Array:
@@ -1205,7 +1223,7 @@ def map_operand(symbol: str, other: object) -> Map:
     """Return `other` if it is a map, or raise."""
     if not isinstance(other, Map):
         msg = (
-            f"operator {symbol} {type(other).__name__}: want another operator or map "
+            f"A {symbol} B: B is {shown(other)}; want another operator or map "
             f"(an operator is applied by calling it: F(x))"
         )
         raise TypeError(msg)

@@ -11,6 +11,8 @@ from nufftlib.core.arrays import (
     Array,
     Namespace,
     blank,
+    check_floating,
+    check_real,
     common_namespace,
     is_complex,
     namespace,
@@ -44,6 +46,7 @@ class Magnitude(Map):
 
     def outline(self, x: Array) -> Array:
         """Like `x`, but real."""
+        check_floating(common_namespace("Magnitude(x)", x=x), "Magnitude(x)", "x", x)
         return blank(x, tuple(x.shape), complex=False)
 
 
@@ -78,6 +81,7 @@ class PhaseProjection(LinearOperator):
 def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:
     """Return ``|x|`` and ``x / |x|``, the latter zero where ``x`` is zero."""
     xp = common_namespace(caller, x=x)
+    check_floating(xp, caller, "x", x)
     z = xp.abs(x)
     # Numbers too small to be divided by safely count as zero.
     usable = z >= xp.finfo(z.dtype).smallest_normal
@@ -89,7 +93,9 @@ def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:
 class MeanNormalize(Map):
     """Division of a real array by its mean, ``u = z / mean(z)``.
 
-    The derivative is ``du = dz / m - z mean(dz) / m^2`` with ``m = mean(z)``.
+    The derivative is ``du = dz / m - z mean(dz) / m^2`` with ``m = mean(z)``. Where the mean is
+    zero, neither exists: they are not finite, and it depends on the array library whether there
+    is a warning.
 
     Examples
     --------
@@ -101,23 +107,25 @@ class MeanNormalize(Map):
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return ``z / mean(z)`` and its Jacobian."""
-        xp = real_namespace("MeanNormalize(z)", x)
-        mean = xp.asarray(xp.mean(x))  # NumPy returns a scalar
+        xp = real_namespace(x)
+        largest = xp.max(xp.abs(x))  # the sum of large numbers may overflow, but not their mean
+        mean = xp.asarray(largest * xp.mean(x / largest))  # NumPy returns a scalar
         u = x / mean
         return u, MeanNormalizeJacobian(u, mean)
 
     def outline(self, x: Array) -> Array:
         """Like `x`."""
-        real_namespace("MeanNormalize(z)", x)
+        real_namespace(x)
         return blank(x, tuple(x.shape), complex=False)
 
 
-def real_namespace(caller: str, z: Array) -> Namespace:
-    """Return the namespace of a real array, and refuse a complex one."""
-    xp = common_namespace(caller, z=z)
-    if is_complex(xp, z):
-        msg = f"{caller}: z has the dtype {z.dtype}; want a real array"
-        raise TypeError(msg)
+def real_namespace(z: Array) -> Namespace:
+    """Return the namespace of a real array that is to be normalised, and refuse another one."""
+    xp = common_namespace("MeanNormalize(z)", z=z)
+    check_real(xp, "MeanNormalize(z)", "z", z)
+    if size(z) == 0:
+        msg = f"MeanNormalize(z): z has the shape {tuple(z.shape)}; want entries, which have a mean"
+        raise ValueError(msg)
     return xp
 
 
@@ -139,9 +147,8 @@ class MeanNormalizeJacobian(LinearOperator):
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
         xp = common_namespace(call, **{label: x}, value=self.value)
-        if label == "x" and is_complex(xp, x):
-            msg = f"{call}: x has the dtype {x.dtype}; want a real array"
-            raise TypeError(msg)
+        check = check_real if label == "x" else check_floating
+        check(xp, call, label, x)
 
     # du = (dz - u mean(dz)) / m, for real dz
     def _apply(self, x: Array) -> Array:

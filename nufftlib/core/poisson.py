@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 
 from array_api_compat import size
 
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    beside,
+    check_beside,
     is_complex,
 )
+from nufftlib.core.kinds import positive
 from nufftlib.core.losses import Loss
 
 ROUNDING = 100
@@ -87,19 +89,11 @@ class PoissonLikelihood(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_beside("target", self.target)
-        object.__setattr__(self, "gain", float(self.gain))  # NumPy's has a precision of its own
-        if not 0 < self.gain < float("inf"):
-            msg = f"PoissonLikelihood(gain): gain is {self.gain}; want a positive number"
-            raise ValueError(msg)
-        b = self.background
-        if not isinstance(b, Real):
-            self._check_beside("background", b)
-            return
-        object.__setattr__(self, "background", float(b))
-        if not 0 <= float(b) < float("inf"):
-            msg = f"PoissonLikelihood(background): background is {b}; want 0 or more"
-            raise ValueError(msg)
+        call = "PoissonLikelihood"
+        check_beside(call, "target", self.target, "target", self.target)
+        object.__setattr__(self, "gain", positive(call, "gain", self.gain))
+        b = beside(call, "background", self.background, "target", self.target)
+        object.__setattr__(self, "background", b)
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """``sum D(t, lambda) / g`` and ``(1 - t / lambda) / g``."""

@@ -11,14 +11,16 @@ from nufftlib.core.arrays import (
     Array,
     Namespace,
     blank,
+    check_floating,
     check_precision,
     common_namespace,
     is_complex,
     is_single,
 )
 from nufftlib.core.inner import inner
+from nufftlib.core.kinds import finite
 from nufftlib.core.losses import Functional
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import LinearOperator, Map, Scale
 
 
 class Spectrum(NamedTuple):
@@ -94,9 +96,7 @@ class Quadratic(Map):
                 f"precision, and a complex rhs with a complex gram"
             )
             raise TypeError(msg)
-        if not isinstance(self.constant, Real) or not math.isfinite(self.constant):
-            msg = f"Quadratic(constant): constant is {self.constant!r}; want a number"
-            raise TypeError(msg)
+        object.__setattr__(self, "constant", finite("Quadratic", "constant", self.constant))
         lead, size = self.gram.shape[:-2], self.gram.shape[-1:]
         inner_shape = self.rhs.shape[len(lead) :]
         if (*lead, *size, *size) != (*self.rhs.shape[: len(lead)], *[math.prod(inner_shape)] * 2):
@@ -127,6 +127,7 @@ class Quadratic(Map):
         """Refuse an argument that is not like ``b``; return its namespace."""
         call = "Quadratic(h)"
         xp = common_namespace(call, h=x, rhs=self.rhs)
+        check_floating(xp, call, "h", x)
         if x.shape != self.rhs.shape or is_complex(xp, x) != is_complex(xp, self.rhs):
             msg = (
                 f"{call}: h has the shape {tuple(x.shape)} and dtype {x.dtype}; want the shape "
@@ -177,4 +178,4 @@ class Quadratic(Map):
         return self.__rmul__(scalar)
 
     def __truediv__(self, scalar: complex) -> Map:
-        return self.__rmul__(1 / scalar)
+        return self.__rmul__(1 / Scale(scalar).scalar)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from nufftlib.core.kinds import flag, instance
 from nufftlib.core.operator import LinearOperator
 from nufftlib.interop.packages import missing
 
@@ -44,7 +45,7 @@ def as_physics(op: LinearOperator, *, two_channels: bool = False) -> OperatorPhy
     Raises
     ------
     TypeError
-        If `op` is no linear operator.
+        If `op` is no linear operator, or `two_channels` neither True nor False.
 
     Examples
     --------
@@ -63,10 +64,8 @@ def as_physics(op: LinearOperator, *, two_channels: bool = False) -> OperatorPhy
     >>> psf.grad.shape
     torch.Size([3, 3])
     """
-    if not isinstance(op, LinearOperator):
-        msg = f"as_physics(op): op is a {type(op).__name__}; want a LinearOperator"
-        raise TypeError(msg)
-    return OperatorPhysics(op, two_channels)
+    instance("as_physics", "op", op, LinearOperator, "a LinearOperator")
+    return OperatorPhysics(op, flag("as_physics", "two_channels", two_channels))
 
 
 class Shared:

@@ -39,9 +39,10 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     Raises
     ------
     TypeError
-        If `op` is no linear operator or of another library's arrays, or the dtype is another.
+        If `op` is no linear operator or of another library's arrays, the dtype is another, or
+        `dims` no tuple of integers.
     ValueError
-        If `dims` is no tuple of positive integers.
+        If one of them is not positive.
 
     Notes
     -----
@@ -67,7 +68,8 @@ def as_pylops(op: LinearOperator, dims: tuple[int, ...], dtype: Any) -> Any:
     >>> (pylops.FirstDerivative((14, 18)) @ blur @ np.ones((16, 20))).shape
     (14, 18)
     """
-    matrix = as_matrix("as_pylops(op, dims, dtype)", op, dims, dtype, split=False)
+    matrix = as_matrix("as_pylops", op, "dims", dims, dtype, split=False)
+    dims = matrix.domain.shape
     # A vector of one axis is flat and shaped alike: pylops would shape results of flat vectors.
     flat = True if 1 in (len(dims), len(matrix.range.shape)) else None
     return pylops.LinearOperator(

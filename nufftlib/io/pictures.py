@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nufftlib.core.kinds import file_path, integer
+
 __all__ = ["load_color", "load_gray", "load_picture", "load_psf"]
 
 MOST_PIXELS = 2**26
@@ -83,7 +85,7 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
            [ 5.,  6.,  7.],
            [ 9., 10., 11.]], dtype=float32)
     """
-    return _luma(_load("load_gray", Path(path), size))
+    return _luma(_load("load_gray", path, size))
 
 
 def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
@@ -123,7 +125,7 @@ def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32
     ...     load_color(file.name, size=64).shape
     (3, 64, 64)
     """
-    picture = _load("load_color", Path(path), size)
+    picture = _load("load_color", path, size)
     low, high = float(picture.min()), float(picture.max())
     if low < 0 or high > 1:
         msg = f"{path}: the values run from {low:g} to {high:g}; want colours from 0 to 1"
@@ -167,7 +169,7 @@ def load_picture(path: str | PathLike[str]) -> NDArray[np.float32]:
     ...     load_picture(file.name).shape
     (1, 3, 4)
     """
-    return _varied(path, _whole(Path(path)), "picture")
+    return _varied(path, _whole(file_path("load_picture", "path", path)), "picture")
 
 
 def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
@@ -198,7 +200,7 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     ...     load_psf(file.name)
     array([[0.25, 0.5 , 0.25]], dtype=float32)
     """
-    psf = _luma(_whole(Path(path))).astype(np.float64)
+    psf = _luma(_whole(file_path("load_psf", "path", path))).astype(np.float64)
     if psf.min() < 0 or not psf.any():
         msg = (
             f"{path}: the values run from {psf.min():g} to {psf.max():g}; want a PSF, "
@@ -227,13 +229,11 @@ def _varied(
     return picture
 
 
-def _load(caller: str, path: Path, size: int) -> NDArray[np.float32]:
+def _load(call: str, path: str | PathLike[str], size: int) -> NDArray[np.float32]:
     """Read, check, crop and resize; the result has the shape (1 or 3, size, size)."""
-    if size < 1:
-        msg = f"{caller}(size): size is {size}; want at least 1"
-        raise ValueError(msg)
-    with _explained_import(path):
-        return _resized(_central_square(path, _whole(path)), size)
+    file, size = file_path(call, "path", path), integer(call, "size", size, least=1)
+    with _explained_import(file):
+        return _resized(_central_square(file, _whole(file)), size)
 
 
 def _whole(path: Path) -> NDArray[np.float32]:

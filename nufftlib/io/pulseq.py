@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, positive
+from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
+from nufftlib.core.kinds import positive
 from nufftlib.io.repetition import repetitions
 from nufftlib.io.whole import written
 from nufftlib.mri.scanner import Protocol, check_trajectory, receiver

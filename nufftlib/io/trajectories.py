@@ -13,6 +13,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
+from nufftlib.core.kinds import file_path
 from nufftlib.io.whole import written
 from nufftlib.mri.scanner import Protocol, Scanner
 from nufftlib.mri.scanner.waveforms import checked
@@ -125,7 +126,7 @@ def load_trajectory(path: str | PathLike[str]) -> tuple[Any, Protocol]:
     >>> k.shape, protocol.fov, protocol.rest
     ((32, 512, 2), (0.24, 0.18), 'start')
     """
-    with open(path, "rb") as file:
+    with file_path("load_trajectory", "path", path).open("rb") as file:
         try:
             return _read(file)
         except Exception as error:  # a decoder may raise anything at a damaged file

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nufftlib.core.kinds import file_path
+
 
 @contextmanager
 def written(call: str, path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
@@ -26,7 +28,7 @@ def written(call: str, path: str | os.PathLike[str], suffix: str) -> Iterator[Pa
     Path
         A file of the same suffix in the same folder, for the block to write.
     """
-    final = Path(path)
+    final = file_path(call.partition("(")[0], "path", path)
     if final.suffix != suffix:
         msg = f"{call}: path is {str(path)!r}; want a name that ends with {suffix}"
         raise ValueError(msg)

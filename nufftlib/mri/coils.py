@@ -15,14 +15,12 @@ from nufftlib.core.arrays import (
     check_precision,
     check_real,
     common_namespace,
-    integer,
     is_complex,
     make_array,
-    positive,
     real_dtype,
-    sizes,
 )
 from nufftlib.core.fourier import fast_size, fft, ifft
+from nufftlib.core.kinds import instance, integer, positive, sizes
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -88,7 +86,7 @@ def birdcage_maps(
     ((6, 8, 8), True)
     """
     coils = integer("birdcage_maps", "coils", coils, least=1)
-    pixels = sizes("birdcage_maps", "shape", shape, "(height, width)", count=2)
+    pixels = sizes("birdcage_maps", "shape", shape, "(height, width)", counts=(2,))
     radius = positive("birdcage_maps", "radius", radius)
     turn = np.exp(2j * np.pi * np.arange(coils) / coils)[:, None, None]
     p0, p1 = ((np.arange(n) - n // 2) / (n / 2) for n in pixels)
@@ -153,21 +151,23 @@ def low_frequency_maps(
     >>> nl.mri.low_frequency_maps(F, F(s), w, smoothing=4.0).shape
     (4, 32, 32)
     """
+    instance("low_frequency_maps", "F", F, NUFFT, "a NUFFT")
     xp = common_namespace(
         "low_frequency_maps(F, data, weights)",
         data=data,
         weights=weights,
         trajectory=F.trajectory,
     )
-    check_precision(xp, "low_frequency_maps", data=data, weights=weights, trajectory=F.trajectory)
+    call = "low_frequency_maps(data, weights)"
+    check_precision(xp, call, data=data, weights=weights, trajectory=F.trajectory)
     check_real(xp, "low_frequency_maps(weights)", "weights", weights)
     radius = positive("low_frequency_maps", "radius", radius)
     smoothing = positive("low_frequency_maps", "smoothing", smoothing)
     samples = tuple(F.trajectory.shape[:-1])
     if data.shape[1:] != samples or weights.shape != samples:
         msg = (
-            f"low_frequency_maps(data, weights): the shapes are {tuple(data.shape)} and "
-            f"{tuple(weights.shape)}; want {('coils', *samples)} and {samples}"
+            f"{call}: the shapes are {tuple(data.shape)} and {tuple(weights.shape)}; "
+            f"want {('coils', *samples)} and {samples}"
         )
         raise ValueError(msg)
     k = fold(xp, F.trajectory)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nufftlib.core.arrays import Array, Namespace, complex_dtype, integer, sizes
+from nufftlib.core.arrays import Array, Namespace, complex_dtype
+from nufftlib.core.kinds import instance, integer, sizes
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
@@ -47,7 +48,7 @@ def pipe_menon(
     ValueError
         If width, grid or iterations is out of range.
     TypeError
-        If one of them is no integer.
+        If one of them is no integer, or `F` no NUFFT.
 
     Notes
     -----
@@ -91,12 +92,13 @@ def pipe_menon(
     >>> w.shape, bool(w[0, 1] < w[0, 8])  # more points near the centre, less weight each
     ((8, 16), True)
     """
+    instance("pipe_menon", "F", F, NUFFT, "a NUFFT")
     width = integer("pipe_menon", "width", width, least=2, most=16)
     iterations = integer("pipe_menon", "iterations", iterations, least=0)
     default = tuple(2 * max(n, width) for n in F.shape)
     wish = f"for a kernel {width} wide {len(F.shape)} sizes"
     given = default if grid is None else grid
-    grid = sizes("pipe_menon", "grid", given, wish, count=len(F.shape), least=2 * width)
+    grid = sizes("pipe_menon", "grid", given, wish, counts=(len(F.shape),), least=2 * width)
     xp = F.transform.xp
     engine = F.transform.engine.with_shape(grid)
     w = xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))

@@ -13,10 +13,9 @@ from nufftlib.core.arrays import (
     Namespace,
     check_real,
     common_namespace,
-    integer,
     make_array,
-    sizes,
 )
+from nufftlib.core.kinds import integer, sizes
 
 
 def radial_trajectory(

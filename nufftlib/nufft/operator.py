@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from nufftlib.core.arrays import Array, check_traced, common_namespace
 from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.kinds import choice, integer, sizes
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
 from nufftlib.nufft.derivatives import FixedImage, NUFFTDerivative
@@ -21,7 +21,7 @@ from nufftlib.nufft.gram import (
     on_lags,
     toeplitz_pays,
 )
-from nufftlib.nufft.settings import check_settings, check_trajectory, choose_engine
+from nufftlib.nufft.settings import NORMS, accuracy, check_trajectory, choose_engine
 from nufftlib.nufft.transform import TrajectoryOperator, Transform
 
 
@@ -104,13 +104,16 @@ class NUFFT(TrajectoryOperator):
         """Choose the engine, and prepare the points."""
         xp = common_namespace("NUFFT(trajectory)", trajectory=self.trajectory)
         check_traced("NUFFT(trajectory)", self.trajectory)
+        shape = sizes("NUFFT", "shape", self.shape, "one to three sizes", counts=(1, 2, 3))
         # Copied before it is checked, so that the engine sees the checked points.
         trajectory = xp.asarray(self.trajectory, copy=True)
-        check_trajectory(xp, trajectory, self.shape)
-        check_settings(xp, trajectory, self.shape, self.norm, self.eps, self.memory_limit)
+        check_trajectory(xp, trajectory, shape)
         k = xp.reshape(trajectory, (-1, trajectory.shape[-1]))
-        shape, eps = tuple(map(int, self.shape)), float(self.eps)
-        limit = operator.index(self.memory_limit)
+        choice("NUFFT", "norm", self.norm, NORMS)
+        eps = accuracy(xp, trajectory, shape, self.eps)
+        limit = integer(
+            "NUFFT", "memory_limit", self.memory_limit, least=1, wish="an integer, bytes"
+        )
         engine = choose_engine(xp, k, self.engine, shape, eps)(
             xp, shape, trajectory.dtype, eps, limit
         )
@@ -199,10 +202,7 @@ class NUFFT(TrajectoryOperator):
         >>> bool(np.linalg.norm(x - truth) < 1e-5 * np.linalg.norm(truth))
         True
         """
-        if method not in METHODS:
-            names = ", ".join(map(repr, METHODS))
-            msg = f"NUFFT.gram(method): method is {method!r}; want one of {names}"
-            raise ValueError(msg)
+        method = choice("NUFFT.gram", "method", method, METHODS)
         if weights is not None:
             check_weights(self, weights)
         if method == "toeplitz" or (method == "auto" and toeplitz_pays(self)):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import array_api_compat
 
-from nufftlib.core.arrays import Array, Namespace, library
+from nufftlib.core.arrays import Array, Namespace, check_real, library
+from nufftlib.core.kinds import choice, number
 from nufftlib.nufft.engines.base import (
     DOUBLE_BITS,
     Engine,
@@ -28,6 +28,7 @@ ARRAYS = {
 """The arrays that each engine takes."""
 
 ENGINES = ("auto", *ARRAYS)
+NORMS = (None, "ortho")
 
 LONG_LINE = 2**14
 """Voxels of a one-dimensional image above which finufft was measured to be faster."""
@@ -36,15 +37,7 @@ LONG_LINE = 2**14
 def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -> None:
     """Refuse a trajectory that is not real, finite and of the right shape for `shape`."""
     call = "NUFFT(trajectory)"
-    if trajectory.dtype not in (xp.float32, xp.float64):
-        msg = f"{call}: the dtype is {trajectory.dtype}; want float32 or float64, cycles per voxel"
-        raise TypeError(msg)
-    if not isinstance(shape, tuple):
-        msg = f"NUFFT(shape): shape is a {type(shape).__name__}; want a tuple, as x.shape is"
-        raise TypeError(msg)
-    if not 1 <= len(shape) <= 3 or not all(isinstance(n, Integral) and n >= 1 for n in shape):
-        msg = f"NUFFT(shape): shape is {shape}; want one to three sizes, positive integers"
-        raise ValueError(msg)
+    check_real(xp, call, "trajectory", trajectory)
     if trajectory.ndim < 1 or trajectory.shape[-1] != len(shape) or 0 in trajectory.shape:
         msg = (
             f"{call}: the shape is {tuple(trajectory.shape)}; want (..., {len(shape)}) with at "
@@ -66,18 +59,9 @@ def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -
         raise ValueError(msg)
 
 
-def check_settings(
-    xp: Namespace,
-    trajectory: Array,
-    shape: tuple[int, ...],
-    norm: str | None,
-    eps: float,
-    memory_limit: int,
-) -> None:
-    """Refuse settings that no engine can serve."""
-    if norm not in (None, "ortho"):
-        msg = f"NUFFT(norm): norm is {norm!r}; want None or 'ortho'"
-        raise ValueError(msg)
+def accuracy(xp: Namespace, trajectory: Array, shape: tuple[int, ...], eps: float) -> float:
+    """Return `eps`, or refuse one that no engine can serve."""
+    eps = number("NUFFT", "eps", eps)
     finest = 1.2e-7 if trajectory.dtype == xp.float32 else 1e-14
     # The engines multiply points by the size of a grid in double precision at best.
     finest = max(finest, phase_rounding(shape, DOUBLE_BITS))
@@ -87,13 +71,7 @@ def check_settings(
             f"{trajectory.dtype} and the shape {shape}"
         )
         raise ValueError(msg)
-    if not isinstance(memory_limit, Integral):
-        kind = type(memory_limit).__name__
-        msg = f"NUFFT(memory_limit): memory_limit is a {kind}, {memory_limit!r}; want an int, bytes"
-        raise TypeError(msg)
-    if memory_limit < 1:
-        msg = f"NUFFT(memory_limit): memory_limit is {memory_limit}; want bytes, at least 1"
-        raise ValueError(msg)
+    return eps
 
 
 def choose_engine(
@@ -106,9 +84,7 @@ def choose_engine(
     would have to compute those of single precision in double. On CUDA cufinufft is the
     fastest. The CUDA engines take CuPy arrays, and other libraries' arrays across a bridge.
     """
-    if name not in ENGINES:
-        msg = f"NUFFT(engine): engine is {name!r}; want one of {ENGINES}"
-        raise ValueError(msg)
+    name = choice("NUFFT", "engine", name, ENGINES)
     device: Any = k.__dlpack_device__()[0]
     if name == "auto":
         name = "cufinufft" if device == DEVICE_CUDA else on_host(xp, k, shape, eps)

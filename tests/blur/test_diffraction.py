@@ -125,6 +125,13 @@ def test_the_error_of_a_quarter_of_a_wave_is_what_the_manual_says(j, error):
     assert 0.5 * error < max(worst) < 1.2 * error
 
 
+@pytest.mark.parametrize("j", [36, 66, 105, 106, 120, 136])
+def test_the_error_of_high_orders_is_below_what_the_manual_says(j):
+    want = oracle((0.25,), (j,), 0.4, (14, 15))
+    h = Diffraction((14, 15), (j,), cutoff=0.4)(np.asarray([0.25]))
+    assert abs(h - want / want.sum()).max() < 5e-2 * h.max()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_with_aberrations_it_is_the_integral_over_the_pupil(seed):
     indices = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15)

@@ -1,6 +1,7 @@
 """The squared error as a quadratic function of the PSF is that of the blur, to rounding."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -137,7 +138,11 @@ BLUR, IMAGE, DATA = nl.Blur(np.ones((3, 2))), np.ones((6, 5)), np.ones((4, 4))
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: normal_equations(IMAGE, IMAGE, DATA), TypeError, "is a ndarray; want a Blur"),
+        (
+            lambda: normal_equations(IMAGE, IMAGE, DATA),
+            TypeError,
+            "an array .*; want a Blur",
+        ),
         (
             lambda: normal_equations(BLUR, IMAGE, DATA[:-1]),
             ValueError,
@@ -186,3 +191,19 @@ def test_a_sum_with_another_map_is_a_map():
     v, g = f.value_and_grad(np.ones((3, 2)))
     assert value == pytest.approx(0.5 * v + 0.1 * 3)
     np.testing.assert_allclose(gradient, 0.5 * g + 0.1)
+
+
+def test_what_is_not_finite_is_named():
+    bad = IMAGE.copy()
+    bad[2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"normal_equations.*: x is not finite in 1 of 30 entries"):
+        normal_equations(BLUR, bad, DATA)
+    with pytest.raises(ValueError, match=r"normal_equations.*: y is not finite in 16 of 16"):
+        normal_equations(BLUR, IMAGE, DATA * np.inf)
+
+
+def test_a_constant_may_be_any_number():
+    for constant in (Fraction(1, 2), np.float32(0.5), np.asarray(0.5)):
+        f = nl.Quadratic(np.eye(2), np.ones(2), constant)
+        assert type(f.constant) is float
+        assert f(np.ones(2)) == -0.5

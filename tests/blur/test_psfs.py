@@ -322,14 +322,18 @@ def test_random_psfs_fit_their_size(kind, size):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: motion_psf(0, seed=0), ValueError, "size is 0; want whole numbers, at least one"),
-        (lambda: motion_psf((3, 4, 5), seed=0), ValueError, r"want a number or \(height, width\)"),
-        (lambda: motion_psf(3.5, seed=0), ValueError, "size is 3.5; want whole numbers"),
+        (lambda: motion_psf(0, seed=0), ValueError, r"size is 0; want .* of at least 1"),
+        (
+            lambda: motion_psf((3, 4, 5), seed=0),
+            ValueError,
+            r"pixels, or \(height, width\)",
+        ),
+        (lambda: motion_psf(3.5, seed=0), TypeError, "size is 3.5; want a number of"),
         (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),
         (
             lambda: motion_psf(5, seed=0, length=0.0),
             ValueError,
-            r"\(length\): .* want a positive number",
+            r"\(length\): .* want a positive, finite",
         ),
         (lambda: motion_psf(5, seed=0, std=-1.0), ValueError, "want 0 to 10 half-sizes"),
         (lambda: motion_psf(9, seed=0, std=10.1), ValueError, "want 0 to 10 half-sizes"),
@@ -347,22 +351,35 @@ def test_random_psfs_fit_their_size(kind, size):
         (lambda: gaussian_psf(5, 1.0, np.inf), ValueError, "finite radians"),
         (lambda: defocus_psf(5, -0.1), ValueError, "want a finite number, 0 or more"),
         (lambda: defocus_psf(5, np.nan), ValueError, "want a finite number, 0 or more"),
-        (lambda: random_psf(5, kind="box", seed=0), ValueError, "got 'box'; want one of 'motion'"),
-        (lambda: random_psf(5, kind=["motion"], seed=0), ValueError, r"got \['motion'\]; want one"),
-        (lambda: random_psf(5, kind=None, seed=0), ValueError, "got None; want one of"),
+        (lambda: random_psf(5, kind="box", seed=0), ValueError, "kind is 'box'; want one of 'mot"),
+        (lambda: random_psf(5, kind=["motion"], seed=0), ValueError, r"kind is \['motion'\]; want"),
+        (lambda: random_psf(5, kind=None, seed=0), ValueError, "kind is None; want one of"),
         (lambda: random_psf(5, kind={"motion": 0.5}, seed=0), ValueError, "of sum one"),
         (
             lambda: random_psf(5, kind={"motion": 1.5, "gaussian": -0.5}, seed=0),
             ValueError,
             "0 or more",
         ),
-        (lambda: Diffraction(5, indices=(0, 1)), ValueError, "Noll's indices from 1, each once"),
-        (lambda: Diffraction(5, indices=(4.5,)), TypeError, "integer"),
+        (lambda: Diffraction(5, indices=(0, 1)), ValueError, "Noll's indices from 1 to 136"),
+        (lambda: Diffraction(5, indices=(4.5,)), TypeError, "want Noll's indices"),
         (lambda: Diffraction(5, indices=(4, 4)), ValueError, "each once"),
+        (lambda: Diffraction(5, indices=(137,)), ValueError, "from 1 to 136"),
+        (lambda: Diffraction(5, indices=(10**30,)), ValueError, "from 1 to 136"),
+        (lambda: Diffraction(5, indices=()), ValueError, "from 1 to 136"),
+        (
+            lambda: Diffraction(20_000),
+            ValueError,
+            r"8 polynomials on 10000 x 10000 samples .* 6.4e\+09 bytes; want at most 5.4e\+08",
+        ),
+        (
+            lambda: gaussian_psf(5, [[1.0, 2.0]] * 3, angle=[0.1, 0.2]),
+            ValueError,
+            r"leading axes \(3,\) and angle the shape \(2,\); want shapes that broadcast",
+        ),
         (lambda: Diffraction(5, cutoff=0.6), ValueError, "at most 1/2 cycles per pixel"),
         (lambda: Diffraction(5)(np.zeros(3)), ValueError, r"\(3,\); want \(..., 8\), a coeff"),
-        (lambda: Diffraction(5)(np.zeros(8, complex)), TypeError, "want real floating point"),
-        (lambda: Diffraction(5)(np.zeros(8, int)), TypeError, "want real floating point"),
+        (lambda: Diffraction(5)(np.zeros(8, complex)), TypeError, "want float32 or float64"),
+        (lambda: Diffraction(5)(np.zeros(8, int)), TypeError, "want float32 or float64"),
         (
             lambda: Diffraction(5).linearize(np.zeros(8))[1](np.zeros((2, 8))),
             ValueError,
@@ -378,3 +395,9 @@ def test_random_psfs_fit_their_size(kind, size):
 def test_a_wrong_argument_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_path_without_correlation_is_drawn_however_short_its_length():
+    want = motion_psf(9, seed=0, length=1e-6)
+    for length in (1e-12, 1e-300, 5e-324):
+        np.testing.assert_array_equal(motion_psf(9, seed=0, length=length), want)

@@ -339,3 +339,13 @@ def test_a_blur_that_is_its_own_adjoint_is_found():
     h, x = rng.standard_normal((3, 3)), rng.standard_normal((6, 6))
     assert nl.check_operator(nl.Blur(h, "circular"), x).ok
     assert "dot test" in nl.check_operator(Correlation(h, "circular"), x).failures
+
+
+def test_an_unknown_parameter_is_refused_with_those_that_there_are():
+    A = nl.Diagonal(np.ones(2))
+    for wrong in ("nope", ["nope"], ("weights", "nope")):
+        with pytest.raises(ValueError, match=r"parameters is 'nope'; want one of 'weights'"):
+            nl.check_operator(A, np.ones(2), parameters=wrong)
+    both = [nl.check_operator(A, np.ones(2), parameters=p) for p in ("weights", {"weights"})]
+    assert both[0].errors == both[1].errors
+    assert "vjp weights: dot test" in both[0].errors

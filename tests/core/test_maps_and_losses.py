@@ -369,17 +369,21 @@ def test_weights_by_the_variance_are_the_likelihood_of_gaussian_noise():
         (lambda: nl.PoissonLikelihood(1j * np.ones(3)), TypeError, "want real numbers"),
         (lambda: nl.PoissonLikelihood(np.ones(3))(1j * np.ones(3)), TypeError, "z has the dtype"),
         (lambda: nl.PoissonLikelihood(np.ones(3), 0.0), ValueError, "gain is 0.0; want a posi"),
-        (lambda: nl.PoissonLikelihood(np.ones(3), 1, -1), ValueError, "background is -1; want 0"),
+        (
+            lambda: nl.PoissonLikelihood(np.ones(3), 1, -1),
+            ValueError,
+            "-1.0; want a finite number",
+        ),
         (lambda: nl.PoissonLikelihood(np.ones(3), 1, np.ones(2)), ValueError, "want one that"),
         (lambda: nl.HalfSquaredError(np.ones(3))(np.ones(4)), ValueError, "want the target's"),
-        (lambda: nl.HalfSquaredError(np.arange(3)), TypeError, "want floating point"),
-        (lambda: nl.HalfSquaredError(np.ones(3, "f2")), TypeError, "float16; want floating"),
-        (lambda: nl.Huber(np.ones(3, np.longdouble), 1.0), TypeError, "want floating point"),
+        (lambda: nl.HalfSquaredError(np.arange(3)), TypeError, "int64; want real or complex"),
+        (lambda: nl.HalfSquaredError(np.ones(3, "f2")), TypeError, "float16; want real or"),
+        (lambda: nl.Huber(np.ones(3, np.longdouble), 1.0), TypeError, "want real or complex"),
         (lambda: nl.Diagonal(np.ones(3, "f2")), TypeError, "float16; want real or complex"),
         (lambda: nl.MeanSquaredError(np.ones(3))(np.ones(3, "f2")), TypeError, "z is float16"),
         (lambda: nl.HalfSquaredError(1j * np.ones(3))(np.ones(3)), TypeError, "z is real"),
         (lambda: nl.Huber(np.ones(3), 0.0), ValueError, "delta is 0.0; want a positive"),
-        (lambda: nl.MeanNormalize()(1j * np.ones(3)), TypeError, "want a real array"),
+        (lambda: nl.MeanNormalize()(1j * np.ones(3)), TypeError, "want float32 or float64"),
     ],
 )
 def test_wrong_arguments(call, error, message):
@@ -393,3 +397,27 @@ def test_a_map_that_is_no_dataclass_has_a_repr():
             raise NotImplementedError
 
     assert repr(2.0 * Own()) == "Chain(outer=Scale(scalar=2.0), inner=Own(...))"
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 3e38), ("float64", 1.7e308)])
+def test_the_mean_of_large_numbers_does_not_overflow(row, dtype, large):
+    z = row.array(large * np.linspace(0.5, 1, 401), dtype)
+    u, J = nl.MeanNormalize().linearize(z)
+    np.testing.assert_allclose(row.numpy(u), np.linspace(0.5, 1, 401) / 0.75, rtol=1e-5)
+    np.testing.assert_allclose(row.numpy(J(1e-3 * z)), 0, atol=1e-7)  # no change along z
+
+
+def test_numbers_near_zero_have_a_mean(row):
+    z = row.array(np.float32(1e-38) * np.linspace(0.5, 1, 401), "float32")
+    np.testing.assert_allclose(row.numpy(nl.MeanNormalize()(z)).mean(), 1, rtol=1e-5)
+
+
+def test_nothing_has_no_mean():
+    with pytest.raises(ValueError, match=r"z has the shape \(0, 3\); want entries"):
+        nl.MeanNormalize()(np.zeros((0, 3)))
+
+
+def test_a_background_of_no_dimensions_is_a_number():
+    loss = nl.PoissonLikelihood(np.ones(3, "f4"), 1, np.asarray(0.5))
+    assert type(loss.background) is float
+    assert loss(np.ones(3, "f4")).dtype == np.float32

@@ -123,7 +123,7 @@ def test_only_one_number_has_a_gradient():
 
 
 def test_check_operator_wants_an_operator():
-    with pytest.raises(TypeError, match="operator is a int; want a LinearOperator"):
+    with pytest.raises(TypeError, match="operator is 3; want a LinearOperator"):
         nl.check_operator(3, x)
 
 
@@ -269,3 +269,21 @@ def test_mixed_devices_are_named():
 def test_wrong_arguments_say_what_came_and_what_is_wanted(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", ["apply", "adjoint", "outline", "outline_adjoint"])
+def test_a_multiple_casts_no_integers(row, method):
+    A = nl.core.operator.Scale(2.0)
+    getattr(A, method)(row.array([1.0]))
+    for wrong in (row.array([1], "int64"), row.array([True], "bool")):
+        with pytest.raises(
+            TypeError, match=r"[xy] has the dtype .*; want real or complex floating"
+        ):
+            getattr(A, method)(wrong)
+
+
+def test_a_parameter_that_is_left_out_is_refused():
+    with pytest.raises(TypeError, match=r"Diagonal\(weights\): weights is a NoneType; want an arr"):
+        nl.Diagonal(None)
+    with pytest.raises(TypeError, match="weights is a NoneType"):
+        nl.Diagonal(np.ones(3)).replace(weights=None)

@@ -165,5 +165,5 @@ def test_a_real_image_is_found_behind_complex_data():
 
 
 def test_what_is_no_operator_is_refused():
-    with pytest.raises(TypeError, match=r"as_pylops\(op, dims, dtype\): op is a Magnitude; want"):
+    with pytest.raises(TypeError, match=r"as_pylops\(op\): op is a Magnitude; want"):
         as_pylops(nl.Magnitude(), (3,), float)

@@ -178,6 +178,6 @@ def test_a_place_that_cannot_be_is_refused(tmp_path, path, error, said):
     ],
 )
 def test_what_is_no_trajectory_is_not_written(tmp_path, k, protocol, error):
-    with pytest.raises(error, match=r"save_trajectory\(path, k, protocol\)"):
+    with pytest.raises(error, match=r"save_trajectory\("):
         save_trajectory(tmp_path / "a.npz", k, protocol)
     assert not list(tmp_path.iterdir())

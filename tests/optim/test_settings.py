@@ -87,8 +87,30 @@ NO_NUMBER = ["fast", b"1", [1.0], {"a": 1.0}, True, np.ones(2), np.ma.array(1.0)
 NO_INTEGER = [2.5, 3.0, "3", [1], True, np.ones(2), None, object()]
 NO_FUNCTION = [3, "f", [len], np.ones(2), object()]
 NO_PROJECTION = [5, "simplex", [abs], object(), {"p": 5}]
-NO_ARRAY = ["a", 3, 1.0, [1.0], None, np.ones(3, int), MASKED, {"a": MASKED}, {"a": 1.0}]
-NO_BOUND = ["0", [1.0], None, 1j, True, np.ones(3, int), np.ones(3, complex), MASKED, len]
+NO_ARRAY = [
+    "a",
+    3,
+    1.0,
+    np.ndarray,
+    [1.0],
+    None,
+    np.ones(3, int),
+    MASKED,
+    {"a": MASKED},
+    {"a": 1.0},
+]
+NO_BOUND = [
+    "0",
+    [1.0],
+    None,
+    np.float64,
+    1j,
+    True,
+    np.ones(3, int),
+    np.ones(3, complex),
+    MASKED,
+    len,
+]
 WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "value_and_grad": [*NO_FUNCTION, None],
     "function": [*NO_FUNCTION, None],

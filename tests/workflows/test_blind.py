@@ -213,15 +213,19 @@ def test_the_error_does_not_see_shifts_but_all_else():
     ("change", "message"),
     [
         ({"blurred": SHARP.tolist()}, "want an array"),
-        ({"blurred": SHARP.astype(int)}, "the dtype is int64; want real floating point"),
-        ({"blurred": SHARP + 0j}, "the dtype is complex128; want real floating point"),
-        ({"blurred": SHARP[0]}, r"shape \(70,\) and the PSF is 15 x 15; want \(..., height"),
+        ({"blurred": SHARP.astype(int)}, "blurred is int64; want float32 or float64"),
+        ({"blurred": SHARP + 0j}, "blurred is complex128; want float32 or float64"),
+        ({"blurred": SHARP[0]}, r"shape \(70,\); want \(..., height"),
+        (
+            {"blurred": np.where(SHARP > 0.8, np.nan, SHARP)},
+            r"blurred is not finite in [0-9]+ of 4900",
+        ),
         ({"size": 36}, r"\(70, 70\) and the PSF is 36 x 36; .* at least twice the PSF's"),
-        ({"size": 0}, "the PSF is 0 x 0"),
-        ({"weight": 0.0}, "weight is 0.0; want a positive number"),
-        ({"edge": -0.1}, "edge is -0.1; want a positive number"),
-        ({"variation": math.nan}, "variation is nan; want a positive number"),
-        ({"rounds": 0}, "rounds is 0; want a positive number"),
+        ({"size": 0}, r"size is 0; want .* of at least 1"),
+        ({"weight": 0.0}, "weight is 0.0; want a positive, finite number"),
+        ({"edge": -0.1}, "edge is -0.1; want a positive, finite number"),
+        ({"variation": math.nan}, "variation is nan; want a positive, finite number"),
+        ({"rounds": 0}, "rounds is 0; want at least 1"),
     ],
 )
 def test_it_refuses_what_does_not_fit(change, message):

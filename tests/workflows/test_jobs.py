@@ -199,7 +199,7 @@ def test_the_last_trajectory_is_evaluated_once_and_seen_by_the_callback(monkeypa
         ({"coil_maps": MAPS[:, 1:]}, r"want \(coils, 17, 16\)"),
         ({"coil_maps": MAPS.real}, "coil_maps are float64; want complex"),
         ({"coil_maps": MAPS.astype("c8")}, "coil_maps is complex64 and trajectory is float64"),
-        ({"nufft": K}, "nufft is a ndarray; want a NUFFT"),
+        ({"nufft": K}, "nufft is an array .*; want a NUFFT"),
     ],
 )
 def test_job_1_refuses_what_does_not_fit(change, message):
@@ -215,10 +215,19 @@ def test_job_1_refuses_what_does_not_fit(change, message):
         ({"image": IMAGE[None]}, r"\(1, 17, 16\); want \(height, width\)"),
         ({"image": IMAGE.tolist()}, "image is a list; want an array"),
         ({"steps": -2}, "steps is -2"),
+        ({"trajectory": K[:0]}, r"trajectory has the shape \(0, 9, 2\); want points"),
+        ({"trajectory": np.full_like(K, np.nan)}, "54 of 54 points are not finite"),
+        (
+            {"coil_maps": MAPS[:0]},
+            r"have the shape \(0, 17, 16\); want \(coils.* at least one coil",
+        ),
+        ({"coil_maps": MAPS * np.nan}, "coil_maps is not finite in 816 of 816 entries"),
+        ({"image": IMAGE * np.nan}, "image is not finite in 272 of 272 entries"),
+        ({"learning_rate": (-1e-3, 0.0)}, "learning_rate is -0.001; want a finite number, 0 or"),
     ],
 )
 def test_learning_refuses_what_does_not_fit(change, message):
-    arguments = {"image": IMAGE, "coil_maps": MAPS, "trajectory": K} | change
+    arguments = {"image": IMAGE, "coil_maps": MAPS, "trajectory": 0.9 * K} | change
     with pytest.raises((TypeError, ValueError), match=message):
         workflows.learn_trajectory(**arguments)
 
@@ -506,11 +515,11 @@ def test_scipy_takes_the_same_objective():
 def test_job_2_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="there are 2 sharp and 1 blurred images; want as many"):
         workflows.calibrate_psf([SHARP, SHARP], [SHARP])
-    with pytest.raises(ValueError, match="path is 'fast'; want one of auto, quadratic, general"):
+    with pytest.raises(ValueError, match="path is 'fast'; want one of 'auto', 'quadratic'"):
         workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, path="fast")
     with pytest.raises(ValueError, match="want 'general' for the absolute error"):
         workflows.calibrate_psf(SHARP, SHARP[:, 4:, 4:], size=5, path="quadratic", method="adamw")
-    with pytest.raises(ValueError, match="method is 'newton'; want one of projected-gradient"):
+    with pytest.raises(ValueError, match="method is 'newton'; want one of 'projected-gradient'"):
         workflows.calibrate_psf(SHARP, SHARP, method="newton")
     with pytest.raises(ValueError, match=r"want \(3, 10, 11\), which .* makes of the sharp"):
         workflows.calibrate_psf(SHARP, SHARP[:, 1:], size=5)
@@ -519,12 +528,14 @@ def test_job_2_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"\(3, 14, 15\); want at least 25 x 25 pixels"):
         workflows.calibrate_psf(SHARP, SHARP)
     for size in ((5, 5, 5), 5.0, -3, 0):
-        with pytest.raises(ValueError, match=r"calibrate_psf\(size\): size is"):
+        with pytest.raises((TypeError, ValueError), match=r"calibrate_psf\(size\): size is"):
             workflows.calibrate_psf(SHARP, SHARP, size=size)
-    for wrong in (SHARP[0, 0], (255 * SHARP).astype("u1"), SHARP + 0j):
-        with pytest.raises(TypeError, match=r"\(sharp\): sharp has the .* want .* real floating"):
+    for wrong in ((255 * SHARP).astype("u1"), SHARP + 0j):
+        with pytest.raises(TypeError, match=r"\(sharp\): sharp is .*; want float32 or float64"):
             workflows.calibrate_psf(wrong, SHARP, size=5)
-    with pytest.raises(TypeError, match=r"blurred complex128; want both real"):
+    with pytest.raises(ValueError, match=r"\(sharp\): .* \(15,\); want \(\.\.\., height, width\)"):
+        workflows.calibrate_psf(SHARP[0, 0], SHARP, size=5)
+    with pytest.raises(TypeError, match=r"blurred is complex128; want float32 or float64"):
         workflows.calibrate_psf(SHARP, SHARP + 0j, size=5)
     with pytest.raises(ValueError, match=r"\(sharp\): sharp has no images; want at least 1"):
         workflows.identifiability([], 0.1)
@@ -532,6 +543,61 @@ def test_job_2_refuses_what_does_not_fit():
         workflows.identifiability(SHARP, -1.0, size=5)
     with pytest.raises(ValueError, match=r"the shapes are \(5, 5\) and \(4, 4\); want equal"):
         workflows.psf_error(PSF, PSF[1:, 1:])
+    with pytest.raises(ValueError, match=r"truth has the shape \(5, 5\); want that of `size`, \(3"):
+        workflows.calibrate_psf(SHARP, SHARP, size=3, truth=PSF)
+    with pytest.raises(ValueError, match="truth is zero everywhere; want a PSF"):
+        workflows.calibrate_psf(SHARP, SHARP, size=5, truth=0 * PSF)
+
+
+@pytest.mark.parametrize("path", ["quadratic", "general"])
+def test_a_pixel_that_is_not_finite_is_named(path):
+    blurred, bad = nl.Blur(PSF)(SHARP), SHARP.copy()
+    bad[1, 2, 3] = np.nan
+    job = {"size": 5, "steps": 1, "path": path}
+    with pytest.raises(
+        ValueError, match=r"calibrate_psf\(sharp\): sharp is not finite in 1 of 630"
+    ):
+        workflows.calibrate_psf(bad, blurred, **job)
+    with pytest.raises(ValueError, match=r"\(sharp\): sharp is not finite in 1 of 630 entries"):
+        workflows.calibrate_psf([SHARP, bad], [blurred, blurred], **job)
+    with pytest.raises(ValueError, match=r"calibrate_psf.*: blurred is not finite in 330 of 330"):
+        workflows.calibrate_psf(SHARP, blurred * np.inf, **job)
+    with pytest.raises(ValueError, match=r"identifiability\(sharp\): sharp is not finite in 1 of"):
+        workflows.identifiability(bad, 0.1, size=5)
+    whole = np.full(SHARP.shape, np.inf)  # beyond the part that a PSF within the image makes
+    whole[:, 2:12, 2:13] = blurred
+    workflows.calibrate_psf(SHARP, whole, **job)
+
+
+def test_the_error_of_a_psf_is_relative_at_every_scale(row):
+    h, t = np.abs(PSF), np.abs(PSF[::-1])
+    want = np.linalg.norm(h - t) / np.linalg.norm(t)
+    for scale in (1e-300, 1e-200, 1.0, 1e200, 1e300):
+        pair = row.array(scale * h), row.array(scale * t)
+        assert workflows.psf_error(*pair) == pytest.approx(want, rel=1e-12)
+        assert workflows.shift_aligned_error(*pair) <= want * (1 + 1e-12)
+    assert workflows.psf_error(row.array(h, "float32"), row.array(t)) == pytest.approx(want)
+    for empty in (np.zeros((0, 3)), np.zeros((3, 0))):
+        for error in (workflows.psf_error, workflows.shift_aligned_error):
+            with pytest.raises(ValueError, match=r"psf has the shape .*; want entries"):
+                error(row.array(empty), row.array(h))
+            with pytest.raises(ValueError, match="truth is zero everywhere"):
+                error(row.array(h), row.array(0 * h))
+
+
+def test_the_errors_of_a_calibration_are_those_of_its_psfs():
+    seen = []
+    result = workflows.calibrate_psf(
+        SHARP.astype("f4"),
+        nl.Blur(PSF)(SHARP).astype("f4"),
+        size=5,
+        steps=3,
+        truth=PSF.astype("f4"),
+        callback=lambda *at: seen.append(at[2].copy()),
+    )
+    truth = PSF.astype("f4").astype(float)
+    want = [np.linalg.norm(h - truth) / np.linalg.norm(truth) for h in seen]
+    np.testing.assert_allclose(result.errors, want, rtol=1e-6)
 
 
 def test_projection_is_that_of_the_simplex():

@@ -22,11 +22,14 @@ from array_api_compat import array_namespace, device
 
 import optim
 from nufftlib.blur.boundaries import BOUNDARIES, part
-from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.calibrate.errors import check_psfs, in_units, psf_error
+from nufftlib.blur.calibrate.objective import check_image
 from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur, extended
-from nufftlib.core.arrays import Array, common_namespace, is_complex, is_floating, is_single
+from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.core.arrays import Array, is_single
+from nufftlib.core.kinds import integer, optional_function, positive
 from nufftlib.core.losses import HalfSquaredError, Huber
 from nufftlib.core.operator import Map
 from nufftlib.core.run import Run
@@ -130,9 +133,9 @@ def calibrate_blind(
     Raises
     ------
     TypeError
-        If `blurred` is not a real floating-point array.
+        If `blurred` is no array of float32 or float64, or a setting of the wrong kind.
     ValueError
-        If it is smaller than twice the PSF, or a number is out of its range.
+        If it is smaller than twice the PSF or not finite, or a number is out of its range.
 
     Notes
     -----
@@ -161,8 +164,14 @@ def calibrate_blind(
     >>> workflows.shift_aligned_error(result.psf, psf) < 0.2
     True
     """
-    clock = time.perf_counter()
-    levels = pyramid(blurred, check_arguments(blurred, size, weight, edge, variation, rounds))
+    clock, call = time.perf_counter(), "calibrate_blind"
+    shape = pixels_2d(call, size)
+    weight, edge = positive(call, "weight", weight), positive(call, "edge", edge)
+    variation = positive(call, "variation", variation)
+    rounds = integer(call, "rounds", rounds, least=1)
+    optional_function(call, "callback", callback)
+    check_blurred(blurred, shape)
+    levels = pyramid(blurred, shape)
     start = initial_estimate(levels, weight, edge)
     estimates = alternation(start, levels, weight, edge, rounds)
     losses, best, interrupted = run_rounds(start, estimates, callback)
@@ -184,9 +193,9 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
 
     Parameters
     ----------
-    psf : array, shape (height, width)
+    psf : array, shape (height, width), real
         A PSF.
-    truth : array, shape (height, width)
+    truth : array, shape (height, width), real
         The true one; the sizes may differ.
 
     Returns
@@ -196,8 +205,10 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
 
     Raises
     ------
+    TypeError
+        If one is no array of float32 or float64.
     ValueError
-        If one is not of two axes.
+        If one is not of two axes, or the truth is zero everywhere.
 
     Examples
     --------
@@ -207,14 +218,14 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     >>> workflows.shift_aligned_error(np.asarray([[0.5, 0.5, 0.0]]), h)
     0.0
     """
-    xp = common_namespace("shift_aligned_error(psf, truth)", psf=psf, truth=truth)
+    xp = check_psfs("shift_aligned_error", psf=psf, truth=truth)
     if psf.ndim != 2 or truth.ndim != 2:
         msg = (
             f"shift_aligned_error(psf, truth): the shapes are {tuple(psf.shape)} and "
             f"{tuple(truth.shape)}; want (height, width)"
         )
         raise ValueError(msg)
-    h, t = (xp.astype(a, xp.float64, copy=False) for a in (psf, truth))
+    h, t = in_units(xp, *(xp.astype(a, xp.float64, copy=False) for a in (psf, truth)))
     (n0, n1), (t0, t1) = h.shape, t.shape
     # The frame holds the truth at every shift at which it meets the PSF.
     frame = (n0 + 2 * t0, n1 + 2 * t1)
@@ -225,33 +236,16 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     return psf_error(h, there)
 
 
-def check_arguments(
-    blurred: Array,
-    size: int | tuple[int, int],
-    weight: float,
-    edge: float,
-    variation: float,
-    rounds: int,
-) -> tuple[int, int]:
-    """Return height and width of the PSF, or refuse arguments that cannot be calibrated."""
-    xp = common_namespace("calibrate_blind(blurred)", blurred=blurred)
-    if not is_floating(xp, blurred) or is_complex(xp, blurred):
-        msg = f"calibrate_blind(blurred): the dtype is {blurred.dtype}; want real floating point"
-        raise TypeError(msg)
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
-    n = tuple(blurred.shape)
-    if min(height, width) < 1 or len(n) < 2 or n[-2] < 2 * height or n[-1] < 2 * width:
+def check_blurred(blurred: Array, shape: tuple[int, int]) -> None:
+    """Refuse an image that is too small for the PSF, or none."""
+    check_image("calibrate_blind", "blurred", blurred)
+    n, (height, width) = tuple(blurred.shape), shape
+    if n[-2] < 2 * height or n[-1] < 2 * width:
         msg = (
             f"calibrate_blind(blurred, size): blurred has the shape {n} and the PSF is "
             f"{height} x {width}; want (..., height, width), at least twice the PSF's"
         )
         raise ValueError(msg)
-    numbers = {"weight": weight, "edge": edge, "variation": variation, "rounds": rounds}
-    for name, value in numbers.items():
-        if not 0 < value < math.inf:
-            msg = f"calibrate_blind({name}): {name} is {value}; want a positive number"
-            raise ValueError(msg)
-    return int(height), int(width)
 
 
 def pyramid(blurred: Array, shape: tuple[int, int]) -> list[Level]:

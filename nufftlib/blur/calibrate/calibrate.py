@@ -15,19 +15,20 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.boundaries import BOUNDARIES
+from nufftlib.blur.calibrate.errors import check_psfs, psf_error
 from nufftlib.blur.calibrate.objective import (
     Evaluation,
     as_pairs,
     first_psf,
     objective_of,
+    several,
     taken_path,
 )
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
+from nufftlib.blur.calibrate.recipes import METHODS, RECIPES, Method
 from nufftlib.blur.operator import Blur
-from nufftlib.core.arrays import (
-    Array,
-)
+from nufftlib.core.arrays import Array, common_namespace
+from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
 from nufftlib.core.run import Run
 
 
@@ -127,8 +128,10 @@ def calibrate_psf(
 
     Raises
     ------
+    TypeError
+        If an image or the truth is no array of float32 or float64, or a setting of the wrong kind.
     ValueError
-        If a name is unknown or the shapes do not fit.
+        If a name is unknown, the shapes do not fit or an image is not finite.
     KeyboardInterrupt
         If Ctrl-C comes before the first loss is known.
 
@@ -149,10 +152,17 @@ def calibrate_psf(
     >>> workflows.psf_error(result.psf, psf) < 0.1
     True
     """
-    recipe: Recipe = look_up("method", method, RECIPES)
+    call = "calibrate_psf"
+    recipe = RECIPES[choice(call, "method", method, METHODS)]
+    steps = recipe.steps if steps is None else integer(call, "steps", steps, least=0)
+    tolerance = not_negative(call, "tolerance", tolerance)
+    optional_function(call, "callback", callback)
+    progress = flag(call, "progress", progress)
     clock = time.perf_counter()
-    start = first_psf(sharp[0] if isinstance(sharp, list | tuple) and sharp else sharp, size)
-    blur = Blur(start, boundary=boundary)
+    start = first_psf(call, several(sharp), size)
+    if truth is not None:
+        check_truth(truth, start)
+    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES))
     pairs = as_pairs(blur, sharp, blurred)
     taken = taken_path(recipe, blur, pairs, path)
     objective = objective_of(recipe, blur, pairs, taken)
@@ -166,7 +176,7 @@ def calibrate_psf(
 
     def note_error(psf: Array) -> None:
         if truth is not None:
-            errors.append(psf_error(xp.astype(psf, truth.dtype, copy=False), truth))
+            errors.append(psf_error(psf, truth))
 
     def follow(step: int, loss: float, psf: Array) -> object:
         note_error(psf)
@@ -176,7 +186,7 @@ def calibrate_psf(
     result = recipe.solve(
         evaluate,
         h,
-        steps=recipe.steps if steps is None else steps,
+        steps=steps,
         tolerance=tolerance,
         callback=follow,
         progress=progress,
@@ -197,3 +207,15 @@ def calibrate_psf(
         seconds_setup=loop - clock,
         path=taken,
     )
+
+
+def check_truth(truth: Array, start: Array) -> None:
+    """Refuse a true PSF with which those of the calibration cannot be compared."""
+    check_psfs("calibrate_psf", truth=truth)
+    common_namespace("calibrate_psf(truth)", truth=truth, sharp=start)
+    if truth.shape != start.shape:
+        msg = (
+            f"calibrate_psf(truth): truth has the shape {tuple(truth.shape)}; want that of `size`, "
+            f"{tuple(start.shape)}"
+        )
+        raise ValueError(msg)

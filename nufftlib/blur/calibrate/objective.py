@@ -9,18 +9,19 @@ from typing import Literal, get_args
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe, look_up
+from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import (
     Array,
+    check_finite,
     check_precision,
+    check_real,
     common_namespace,
-    is_complex,
-    is_floating,
     item_bytes,
 )
+from nufftlib.core.kinds import choice
 from nufftlib.core.losses import HalfSquaredError, MeanAbsoluteError
 from nufftlib.core.operator import Map
 
@@ -38,27 +39,41 @@ WORTH = 64
 """Most bytes of matrix for a byte of image: measured, see docs/job-2-calibrate-psf.md."""
 
 
-def first_psf(sharp: Array, size: int | tuple[int, int]) -> Array:
-    """Return the first PSF of a calibration: a box."""
-    xp = common_namespace("calibrate_psf(sharp)", sharp=sharp)
-    if not is_floating(xp, sharp) or is_complex(xp, sharp) or sharp.ndim < 2:
-        msg = (
-            f"calibrate_psf(sharp): sharp has the shape {tuple(sharp.shape)} and dtype "
-            f"{sharp.dtype}; want (..., height, width), real floating point"
-        )
-        raise TypeError(msg)
-    height, width = pixels_2d("calibrate_psf(size)", size)
+def first_psf(call: str, images: Sequence[Array], size: int | tuple[int, int]) -> Array:
+    """Return the first PSF of a calibration by these sharp images: a box."""
+    if not images:
+        msg = f"{call}(sharp): sharp has no images; want at least 1"
+        raise ValueError(msg)
+    for image in images:
+        check_image(call, "sharp", image)
+    sharp, xp = images[0], array_namespace(images[0])
+    height, width = pixels_2d(call, size)
     box = np.zeros((height, width))
     box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
     return xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
+
+
+def check_image(call: str, name: str, image: Array) -> None:
+    """Refuse all but finite, real images of two axes or more."""
+    caller = f"{call}({name})"
+    xp = common_namespace(caller, **{name: image})
+    check_real(xp, caller, name, image)
+    if image.ndim < 2:
+        msg = f"{caller}: {name} has the shape {tuple(image.shape)}; want (..., height, width)"
+        raise ValueError(msg)
+    check_finite(xp, caller, name, image)
+
+
+def several(images: Array | Sequence[Array]) -> Sequence[Array]:
+    """Return images as a sequence, of one alone as well."""
+    return images if isinstance(images, list | tuple) else [images]
 
 
 def as_pairs(
     blur: Blur, sharp: Array | Sequence[Array], blurred: Array | Sequence[Array]
 ) -> list[tuple[Array, Array]]:
     """Return the pairs of images; the blurred ones have the size that the boundary gives."""
-    images = sharp if isinstance(sharp, list | tuple) else [sharp]
-    data = blurred if isinstance(blurred, list | tuple) else [blurred]
+    images, data = several(sharp), several(blurred)
     if len(images) != len(data) or not images:
         msg = (
             f"calibrate_psf(sharp, blurred): there are {len(images)} sharp and {len(data)} blurred "
@@ -73,9 +88,7 @@ def fitting(blur: Blur, x: Array, y: Array) -> Array:
     call = "calibrate_psf(sharp, blurred)"
     xp = common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
     check_precision(xp, call, sharp=x, blurred=y, psf=blur.psf)
-    if is_complex(xp, x) or is_complex(xp, y):
-        msg = f"{call}: sharp is {x.dtype} and blurred {y.dtype}; want both real"
-        raise TypeError(msg)
+    check_real(xp, call, "blurred", y)
     valid = blur.boundary == "valid"
     (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
     if valid and y.shape == x.shape:
@@ -94,6 +107,7 @@ def fitting(blur: Blur, x: Array, y: Array) -> Array:
             f"{tuple(x.shape)}"
         )
         raise ValueError(msg)
+    check_finite(xp, call, "blurred", y)
     return y
 
 
@@ -101,7 +115,7 @@ def taken_path(
     recipe: Recipe, blur: Blur, pairs: Sequence[tuple[Array, Array]], path: Evaluation
 ) -> Literal["quadratic", "general"]:
     """Return how the objective is evaluated."""
-    look_up("path", path, PATHS)
+    path = choice("calibrate_psf", "path", path, PATHS)
     if path == "quadratic" and recipe.loss != "squared":
         msg = "calibrate_psf(path): path is 'quadratic'; want 'general' for the absolute error"
         raise ValueError(msg)

@@ -88,11 +88,3 @@ RECIPES: dict[Method, Recipe] = {
 
 METHODS: tuple[Method, ...] = tuple(RECIPES)
 """The names of the methods: the published page's in its order, then the others."""
-
-
-def look_up(argument: str, name: str, known: Any) -> Any:
-    """Return the entry of `known` under a name, or refuse the name."""
-    if name not in known:
-        msg = f"calibrate_psf({argument}): {argument} is {name!r}; want one of {', '.join(known)}"
-        raise ValueError(msg)
-    return known[name] if isinstance(known, dict) else name

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.operator import Blur
-from nufftlib.blur.psfs.mixture import Kind, random_psf
+from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.blur.psfs.mixture import DRAWS, Kind, random_psf
 from nufftlib.blur.psfs.motion import motion_psf
-from nufftlib.core.arrays import (
-    Array,
-)
+from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.kinds import choice, integer, is_array, not_negative
 from nufftlib.core.noise import gaussian_noise
 
 
@@ -49,6 +50,13 @@ def simulate_blur(
     blurred : array
         The blurred image with noise.
 
+    Raises
+    ------
+    TypeError
+        If `sharp` is no array of float32 or float64, or a setting of the wrong kind.
+    ValueError
+        If a name is unknown, or a setting is out of range.
+
     Examples
     --------
     >>> from nufftlib import data, workflows
@@ -56,12 +64,18 @@ def simulate_blur(
     >>> psf.shape, blurred.shape
     ((25, 25), (3, 232, 232))
     """
-    xp = array_namespace(sharp)
+    call = "simulate_blur"
+    xp = common_namespace(f"{call}(sharp)", sharp=sharp)
+    check_real(xp, f"{call}(sharp)", "sharp", sharp)
+    shape, seed = pixels_2d(call, size), integer(call, "seed", seed, least=0)
+    boundary = choice(call, "boundary", boundary, BOUNDARIES)
+    noise = not_negative(call, "noise", noise)
     like = {"xp": xp, "dtype": sharp.dtype, "device": device(sharp)}
     h: Any = psf
-    if isinstance(psf, str) and psf == "motion":
-        h = motion_psf(size, seed=seed, **like)
-    elif isinstance(psf, str):
-        kind: Any = psf
-        h = random_psf(size, kind=kind, seed=seed, **like)
+    if not is_array(psf):
+        kind: Any = choice(call, "psf", psf, DRAWS)
+        if kind == "motion":
+            h = motion_psf(shape, seed=seed, **like)
+        else:
+            h = random_psf(shape, kind=kind, seed=seed, **like)
     return h, gaussian_noise(Blur(h, boundary)(sharp), noise, seed=seed + 1)

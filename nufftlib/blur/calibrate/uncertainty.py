@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from nufftlib.blur.calibrate.objective import first_psf
+from nufftlib.blur.boundaries import BOUNDARIES
+from nufftlib.blur.calibrate.objective import first_psf, several
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
-from nufftlib.core.arrays import (
-    Array,
-)
+from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import choice, not_negative
 
 
 class Identifiability(NamedTuple):
@@ -63,6 +62,13 @@ def identifiability(
     Identifiability
         Its fields are `deviations` and `components`.
 
+    Raises
+    ------
+    TypeError
+        If an image is no array of float32 or float64, or a setting of the wrong kind.
+    ValueError
+        If a setting is out of range, or an image is not finite or smaller than the PSF.
+
     Notes
     -----
     The time of the eigenvalues grows with the third power of the PSF's pixels: 625 take 0.2 s
@@ -75,14 +81,10 @@ def identifiability(
     >>> found.deviations.shape, bool(found.deviations[0] < 1e-4 < found.deviations[-1])
     ((81,), True)
     """
-    images = list(sharp) if isinstance(sharp, list | tuple) else [sharp]
-    if not images:
-        msg = "identifiability(sharp): sharp has no images; want at least 1"
-        raise ValueError(msg)
-    if not 0 <= noise < math.inf:
-        msg = f"identifiability(noise): noise is {noise}; want a finite number, 0 or more"
-        raise ValueError(msg)
-    blur = Blur(first_psf(images[0], size), boundary=boundary)
+    call, images = "identifiability", several(sharp)
+    noise = not_negative(call, "noise", noise)
+    start = first_psf(call, images, size)
+    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES))
     xp = array_namespace(blur.psf)
     # The matrix does not depend on the data.
     terms = [normal_equations(blur, x, blur(x)) for x in images]

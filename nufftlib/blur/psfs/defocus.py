@@ -8,6 +8,7 @@ import numpy as np
 
 from nufftlib.blur.psfs.made import edges, of_sum_one, pixels_2d
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.kinds import out_of_range, real_values
 
 
 def defocus_psf(
@@ -56,14 +57,14 @@ def defocus_psf(
            [0.145, 0.318, 0.145],
            [0.025, 0.145, 0.025]], dtype=float32)
     """
-    height, width = pixels_2d("defocus_psf(size)", size)
-    radius = np.asarray(radius, dtype=float)
-    if not np.all((radius >= 0) & np.isfinite(radius)):
-        msg = f"defocus_psf(radius): radius is {radius}; want a finite number, 0 or more"
-        raise ValueError(msg)
-    r = np.maximum(radius, 0.5)[..., None, None]  # smaller disks are in the same one pixel
+    call = "defocus_psf"
+    height, width = pixels_2d(call, size)
+    r = real_values(call, "radius", radius)
+    if not np.all((r >= 0) & np.isfinite(r)):
+        raise out_of_range(call, "radius", radius, "a finite number, 0 or more")
+    r = np.maximum(r, 0.5)[..., None, None]  # smaller disks are in the same one pixel
     h = disk_overlap(edges(height), edges(width), r)
-    return of_sum_one("defocus_psf", h, 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one(call, h, 2, xp=xp, dtype=dtype, device=device)
 
 
 def disk_overlap(e0: Any, e1: Any, r: Any) -> Any:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,26 @@ from nufftlib.core.arrays import (
     Namespace,
     blank,
     check_precision,
+    check_real,
     common_namespace,
     complex_dtype,
     is_complex,
-    is_floating,
     namespace,
     real_part,
 )
 from nufftlib.core.caching import remembered
+from nufftlib.core.kinds import integers, number, out_of_range
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
 
 SAMPLES = 128
 """Least number of samples across the pupil."""
+LAST = 136
+"""Noll's index of the last polynomial of order 15. Samples in the middles of the rim's cells lie
+beyond the pupil, where polynomials grow: order 20 has lost a third of its square, and from order 25
+on all is lost."""
+LARGEST = 2**29
+"""Most bytes of the polynomials on the pupil: some 30 seconds for a PSF of 5000 x 5000 pixels."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +57,7 @@ class Diffraction(Map):
     size : int or tuple of int
         Height and width of the PSF in pixels.
     indices : sequence of int, optional
-        Noll's indices of the polynomials, from 1; by default 4 to 11, from defocus to
+        Noll's indices of the polynomials, from 1 to 136; by default 4 to 11, from defocus to
         the first spherical aberration.
     cutoff : float, optional
         The incoherent cutoff frequency, beyond which the optical transfer function is
@@ -79,7 +85,8 @@ class Diffraction(Map):
     FFT. Against the integral over the pupil the error is 3e-5 of the peak without
     aberrations. With a quarter of a wave in all, in random directions, it is 2e-4 for the
     default polynomials and 8e-4 for the polynomials up to 28. With the quarter in a single
-    polynomial it is at most 5e-4 and 2e-3. The Jacobian is exact for the computed PSF.
+    polynomial it is at most 5e-4 and 2e-3, and 5e-2 for the polynomials up to 136. The
+    Jacobian is exact for the computed PSF.
 
     References
     ----------
@@ -108,16 +115,26 @@ class Diffraction(Map):
     _moved: dict[tuple[str, ...], tuple[Array, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", pixels_2d("Diffraction(size)", self.size))
-        indices = tuple(index(j) for j in self.indices)
-        object.__setattr__(self, "indices", indices)
-        if not indices or min(indices) < 1 or len(set(indices)) < len(indices):
-            msg = f"Diffraction(indices): got {indices}; want Noll's indices from 1, each once"
-            raise ValueError(msg)
-        if not 0 < self.cutoff <= 0.5:
+        call = "Diffraction"
+        size = pixels_2d(call, self.size)
+        wish = f"Noll's indices from 1 to {LAST}, each once"
+        indices = integers(call, "indices", self.indices, wish)
+        if not indices or not 1 <= min(indices) <= max(indices) <= LAST:
+            raise out_of_range(call, "indices", indices, wish)
+        if len(set(indices)) < len(indices):
+            raise out_of_range(call, "indices", indices, wish)
+        cutoff = number(call, "cutoff", self.cutoff)
+        if not 0 < cutoff <= 0.5:
+            wish = "more than 0 and at most 1/2 cycles per pixel, so that the PSF is not aliased"
+            raise out_of_range(call, "cutoff", cutoff, wish)
+        for name, value in (("size", size), ("indices", indices), ("cutoff", cutoff)):
+            object.__setattr__(self, name, value)
+        polynomials = 8 * len(indices) * self._samples**2
+        if polynomials > LARGEST:
             msg = (
-                f"Diffraction(cutoff): cutoff is {self.cutoff}; want more than 0 and at most 1/2 "
-                f"cycles per pixel, so that the PSF is not aliased"
+                f"{call}(size): size is {size}, for which {len(indices)} polynomials on "
+                f"{self._samples} x {self._samples} samples of the pupil take {polynomials:.2g} "
+                f"bytes; want at most {LARGEST:.2g} (fewer pixels, or a lower cutoff)"
             )
             raise ValueError(msg)
 
@@ -136,15 +153,24 @@ class Diffraction(Map):
     def outline(self, x: Array) -> Array:
         """Like the PSF."""
         self._checked(x)
-        size = pixels_2d("Diffraction(size)", self.size)
-        return blank(x, (*x.shape[:-1], *size), complex=False)
+        return blank(x, (*x.shape[:-1], *self._pixels), complex=False)
+
+    @property
+    def _pixels(self) -> tuple[int, int]:
+        """Height and width of the PSF."""
+        assert isinstance(self.size, tuple)  # since __post_init__
+        return self.size
+
+    @property
+    def _samples(self) -> int:
+        """How many samples lie across the pupil."""
+        # The computed field has the period samples / cutoff pixels: at least two PSFs.
+        return max(SAMPLES, math.ceil(2 * self.cutoff * max(self._pixels)))
 
     def _checked(self, x: Array) -> Namespace:
         """Refuse coefficients that are not real, or not one for each index."""
         xp = common_namespace("Diffraction(a)", a=x)
-        if not is_floating(xp, x) or is_complex(xp, x):
-            msg = f"Diffraction(a): a has the dtype {x.dtype}; want real floating point"
-            raise TypeError(msg)
+        check_real(xp, "Diffraction(a)", "a", x)
         if x.ndim < 1 or x.shape[-1] != len(self.indices):
             msg = (
                 f"Diffraction(a): a has the shape {tuple(x.shape)}; want (..., "
@@ -157,11 +183,9 @@ class Diffraction(Map):
         """Return the constants on the device of `x`, in its library and precision."""
         key = (xp.__name__, str(x.dtype), str(device(x)))
         if key not in self._moved:
-            height, width = pixels_2d("Diffraction(size)", self.size)
-            # The computed field has the period samples / cutoff pixels: at least two PSFs.
-            samples = max(SAMPLES, math.ceil(2 * self.cutoff * max(height, width)))
-            phases, w = pupil(samples, tuple(self.indices))
-            kernels = (kernel(n, samples, self.cutoff) for n in (height, width))
+            height, width = self._pixels
+            phases, w = pupil(self._samples, tuple(self.indices))
+            kernels = (kernel(n, self._samples, self.cutoff) for n in (height, width))
             real = (xp.asarray(a, dtype=x.dtype, device=device(x)) for a in (phases, w))
             self._moved[key] = (
                 *real,

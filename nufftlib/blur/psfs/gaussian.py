@@ -8,6 +8,7 @@ import numpy as np
 
 from nufftlib.blur.psfs.made import edges, of_sum_one, pixels
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.kinds import out_of_range, real_values
 
 NARROWEST = 1e-6
 """Standard deviation in pixels below which all light is in the pixels that the axis meets."""
@@ -83,26 +84,28 @@ def gaussian_psf(
     >>> gaussian_psf(25, [[4.0, 1.0], [3.0, 3.0]], angle=[0.5, 0.0]).shape
     (2, 25, 25)
     """
-    shape = pixels("gaussian_psf(size)", size)
-    std, angle = np.asarray(std, dtype=float), np.asarray(angle, dtype=float)
-    if std.ndim == 0:
-        std = std[None]
-    if len(shape) > 3 or std.shape[-1] not in (1, len(shape)):
+    call = "gaussian_psf"
+    shape = pixels(call, size)
+    s, turn = real_values(call, "std", std), real_values(call, "angle", angle)
+    s = s if s.ndim else s[None]
+    if s.shape[-1] not in (1, len(shape)):
+        msg = f"{call}(std): std has the shape {s.shape}; want a number or (..., {len(shape)})"
+        raise ValueError(msg)
+    if not np.all((s >= 0) & (s <= WIDEST)):  # NaN is neither
+        raise out_of_range(call, "std", std, f"0 to {WIDEST:g} pixels")
+    if not np.all(np.isfinite(turn)) or (len(shape) != 2 and np.any(turn != 0)):
+        raise out_of_range(call, "angle", angle, "finite radians, and in 2D alone")
+    try:
+        lead = np.broadcast_shapes(s.shape[:-1], turn.shape)
+    except ValueError:
         msg = (
-            f"gaussian_psf(size, std): {shape} pixels and std of the shape {std.shape}; want one "
-            f"to three axes, and a number or (..., {len(shape)})"
+            f"{call}(std, angle): std has the leading axes {s.shape[:-1]} and angle the shape "
+            f"{turn.shape}; want shapes that broadcast"
         )
-        raise ValueError(msg)
-    if not np.all((std >= 0) & (std <= WIDEST)):  # NaN is neither
-        msg = f"gaussian_psf(std): std is {std}; want 0 to {WIDEST:g} pixels"
-        raise ValueError(msg)
-    if not np.all(np.isfinite(angle)) or (len(shape) != 2 and np.any(angle != 0)):
-        msg = f"gaussian_psf(angle): angle is {angle}; want finite radians, and in 2D alone"
-        raise ValueError(msg)
-    lead = np.broadcast_shapes(std.shape[:-1], angle.shape)
-    std = np.broadcast_to(np.maximum(std, NARROWEST), (*lead, len(shape)))
-    h = rotated(shape, std, angle) if len(shape) == 2 else separable(shape, std)
-    return of_sum_one("gaussian_psf", h, len(shape), xp=xp, dtype=dtype, device=device)
+        raise ValueError(msg) from None
+    s = np.broadcast_to(np.maximum(s, NARROWEST), (*lead, len(shape)))
+    h = rotated(shape, s, turn) if len(shape) == 2 else separable(shape, s)
+    return of_sum_one(call, h, len(shape), xp=xp, dtype=dtype, device=device)
 
 
 def separable(shape: tuple[int, ...], std: Any) -> Any:

@@ -6,39 +6,30 @@ arguments gives one PSF in every array library.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace, make_array
+from nufftlib.core.kinds import sizes
 
 
 def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the size on each axis; a single number is the size of a square."""
-    sizes = tuple(size) if isinstance(size, Iterable) else (size, size)
-    if not sizes or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
-        msg = f"{call}: size is {size}; want whole numbers, at least one pixel on each axis"
-        raise ValueError(msg)
-    return tuple(int(n) for n in sizes)
+    """Return the size on each axis, one to three; a single number is the size of a square."""
+    wish = "a number of pixels, or one for each of one to three axes"
+    return sizes(call, "size", size, wish, counts=(1, 2, 3), alone=2)
 
 
 def pixels_2d(call: str, size: int | tuple[int, int]) -> tuple[int, int]:
     """Return height and width."""
-    sizes = pixels(call, size)
-    if len(sizes) != 2:
-        msg = f"{call}: size is {size}; want a number or (height, width)"
-        raise ValueError(msg)
-    return sizes[0], sizes[1]
+    wish = "a number of pixels, or (height, width)"
+    height, width = sizes(call, "size", size, wish, counts=(2,), alone=2)
+    return height, width
 
 
 def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:
     """Return the leading axes of independent draws."""
-    axes = tuple(batch) if isinstance(batch, Iterable) else (batch,)
-    if not all(isinstance(n, int | np.integer) and n >= 0 for n in axes):
-        msg = f"{call}: batch is {batch}; want a number of draws or a tuple of them"
-        raise ValueError(msg)
-    return tuple(int(n) for n in axes)
+    return sizes(call, "batch", batch, "a number of draws, or a tuple of them", least=0, alone=1)
 
 
 def edges(size: int) -> Any:

@@ -14,6 +14,7 @@ from nufftlib.blur.psfs.gaussian import gaussian_psf
 from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
 from nufftlib.blur.psfs.motion import draw_motion
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.kinds import choice, generator, number, out_of_range
 
 Kind = Literal["motion", "gaussian", "defocus", "diffraction"]
 
@@ -73,23 +74,21 @@ def random_psf(
     >>> random_psf(25, kind=mixture, seed=0, batch=10).shape
     (10, 25, 25)
     """
-    shape, axes = pixels_2d("random_psf(size)", size), batch_shape("random_psf(batch)", batch)
-    # By its text, so that a list is refused like an unknown kind.
-    odds: Mapping[Any, float] = kind if isinstance(kind, Mapping) else {str(kind): 1.0}
-    known = ", ".join(map(repr, DRAWS))
-    if not set(odds) <= set(DRAWS):
-        msg = f"random_psf(kind): got {kind!r}; want one of {known}, or a probability for each"
-        raise ValueError(msg)
+    call = "random_psf"
+    shape, axes = pixels_2d(call, size), batch_shape(call, batch)
+    odds: Mapping[Any, Any] = kind if isinstance(kind, Mapping) else {}
+    for name in odds or (kind,):
+        choice(call, "kind", name, DRAWS)
+    odds = odds or {kind: 1.0}
     # In the order of the table, so that a mapping's own order does not matter.
-    probabilities = np.asarray([odds.get(name, 0.0) for name in DRAWS])
+    probabilities = np.asarray([number(call, "kind", odds.get(name, 0.0)) for name in DRAWS])
     if not np.all(probabilities >= 0) or not math.isclose(probabilities.sum(), 1.0):
-        msg = f"random_psf(kind): got {kind!r}; want probabilities, 0 or more, of sum one"
-        raise ValueError(msg)
-    rng = np.random.default_rng(seed)
+        raise out_of_range(call, "kind", kind, "probabilities, 0 or more, of sum one")
+    rng = generator(call, seed)
     h = np.empty((math.prod(axes), *shape))
     for n in range(len(h)):
         h[n] = DRAWS[rng.choice(list(DRAWS), p=probabilities)](rng, shape)
-    return of_sum_one("random_psf", h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one(call, h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
 
 
 def random_motion(rng: np.random.Generator, shape: tuple[int, int]) -> Any:

@@ -10,11 +10,14 @@ import numpy as np
 from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
 from nufftlib.core.arrays import Array, Namespace
 from nufftlib.core.caching import remembered
+from nufftlib.core.kinds import generator, number, out_of_range, positive
 
 KNOTS = 512
 """Points at which the random path of a motion is drawn."""
 FARTHEST = 10.0
 """Largest std, in half-sizes: next to nothing of such a path is within the PSF."""
+APART = 1e3
+"""Lengths of correlation beyond which ``e^-a`` is zero."""
 
 
 def motion_psf(
@@ -86,18 +89,16 @@ def motion_psf(
     >>> motion_psf(25, seed=0, batch=4).shape
     (4, 25, 25)
     """
-    shape, axes = pixels_2d("motion_psf(size)", size), batch_shape("motion_psf(batch)", batch)
-    if not length > 0:
-        msg = f"motion_psf(length): length is {length}; want a positive number"
-        raise ValueError(msg)
+    call = "motion_psf"
+    shape, axes = pixels_2d(call, size), batch_shape(call, batch)
+    length, std = positive(call, "length", length), number(call, "std", std)
     if not 0 <= std <= FARTHEST:
-        msg = f"motion_psf(std): std is {std}; want 0 to {FARTHEST:g} half-sizes"
-        raise ValueError(msg)
-    rng = np.random.default_rng(seed)
+        raise out_of_range(call, "std", std, f"0 to {FARTHEST:g} half-sizes")
+    rng = generator(call, seed)
     h = np.empty((math.prod(axes), *shape))
     for n in range(len(h)):
         h[n] = draw_motion(rng, shape, length, std)
-    return of_sum_one("motion_psf", h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+    return of_sum_one(call, h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
 
 
 def draw_motion(rng: np.random.Generator, shape: tuple[int, int], length: float, std: float) -> Any:
@@ -125,7 +126,8 @@ def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
 def matern_factor(length: float) -> Any:
     """Return the Cholesky factor of the process's correlation matrix."""
     t = np.linspace(0, 1, KNOTS)
-    a = np.sqrt(5.0) * np.abs(t[:, None] - t[None, :]) / length
+    # Knots far apart are independent, at whatever number of lengths; infinity times 0 is NaN.
+    a = np.sqrt(5.0) * np.minimum(np.abs(t[:, None] - t[None, :]), APART * length) / length
     correlation = (1 + a + a * a / 3) * np.exp(-a)
     # Smooth paths make the matrix singular to rounding; the jitter is far below a pixel.
     return np.linalg.cholesky(correlation + 1e-9 * np.eye(KNOTS))

@@ -39,9 +39,10 @@ def as_linear_operator(op: LinearOperator, shape: tuple[int, ...], dtype: Any) -
     Raises
     ------
     TypeError
-        If `op` is no linear operator or of another library's arrays, or the dtype is another.
+        If `op` is no linear operator or of another library's arrays, the dtype is another, or
+        `shape` no tuple of integers.
     ValueError
-        If `shape` is no tuple of positive integers.
+        If one of them is not positive.
 
     Notes
     -----
@@ -77,8 +78,7 @@ def as_linear_operator(op: LinearOperator, shape: tuple[int, ...], dtype: Any) -
     >>> bool(np.allclose(x, image, atol=1e-5))
     True
     """
-    call = "as_linear_operator(op, shape, dtype)"
-    matrix = as_matrix(call, op, shape, dtype, split=True)
+    matrix = as_matrix("as_linear_operator", op, "shape", shape, dtype, split=True)
     on_gpu = library(matrix.domain.xp) == "cupy"
     # Imported where CuPy's arrays are, and nowhere else.
     linalg: Any = (
@@ -137,8 +137,8 @@ def as_objective(loss: Map | Callable[[Any], tuple[Any, Any]], params: Any) -> O
     if isinstance(loss, Map):
         if isinstance(params, Mapping):
             msg = (
-                f"{call}: loss is a {type(loss).__name__} and params a mapping; a map takes one "
-                f"array: want a function of the mapping that returns (value, gradient)"
+                f"{call}: loss is a {type(loss).__name__}, which takes one array, and params a "
+                f"mapping; want a function of the mapping that returns (value, gradient)"
             )
             raise TypeError(msg)
         loss = loss.value_and_grad

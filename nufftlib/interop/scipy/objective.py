@@ -12,7 +12,9 @@ import scipy.optimize
 import scipy.sparse.linalg
 
 from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import instance, real_values
 from nufftlib.core.operator import Map
+from nufftlib.core.shapes import broadcasts
 from nufftlib.interop.scipy.vectors import Matrix, Packing, Slot, check_finite
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -65,14 +67,14 @@ class Vectors:
         Raises
         ------
         TypeError
-            If a complex parameter is to be bounded.
+            If a complex parameter is to be bounded, or a bound is no number.
         ValueError
             If a name is unknown, a shape does not fit or a bound is NaN.
         """
         call = f"{type(self).__name__}.bounds"
         return scipy.optimize.Bounds(
-            side(f"{call}(lower)", self.packing, lower, -np.inf),
-            side(f"{call}(upper)", self.packing, upper, np.inf),
+            side(call, "lower", self.packing, lower, -np.inf),
+            side(call, "upper", self.packing, upper, np.inf),
         )
 
     def _unpacked(self, method: str, v: Vector) -> Any:
@@ -164,6 +166,7 @@ class Objective(Vectors):
         float
             The loss.
         """
+        instance("Objective.nlopt", "grad", grad, np.ndarray, "a NumPy array")
         value, gradient = self.fun(v)
         if grad.size:
             grad[:] = gradient
@@ -265,8 +268,9 @@ class Residuals(Vectors):
         return Slot.of(self.data, split=True, host=True)
 
 
-def side(caller: str, packing: Packing, given: Any, free: float) -> Vector:
+def side(call: str, label: str, packing: Packing, given: Any, free: float) -> Vector:
     """Return one side's bounds as a vector, `free` where none is given."""
+    caller = f"{call}({label})"
     named = given if isinstance(given, Mapping) else dict.fromkeys(packing.params, given)
     if not named.keys() <= packing.params.keys():
         msg = f"{caller}: the names are {sorted(named)}; want some of {sorted(packing.params)}"
@@ -280,7 +284,13 @@ def side(caller: str, packing: Packing, given: Any, free: float) -> Vector:
                 msg = f"{caller}: the parameter is {slot.dtype}; want bounds of real ones alone"
                 raise TypeError(msg)
             # In the parameter's precision, so that unpacked values stay within.
-            values = np.asarray(bound, dtype=np.float64).astype(slot.dtype)
+            values = real_values(call, label, bound).astype(slot.dtype)
+            if not broadcasts(values.shape, slot.shape):
+                msg = (
+                    f"{caller}: a bound has the shape {values.shape}; want one that broadcasts to "
+                    f"the parameter's, {slot.shape}"
+                )
+                raise ValueError(msg)
             full = np.broadcast_to(values, slot.shape).reshape(-1).astype(np.float64)
         if np.isnan(full).any():
             msg = f"{caller}: a bound is NaN; want numbers, or infinity for none"

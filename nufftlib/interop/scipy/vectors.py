@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import array_api_compat
@@ -30,6 +29,7 @@ from nufftlib.core.arrays import (
     library,
 )
 from nufftlib.core.dlpack import as_numpy
+from nufftlib.core.kinds import sizes, wrong_kind
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import takes_batch
 from nufftlib.core.tree import held_arrays
@@ -190,34 +190,31 @@ def readable(x: Any) -> Any:
     return as_numpy(x) if hasattr(x, "__dlpack__") else np.asarray(x)
 
 
-def as_matrix(caller: str, op: LinearOperator, shape: Any, dtype: Any, *, split: bool) -> Matrix:
+def as_matrix(
+    call: str, op: LinearOperator, name: str, shape: Any, dtype: Any, *, split: bool
+) -> Matrix:
     """Return the matrix of `op` for inputs of this shape and dtype, in the operator's library.
 
-    With `split`, it is linear over its numbers: where one of input and output is real and the
-    other complex, the complex one is split.
+    The user knows the shape by `name`. With `split`, it is linear over its numbers: where one of
+    input and output is real and the other complex, the complex one is split.
     """
     if not isinstance(op, LinearOperator):
         hint = ": the Jacobian of a map at x is map.linearize(x)[1]" if isinstance(op, Map) else ""
-        msg = f"{caller}: op is a {type(op).__name__}; want a LinearOperator{hint}"
+        msg = f"{call}(op): op is a {type(op).__name__}; want a LinearOperator{hint}"
         raise TypeError(msg)
-    if not isinstance(shape, tuple) or not all(
-        isinstance(n, Integral) and int(n) > 0 for n in shape
-    ):
-        msg = f"{caller}: the input's shape is {shape!r}; want a tuple of positive integers"
-        raise ValueError(msg)
+    shape = sizes(call, name, shape, "the sizes of the input's axes")
     try:
-        name = np.dtype(dtype).name
-    except TypeError:  # torch's, say
-        name = repr(dtype)
-    if name not in REAL:
-        msg = f"{caller}: the input's dtype is {name}; want NumPy's {', '.join(REAL)}"
-        raise TypeError(msg)
+        kind = "none" if dtype is None else np.dtype(dtype).name  # None would be float64
+    except (TypeError, ValueError):  # torch's, say
+        kind = "none"
+    if kind not in REAL:
+        raise wrong_kind(call, "dtype", dtype, f"NumPy's {', '.join(REAL)}")
     like = next(held_arrays(op), np.zeros(0))
     xp = array_namespace(like)
     if library(xp) not in ("numpy", "cupy"):
-        msg = f"{caller}: the operator's arrays are of {library(xp)}; want NumPy's or CuPy's"
+        msg = f"{call}(op): the operator's arrays are of {library(xp)}; want NumPy's or CuPy's"
         raise TypeError(msg)
-    number = xp.zeros((), dtype=getattr(xp, name), device=array_api_compat.device(like))
+    number = xp.zeros((), dtype=getattr(xp, kind), device=array_api_compat.device(like))
     x = xp.broadcast_to(number, shape)
     domain, codomain = Slot.of(x), Slot.of(op.outline(x))
     mixed = split and domain.is_complex != codomain.is_complex

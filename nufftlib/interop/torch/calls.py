@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from nufftlib.core.dlpack import torch_traces
 
 
 def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
@@ -24,8 +25,7 @@ def opaque(f: Callable[..., Tensor], *args: Any) -> Tensor:
 
 def untraced(f: Callable[..., Tensor], *args: Any) -> Tensor:
     """Call `f`; raise while torch is tracing, since a tracer would record a constant."""
-    tracer = sys.modules.get("torch.fx.experimental.proxy_tensor")  # likewise
-    if tracer is not None and tracer.get_proxy_mode() is not None:
+    if torch_traces():
         msg = (
             "f(x) is being traced, by make_fx, torch.export or torch.func.linearize, which see "
             "torch's own operations alone; want it called outside of that"

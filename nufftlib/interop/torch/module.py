@@ -65,7 +65,8 @@ class OperatorModule(torch.nn.Module):
 
     def __init__(self, operator: LinearOperator, learn: Iterable[str]) -> None:
         super().__init__()
-        if not isinstance(operator, LinearOperator) or isinstance(learn, str):
+        names = isinstance(learn, Iterable) and not isinstance(learn, str)
+        if not isinstance(operator, LinearOperator) or not names:
             have = f"operator is a {type(operator).__name__} and learn a {type(learn).__name__}"
             msg = f"OperatorModule(operator, learn): {have}; want a LinearOperator and names"
             raise TypeError(msg)

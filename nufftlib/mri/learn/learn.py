@@ -22,13 +22,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from array_api_compat import size
+
 import optim
-from nufftlib.core.arrays import Array, common_namespace, sizes
+from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.kinds import (
+    flag,
+    instance,
+    integer,
+    not_negative,
+    optional_function,
+    sizes,
+    wrong_kind,
+)
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
 from nufftlib.mri.scanner.projection import Certificate
+from nufftlib.mri.scanner.projection.project import indexed
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.nufft.operator import NUFFT
 
@@ -129,10 +141,10 @@ def learn_trajectory(
     Raises
     ------
     TypeError
-        If the arrays are not of one library and one precision.
+        If the arrays are not of one library and one precision, or a setting is of the wrong kind.
     ValueError
-        If the shapes do not fit, the trajectory starts outside of [-1/2, 1/2], or fixed samples
-        cannot be joined within the limits.
+        If the shapes do not fit, an array is not finite, the trajectory starts outside of
+        [-1/2, 1/2], or fixed samples cannot be joined within the limits.
     KeyboardInterrupt
         If Ctrl-C comes before the first loss is known.
 
@@ -157,19 +169,28 @@ def learn_trajectory(
     >>> result.losses[-1] < result.losses[0]
     True
     """
+    call = "learn_trajectory"
+    steps = integer(call, "steps", steps, least=0)
+    first, last = rates(call, learning_rate)
+    optional_function(call, "callback", callback)
+    progress = flag(call, "progress", progress)
     xp = common_namespace(
-        "learn_trajectory", image=image, coil_maps=coil_maps, trajectory=trajectory
+        f"{call}(image, coil_maps, trajectory)",
+        image=image,
+        coil_maps=coil_maps,
+        trajectory=trajectory,
     )
     if image.ndim != 2:
-        msg = f"learn_trajectory(image): the shape is {tuple(image.shape)}; want (height, width)"
+        msg = f"{call}(image): image has the shape {tuple(image.shape)}; want (height, width)"
         raise ValueError(msg)
-    if steps < 0:
-        msg = f"learn_trajectory(steps): steps is {steps}; want 0 or more"
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if size(trajectory) == 0:
+        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
         raise ValueError(msg)
     farthest = float(xp.max(xp.abs(trajectory)))
     if farthest > 0.5:
         msg = (
-            f"learn_trajectory(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
             f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
         )
         raise ValueError(msg)
@@ -179,7 +200,7 @@ def learn_trajectory(
     objective = TrajectoryObjective(
         image, coil_maps, NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine), maps
     )
-    rate = optim.linear_schedule(*learning_rate, steps) if steps else None
+    rate = optim.linear_schedule(first, last, steps) if steps else None
     course = Course(callback)
     p = trajectory
     begun = time.perf_counter()
@@ -192,7 +213,7 @@ def learn_trajectory(
         result = optim.minimize(
             stage.value_and_grad,
             p,
-            stage.optimizer((lambda t, n=done: rate(t + n)) if rate else learning_rate[0]),
+            stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
             steps=steps * (i + 1) // len(parts) - done,
             project=stage.project,
             callback=course.follow(stage.trajectory),
@@ -275,9 +296,7 @@ def control_sizes(
                 msg = f"{call}({name}): {name} is {value!r} without a protocol; want both"
                 raise ValueError(msg)
         return ()
-    if not isinstance(protocol, Protocol):
-        msg = f"{call}(protocol): protocol is {protocol!r}; want a Protocol"
-        raise TypeError(msg)
+    instance(call, "protocol", protocol, Protocol, "a Protocol")
     if protocol.shape != shape:
         msg = f"{call}(protocol): its shape is {protocol.shape}; want the image's, {shape}"
         raise ValueError(msg)
@@ -287,11 +306,11 @@ def control_sizes(
             f"with a protocol"
         )
         raise ValueError(msg)
+    points = indexed(call, fixed)
     if control_points is None:
         return ()
-    if not isinstance(control_points, tuple | list):
-        control_points = (control_points,)
-    found = sizes(call, "control_points", control_points, "numbers of control points", least=2)
+    wish = "numbers of control points"
+    found = sizes(call, "control_points", control_points, wish, least=2, alone=1)
     samples = trajectory.shape[-2]
     if found[-1] > samples or any(b != 2 * a for a, b in pairwise(found)):
         msg = (
@@ -299,12 +318,21 @@ def control_sizes(
             f"shot, each number twice the one before"
         )
         raise ValueError(msg)
-    ends = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
-    ends |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
-    if bad := [index for index in fixed or {} if not ends.get(index)]:
+    held = {0: protocol.rests_at_start, -samples: protocol.rests_at_start}
+    held |= {-1: protocol.rests_at_end, samples - 1: protocol.rests_at_end}
+    if bad := [index for index in points if not held.get(index)]:
         msg = (
             f"{call}(fixed): sample {bad[0]} is fixed, and control points pass their curve by; "
             f"want the first or the last sample, at rest, or no control points"
         )
         raise ValueError(msg)
     return found
+
+
+def rates(call: str, learning_rate: tuple[float, float]) -> tuple[float, float]:
+    """Return the learning rates of the first step and after the last one."""
+    if not isinstance(learning_rate, tuple | list) or len(learning_rate) != 2:
+        wish = "two numbers, the rate of the first step and after the last"
+        raise wrong_kind(call, "learning_rate", learning_rate, wish)
+    first, last = (not_negative(call, "learning_rate", rate) for rate in learning_rate)
+    return first, last

@@ -9,7 +9,16 @@ from typing import Literal, get_args
 
 from array_api_compat import array_namespace
 
-from nufftlib.core.arrays import Array, check_precision, common_namespace, is_complex
+from nufftlib.core.arrays import (
+    Array,
+    check_alike,
+    check_finite,
+    check_precision,
+    check_real,
+    common_namespace,
+    is_complex,
+)
+from nufftlib.core.kinds import choice, instance
 from nufftlib.core.losses import MeanSquaredError
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
@@ -59,16 +68,15 @@ class TrajectoryObjective:
 
     def __post_init__(self) -> None:
         call = "TrajectoryObjective"
-        if not isinstance(self.nufft, NUFFT):
-            msg = f"{call}(nufft): nufft is a {type(self.nufft).__name__}; want a NUFFT"
-            raise TypeError(msg)
+        instance(call, "nufft", self.nufft, NUFFT, "a NUFFT")
         arrays = {
             "image": self.image,
             "coil_maps": self.coil_maps,
             "trajectory": self.nufft.trajectory,
         }
-        xp = common_namespace(call, **arrays)
-        check_precision(xp, call, **arrays)
+        caller = f"{call}(image, coil_maps, nufft)"
+        xp = common_namespace(caller, **arrays)
+        check_precision(xp, caller, **arrays)
         if not is_complex(xp, self.coil_maps):
             msg = f"{call}(coil_maps): coil_maps are {self.coil_maps.dtype}; want complex"
             raise TypeError(msg)
@@ -78,6 +86,8 @@ class TrajectoryObjective:
                 f"{tuple(self.image.shape)}; want real, {self.nufft.shape}"
             )
             raise ValueError(msg)
+        for name in ("image", "coil_maps"):
+            check_finite(xp, f"{call}({name})", name, arrays[name])
         mean, size = float(xp.mean(self.image)), float(xp.mean(xp.abs(self.image)))
         # Below this, half of the mean's digits are rounding, and L begins at 1 / eps.
         if not mean > math.sqrt(xp.finfo(self.image.dtype).eps) * size:
@@ -86,15 +96,14 @@ class TrajectoryObjective:
                 f"want it positive, by more than rounding"
             )
             raise ValueError(msg)
-        if self.coil_maps.shape[1:] != self.image.shape:
+        coils = tuple(self.coil_maps.shape)
+        if coils[1:] != tuple(self.image.shape) or coils[0] < 1:
             msg = (
-                f"{call}(coil_maps): the shape is {tuple(self.coil_maps.shape)}; "
-                f"want (coils, {', '.join(map(str, self.image.shape))})"
+                f"{call}(coil_maps): coil_maps have the shape {coils}; "
+                f"want (coils, {', '.join(map(str, self.image.shape))}), at least one coil"
             )
             raise ValueError(msg)
-        if self.maps not in get_args(Maps):
-            msg = f"{call}(maps): maps is {self.maps!r}; want one of {get_args(Maps)}"
-            raise ValueError(msg)
+        choice(call, "maps", self.maps, get_args(Maps))
 
     def value_and_grad(self, k: Array) -> tuple[Array, Array]:
         """Return ``L(k)`` and its gradient; density and maps are found at ``k``.
@@ -111,7 +120,7 @@ class TrajectoryObjective:
         gradient : array
             Of the shape and dtype of ``k``.
         """
-        F, y, J = self._sample(k)
+        F, y, J = self._sample("value_and_grad", k)
         d, S = self._calibrate(F, y)
         return self._value_and_grad(F, y, J, d, S)
 
@@ -130,7 +139,7 @@ class TrajectoryObjective:
         maps : Sense
             Coil combination.
         """
-        F, y, _ = self._sample(k)
+        F, y, _ = self._sample("constants", k)
         return self._calibrate(F, y)
 
     def value_and_grad_at(self, k: Array, density: Array, maps: Sense) -> tuple[Array, Array]:
@@ -152,7 +161,11 @@ class TrajectoryObjective:
         gradient : array
             Its exact gradient, density and maps being constants.
         """
-        return self._value_and_grad(*self._sample(k), density, maps)
+        F, y, J = self._sample("value_and_grad_at", k)
+        call = "TrajectoryObjective.value_and_grad_at"
+        check_alike(f"{call}(density)", "density", density, "the points", k[..., 0])
+        instance(call, "maps", maps, Sense, "a Sense, such as constants(k)[1]")
+        return self._value_and_grad(F, y, J, density, maps)
 
     def reconstruct(self, k: Array) -> Array:
         """Return the reconstruction at ``k``, scaled to the mean of the image.
@@ -167,7 +180,7 @@ class TrajectoryObjective:
         array, shape (height, width), real
             ``|a| mean(x) / mean|a|``.
         """
-        F, y, _ = self._sample(k)
+        F, y, _ = self._sample("reconstruct", k)
         d, S = self._calibrate(F, y)
         z = MeanNormalize()(Magnitude()(S.adjoint(F.adjoint(d * y))))
         return z * array_namespace(z).mean(self.image)
@@ -182,7 +195,11 @@ class TrajectoryObjective:
         target = MeanNormalize()(self.image)
         return MeanSquaredError(target) @ MeanNormalize() @ Magnitude()
 
-    def _sample(self, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
+    def _sample(self, method: str, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
+        call = f"TrajectoryObjective.{method}(k)"
+        xp = common_namespace(call, k=k, image=self.image)
+        check_real(xp, call, "k", k)
+        check_precision(xp, call, k=k, image=self.image)
         y, J = self._spectrum.linearize(k)
         assert isinstance(J, SampledJacobian)
         assert isinstance(J.nufft, NUFFT)

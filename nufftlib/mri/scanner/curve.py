@@ -10,10 +10,11 @@ from typing import Any, get_args
 import numpy as np
 from array_api_compat import device
 
-from nufftlib.core.arrays import Array, integer, namespace, positive, real_dtype
+from nufftlib.core.arrays import Array, namespace, real_dtype
+from nufftlib.core.kinds import choice, finite, instance, integer, positive
 from nufftlib.core.operator import LinearOperator
 from nufftlib.core.shapes import Exchanged
-from nufftlib.mri.scanner.protocol import Protocol, Rest, one_of
+from nufftlib.mri.scanner.protocol import Protocol, Rest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,7 +88,8 @@ class BSpline(LinearOperator):
         for name, least in (("points", 2), ("samples", 1), ("ndim", 1)):
             object.__setattr__(self, name, integer(call, name, getattr(self, name), least=least))
         object.__setattr__(self, "spacing", positive(call, "spacing", self.spacing))
-        one_of(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
+        object.__setattr__(self, "first", finite(call, "first", self.first))
+        choice(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
         last = self.first + (self.samples - 1) * self.spacing
         # A last sample that was meant for the end may lie beyond it by rounding.
         if self.first < -0.5 or not last <= (self.points - 0.5) * (1 + 1e-12):
@@ -178,9 +180,7 @@ def receiver(protocol: Protocol, samples: int) -> BSpline:
     (32, 1277, 2)
     """
     call = "receiver(protocol, samples)"
-    if not isinstance(protocol, Protocol):
-        msg = f"{call}: protocol is {protocol!r}; want a Protocol"
-        raise TypeError(msg)
+    instance("receiver", "protocol", protocol, Protocol, "a Protocol")
     samples = integer("receiver", "samples", samples, least=2)
     raster = protocol.scanner.raster
     spacing = (protocol.dwell or raster) / raster

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import positive
+from nufftlib.core.arrays import check_real, common_namespace
+from nufftlib.core.kinds import positive
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,9 @@ class LinearNerveModel:
         """
         from scipy.signal import oaconvolve  # slow to import
 
+        call = "LinearNerveModel.percent"
+        check_real(common_namespace(f"{call}(slew)", slew=slew), f"{call}(slew)", "slew", slew)
+        raster = positive(call, "raster", raster)
         rows = slew.shape[-2]
         # int_u^(u + raster) c / (c + v)^2 dv = c / (c + u) - c / (c + u + raster)
         edges = self.chronaxie / (self.chronaxie + raster * np.arange(rows + 1))

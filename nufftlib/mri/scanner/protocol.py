@@ -6,7 +6,16 @@ import operator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from nufftlib.core.arrays import positive, sizes
+import numpy as np
+
+from nufftlib.core.kinds import (
+    choice,
+    instance,
+    out_of_range,
+    positive,
+    real_values,
+    sizes,
+)
 
 Norm = Literal["l2", "max"]
 Rest = Literal["both", "start", "end"] | None
@@ -55,7 +64,7 @@ class Scanner:
     def __post_init__(self) -> None:
         for name in ("gmax", "smax", "raster", "gamma"):
             object.__setattr__(self, name, positive("Scanner", name, getattr(self, name)))
-        one_of("Scanner", "norm", self.norm, get_args(Norm))
+        choice("Scanner", "norm", self.norm, get_args(Norm))
 
 
 @dataclass(frozen=True)
@@ -103,24 +112,19 @@ class Protocol:
 
     def __post_init__(self) -> None:
         call = "Protocol"
-        if not isinstance(self.scanner, Scanner):
-            msg = f"{call}(scanner): scanner is {self.scanner!r}; want a Scanner"
-            raise TypeError(msg)
+        instance(call, "scanner", self.scanner, Scanner, "a Scanner")
         shape = sizes(call, "shape", self.shape, "the voxels along each axis")
-        fov = self.fov
-        if isinstance(fov, str) or not hasattr(fov, "__len__"):
-            fov = (fov,) * len(shape)
-        if len(fov) != len(shape) or not shape:
-            msg = (
-                f"{call}(fov): fov is {self.fov!r}; want a length in metres, or one for each axis "
-                f"of the shape {shape}"
-            )
-            raise ValueError(msg)
+        fov = real_values(call, "fov", self.fov)
+        if fov.ndim == 0:
+            fov = np.full(len(shape), fov)
+        if fov.shape != (len(shape),) or not shape:
+            wish = f"a length in metres, or one for each axis of the shape {shape}"
+            raise out_of_range(call, "fov", self.fov, wish)
         object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "fov", tuple(positive(call, "fov", length) for length in fov))
+        object.__setattr__(self, "fov", tuple(positive(call, "fov", x) for x in fov.tolist()))
         if self.dwell is not None:
             object.__setattr__(self, "dwell", positive(call, "dwell", self.dwell))
-        one_of(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
+        choice(call, "rest", self.rest, (*get_args(get_args(Rest)[0]), None))
 
     @property
     def ndim(self) -> int:
@@ -151,10 +155,3 @@ class Protocol:
     def rests_at_end(self) -> bool:
         """Whether the gradient is zero after the last sample."""
         return self.rest in ("both", "end")
-
-
-def one_of(call: str, name: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Refuse a setting that is none of the known ones."""
-    if not any(value is k or (isinstance(k, str) and value == k) for k in known):
-        msg = f"{call}({name}): {name} is {value!r}; want one of {known}"
-        raise ValueError(msg)

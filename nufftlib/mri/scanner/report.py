@@ -10,6 +10,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
+from nufftlib.core.kinds import wrong_kind
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.mri.scanner.waveforms import checked, gradients, slew_rates
 
@@ -160,7 +161,10 @@ def check_trajectory(
     >>> report.ok, round(report.gradient.ratio, 4), round(report.slew.ratio, 4)
     (False, 0.0613, 1.3618)
     """
-    call = "check_trajectory(k, protocol)"
+    name = "check_trajectory"
+    call = f"{name}(k, protocol)"
+    if nerve is not None and not callable(getattr(nerve, "percent", None)):
+        raise wrong_kind(name, "nerve", nerve, "a NerveModel or None")
     xp = checked(call, k, protocol)
     if not bool(xp.all(xp.isfinite(k))):
         msg = f"{call}: some points of k are not finite; want finite points"

@@ -15,6 +15,7 @@ from typing import Any
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, Namespace, check_alike, check_real, common_namespace
+from nufftlib.core.kinds import instance
 from nufftlib.mri.scanner.protocol import Protocol
 
 
@@ -141,7 +142,13 @@ def trajectory_from_gradients(
     xp = checked(call, waveform, protocol, "waveform", least=1)
     if start is None:
         start = xp.zeros_like(waveform[..., 0, :])
-    check_alike(call, "start", start, "waveform[..., 0, :]", waveform[..., 0, :])
+    check_alike(
+        "trajectory_from_gradients(start)",
+        "start",
+        start,
+        "waveform[..., 0, :]",
+        waveform[..., 0, :],
+    )
     steps = waveform / _per_axis(xp, waveform, protocol, _gradient_unit(protocol))
     first = xp.expand_dims(start, axis=-2)
     return xp.concat([first, first + xp.cumulative_sum(steps, axis=-2)], axis=-2)
@@ -151,9 +158,7 @@ def checked(
     call: str, k: Array, protocol: Protocol, name: str = "k", *, least: int = 2
 ) -> Namespace:
     """Return the namespace of a trajectory that fits the protocol; refuse others."""
-    if not isinstance(protocol, Protocol):
-        msg = f"{call}: protocol is {protocol!r}; want a Protocol"
-        raise TypeError(msg)
+    instance(call.partition("(")[0], "protocol", protocol, Protocol, "a Protocol")
     xp = common_namespace(call, **{name: k})
     check_real(xp, call, name, k)
     if k.ndim < 2 or k.shape[-1] != protocol.ndim or k.shape[-2] < least:

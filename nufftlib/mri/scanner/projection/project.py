@@ -15,23 +15,28 @@ and fixed samples. Inside, lengths are in units of :math:`\beta`.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj
+from array_api_compat import array_namespace, device
 
 from nufftlib.core.arrays import (
     Array,
     Namespace,
-    integer,
     is_single,
-    positive,
 )
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
+from nufftlib.core.kinds import (
+    as_integer,
+    instance,
+    integer,
+    positive,
+    real_values,
+    wrong_kind,
+)
 from nufftlib.mri.scanner.projection.interior_point import (
     InteriorPoint,
     Iterate,
@@ -179,7 +184,9 @@ def project_trajectory(
     if not bool(xp.all(xp.isfinite(k))):
         msg = f"{CALL}(k): some points of k are not finite; want finite points"
         raise ValueError(msg)
-    points = fixed_points(fixed or {}, k)
+    points = fixed_points(fixed, k)
+    if start is not None:
+        instance(CALL, "start", start, Iterate, "the dual of a result, or None")
     on_cpu = k.__dlpack_device__()[0] == 1
     if on_cpu:
         problem = Problem(array_namespace(np.empty(0)), protocol, as_numpy(k), points)
@@ -226,6 +233,12 @@ class TrajectoryProjection:
     fixed: Fixed | None = None
     tolerance: float = 1e-6
 
+    def __post_init__(self) -> None:
+        call = "TrajectoryProjection"
+        instance(call, "protocol", self.protocol, Protocol, "a Protocol")
+        indexed(call, self.fixed)
+        object.__setattr__(self, "tolerance", positive(call, "tolerance", self.tolerance))
+
     def __call__(
         self, k: Array, state: ProjectedTrajectory | None
     ) -> tuple[Array, ProjectedTrajectory]:
@@ -245,6 +258,11 @@ class TrajectoryProjection:
         state : ProjectedTrajectory
             The result, for the next step.
         """
+        call = "TrajectoryProjection.__call__"
+        if state is not None:
+            instance(
+                call, "state", state, ProjectedTrajectory, "the state returned before, or None"
+            )
         start = None if state is None else state.dual
         result = project_trajectory(
             k, self.protocol, fixed=self.fixed, tolerance=self.tolerance, start=start
@@ -452,21 +470,28 @@ class Problem:
         )
 
 
-def fixed_points(fixed: Fixed, k: Array) -> dict[int, Any]:
+def indexed(call: str, fixed: Any) -> dict[int, Any]:
+    """Return fixed samples, or none, by integers of Python."""
+    if not isinstance(fixed, Mapping | None):
+        raise wrong_kind(call, "fixed", fixed, "a mapping of indices to points, or None")
+    points = {}
+    for key, point in (fixed or {}).items():
+        index = as_integer(key)
+        if index is None:
+            raise wrong_kind(call, "fixed", fixed, "indices of samples, which are integers")
+        points[index] = real_values(call, "fixed", point)
+    return points
+
+
+def fixed_points(fixed: Any, k: Array) -> dict[int, Any]:
     """Return fixed samples by nonnegative index, as NumPy arrays of d or (shots, d) numbers."""
     samples, d = k.shape[-2:]
     shots = int(np.prod(k.shape[:-2]))
     points = {}
-    for key, point in fixed.items():
-        try:
-            index = operator.index(key)
-        except TypeError:
-            msg = f"{CALL}(fixed): {key!r} is no index of a sample; want an integer"
-            raise TypeError(msg) from None
+    for index, values in indexed(CALL, fixed).items():
         if not -samples <= index < samples:
             msg = f"{CALL}(fixed): there is no sample {index}; want an index below {samples}"
             raise ValueError(msg)
-        values = np.asarray(as_numpy(point) if is_array_api_obj(point) else point, np.float64)
         if values.shape == (*k.shape[:-2], d):
             values = values.reshape(shots, d)
         elif values.shape != (d,):

@@ -1,0 +1,664 @@
+"""A wrong kind is an error in one manner of words: for every public signature of `nufftlib`.
+
+The message begins with the call, names the argument, and says what is wanted. A new function,
+class or method goes into these tables with a call that works, and a new argument with values of
+the wrong kind: the first tests say what is missing. ``tests/optim/test_settings.py`` does the same
+for `optim`.
+"""
+
+import importlib
+import inspect
+import re
+import types
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from packages import ADAPTERS, PACKAGES
+
+import nufftlib as nl
+from nufftlib import blur, data, io, mri, workflows
+from nufftlib.core import kinds
+
+RNG = np.random.default_rng(0)
+K = RNG.uniform(-0.4, 0.4, (4, 9, 2))
+SHAPE = (14, 15)
+X = RNG.random(SHAPE) + 0.5
+H = np.full((3, 3), 1 / 9)
+COILS = RNG.random((2, *SHAPE)) + 0j
+F = nl.NUFFT(K, SHAPE, engine="direct")
+POINTS = np.ones(K.shape[:-1])
+BLURRED = nl.Blur(H)(X)
+XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
+V = np.ones(3)
+SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
+SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
+CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
+
+# --- calls that work ----------------------------------------------------------------------------
+
+FUNCTIONS = {  # a call that works, of every public function and class
+    nl.NUFFT: {
+        "trajectory": K,
+        "shape": SHAPE,
+        "norm": None,
+        "eps": 1e-6,
+        "engine": "direct",
+        "memory_limit": 2**20,
+    },
+    nl.Blur: {"psf": H, "boundary": "valid", "ndim": 2, "method": "auto"},
+    nl.Downsample: {
+        "psf": H,
+        "factor": 2,
+        "shape": SHAPE,
+        "boundary": "valid",
+        "method": "auto",
+    },
+    nl.SpaceVaryingBlur: {
+        "psf": H[None],
+        "weights": X[None],
+        "boundary": "zero",
+        "ndim": 2,
+        "method": "auto",
+    },
+    nl.Sense: {"maps": COILS},
+    nl.Diagonal: {"weights": V},
+    nl.BlockDiagonal: {"blocks": np.eye(3)},
+    nl.HalfSquaredError: {"target": V, "weights": V},
+    nl.MeanSquaredError: {"target": V},
+    nl.MeanAbsoluteError: {"target": V},
+    nl.Huber: {"target": V, "delta": 0.5},
+    nl.PoissonLikelihood: {"target": V, "gain": 0.5, "background": 0.25},
+    nl.Quadratic: {"gram": np.eye(3), "rhs": V, "constant": 0.5},
+    nl.Magnitude: {},
+    nl.MeanNormalize: {},
+    nl.check_operator: {
+        "operator": nl.Diagonal(V),
+        "x": V,
+        "parameters": ["weights"],
+        "seed": 0,
+        "dot_tolerance": 1e-9,
+        "difference_tolerance": 1e-5,
+    },
+    nl.convert: {"tree": nl.Diagonal(V), "xp": np, "device": "cpu"},
+    nl.inner: {"a": V, "b": V},
+    mri.radial_trajectory: {"shots": 4, "samples": 8, **XP},
+    mri.from_radians: {"k": K},
+    mri.from_cycles_per_fov: {"k": K, "shape": SHAPE},
+    mri.birdcage_maps: {
+        "coils": 2,
+        "shape": (4, 5),
+        "radius": 1.5,
+        **XP | {"dtype": np.complex128},
+    },
+    mri.low_frequency_maps: {
+        "F": F,
+        "data": F(COILS),
+        "weights": POINTS,
+        "radius": 0.25,
+        "smoothing": 2.0,
+    },
+    mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
+    mri.Protocol: {
+        "scanner": SCANNER,
+        "fov": 0.24,
+        "shape": SHAPE,
+        "dwell": 4e-6,
+        "rest": "start",
+    },
+    mri.gradients: {"k": CURVE, "protocol": SCAN},
+    mri.slew_rates: {"k": CURVE, "protocol": SCAN},
+    mri.trajectory_from_gradients: {
+        "waveform": CURVE,
+        "protocol": SCAN,
+        "start": CURVE[:, 0],
+    },
+    mri.check_trajectory: {"k": CURVE, "protocol": SCAN, "nerve": None},
+    mri.LinearNerveModel: {"chronaxie": 360e-6, "rheobase": 20.0, "effective_length": 0.333},
+    mri.BSpline: {
+        "points": 5,
+        "samples": 9,
+        "spacing": 0.5,
+        "first": 0.25,
+        "rest": "both",
+        "ndim": 2,
+    },
+    mri.receiver: {"protocol": SCAN, "samples": 9},
+    mri.project_trajectory: {
+        "k": CURVE,
+        "protocol": SCAN,
+        "fixed": {0: (0.0, 0.0)},
+        "tolerance": 1e-6,
+        "start": None,
+        "iterations": 9,
+    },
+    mri.TrajectoryProjection: {"protocol": SCAN, "fixed": None, "tolerance": 1e-6},
+    blur.motion_psf: {"size": 5, "seed": 0, "length": 0.25, "std": 0.25, "batch": 2, **XP},
+    blur.gaussian_psf: {"size": 5, "std": 1.5, "angle": 0.5, **XP},
+    blur.defocus_psf: {"size": 5, "radius": 1.5, **XP},
+    blur.Diffraction: {"size": 5, "indices": (4, 5), "cutoff": 0.25},
+    blur.random_psf: {"size": 5, "kind": "gaussian", "seed": 0, "batch": (2, 3), **XP},
+    blur.gaussian_noise: {"x": X, "std": 0.5, "seed": 0},
+    blur.poisson_noise: {"x": X, "gain": 0.5, "seed": 0},
+    blur.poisson_gaussian_noise: {"x": X, "gain": 0.5, "std": 0.5, "seed": 0},
+    blur.normal_equations: {"blur": nl.Blur(H), "x": X, "y": BLURRED},
+    workflows.learn_trajectory: {
+        "image": X,
+        "coil_maps": COILS,
+        "trajectory": CURVE,
+        "maps": "true",
+        "steps": 1,
+        "learning_rate": (1e-5, 0.0),
+        "eps": 1e-4,
+        "engine": "direct",
+        "protocol": SCAN,
+        "fixed": None,
+        "control_points": (2, 4),
+        "callback": None,
+        "progress": False,
+    },
+    workflows.TrajectoryObjective: {"image": X, "coil_maps": COILS, "nufft": F, "maps": "true"},
+    workflows.calibrate_psf: {
+        "sharp": X,
+        "blurred": BLURRED,
+        "method": "adam",
+        "size": 3,
+        "steps": 1,
+        "boundary": "valid",
+        "path": "general",
+        "tolerance": 0.0,
+        "truth": H,
+        "callback": None,
+        "progress": False,
+    },
+    workflows.simulate_blur: {
+        "sharp": X,
+        "psf": "motion",
+        "size": 3,
+        "boundary": "valid",
+        "noise": 0.25,
+        "seed": 0,
+    },
+    workflows.identifiability: {"sharp": X, "noise": 0.25, "size": 3, "boundary": "valid"},
+    workflows.psf_error: {"psf": H, "truth": H},
+    workflows.calibrate_blind: {
+        "blurred": X[:3, :3],
+        "size": 1,
+        "weight": 0.5,
+        "edge": 0.5,
+        "variation": 0.5,
+        "rounds": 1,
+        "callback": None,
+    },
+    workflows.shift_aligned_error: {"psf": H, "truth": H},
+    io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
+    io.load_trajectory: {"path": "scan.npz"},
+    workflows.load_gray: {"path": "picture.npy", "size": 4},
+    workflows.load_color: {"path": "picture.npy", "size": 4},
+    workflows.load_picture: {"path": "picture.npy"},
+    workflows.load_psf: {"path": "picture.npy"},
+    data.brain: {},
+    data.astronaut: {},
+}
+HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
+NOT_CALLED_WITH_SETTINGS = {
+    nl.LinearOperator,  # a base class, as Map is
+    nl.Map,
+    io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
+    io.write_pulseq,
+    mri.NerveModel,  # an interface
+    nl.OperatorReport,  # results, which the library makes
+    mri.Certificate,
+    mri.ProjectedTrajectory,
+    mri.TrajectoryReport,
+    workflows.BlindCalibration,
+    workflows.CalibratedPSF,
+    workflows.Identifiability,
+    workflows.LearnedTrajectory,
+}
+
+OPERATORS = {  # an operator of each class, and its input
+    "NUFFT": (F, X + 0j),
+    "Blur": (nl.Blur(H), X),
+    "Downsample": (nl.Downsample(H, 2, SHAPE), X),
+    "SpaceVaryingBlur": (nl.SpaceVaryingBlur(H[None], X[None], "zero"), X),
+    "Sense": (nl.Sense(COILS), X),
+    "Diagonal": (nl.Diagonal(V), V),
+    "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
+    "a product": (nl.Diagonal(V) @ nl.BlockDiagonal(np.eye(3)), V),
+    "a sum": (nl.Diagonal(V) + nl.BlockDiagonal(np.eye(3)), V),
+    "a multiple": (2 * nl.Diagonal(V), V),
+    "an adjoint": (nl.Diagonal(V + 1j).H, V),
+    "a convolution": (F.gram(method="toeplitz"), X + 0j),
+}
+MAPS = {  # a map of each class, and its argument
+    "HalfSquaredError": (nl.HalfSquaredError(V), V),
+    "MeanSquaredError": (nl.MeanSquaredError(V), V),
+    "MeanAbsoluteError": (nl.MeanAbsoluteError(V), V),
+    "Huber": (nl.Huber(V, 0.5), V),
+    "PoissonLikelihood": (nl.PoissonLikelihood(V), V),
+    "Quadratic": (nl.Quadratic(np.eye(3), V, 0.5), V),
+    "Magnitude": (nl.Magnitude(), V),
+    "MeanNormalize": (nl.MeanNormalize(), V),
+    "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
+    "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
+    "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
+    "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
+    "a map of weights": (nl.Diagonal(V).as_map("weights", V), V),
+    "a map of a trajectory": (F.as_map("trajectory", X + 0j), K),
+    "a map of a PSF": (nl.Blur(H).as_map("psf", X), H),
+}
+OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
+JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
+METHODS = {  # of every other public method
+    "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
+    "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
+    "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
+    "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
+    "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
+    "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
+    "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
+    "TrajectoryProjection.__call__": (
+        mri.TrajectoryProjection(SCAN),
+        {"k": CURVE, "state": None},
+    ),
+    "LinearNerveModel.percent": (
+        mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
+        {"slew": CURVE, "raster": 1e-5},
+    ),
+    "TrajectoryObjective.value_and_grad_at": (
+        OBJECTIVE.value_and_grad_at,
+        {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
+    ),
+}
+
+
+# --- calls of the adapters ----------------------------------------------------------------------
+
+
+def of_scipy(scipy):
+    loss = nl.HalfSquaredError(V)
+    objective = scipy.as_objective(loss, V)
+    residuals = scipy.as_residuals(nl.Diagonal(V), V, V)
+    return {
+        "as_linear_operator": (
+            scipy.as_linear_operator,
+            {"op": nl.Diagonal(V), "shape": (3,), "dtype": float},
+        ),
+        "as_objective": (scipy.as_objective, {"loss": loss, "params": V}),
+        "as_residuals": (
+            scipy.as_residuals,
+            {"model": nl.Diagonal(V), "params": V, "data": V},
+        ),
+        "Objective.fun": (objective.fun, {"v": V}),
+        "Objective.nlopt": (objective.nlopt, {"v": V, "grad": V.copy()}),
+        **{
+            f"{type(f).__name__}.{name}": (getattr(f, name), good)
+            for f in (objective, residuals)
+            for name, good in (("unpack", {"v": V}), ("bounds", {"lower": 0.0, "upper": 1.0}))
+        },
+        **{
+            f"Residuals.{name}": (getattr(residuals, name), {"v": V})
+            for name in ("fun", "jac", "dense_jac")
+        },
+    }
+
+
+def of_pylops(pylops):
+    return {"as_pylops": (pylops.as_pylops, {"op": nl.Diagonal(V), "dims": (3,), "dtype": float})}
+
+
+def of_torch(torch):
+    good = {"operator": nl.Diagonal(V), "learn": ["weights"]}
+    return {
+        "wrap of torch": (torch.wrap, {"op": nl.Diagonal(V)}),
+        "OperatorModule": (torch.OperatorModule, good),
+    }
+
+
+def of_jax(jax):
+    return {"wrap of jax": (jax.wrap, {"op": nl.Diagonal(V)})}
+
+
+def of_deepinv(deepinv):
+    good = {"op": nl.Diagonal(V), "two_channels": False}
+    return {"as_physics": (deepinv.as_physics, good)}
+
+
+INSTALLED = {}
+for adapter in ADAPTERS:
+    try:
+        INSTALLED[adapter] = importlib.import_module(adapter)
+    except ModuleNotFoundError:
+        continue
+OF_ADAPTERS = {
+    call: found
+    for name, module in INSTALLED.items()
+    for call, found in globals()[f"of_{name.rpartition('.')[2]}"](module).items()
+}
+MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics"}  # which takes the settings
+
+
+# --- values of the wrong kind -------------------------------------------------------------------
+
+MASKED = np.ma.array(V, mask=[0, 1, 0])
+NOTHING = [None, object(), b"1", {"a": 1.0}]
+NO_INTEGER = [*NOTHING, 2.5, 3.0, "3", [1], True, V, np.ones(1, int), np.float64(3), MASKED]
+NO_NUMBER = [*NOTHING, "1", [1.0], True, np.True_, V, np.ma.array(1.0), 1j, float]
+NO_FLAG = [*NOTHING, "yes", 2, [True], V]
+NO_NAME = [*NOTHING, 5, "nope", ["valid"], V, str]
+NO_SIZE = [*NOTHING, "12", 2.5, (2.5, 3), (None, None), (True, 4), ("4", "5"), {4, 5}, V, len]
+NO_SIZES = [*NO_SIZE, 12, np.ones((2, 2), int)]
+NO_ARRAY = [
+    *NOTHING,
+    *("a", [1.0], np.ndarray, MASKED),
+    *(np.ones(3, int), np.ones(3, bool), np.ones(3, "f2"), np.asarray(["a", "b", "c"])),
+    *(np.asarray(["2020-01-01"] * 3, "M8[D]"), np.asarray([V, None], object)),
+]
+NO_REAL_ARRAY = [*NO_ARRAY, V + 0j]
+NO_OBJECT = [*NOTHING, 5, "a", V, int]
+NO_FUNCTION = [object(), 3, "f", [len], V]
+NO_PATH = [*NOTHING, 5, ["a"], V]
+WRONG = {  # by the argument's name, or by the call and the name where it means another thing
+    **dict.fromkeys(("boundary", "method", "engine", "maps", "path", "norm", "name"), NO_NAME),
+    **dict.fromkeys(("psf", "blocks", "weights", "target", "rhs", "gram", "a", "b"), NO_ARRAY),
+    **dict.fromkeys(("x", "y", "r", "data", "image", "coil_maps"), NO_ARRAY),
+    **dict.fromkeys(("trajectory", "k", "sharp", "blurred", "truth", "density"), NO_REAL_ARRAY),
+    **dict.fromkeys(("shots", "samples", "coils", "width", "iterations"), NO_INTEGER),
+    **dict.fromkeys(("seed", "rounds", "steps", "ndim", "memory_limit"), NO_INTEGER),
+    **dict.fromkeys(("eps", "radius", "smoothing", "delta", "constant", "gain"), NO_NUMBER),
+    **dict.fromkeys(("cutoff", "length", "noise", "tolerance", "std"), NO_NUMBER),
+    **dict.fromkeys(("weight", "edge", "variation"), NO_NUMBER),
+    **dict.fromkeys(("dot_tolerance", "difference_tolerance"), NO_NUMBER),
+    **dict.fromkeys(("shape", "grid", "indices"), NO_SIZES),
+    **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
+    **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
+    "op": NO_OBJECT,
+    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
+    **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
+    **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
+    "nerve": [object(), 5, "a", V],
+    "start": [object(), 5, "a", V],
+    **dict.fromkeys(("waveform", "trajectory_from_gradients(start)"), NO_REAL_ARRAY),
+    "points": NO_INTEGER,
+    "rest": [*NO_NAME[1:]],
+    "slew": NO_REAL_ARRAY,
+    "state": [object(), 5, "a", V],
+    "fov": [*NOTHING, "1", ("1", "2"), V + 0j, MASKED, float],
+    "fixed": [object(), 5, "a", V, [0], {"a": V}, {2.5: (0, 0)}, {0: "a"}, {0: None}],
+    "control_points": [object(), 2.5, "32", (2.5, 5), (None, None), {2, 4}, V, len],
+    "tree": [None, object(), 5, "a", int],
+    "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
+    "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
+    "xp": [*NOTHING, "numpy", 5],
+    "dtype": [*NOTHING[:-1], "nope", 5, int, "int64", bool],
+    "device": [object(), "nowhere", 5],
+    "parameters": [object(), 5, V, "nope", ["nope"], [5], [["weights"]], [None]],
+    "kind": [*NO_NAME, {"nope": 1.0}, {"motion": "1"}, {"motion": 0.5}, {"motion": None}, {}],
+    "learning_rate": [*NOTHING, 1e-3, "fast", (1e-3,), (1, 2, 3), ("a", 1), (True, 1), V],
+    "callback": NO_FUNCTION,
+    "loss": NO_FUNCTION,
+    "progress": NO_FLAG,
+    "dims": NO_SIZES,
+    "params": NO_ARRAY,
+    "learn": [object(), 5, None, "weights", ["nope"], [5], [["weights"]]],
+    "two_channels": NO_FLAG,
+    "v": [None, object(), 5, "a", [1.0], V + 0j, np.ones(3, int), np.asarray(["a", "b", "c"])],
+    "grad": [None, object(), 5, "a", [1.0]],
+    "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
+    "upper": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
+    "Sense(maps)": NO_ARRAY,
+    "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
+    "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
+    "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
+    "psf_error(psf)": NO_REAL_ARRAY,
+    "shift_aligned_error(psf)": NO_REAL_ARRAY,
+    "simulate_blur(psf)": [*NOTHING, 5, "nope", ["motion"], MASKED, np.ones((3, 3), int)],
+    "load_gray(path)": NO_PATH,
+    "load_color(path)": NO_PATH,
+    "load_picture(path)": NO_PATH,
+    "load_psf(path)": NO_PATH,
+    "save_trajectory(path)": NO_PATH,
+    "load_trajectory(path)": NO_PATH,
+    "load_gray(size)": NO_INTEGER,
+    "load_color(size)": NO_INTEGER,
+}
+
+SPEAKERS = {  # another public call takes the argument, and checks it
+    "TrajectoryProjection.__call__(k)": ["project_trajectory"],
+    "learn_trajectory(image)": ["TrajectoryObjective"],
+    "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
+    "learn_trajectory(maps)": ["TrajectoryObjective"],
+    "learn_trajectory(eps)": ["NUFFT"],
+    "learn_trajectory(engine)": ["NUFFT"],
+    "simulate_blur(psf)": ["Blur"],
+    "OperatorModule(learn)": ["Diagonal"],
+    "Objective.nlopt(v)": ["Objective.fun"],
+    "Residuals.dense_jac(v)": ["Residuals.jac"],
+}
+
+
+# --- tests --------------------------------------------------------------------------------------
+
+CALLS = {f.__name__: (f, good) for f, good in FUNCTIONS.items()} | METHODS | OF_ADAPTERS
+ARGUMENTS = [(call, name) for call, (_, good) in CALLS.items() for name in good]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _picture(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("pictures"))
+        np.save("picture.npy", X / X.max())
+        io.save_trajectory("scan.npz", CURVE, SCAN)
+        yield
+
+
+def public_methods(cls):
+    """Return the public methods of a class, and their arguments."""
+    return {
+        name: [p for p in inspect.signature(method).parameters if p != "self"]
+        for name, method in inspect.getmembers(cls, inspect.isfunction)
+        if name == "__call__" or not name.startswith("_")
+    }
+
+
+def test_every_public_name_is_in_the_tables():
+    public = {
+        getattr(package, name)
+        for package in (*PACKAGES, *INSTALLED.values())
+        for name in package.__all__
+        if package.__name__.startswith("nufftlib")
+    }
+    called = {f for f, _ in CALLS.values()} | NOT_CALLED_WITH_SETTINGS
+    missing = {x for x in public - called if not isinstance(x, types.ModuleType | tuple)}
+    assert {x.__name__ for x in missing} <= MADE_BY_A_FUNCTION
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_argument_is_in_the_tables(call):
+    function, good = CALLS[call]
+    assert list(inspect.signature(function).parameters) == list(good)
+    function(**good)
+
+
+def test_every_method_of_a_public_class_is_in_the_tables():
+    missing = []
+    for cls in {f for f in FUNCTIONS if isinstance(f, type)} | {type(JACOBIAN)}:
+        of_map = issubclass(cls, nl.Map)
+        calls = operator_calls(*OPERATORS["Diagonal"]) if issubclass(cls, nl.LinearOperator) else {}
+        calls = calls or (map_calls(*MAPS["Huber"]) if of_map else {})
+        for method, names in public_methods(cls).items():
+            known = METHODS.get(f"{cls.__name__}.{method}", (None, ()))[1]
+            missing += [
+                f"{cls.__name__}.{method}({name})"
+                for name in names
+                if name not in known and f"{method}({name})" not in calls
+            ]
+    assert [m for m in missing if not m.partition(".")[2].startswith(HOOKS)] == []
+
+
+def wrong_values(call, name):
+    """Return values of the wrong kind; where None is the default, it is of the right one."""
+    default = inspect.signature(CALLS[call][0]).parameters[name].default
+    values = WRONG.get(f"{call}({name})") or WRONG[name]
+    return [value for value in values if value is not None or default is not None]
+
+
+def faults(attempt, values, manner):
+    """Return what is accepted, and what is refused in another manner."""
+    found = []
+    for value in values:
+        try:
+            attempt(value)
+        except (TypeError, ValueError) as error:
+            message = str(error)
+        except Exception as error:
+            message = repr(error)
+        else:
+            message = "accepted"
+        if not re.match(manner, message, re.DOTALL) or len(message) >= 300:
+            found.append(f"{str(value)[:40]}: {message}")
+    return found
+
+
+@pytest.mark.parametrize(("call", "name"), ARGUMENTS)
+def test_a_wrong_kind_is_named_with_the_call_and_the_wish(call, name):
+    function, good = CALLS[call]
+    label = f"{call}({name})"
+    speakers = "|".join(map(re.escape, [call.partition(" ")[0], *SPEAKERS.get(label, ())]))
+    manner = rf"({speakers})(\([^)]*\b{name}\b[^)]*\): .*; want | has no .*; it has )"
+    wrong = wrong_values(call, name)
+    assert faults(lambda value: function(**good | {name: value}), wrong, manner) == []
+
+
+def operator_calls(A, x):
+    """Return the calls of an operator's methods, and values of the wrong kind for each."""
+    name, theta = next(iter(A.parameters.items()))
+    y = A(x)
+    return {
+        "__call__(x)": (A, NO_ARRAY),
+        "apply(x)": (A.apply, NO_ARRAY),
+        "adjoint(y)": (A.adjoint, NO_ARRAY),
+        "outline(x)": (A.outline, NO_ARRAY),
+        "outline_adjoint(y)": (A.outline_adjoint, NO_ARRAY),
+        "vjp(name)": (lambda v: A.vjp(v, x, y), NO_NAME),
+        "vjp(x)": (lambda v: A.vjp(name, v, y), NO_ARRAY),
+        "vjp(y)": (lambda v: A.vjp(name, x, v), NO_ARRAY),
+        "jvp(name)": (lambda v: A.jvp(v, x, theta), NO_NAME),
+        "jvp(x)": (lambda v: A.jvp(name, v, theta), NO_ARRAY),
+        "jvp(dtheta)": (lambda v: A.jvp(name, x, v), NO_ARRAY),
+        "derivative(name)": (lambda v: A.derivative(v, theta), NO_NAME),
+        "derivative(dtheta)": (lambda v: A.derivative(name, v), NO_ARRAY),
+        "as_map(name)": (lambda v: A.as_map(v, x), NO_NAME),
+        "as_map(x)": (lambda v: A.as_map(name, v)(theta), NO_ARRAY),
+        "linearize(x)": (A.linearize, NO_ARRAY),
+        "linearize(wrt)": (lambda v: A.linearize(x, wrt=v), NO_NAME[1:]),
+        "replace(parameters)": (lambda v: A.replace(**{name: v}), NO_ARRAY),
+        "rename(names)": (lambda v: A.rename(**{name: v}), [*NOTHING, 5, ["w"], V]),
+        "require(name)": (A.require, NO_NAME),
+        "require_form(name)": (A.require_form, NO_NAME),
+        "value_and_grad(x)": ((nl.HalfSquaredError(y) @ A).value_and_grad, NO_ARRAY),
+    }
+
+
+def map_calls(f, x):
+    """Return the calls of a map's methods and its Jacobian's, and values of the wrong kind."""
+    _, J = f.linearize(x)
+    return {
+        "__call__(x)": (f, NO_ARRAY),
+        "linearize(x)": (f.linearize, NO_ARRAY),
+        "outline(x)": (f.outline, NO_ARRAY),
+        "value_and_grad(x)": (f.value_and_grad, NO_ARRAY),
+        "Jacobian's apply(x)": (J.apply, NO_ARRAY),
+        "Jacobian's adjoint(y)": (J.adjoint, NO_ARRAY),
+        "Jacobian's outline(x)": (J.outline, NO_ARRAY),
+        "Jacobian's outline_adjoint(y)": (J.outline_adjoint, NO_ARRAY),
+    }
+
+
+OF_METHODS = {
+    f"{label}: {call}": found
+    for label, calls in (
+        *((label, operator_calls(*pair)) for label, pair in OPERATORS.items()),
+        *((label, map_calls(*pair)) for label, pair in MAPS.items()),
+    )
+    for call, found in calls.items()
+}
+
+
+@pytest.mark.parametrize("call", OF_METHODS)
+def test_methods_have_the_same_manner(call):
+    """Whoever meets the argument speaks: a factor, or the map ``k -> F(k) x``."""
+    manner = r"\w+(\.\w+)?\(.*\): .*; want |[kh] -> .*: .*; want |\w+ has no .*; it has "
+    assert faults(*OF_METHODS[call], manner) == []
+
+
+def test_every_class_of_operators_and_maps_is_walked():
+    classes = {f for f in FUNCTIONS if isinstance(f, type) and issubclass(f, nl.Map)}
+    assert classes <= {type(f) for f, _ in (*OPERATORS.values(), *MAPS.values())}
+
+
+# --- what is meant is taken ---------------------------------------------------------------------
+
+
+def alike(value):
+    """Return numbers and sizes as NumPy has them, and as Python has them too."""
+    if isinstance(value, int):
+        return [np.int64(value), np.asarray(value, np.uint32)]
+    if isinstance(value, float):
+        return [np.float32(value), np.asarray(value), Fraction(value)]
+    return [list(value), tuple(map(np.int64, value)), np.asarray(value)]
+
+
+def is_number(value):
+    several = isinstance(value, tuple) and all(isinstance(n, int) for n in value)
+    return several or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+NUMBERS = [(call, name) for call, name in ARGUMENTS if is_number(CALLS[call][1][name])]
+
+
+@pytest.mark.parametrize(("call", "name"), NUMBERS)
+def test_numbers_of_numpy_and_arrays_of_no_dimensions_are_numbers(call, name):
+    function, good = CALLS[call]
+    made = function(**good)
+    for value in alike(good[name]):
+        again = function(**good | {name: value})
+        if isinstance(function, type):  # its field is what it would have been
+            have, want = getattr(again, name), getattr(made, name)
+            assert type(have) is type(want)
+            assert have == pytest.approx(want)
+
+
+def test_arrays_of_no_dimensions_are_taken_from_every_library(row):
+    assert kinds.number("f", "x", row.array(0.5)) == 0.5
+    assert kinds.integer("f", "n", row.array(3, "int64"), least=1) == 3
+    assert kinds.sizes("f", "shape", row.array([3, 4], "int32"), "sizes") == (3, 4)
+    assert kinds.flag("f", "x", row.array(True, "bool")) is True
+    for wrong in (row.array([0.5]), row.array(0.5j, "complex128"), row.array(True, "bool")):
+        with pytest.raises(TypeError, match=r"f\(x\): x is .*; want a number"):
+            kinds.number("f", "x", wrong)
+    for wrong in (row.array([3], "int64"), row.array(3.0), row.array(True, "bool")):
+        with pytest.raises(TypeError, match=r"f\(n\): n is .*; want an integer"):
+            kinds.integer("f", "n", wrong, least=1)
+
+
+def test_numbers_beyond_floats_are_out_of_range():
+    for huge in (10**400, Fraction(10**400)):
+        with pytest.raises(ValueError, match=r"f\(x\): x is inf; want a positive, finite number"):
+            kinds.positive("f", "x", huge)
+        assert kinds.number("f", "x", -huge) == -np.inf
+
+
+def test_a_message_is_short_whatever_came():
+    for value in (10**5000, "x" * 10**6, [0] * 10**5, np.zeros((2, 10**4)), object()):
+        with pytest.raises((TypeError, ValueError), match=r"f\(n\): n is .*; want ") as caught:
+            kinds.integer("f", "n", value, least=0, most=3)
+        assert len(str(caught.value)) < 100
+
+
+def test_a_tensor_that_requires_grad_is_no_setting():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="want a number"):
+        nl.Huber(torch.ones(3), torch.tensor(0.5, requires_grad=True))
