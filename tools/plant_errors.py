@@ -49,6 +49,8 @@ PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
+LIMITS = ("tests/mri/scanner/test_limits.py",)
+PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic and not planted")
 
 PLANTS = [
     # --- operators and their rules
@@ -433,6 +435,81 @@ PLANTS = [
         "the nerve model takes gradients for slew rates",
         {"np.cumsum(slew, -2) * raster, (": "slew * raster, ("},
         ("tests/io/test_pulseq.py",),
+    ),
+    # --- within a scanner's limits
+    Plant(
+        "a shot that rests at its start is taken for one that moves",
+        {"padded(xp, first, *self.rest)": "padded(xp, first, False, self.rest[1])"},
+        LIMITS,
+    ),
+    Plant(
+        "the transpose of the second differences has the wrong sign",
+        {
+            "            v = -difference(padded(xp, v, 1, 1))\n            v = v[": (
+                "            v = difference(padded(xp, v, 1, 1))\n            v = v["
+            )
+        },
+        LIMITS,
+    ),
+    Plant(
+        "the matrix of a step lacks what couples a sample with the next but one",
+        {"            F = -outer[..., 1:-1]": "            F = 0 * outer[..., 1:-1]"},
+        LIMITS,
+    ),
+    Plant(
+        "an anisotropic voxel is taken for an isotropic one",
+        {"protocol.slew_step * voxel for voxel": "protocol.slew_step * protocol.voxel[0] for _"},
+        PROJECTION,
+    ),
+    Plant(
+        "the slew limit in units of the gradient's",
+        {"scanner.gamma * self.scanner.raster**2": "scanner.gamma * self.scanner.raster"},
+        ("tests/mri/scanner/test_protocol.py",),
+    ),
+    Plant(
+        "the gap of tightened limits is taken for that of the limits",
+        {"            a * (tight.scale / rows.scale)\n": "            a * 1.0\n"},
+        PROJECTION,
+    ),
+    Plant(
+        "the gap without what multipliers and slacks leave",
+        {"gap = gap + xp.sum(excess, axis=(0, 2))": "gap = gap + 0 * xp.sum(excess, axis=(0, 2))"},
+        PROJECTION,
+    ),
+    Plant(
+        "limits without room for the rounding of samples",
+        {"room = 2**rows.order * spread * rounding": "room = 0 * spread * rounding"},
+        PROJECTION,
+    ),
+    Plant(
+        "a start from outside of the limits is taken up",
+        {"near = near & xp.all(s > 0, axis=(0, 2))": "near = near | xp.all(s > 0, axis=(0, 2))"},
+        PROJECTION,
+    ),
+    Plant(
+        "the corrector believes a short prediction",
+        {"+ length * (m * step.square": "+ 1.0 * (m * step.square"},
+        ("tests/mri/scanner/test_project.py", "-k", "stalls"),
+    ),
+    Plant(
+        "cyclic reduction: the block that an odd one leaves",
+        {"        below = -after @ left": "        below = after @ left"},
+        ("tests/mri/scanner/test_banded.py",),
+    ),
+    Plant(
+        "a spline goes on at rest where it should go straight",
+        {"straight = 0 if self.rest in": "straight = 1 if self.rest in"},
+        ("tests/mri/scanner/test_curve.py",),
+    ),
+    Plant(
+        "the receiver samples at the beginning of its dwell times",
+        {"count, spacing, spacing / 2, protocol.rest": "count, spacing, 0.0, protocol.rest"},
+        ("tests/mri/scanner/test_curve.py", "-k", "receiver"),
+    ),
+    Plant(
+        "the gradient by control points is that by samples",
+        {"receiver(protocol, samples) @ spline": "spline"},
+        ("tests/mri/test_learn_within_limits.py", "-k", "gradient_goes"),
     ),
 ]
 

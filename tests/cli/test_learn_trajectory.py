@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scans import violation
 
 from nufftlib import mri, workflows
 from nufftlib.cli import app, learn_trajectory
@@ -211,3 +212,55 @@ def test_image_without_signal_is_refused(learn, values, message):
     np.save("dark.npy", values)
     assert message in learn("--image", "dark.npy", code=2).output
     assert not Path("out").exists()
+
+
+# --- within the limits of a scanner
+
+LIMITS = ("--gmax", "40", "--smax", "180")
+
+
+@pytest.mark.parametrize("more", [(), ("--control-points", "6,12"), ("--seed", "3")])
+def test_limits_are_kept_and_recorded(learn, more):
+    learn("--no-figures", "--samples", "32", "--raster", "8", "--fov", "0.2", *LIMITS, *more)
+    record, arrays = result()
+    scanner = mri.Scanner(40e-3, 180.0, 8e-6)
+    protocol = mri.Protocol(scanner, 0.2, (48, 48))
+    for name in ("trajectory", "trajectory_start"):
+        k = arrays[name]
+        assert k.shape == (8, 32, 2)
+        assert violation(k, protocol) <= 1e-12
+        np.testing.assert_allclose(k[:, 0], 0, atol=1e-9)  # centre-out, at rest
+    certificate = record["certificate"]
+    assert set(certificate) == {"gap", "violation", "distance", "iterations"}
+    assert certificate["violation"] == 0
+    kept = record["settings"]["protocol"]
+    assert kept["scanner"]["gmax"] == 40e-3
+    assert kept["scanner"]["raster"] == pytest.approx(8e-6)
+    assert (kept["fov"], kept["shape"], kept["rest"]) == ([0.2, 0.2], [48, 48], "both")
+    assert record["settings"]["control_points"] == ([6, 12] if "6,12" in more else None)
+
+
+def test_without_limits_there_is_no_certificate(learn):
+    learn("--no-figures")
+    record, _ = result()
+    assert record["certificate"] is record["settings"]["protocol"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--gmax", "40"), "--gmax is given; want --gmax and --smax with it"),
+        (("--smax", "180"), "--smax is given"),
+        (("--raster", "10"), "--raster is given"),
+        (("--fov", "0.2"), "--fov is given"),
+        (("--control-points", "8"), "--control-points is given"),
+        ((*LIMITS, "--control-points", "8,x"), "is no list of integers"),
+        (("--gmax", "0", "--smax", "180"), "--gmax"),
+        (("--gmax", "40", "--smax", "-1"), "--smax"),
+        (("--samples", "1"), "--samples"),
+    ],
+)
+def test_limits_that_do_not_fit_are_refused_before_the_folder_is_made(learn, options, message):
+    done = learn("--no-figures", *options, code=2)
+    assert message in done.output
+    assert not OUT.exists()
