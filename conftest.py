@@ -22,3 +22,5 @@ collect_ignore_glob = [
     if find_spec(name) is None
     for room in (f"{name}.py", f"{name}/*")
 ]
+# Scripts without doctests, which compute when imported; test_examples.py runs the examples.
+collect_ignore_glob += ["docs/*.py"]
