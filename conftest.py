@@ -24,3 +24,5 @@ collect_ignore_glob = [
 ]
 if find_spec("pypulseq") is None:
     collect_ignore_glob.append("nufftlib/io/pulseq.py")
+# Scripts without doctests, which compute when imported; test_examples.py runs the examples.
+collect_ignore_glob += ["docs/*.py"]

@@ -1,4 +1,4 @@
-"""One fixture: the row, an array library on a device. And what JAX compiles is kept small."""
+"""One fixture: the row, an array library on a device. And little is compiled by JAX and Numba."""
 
 import os
 import sys
@@ -8,6 +8,8 @@ from itertools import count
 
 import pytest
 from rows import ROWS, open_row
+
+from nufftlib.nufft.engines.grid.cpu import engine
 
 # JAX compiles each operation for each shape, to run it once: here without optimising it. XLA aborts
 # on flags that it does not know, so they are for the versions that are known to know them.
@@ -26,6 +28,15 @@ def _forget():
     yield
     if next(TESTS) % 50 == 0 and "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _few_loops(monkeypatch):
+    """Let the grid engine take one coil or two at a time.
+
+    Numba compiles its loops for each number, a second each. Blocks of more are in test_grid.py.
+    """
+    monkeypatch.setattr(engine, "COILS", 2)
 
 
 @pytest.fixture(params=ROWS)

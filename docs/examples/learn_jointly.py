@@ -111,7 +111,7 @@ def draw(seen, images, path):
         column[1].plot(k[:, 1], k[:, 0], ".", markersize=1.5)
         column[1].set(aspect="equal", xlim=(-0.5, 0.5), ylim=(0.5, -0.5), xticks=[], yticks=[])
     for axis, (title, picture) in zip(axes[0], pictures, strict=True):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=float(x.max()))
+        axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=float(x.max()))
         axis.set_title(title, fontsize=10)
         axis.axis("off")
     axes[1, 0].axis("off")

@@ -9,6 +9,7 @@ import ctypes
 import math
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import array_api_compat
@@ -135,6 +136,7 @@ def library(tmp_path_factory):
     }
 
 
+@cache
 def exact_sums(setting):
     direct = DirectEngine(XP, setting.shape, np.dtype("float64"), 1e-14, 2**30)
     return exact_of(direct, setting)
