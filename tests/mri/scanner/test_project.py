@@ -602,7 +602,7 @@ def test_the_dual_goes_from_step_to_step(monkeypatch):
         ({"tolerance": "small"}, TypeError, "tolerance"),
         ({"iterations": 0}, ValueError, "iterations"),
         ({"iterations": 2.5}, TypeError, "iterations"),
-        ({"fixed": {0.5: (0, 0)}}, TypeError, "0.5 is no index of a sample"),
+        ({"fixed": {0.5: (0, 0)}}, TypeError, "want indices of samples, which are integers"),
         ({"fixed": {4: (0, 0)}}, ValueError, "there is no sample 4; want an index below 4"),
         ({"fixed": {-5: (0, 0)}}, ValueError, "there is no sample -5"),
         ({"fixed": {0: (0, 0, 0)}}, ValueError, r"the point of sample 0 has the shape \(3,\)"),
