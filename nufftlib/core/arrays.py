@@ -18,8 +18,10 @@ Namespace = Any
 """The module that implements the standard for an array."""
 
 
+NAMESPACES: dict[type, Namespace] = {}
+"""Namespaces of the array types seen so far: to ask for one takes longer than a small product."""
 ON_ONE_DEVICE: dict[type, Namespace] = {}
-"""Namespaces of the array types seen so far whose arrays all live on one device: the host's."""
+"""Those of types whose arrays all live on one device: the host's."""
 
 
 def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
@@ -55,11 +57,11 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
         if not is_array(array):
             msg = f"{caller}: {name} is a {type(array).__name__}; want an array (array API)"
             raise TypeError(msg)
-    xp = array_namespace(first)
+    xp = namespace(first)
     if library(xp) == "numpy":
         ON_ONE_DEVICE[type(first)] = xp
     for name, array in rest:
-        other = array_namespace(array)
+        other = namespace(array)
         if other is not xp:
             msg = (
                 f"{caller}: {first_name} is a {library(xp)} array and {name} a {library(other)} "
@@ -89,6 +91,7 @@ def check_traced(caller: str, x: Array) -> None:
         raise TypeError(msg)
 
 
+@lru_cache(maxsize=32)
 def library(xp: Namespace) -> str:
     """Return the plain name of a namespace, such as ``"numpy"``."""
     return str(xp.__name__).removeprefix("array_api_compat.").split(".")[0]
@@ -132,7 +135,10 @@ def conj(x: Array) -> Array:
 
 def namespace(x: Array) -> Namespace:
     """Return the namespace of an array that has been checked."""
-    return ON_ONE_DEVICE.get(type(x)) or array_namespace(x)
+    kind = type(x)
+    if kind not in NAMESPACES:
+        NAMESPACES[kind] = array_namespace(x)
+    return NAMESPACES[kind]
 
 
 def conjugate(xp: Namespace, x: Array) -> Array:

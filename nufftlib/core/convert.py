@@ -59,7 +59,8 @@ def convert(tree: Tree, xp: Namespace, device: Any = None) -> Tree:
     """
     call = "convert"
     check_library(call, xp)
-    if not (isinstance(tree, Node | tuple | list | dict) or is_dataclass(tree) or is_array(tree)):
+    made = is_dataclass(tree) and not isinstance(tree, type)
+    if not (made or isinstance(tree, Node | tuple | list | dict) or is_array(tree)):
         raise wrong_kind(call, "tree", tree, "a map, or a dataclass, tuple, list or dict")
     target = array_namespace(xp.asarray([0.0]))
     on_device(call, xp, device)

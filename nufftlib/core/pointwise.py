@@ -19,7 +19,7 @@ from nufftlib.core.arrays import (
     real_part,
 )
 from nufftlib.core.inner import inner
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import NUMBERS, LinearOperator, Map
 from nufftlib.core.shapes import Fixed
 
 
@@ -65,17 +65,20 @@ class PhaseProjection(LinearOperator):
         """Magnitudes are real; the adjoint is like the phase."""
         return label == "y" and is_complex(namespace(self.phase), self.phase)
 
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        xp = common_namespace(call, **{label: x}, phase=self.phase)
+        check_floating(xp, call, label, x)
+
     # dz = Re(conj(p) dx)
     def _apply(self, x: Array) -> Array:
-        xp = common_namespace("PhaseProjection.apply(x)", x=x, phase=self.phase)
+        xp = namespace(x)
         if not is_complex(xp, self.phase):
             return self.phase * real_part(xp, x)
         return xp.real(xp.conj(self.phase) * x)
 
     # <y, Re(conj(p) dx)> = Re sum conj(p Re(y)) dx
     def _adjoint(self, y: Array) -> Array:
-        xp = common_namespace("PhaseProjection.adjoint(y)", y=y, phase=self.phase)
-        return self.phase * real_part(xp, y)
+        return self.phase * (y.real if type(y) in NUMBERS else real_part(namespace(y), y))
 
 
 def magnitude_and_phase(caller: str, x: Array) -> tuple[Array, Array]:

@@ -17,6 +17,7 @@ NO_SETTINGS = {
     "computed_names",
     "declared",
     "import_cufinufft",
+    "library",
     "of_kind",
     "precision",
 }

@@ -421,3 +421,9 @@ def test_a_background_of_no_dimensions_is_a_number():
     loss = nl.PoissonLikelihood(np.ones(3, "f4"), 1, np.asarray(0.5))
     assert type(loss.background) is float
     assert loss(np.ones(3, "f4")).dtype == np.float32
+
+
+def test_the_magnitude_of_one_number_has_a_gradient(row):
+    value, gradient = nl.Magnitude().value_and_grad(row.array(3 + 4j, "complex128"))
+    assert float(value) == 5
+    assert complex(gradient) == pytest.approx(0.6 + 0.8j)
