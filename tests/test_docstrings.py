@@ -26,13 +26,17 @@ FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
 WITHOUT_EXAMPLE = {
     "BlindCalibration",
     "CalibratedPSF",
+    "Certificate",
     "Identifiability",
     "LearnedTrajectory",
+    "NerveModel",
     "NonFiniteError",
+    "ProjectedTrajectory",
     "Result",
+    "TrajectoryReport",
 }
-# NamedTuples describe their fields as attributes.
-FIELDS = {"Penalty", "Result", "Identifiability"}
+# NamedTuples describe their fields as attributes; an interface has none.
+FIELDS = {"Penalty", "Result", "Identifiability", "NerveModel"}
 
 
 @pytest.mark.parametrize("name", NAMES)
