@@ -446,12 +446,20 @@ def test_leading_axes_memory_and_empty_batches():
         assert result.certificate.iterations == 0
 
 
+def test_single_precision_is_not_asked_for_more_than_it_can_hold():
+    k = np.random.default_rng(0).standard_normal((3, 128, 2)).cumsum(axis=1) * 1e-3
+    double = nl.mri.project_trajectory(k, PROTOCOL).certificate
+    single = nl.mri.project_trajectory(k.astype("f"), PROTOCOL).certificate
+    loose = nl.mri.project_trajectory(k, PROTOCOL, tolerance=1e-4).certificate
+    assert single.iterations == loose.iterations < double.iterations
+
+
 @pytest.mark.parametrize("size", [1e6, 1e12])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_points_far_beyond_the_band_are_brought_back(size, dtype):
     k = (size * np.random.default_rng(0).standard_normal((3, 128, 2))).astype(dtype)
     result = nl.mri.project_trajectory(k, PROTOCOL)
-    assert result.certificate.gap <= 2e-6
+    assert result.certificate.gap <= 2 * {"float32": 1e-4, "float64": 1e-6}[dtype]
     assert result.certificate.iterations <= 40
     assert violation(result.trajectory, PROTOCOL) == 0
 

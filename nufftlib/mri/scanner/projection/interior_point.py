@@ -33,7 +33,7 @@ CENTRED = 1e-3  # least product of multiplier and slack, of their mean
 SHORTER = 0.8
 FIRST_WEIGHT = 0.1  # first mean product, of that of the distance
 REMEMBERED = 0.03  # relative gap of the iterate from which a next call starts
-TAKEN_UP = 0.3  # largest relative gap at which that is better than a start from nothing
+TAKEN_UP = 0.06  # largest relative gap at which that is better than a start from nothing
 LEAST = 1e-6  # root mean square below which a distance counts as no more than this
 
 
@@ -172,16 +172,19 @@ class InteriorPoint:
             distance = half_squared(xp, shots.x - shots.c)
             shots = self._remember(shots, gap <= REMEMBERED * distance)
             done = (gap <= tolerance * distance) | (iteration == iterations)
-            finished.append(shots.pick(xp, done))
-            shots = shots.pick(xp, ~done)
+            if bool(xp.any(done)):
+                finished.append(shots.pick(xp, done))
+                shots = shots.pick(xp, ~done)
             if bool(xp.all(done)):
                 break
             following = self._advance(shots)
-            # Where rounding has ruined the step, the last iterate is the result.
             gap = self._gap(following)
             sound = xp.isfinite(gap)
-            finished.append(shots.pick(xp, ~sound))
-            shots, gap = following.pick(xp, sound), xp.take(gap, xp.nonzero(sound)[0])
+            # Where rounding has ruined the step, the last iterate is the result.
+            if not bool(xp.all(sound)):
+                finished.append(shots.pick(xp, ~sound))
+                following, gap = following.pick(xp, sound), xp.take(gap, xp.nonzero(sound)[0])
+            shots = following
         return self._join(finished, iteration)
 
     def _begin(self, c: Array, inside: Array, start: Iterate | None) -> Shots:

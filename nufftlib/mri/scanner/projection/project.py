@@ -52,6 +52,9 @@ from nufftlib.mri.scanner.waveforms import checked
 
 CALL = "project_trajectory"
 
+SINGLE = 1e-4
+"""Least tolerance in single precision, in which the rounding of the result costs more."""
+
 Fixed = Mapping[int, Any]
 """Index of a sample -> its point, or one for each shot, in cycles per voxel."""
 
@@ -422,6 +425,8 @@ class Problem:
             return ProjectedTrajectory(self.k, Certificate(0.0, 0.0, 0.0, 0), start)
         inside = self.inside()
         self.check(start)
+        if is_single(xp, self.k):
+            tolerance = max(tolerance, SINGLE)
         found = InteriorPoint(xp, self.tightened, self.free).nearest(
             self.c, inside, outside, start=start, tolerance=tolerance, iterations=iterations
         )
