@@ -5,7 +5,7 @@ Without a GPU the bridge is crossed with NumPy in CuPy's stead.
 
 import sys
 from contextlib import contextmanager
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import array_api_compat as compat
 import numpy as np
@@ -225,7 +225,7 @@ def test_for_torch_cupy_works_on_its_current_stream(cuda, monkeypatch):
 
 
 def test_for_jax_cupy_finishes_before_memory_can_be_given_away(cuda):
-    with core_cuda.callers_stream(SimpleNamespace(__name__="jax.numpy"), 0):
+    with core_cuda.callers_stream(ModuleType("jax.numpy"), 0):
         cuda.log.append("work")
     assert cuda.log[1:] == ["work", ("synchronize",), ("leave", "device", 0)]
 
@@ -243,7 +243,7 @@ class OnCuda:
 @pytest.mark.parametrize(("name", "want"), [("auto", "Cufinufft"), ("grid", "CudaGrid")])
 def test_cuda_arrays_of_every_library_have_the_engines_of_cupy(name, want):
     for library in ("torch", "jax.numpy", "array_api_compat.cupy"):
-        xp = SimpleNamespace(__name__=library)
+        xp = ModuleType(library)
         make = operator.choose_engine(xp, OnCuda(np.zeros((3, 2))), name, (4, 4), 1e-6)
         inner = make if library.endswith("cupy") else make.args[0]
         assert inner.__name__ == f"{want}Engine"
