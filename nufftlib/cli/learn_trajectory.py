@@ -267,9 +267,22 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(settings.maps, *format_speed(learned), *format_losses(learned))],
+        *limits_kept(learned),
     )
     where = f"after {learned.steps} of {count(settings.number_of_steps)}"
     finish(ctx, written, where if learned.interrupted else "")
+
+
+def limits_kept(learned: workflows.LearnedTrajectory) -> list[str]:
+    """Say how much of its limits the trajectory takes, and what is certified."""
+    if learned.protocol is None or learned.certificate is None:
+        return []
+    found = nl.mri.check_trajectory(learned.trajectory, learned.protocol)
+    certified = learned.certificate
+    return [
+        f"Of the limits: gradient {found.gradient.ratio:.3f}, slew rate {found.slew.ratio:.3f}; "
+        f"exceeded by {certified.violation:g}; duality gap of the projection {certified.gap:.1e}"
+    ]
 
 
 def read_image(ctx: click.Context, path: Path | None) -> NDArray[np.float32]:

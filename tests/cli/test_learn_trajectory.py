@@ -221,7 +221,7 @@ LIMITS = ("--gmax", "40", "--smax", "180")
 
 @pytest.mark.parametrize("more", [(), ("--control-points", "6,12"), ("--seed", "3")])
 def test_limits_are_kept_and_recorded(learn, more):
-    learn("--no-figures", "--samples", "32", "--raster", "8", "--fov", "0.2", *LIMITS, *more)
+    done = learn("--no-figures", "--samples", "32", "--raster", "8", "--fov", "0.2", *LIMITS, *more)
     record, arrays = result()
     scanner = mri.Scanner(40e-3, 180.0, 8e-6)
     protocol = mri.Protocol(scanner, 0.2, (48, 48))
@@ -233,6 +233,8 @@ def test_limits_are_kept_and_recorded(learn, more):
     certificate = record["certificate"]
     assert set(certificate) == {"gap", "violation", "distance", "iterations"}
     assert certificate["violation"] == 0
+    slew = mri.check_trajectory(arrays["trajectory"], protocol).slew.ratio
+    assert f"slew rate {slew:.3f}; exceeded by 0; duality gap" in done.stdout
     kept = record["settings"]["protocol"]
     assert kept["scanner"]["gmax"] == 40e-3
     assert kept["scanner"]["raster"] == pytest.approx(8e-6)
