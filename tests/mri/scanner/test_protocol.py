@@ -62,6 +62,19 @@ def test_a_limit_is_a_positive_number(name, value, error):
         nl.mri.Scanner(**{**SCAN, name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("gmax", 40.0), ("smax", 1.8e8), ("raster", 10.0), ("gmax", 80)]
+)
+def test_a_limit_in_another_unit_is_noticed(name, value):
+    with pytest.raises(ValueError, match=rf"Scanner\({name}\): .* the units are T/m, T/m/s and s"):
+        nl.mri.Scanner(**{**SCAN, name: value})
+
+
+def test_a_field_of_view_in_millimetres_is_noticed():
+    with pytest.raises(ValueError, match=r"Protocol\(fov\): fov is 240; want metres"):
+        nl.mri.Protocol(nl.mri.Scanner(**SCAN), 240, (256, 256))
+
+
 @pytest.mark.parametrize("norm", ["L2", "inf", None, 2])
 def test_a_norm_has_one_of_two_names(norm):
     with pytest.raises(ValueError, match=r"Scanner\(norm\): .* want one of 'l2', 'max'"):
