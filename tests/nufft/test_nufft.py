@@ -555,7 +555,7 @@ def test_operators_can_be_copied_and_pickled(engine, duplicate):
 
 
 def test_wide_kernels_need_double_precision_from_finufft():
-    single = mri.radial_trajectory(12, 20)
+    single = mri.trajectories.radial(12, 20)
     with pytest.raises(ValueError, match="at most 8 wide"):
         mri.pipe_menon(nl.NUFFT(single, (32, 32), eps=1e-3, engine="finufft"), width=9)
     for settings in (
