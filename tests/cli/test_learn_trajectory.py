@@ -8,7 +8,7 @@ from PIL import Image
 from scans import violation
 
 from nufftlib import mri, workflows
-from nufftlib.cli import app, learn_trajectory
+from nufftlib.cli import app, learn_trajectory, scans
 from nufftlib.data import brain
 from nufftlib.plots import figures
 
@@ -239,12 +239,13 @@ def test_shots_and_coils_can_be_chosen(learn):
 
 @pytest.mark.parametrize("name", sorted(mri.trajectories.patterns(2)))
 def test_every_pattern_is_a_start(learn, name):
-    learn("--no-figures", "--steps", "1", "--start", name, *LIMITS)
+    learn("--no-figures", "--steps", "1", "--start", name, "--maps", "ones", *LIMITS)
     record, arrays = result()
     assert record["settings"]["start"] == name
     k = mri.trajectories.patterns(2)[name](8, 24)
     protocol = mri.Protocol(mri.Scanner(40e-3, 180.0, 10e-6), 0.24, (48, 48))
-    fixed = {0: (0.0, 0.0)} if not k[:, 0].any() else None
+    centred = np.flatnonzero(np.abs(k).max(axis=(0, 2)) < 1e-6)
+    fixed = {int(centred[0]): (0.0, 0.0)} if len(centred) else None
     want = mri.project_trajectory(k, protocol, fixed=fixed).trajectory
     np.testing.assert_allclose(arrays["trajectory_start"], want, atol=1e-3)
 
@@ -382,6 +383,14 @@ def test_a_volume_is_that_of_the_workflow(learn_volume):
         learning_rate=tuple(rates),
     )
     np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(scans.patterns(3)))
+def test_every_pattern_of_a_volume_is_a_start(learn_volume, name):
+    learn_volume("--no-figures", "--steps", "1", "--start", name, "--maps", "ones", *LIMITS)
+    record, arrays = result()
+    assert record["settings"]["start"] == name
+    assert arrays["trajectory_start"].shape == (6, 24, 3)
 
 
 def test_seed_turns_a_volume_about_its_bore(learn_volume):
