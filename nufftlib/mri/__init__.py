@@ -18,6 +18,7 @@ from nufftlib.mri.scanner import (
     receiver,
     slew_rates,
     trajectory_from_gradients,
+    traverse,
 )
 from nufftlib.mri.trajectories import from_cycles_per_fov, from_radians, radial_trajectory
 
@@ -43,4 +44,5 @@ __all__ = [
     "receiver",
     "slew_rates",
     "trajectory_from_gradients",
+    "traverse",
 ]
