@@ -65,17 +65,26 @@ def paths(
         No chord is longer than the one, and none that is shorter than the other is halved.
     """
     x = nodes(call, lambda p: function(p) / scale, p, longest, finest)
-    return [path(call, shot, x[shot], finest) for shot in np.ndindex(x.shape[:-2])]
+    return [path(x[shot], finest) for shot in np.ndindex(x.shape[:-2])]
 
 
 def nodes(call: str, function: Function, p: Any, longest: float, finest: float) -> Any:
     """Return points between which the curves are nearly straight; all shots have the same p."""
     x = function(p)
-    longest = min(longest, np.max(np.sum(lengths(np.diff(x, axis=-2)), axis=-1)) / CHORDS)
+    length = lengths(np.diff(x, axis=-2))
+    still = (length[..., 1:] == 0) & (length[..., :-1] == 0)  # one may be about a point of return
+    if np.any(still):
+        *shot, at = np.argwhere(still)[0]
+        where = f"shot {shot[0]} of curve" if shot else "curve"
+        msg = f"{call}: {where} stands still near p = {p[at]:.6g}; want points that differ"
+        raise ValueError(msg)
+    longest = min(longest, np.max(np.sum(length, axis=-1)) / CHORDS)
     while True:
         chords = np.diff(x, axis=-2)
         length = lengths(chords)
-        bent = (turns(chords, length) > TURN) & (length > finest)
+        # A chord about a point of return is short: its neighbours say how far the curve goes.
+        greatest = np.maximum(length, beside(np.maximum(length[..., 1:], length[..., :-1])))
+        bent = (beside(turns(chords, length)) > TURN) & (greatest > finest)
         split = np.flatnonzero(np.any((bent | (length > longest)).reshape(-1, len(p) - 1), axis=0))
         if not split.size:
             return x
@@ -87,24 +96,25 @@ def nodes(call: str, function: Function, p: Any, longest: float, finest: float) 
         x = np.insert(x, split + 1, function(new), axis=-2)
 
 
-def path(call: str, shot: tuple[int, ...], x: Any, finest: float) -> Path:
-    """Return the spline through the nodes, without those at which the curve stands still."""
-    moved = np.flatnonzero(lengths(np.diff(x, axis=0)) > finest / 4)
-    if not moved.size:
-        which = f" of shot {', '.join(map(str, shot))}" * bool(shot)
-        msg = f"{call}: the curve{which} stays at a point; want one that has a length"
-        raise ValueError(msg)
-    kept = x[np.concatenate([[0], moved[:-1] + 1, [len(x) - 1]])]
-    s = np.concatenate([[0.0], np.cumsum(lengths(np.diff(kept, axis=0)))])
-    return Path(s, CubicSpline(s, kept))
+def path(x: Any, finest: float) -> Path:
+    """Return the spline through the nodes, without those that are closer than the finest chord."""
+    apart = np.flatnonzero(lengths(np.diff(x, axis=0)) > finest / 4)
+    x = x[np.concatenate([[0], apart[:-1] + 1, [len(x) - 1]])]
+    s = np.concatenate([[0.0], np.cumsum(lengths(np.diff(x, axis=0)))])
+    return Path(s, CubicSpline(s, x))
 
 
 def turns(chords: Any, length: Any) -> Any:
-    """Return how far each chord turns from its neighbours: nearly the larger angle."""
+    """Return the angles between neighbouring chords, nearly: the changes of the direction."""
     direction = chords / np.maximum(length, np.finfo(float).tiny)[..., None]
-    turn = lengths(np.diff(direction, axis=-2))
-    edge = np.zeros_like(turn[..., :1])
-    return np.maximum(np.concatenate([edge, turn], axis=-1), np.concatenate([turn, edge], axis=-1))
+    return lengths(np.diff(direction, axis=-2))
+
+
+def beside(values: Any) -> Any:
+    """Return the greater of the values at both ends of each chord, 0 at the ends of the curve."""
+    edge = np.zeros_like(values[..., :1])
+    padded = np.concatenate([edge, values, edge], axis=-1)
+    return np.maximum(padded[..., 1:], padded[..., :-1])
 
 
 def lengths(v: Any) -> Any:
