@@ -204,6 +204,18 @@ def test_the_speed_falls_at_a_corner_and_nowhere_on_a_line():
     assert np.sum(speed > 0.98) > 100
 
 
+def test_it_goes_to_a_point_of_return_between_the_first_nodes():
+    def curve(p):
+        return 0.4 * np.cos(30 * np.pi * p[:, None]) * [0.6, 0.8]
+
+    k = nl.mri.traverse(curve, PROTOCOL)
+    _, beta = steps_of(PROTOCOL)
+    tips = curve(np.arange(31) / 30)
+    # at rest there at full slew, half a raster time from a sample at most
+    near = cKDTree(k / PROTOCOL.voxel).query(tips / PROTOCOL.voxel)[0]
+    assert np.max(near) < 1.01 * beta / 8
+
+
 def test_points_of_a_spiral_are_as_good_as_the_spiral():
     p = np.linspace(0, 1, 800)
     curve = SMOOTH["spiral"]
