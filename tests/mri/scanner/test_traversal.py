@@ -208,12 +208,12 @@ def test_it_goes_to_a_point_of_return_between_the_first_nodes():
     def curve(p):
         return 0.4 * np.cos(30 * np.pi * p[:, None]) * [0.6, 0.8]
 
-    k = nl.mri.traverse(curve, PROTOCOL)
-    _, beta = steps_of(PROTOCOL)
-    tips = curve(np.arange(31) / 30)
-    # at rest there at full slew, half a raster time from a sample at most
-    near = cKDTree(k / PROTOCOL.voxel).query(tips / PROTOCOL.voxel)[0]
-    assert np.max(near) < 1.01 * beta / 8
+    k = nl.mri.traverse(curve, PROTOCOL) / PROTOCOL.voxel
+    middle = len(k) // 2  # of the time, and of the curve
+    tip = curve(np.asarray([0.5])) / PROTOCOL.voxel
+    near = np.linalg.norm(k[middle - 1 : middle + 2] - tip, axis=-1).min()
+    # The curve is at rest there at full slew, half a raster time from a sample at most.
+    assert near < 1.01 * steps_of(PROTOCOL)[1] / 8
 
 
 def test_points_of_a_spiral_are_as_good_as_the_spiral():
