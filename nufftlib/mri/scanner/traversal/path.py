@@ -22,7 +22,7 @@ CHORDS = 1000
 """Least number of chords."""
 FINEST = 1e-7
 """Chords at a corner are halved down to this length, in slew steps."""
-MOST_NODES = 2**18
+MOST_NODES = 2**20
 
 FIRST = 1031
 """First intervals of a function; a prime, so that they fall together with no periods of it."""
@@ -64,21 +64,32 @@ def paths(
     longest, finest : float
         No chord is longer than the one, and none that is shorter than the other is halved.
     """
-    x = nodes(call, lambda p: function(p) / scale, p, longest, finest)
+
+    def curve(p: Any) -> Any:
+        return function(p) / scale
+
+    x = curve(p)
+    check_motion(call, p, x)
+    total = np.sum(lengths(np.diff(x, axis=-2)), axis=-1)
+    longest = min(longest, np.max(total) / CHORDS)
+    finest = min(finest, np.min(total) / CHORDS**2)
+    x = nodes(call, curve, p, x, longest, finest)
     return [path(x[shot], finest) for shot in np.ndindex(x.shape[:-2])]
 
 
-def nodes(call: str, function: Function, p: Any, longest: float, finest: float) -> Any:
-    """Return points between which the curves are nearly straight; all shots have the same p."""
-    x = function(p)
+def check_motion(call: str, p: Any, x: Any) -> None:
+    """Refuse a curve with two neighbouring chords of no length; one may be about a return."""
     length = lengths(np.diff(x, axis=-2))
-    still = (length[..., 1:] == 0) & (length[..., :-1] == 0)  # one may be about a point of return
+    still = (length[..., 1:] == 0) & (length[..., :-1] == 0)
     if np.any(still):
         *shot, at = np.argwhere(still)[0]
         where = f"shot {shot[0]} of curve" if shot else "curve"
         msg = f"{call}: {where} stands still near p = {p[at]:.6g}; want points that differ"
         raise ValueError(msg)
-    longest = min(longest, np.max(np.sum(length, axis=-1)) / CHORDS)
+
+
+def nodes(call: str, curve: Function, p: Any, x: Any, longest: float, finest: float) -> Any:
+    """Return points between which the curves are nearly straight; all shots have the same p."""
     while True:
         chords = np.diff(x, axis=-2)
         length = lengths(chords)
@@ -93,7 +104,7 @@ def nodes(call: str, function: Function, p: Any, longest: float, finest: float) 
             msg = f"{call}: curve jumps near p = {p[split[0]]:.6g}; want a continuous curve"
             raise ValueError(msg)
         p = np.insert(p, split + 1, new)
-        x = np.insert(x, split + 1, function(new), axis=-2)
+        x = np.insert(x, split + 1, curve(new), axis=-2)
 
 
 def path(x: Any, finest: float) -> Path:

@@ -5,7 +5,7 @@ With :math:`w = \dot s^2`, which is linear in each cell from :math:`w_0` to :mat
 .. math:: \dot\kappa = x' \sqrt w, \qquad
           \ddot\kappa = x'' w + x' \tfrac12 w', \qquad w' = \frac{w_1 - w_0}{h}.
 
-In the middle of a cell of length h the slew limit is one of two numbers,
+In the middle of a cell of length h the slew limit is one on two numbers,
 
 .. math:: |A w_0 + B w_1| \le S, \qquad
           A = \tfrac12 x'' - \tfrac1{2h} x', \quad B = \tfrac12 x'' + \tfrac1{2h} x',
