@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from nufftlib.core.kinds import is_array, shown, wrong_kind
 
@@ -35,10 +34,10 @@ Function = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Path:
-    """A curve by its arc length: the knots, shape (cells + 1,), and the spline."""
+    """A curve by its arc length: the knots, shape (cells + 1,), and SciPy's spline."""
 
     s: Any
-    spline: CubicSpline
+    spline: Any
 
     @property
     def middles(self) -> Any:
@@ -112,7 +111,14 @@ def path(x: Any, finest: float) -> Path:
     apart = np.flatnonzero(lengths(np.diff(x, axis=0)) > finest / 4)
     x = x[np.concatenate([[0], apart[:-1] + 1, [len(x) - 1]])]
     s = np.concatenate([[0.0], np.cumsum(lengths(np.diff(x, axis=0)))])
-    return Path(s, CubicSpline(s, x))
+    return Path(s, cubic_spline(s, x))
+
+
+def cubic_spline(s: Any, x: Any) -> Any:
+    """Return the cubic spline through points x at s, by SciPy, which is imported on use."""
+    from scipy.interpolate import CubicSpline
+
+    return CubicSpline(s, x)
 
 
 def turns(chords: Any, length: Any) -> Any:
@@ -149,7 +155,7 @@ def through(call: str, points: Any, scale: Any) -> tuple[Function, Any]:
         )
         raise ValueError(msg)
     s = np.concatenate([np.zeros_like(length[:, :1]), np.cumsum(length, axis=-1)], axis=-1)
-    splines = [CubicSpline(a, x) for a, x in zip(s, points.reshape(physical.shape), strict=True)]
+    splines = [cubic_spline(a, x) for a, x in zip(s, points.reshape(physical.shape), strict=True)]
 
     def function(p: Any) -> Any:
         along = (np.interp(p * count, np.arange(count + 1), a) for a in s)
