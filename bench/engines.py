@@ -48,7 +48,7 @@ def arrays(shape: tuple[int, ...], coils: int, samples: int, dtype: str) -> tupl
     """Return a trajectory along spokes through the centre, and noise as images."""
     rng = np.random.default_rng(0)
     if samples == 8192:
-        k = nl.mri.radial_trajectory(32, 256, dtype=np.dtype(dtype)).reshape(-1, 2)
+        k = nl.mri.trajectories.radial(32, 256, dtype=np.dtype(dtype)).reshape(-1, 2)
     else:
         along = np.linspace(-0.5, 0.5, 500, endpoint=False)[:, None]
         spokes = rng.standard_normal((samples // 500, 1, len(shape)))

@@ -12,7 +12,7 @@ from nufftlib.blur.calibrate.recipes import RECIPES
 @pytest.mark.parametrize("maps", ["ones", "estimated", "true"])
 def test_step_of_learn_trajectory(xp, timed, maps):
     image = xp.asarray(data.brain())
-    k = nl.mri.radial_trajectory(32, 256, xp=xp)
+    k = nl.mri.trajectories.radial(32, 256, xp=xp)
     objective = workflows.TrajectoryObjective(
         image, nl.mri.birdcage_maps(6, image.shape, xp=xp), nl.NUFFT(k, image.shape, eps=1e-4), maps
     )
@@ -32,7 +32,7 @@ def test_10_steps_of_learn_trajectory(xp, timed, moved):
             workflows.learn_trajectory(
                 image,
                 nl.mri.birdcage_maps(6, image.shape, xp=xp),
-                nl.mri.radial_trajectory(32, 512, xp=xp),
+                nl.mri.trajectories.radial(32, 512, xp=xp),
                 maps="ones",
                 steps=10,
                 **({} if moved == "free" else settings),
@@ -88,5 +88,5 @@ def test_blur_and_its_psf_gradient(xp, timed, method, psf, image):
 
 
 def test_density_weights(xp, timed):
-    F = nl.NUFFT(nl.mri.radial_trajectory(32, 256, xp=xp), (256, 256), eps=1e-4)
+    F = nl.NUFFT(nl.mri.trajectories.radial(32, 256, xp=xp), (256, 256), eps=1e-4)
     timed(nl.mri.pipe_menon, F)

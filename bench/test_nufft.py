@@ -23,7 +23,7 @@ ROWS = {
 def arrays(shape, coils, samples, dtype):
     rng = np.random.default_rng(0)
     if samples == 8192:
-        k = nl.mri.radial_trajectory(32, 256, dtype=np.dtype(dtype)).reshape(-1, 2)
+        k = nl.mri.trajectories.radial(32, 256, dtype=np.dtype(dtype)).reshape(-1, 2)
     else:
         k = rng.uniform(-0.5, 0.5, (samples, len(shape))).astype(dtype)
     x = rng.standard_normal((coils, *shape)) + 1j * rng.standard_normal((coils, *shape))

@@ -28,7 +28,7 @@ def small_nufft(rng):
 
 
 def nufft_256(rng):
-    k = nl.mri.radial_trajectory(32, 256)
+    k = nl.mri.trajectories.radial(32, 256)
     return (
         nl.NUFFT(k, (256, 256), eps=1e-4),
         complex_(rng, (6, 256, 256), np.complex64),

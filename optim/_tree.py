@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from array_api_compat import array_namespace, device, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj, is_torch_array
 
 Array: TypeAlias = Any  # an array of any array-API namespace
 Params: TypeAlias = Any  # Array | Mapping[str, Array]
@@ -52,10 +52,19 @@ def copied(tree: Params) -> Params:
 def is_array(x: object) -> bool:
     """Return whether `x` is an array. A masked one is none: functions may forget its mask.
 
-    Neither is a class of arrays, such as `numpy.ndarray`.
+    Neither is a class of arrays, such as `numpy.ndarray`, nor a tensor with an `odd_layout`.
     """
-    # array_api_compat's own function narrows the type to fewer attributes than arrays have.
-    return is_array_api_obj(x) and not isinstance(x, type) and not hasattr(x, "mask")
+    if not is_array_api_obj(x) or isinstance(x, type):
+        return False
+    return not hasattr(x, "mask") and not odd_layout(x)
+
+
+def odd_layout(x: Any) -> str:
+    """Return how a tensor of torch is laid out if not as an array: "sparse_coo", "nested"."""
+    if not is_torch_array(x):
+        return ""
+    layout = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+    return "" if layout == "strided" else layout
 
 
 def describe(x: Any) -> str:
@@ -63,7 +72,7 @@ def describe(x: Any) -> str:
     if isinstance(x, Mapping):
         return f"a mapping with the names {sorted(map(str, x))}"
     if not is_array(x):
-        return f"a {type(x).__name__}"
+        return " ".join(filter(None, ["a", odd_layout(x), type(x).__name__]))
     library = type(x).__module__.partition(".")[0]
     return f"an array of {library}, shape {tuple(x.shape)}, dtype {x.dtype}, on {device(x)}"
 

@@ -454,7 +454,7 @@ CASES = [
     ),
     Case(
         "gram in chunks",
-        gram((5, 4), (7,), (5,), None, "direct", memory_limit=5000, weighted=True),
+        gram((5, 4), (7,), (5,), None, "direct", memory_limit=1000, weighted=True),
         dense_gram((5, 4), None),
     ),
     *(

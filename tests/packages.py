@@ -9,6 +9,7 @@ import optim
 PACKAGES = [
     nufftlib,
     nufftlib.mri,
+    nufftlib.mri.trajectories,
     nufftlib.blur,
     nufftlib.workflows,
     nufftlib.io,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cases import first_of_each
 from packages import PACKAGES
+from patterns import PATTERNS
 from rows import CPU_ROWS, CUDA_ROWS
 
 import nufftlib as nl
@@ -305,10 +306,13 @@ BY_HAND = [
         "nothing of arrays that are there; others through the host's memory",
     ),
     Entry("nufftlib.inner", lambda m: nl.inner(m.complex(3, 4), m.real(3, 4))),
-    Entry(
-        "nufftlib.mri.radial_trajectory",
-        lambda m: nl.mri.radial_trajectory(3, 4, **given(m)),
-        "made in `xp` on `device`",
+    *(
+        Entry(
+            f"nufftlib.mri.trajectories.{pattern.name}",
+            lambda m, make=pattern.make: make(3, 4, **given(m)),
+            MADE,
+        )
+        for pattern in PATTERNS
     ),
     Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
     Entry(
@@ -485,6 +489,10 @@ WITHOUT_CALL = {
     "optim.Result": FIELDS,
     "optim.NonFiniteError": FIELDS,
     "optim.proximal.Penalty": "two functions of the caller's",
+    "nufftlib.mri.trajectories": "a package",
+    "nufftlib.mri.trajectories.patterns": "functions of the same package",
+    "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
+    "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",
     "nufftlib.mri.NerveModel": "an interface",

@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from packages import ADAPTERS, PACKAGES
+from patterns import PATTERNS
 
 import nufftlib as nl
 from nufftlib import blur, data, io, mri, workflows
@@ -29,6 +30,7 @@ COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
 BLURRED = nl.Blur(H)(X)
+TURNS = {"in_out": True, "tilt": "golden"}
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
 V = np.ones(3)
 SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
@@ -82,7 +84,19 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     nl.convert: {"tree": nl.Diagonal(V), "xp": np, "device": "cpu"},
     nl.inner: {"a": V, "b": V},
-    mri.radial_trajectory: {"shots": 4, "samples": 8, **XP},
+    **{
+        pattern.make: {
+            "shots": 4,
+            "samples": 8,
+            **pattern.settings,
+            **{k: v for k, v in TURNS.items() if k in inspect.signature(pattern.make).parameters},
+            **XP,
+        }
+        for pattern in PATTERNS
+    },
+    mri.trajectories.patterns: {"ndim": 2},
+    mri.trajectories.tilt_angle: {"tilt": "golden", "shots": 4, "in_out": False},
+    mri.trajectories.tiny_golden_angle: {"order": 7},
     mri.from_radians: {"k": K},
     mri.from_cycles_per_fov: {"k": K, "shape": SHAPE},
     mri.birdcage_maps: {
@@ -397,6 +411,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "tree": [None, object(), 5, "a", int],
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
+    "tilt": [*NOTHING, True, "nope", [1.0], V, 1j, str],
+    **dict.fromkeys(("revolutions", "power"), NO_NUMBER),
+    "order": NO_INTEGER,
+    "in_out": NO_FLAG,
     "xp": [*NOTHING, "numpy", 5],
     "dtype": [*NOTHING[:-1], "nope", 5, int, "int64", bool],
     "device": [object(), "nowhere", 5],

@@ -50,7 +50,7 @@ def make_arrays(seed=0):
     return {
         "image": image / image.mean(),
         "coil_maps": mri.birdcage_maps(COILS, SHAPE).astype(np.complex64),
-        "trajectory": mri.radial_trajectory(SHOTS, SAMPLES).astype(np.float32),
+        "trajectory": mri.trajectories.radial(SHOTS, SAMPLES).astype(np.float32),
         "sharp": sharp,
         "blurred": blurred,
         "psf": psf,

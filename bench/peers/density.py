@@ -28,7 +28,7 @@ Array = Any
 
 
 def centre_out(n: int, spokes: int) -> Array:
-    return nl.mri.radial_trajectory(spokes, n, dtype=np.float64)
+    return nl.mri.trajectories.radial(spokes, n, dtype=np.float64)
 
 
 def radial(n: int, spokes: int) -> Array:

@@ -36,7 +36,7 @@ FIXED = {0: (0.0, 0.0)}
 
 
 def noisy_radial() -> Any:
-    k = nl.mri.radial_trajectory(32, 512, dtype=np.float64)
+    k = nl.mri.trajectories.radial(32, 512, dtype=np.float64)
     return np.clip(disturbed(k, 1e-3, seed=0), -0.5, 0.5)
 
 

@@ -81,7 +81,7 @@ def train(scanner, images, parameters):
 def main():
     """Print the validation error before, with the network alone, and with both."""
     images, validation = patches((20, 100), 200, seed=1), patches((150, 180), 40, seed=2)
-    radial = nl.mri.radial_trajectory(SPOKES, SIZE)
+    radial = nl.mri.trajectories.radial(SPOKES, SIZE)
     seen = []
     for name in ("before", "network", "both"):
         torch.manual_seed(0)

@@ -15,7 +15,7 @@ BOUND = 0.5  # the edge of k-space
 
 image = data.brain()[::4, ::4].astype(np.float64)
 maps = nl.mri.birdcage_maps(4, image.shape, dtype=np.complex128)
-start = nl.mri.radial_trajectory(8, 32, dtype=np.float64)
+start = nl.mri.trajectories.radial(8, 32, dtype=np.float64)
 nufft = nl.NUFFT(start, image.shape)
 coil_images = maps * image
 objective = workflows.TrajectoryObjective(image, maps, nufft, maps="true")

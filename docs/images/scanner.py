@@ -83,7 +83,7 @@ def learn(k, maps, **settings):
 
 def starts():
     """Return the trajectories with which learning starts, and their fixed samples."""
-    radial = nl.mri.radial_trajectory(SHOTS, SAMPLES, dtype=np.float64)
+    radial = nl.mri.trajectories.radial(SHOTS, SAMPLES, dtype=np.float64)
     curves = {turns: spiral(turns) for turns in np.arange(1, 6, 0.5)}
     fitting = {
         turns: nl.mri.traverse(curve, PROTOCOL, samples=SAMPLES)
@@ -130,7 +130,7 @@ def table():
 
 def draw_limits():
     """Draw gradient and slew rate of a spoke, as it is and projected."""
-    k = nl.mri.radial_trajectory(1, 64, dtype=np.float64)
+    k = nl.mri.trajectories.radial(1, 64, dtype=np.float64)
     near, _ = projected(k, {0: CENTRE})
     figure = Figure(figsize=(10.0, 3.6), dpi=110, layout="constrained")
     axes = figure.subplots(1, 2)
@@ -150,7 +150,7 @@ def draw_limits():
 
 def draw_learning():
     """Draw trajectories learned free and under the limits, their losses, and the waveforms."""
-    k = nl.mri.radial_trajectory(SHOTS, SAMPLES, dtype=np.float64)
+    k = nl.mri.trajectories.radial(SHOTS, SAMPLES, dtype=np.float64)
     limits = {"protocol": PROTOCOL, "fixed": {0: CENTRE}}
     runs = {
         "free": (learn(k, "ones"), "C1"),

@@ -459,8 +459,8 @@ def pictures_of(
 def spokes(samples: int, turn: float | None) -> NDArray[np.float32]:
     """Return the radial start, turned by an angle in radians."""
     if turn is None:
-        return np.asarray(nl.mri.radial_trajectory(SPOKES, samples))
-    k = nl.mri.radial_trajectory(SPOKES, samples, dtype=np.float64)
+        return np.asarray(nl.mri.trajectories.radial(SPOKES, samples))
+    k = nl.mri.trajectories.radial(SPOKES, samples, dtype=np.float64)
     c, s = math.cos(turn), math.sin(turn)
     rotated: NDArray[np.float64] = k @ np.asarray([[c, s], [-s, c]])
     return rotated.astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import array_api_compat
 from array_api_compat import array_namespace, is_array_api_obj, size
 
-from nufftlib.core.kinds import is_array, not_negative, out_of_range, wrong_kind
+from nufftlib.core.kinds import class_of, is_array, not_negative, out_of_range, wrong_kind
 from nufftlib.core.shapes import broadcasts
 
 Array = Any
@@ -55,7 +55,7 @@ def common_namespace(caller: str, /, **arrays: Array) -> Namespace:
             return known
     for name, array in arrays.items():
         if not is_array(array):
-            msg = f"{caller}: {name} is a {type(array).__name__}; want an array (array API)"
+            msg = f"{caller}: {name} is {class_of(array)}; want an array (array API)"
             raise TypeError(msg)
     xp = namespace(first)
     if library(xp) == "numpy":

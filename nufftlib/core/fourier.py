@@ -20,57 +20,65 @@ def fast_size(size: int, *, real: bool) -> int:
     return int(scipy.fft.next_fast_len(size, real=real))
 
 
-def fft(xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool) -> Array:
-    """Transform the last axes of `x`, padded with zeros to `sizes`; half of it if `real`."""
+def fft(
+    xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool, overwrite: bool = False
+) -> Array:
+    """Transform the last axes of `x`, padded with zeros to `sizes`; half of it if `real`.
+
+    If `overwrite`, nobody needs the values of `x` any more.
+    """
     if real:
-        return _transform(xp, "rfftn", x, sizes)
+        return _transform(xp, "rfftn", x, sizes, overwrite)
     # The standard wants complex input here, though most libraries take real as well.
-    return _transform(xp, "fftn", xp.astype(x, complex_dtype(xp, x), copy=False), sizes)
+    z = xp.astype(x, complex_dtype(xp, x), copy=False)
+    return _transform(xp, "fftn", z, sizes, overwrite)
 
 
-def ifft(xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool) -> Array:
+def ifft(
+    xp: Namespace, x: Array, sizes: tuple[int, ...], *, real: bool, overwrite: bool = False
+) -> Array:
     """Invert `fft`."""
-    return _transform(xp, "irfftn" if real else "ifftn", x, sizes)
+    return _transform(xp, "irfftn" if real else "ifftn", x, sizes, overwrite)
 
 
-def pad_fft(xp: Namespace, x: Array, sizes: tuple[int, ...]) -> Array:
-    """Transform the last axes of complex `x`, padded with zeros to `sizes`, one after the other.
+def pad_fft(xp: Namespace, x: Array, size: int, axis: int) -> Array:
+    """Transform one axis of complex `x`, padded with zeros to `size`.
 
-    The zeros of an axis are not transformed along those before it: in place of all d
+    Axis by axis, the zeros of one are not transformed along those before it: in place of all d
     axes of the padded grid, 3/4 of the work in 2D and 7/12 in 3D, at twice the size.
     """
-    for axis, size in enumerate(sizes, start=-len(sizes)):
-        x = _transform_axis(xp, "fft", x, size, axis)
-    return x
+    return _transform_axis(xp, "fft", x, size, axis)
 
 
-def crop_ifft(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
-    """Invert `pad_fft`: transform the last axes of `x` back, and keep the first `shape`."""
-    for axis, size in enumerate(reversed(shape), start=1):
-        x = _transform_axis(xp, "ifft", x, x.shape[-axis], -axis)
-        x = x[(..., slice(0, size), *(slice(None) for _ in range(axis - 1)))]
-    return x
+def crop_ifft(xp: Namespace, x: Array, size: int, axis: int) -> Array:
+    """Invert `pad_fft`, and keep the first `size`; nobody needs the values of `x` any more."""
+    x = _transform_axis(xp, "ifft", x, x.shape[axis], axis, overwrite=True)
+    return x[(..., slice(0, size), *(slice(None) for _ in range(-axis - 1)))]
 
 
-def _transform(xp: Namespace, name: str, x: Array, sizes: tuple[int, ...]) -> Array:
+def _transform(
+    xp: Namespace, name: str, x: Array, sizes: tuple[int, ...], overwrite: bool
+) -> Array:
     axes = tuple(range(-len(sizes), 0))
     if library(xp) == "numpy":
         import scipy.fft
 
         transform: Any = getattr(scipy.fft, name)
-        return transform(x, s=sizes, axes=axes, workers=-1)
+        return transform(x, s=sizes, axes=axes, overwrite_x=overwrite, workers=-1)
     if 0 in x.shape:  # MKL, which computes for torch, refuses an empty batch
         lead = x.ndim - len(sizes)
         image = xp.zeros(x.shape[lead:], dtype=x.dtype, device=device(x))
-        one = _transform(xp, name, image, sizes)
+        one = _transform(xp, name, image, sizes, overwrite)
         return xp.zeros((*x.shape[:lead], *one.shape), dtype=one.dtype, device=device(x))
     return getattr(xp.fft, name)(x, s=sizes, axes=axes)
 
 
-def _transform_axis(xp: Namespace, name: str, x: Array, size: int, axis: int) -> Array:
+def _transform_axis(
+    xp: Namespace, name: str, x: Array, size: int, axis: int, *, overwrite: bool = False
+) -> Array:
     if library(xp) == "numpy":
         import scipy.fft
 
         transform: Any = getattr(scipy.fft, name)
-        return transform(x, n=size, axis=axis, workers=-1)
+        return transform(x, n=size, axis=axis, overwrite_x=overwrite, workers=-1)
     return getattr(xp.fft, name)(x, n=size, axis=axis)

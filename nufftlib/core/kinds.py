@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, is_array_api_obj, is_torch_array
 
 LONGEST = 40
 """Characters of a setting in a message."""
@@ -175,9 +175,26 @@ def instance(call: str, name: str, value: Any, kind: type[Any], wish: str) -> An
 
 
 def is_array(value: object) -> bool:
-    """Tell whether `value` is an array. A masked one is none: native code knows no mask."""
-    is_one = is_array_api_obj(value) and not isinstance(value, type)  # a class of arrays is none
-    return is_one and not hasattr(value, "mask")
+    """Tell whether `value` is an array. A masked one is none: native code knows no mask.
+
+    Neither is a class of arrays, nor a tensor with an `odd_layout`.
+    """
+    if not is_array_api_obj(value) or isinstance(value, type):
+        return False
+    return not hasattr(value, "mask") and not odd_layout(value)
+
+
+def odd_layout(value: Any) -> str:
+    """Return how a tensor of torch is laid out if not as an array: "sparse_coo", "nested"."""
+    if not is_torch_array(value):
+        return ""
+    layout = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+    return "" if layout == "strided" else layout
+
+
+def class_of(value: object) -> str:
+    """Return the class of what is no array, in words for a message."""
+    return " ".join(filter(None, ["a", odd_layout(value), type(value).__name__]))
 
 
 def is_scalar(value: Any, kinds: str | tuple[str, ...]) -> bool:
@@ -211,7 +228,7 @@ def shown(value: Any) -> str:
     except ValueError:  # an integer of thousands of digits
         text = ""
     short = 0 < len(text) <= LONGEST and "\n" not in text
-    return text if short else f"a {type(value).__name__}"
+    return text if short else class_of(value)
 
 
 def wrong_kind(call: str, name: str, value: Any, wish: str) -> TypeError:

@@ -67,7 +67,7 @@ def save_trajectory(path: str | PathLike[str], k: Array, protocol: Protocol) -> 
     >>> from nufftlib.io import load_trajectory, save_trajectory
     >>> scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
     >>> protocol = nl.mri.Protocol(scanner, fov=0.24, shape=(256, 256))
-    >>> k = nl.mri.radial_trajectory(32, 512)
+    >>> k = nl.mri.trajectories.radial(32, 512)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_trajectory(f"{folder}/radial.npz", k, protocol)
     ...     k2, protocol2 = load_trajectory(f"{folder}/radial.npz")
@@ -121,7 +121,7 @@ def load_trajectory(path: str | PathLike[str]) -> tuple[Any, Protocol]:
     >>> scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
     >>> protocol = nl.mri.Protocol(scanner, fov=(0.24, 0.18), shape=(256, 192), rest="start")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_trajectory(f"{folder}/radial.npz", nl.mri.radial_trajectory(32, 512), protocol)
+    ...     save_trajectory(f"{folder}/radial.npz", nl.mri.trajectories.radial(32, 512), protocol)
     ...     k, protocol = load_trajectory(f"{folder}/radial.npz")
     >>> k.shape, protocol.fov, protocol.rest
     ((32, 512, 2), (0.24, 0.18), 'start')

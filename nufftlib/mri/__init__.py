@@ -1,5 +1,6 @@
 """MRI: scanners and trajectories, density compensation, coil sensitivities."""
 
+from nufftlib.mri import trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.scanner import (
@@ -20,7 +21,7 @@ from nufftlib.mri.scanner import (
     trajectory_from_gradients,
     traverse,
 )
-from nufftlib.mri.trajectories import from_cycles_per_fov, from_radians, radial_trajectory
+from nufftlib.mri.units import from_cycles_per_fov, from_radians
 
 __all__ = [
     "BSpline",
@@ -40,9 +41,9 @@ __all__ = [
     "low_frequency_maps",
     "pipe_menon",
     "project_trajectory",
-    "radial_trajectory",
     "receiver",
     "slew_rates",
+    "trajectories",
     "trajectory_from_gradients",
     "traverse",
 ]

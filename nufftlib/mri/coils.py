@@ -145,7 +145,7 @@ def low_frequency_maps(
     --------
     >>> import numpy as np
     >>> import nufftlib as nl
-    >>> F = nl.NUFFT(nl.mri.radial_trajectory(16, 32), (32, 32))
+    >>> F = nl.NUFFT(nl.mri.trajectories.radial(16, 32), (32, 32))
     >>> s = nl.mri.birdcage_maps(4, (32, 32))
     >>> w = nl.mri.pipe_menon(F)
     >>> nl.mri.low_frequency_maps(F, F(s), w, smoothing=4.0).shape

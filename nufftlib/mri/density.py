@@ -87,7 +87,7 @@ def pipe_menon(
     Examples
     --------
     >>> import nufftlib as nl
-    >>> k = nl.mri.radial_trajectory(8, 16)
+    >>> k = nl.mri.trajectories.radial(8, 16)
     >>> w = nl.mri.pipe_menon(nl.NUFFT(k, (32, 32)))
     >>> w.shape, bool(w[0, 1] < w[0, 8])  # more points near the centre, less weight each
     ((8, 16), True)

@@ -73,7 +73,7 @@ def test_arrays_are_those_of_the_workflow(learn):
     expected = workflows.learn_trajectory(
         arrays["image"],
         mri.birdcage_maps(3, (48, 48)),
-        mri.radial_trajectory(8, 24),
+        mri.trajectories.radial(8, 24),
         maps="true",
         steps=3,
     )

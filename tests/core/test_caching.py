@@ -109,7 +109,7 @@ def test_plain_numbers_are_pythons_own_in_tuples_too():
 
 def test_operators_and_weights_take_numbers_of_numpy_first():
     """A width that only NumPy's numbers would have compiled once broke the default for good."""
-    k = nl.mri.radial_trajectory(8, 16)
+    k = nl.mri.trajectories.radial(8, 16)
     settings = {"eps": np.float64(3e-4), "memory_limit": np.int64(2**28), "engine": "grid"}
     F = nl.NUFFT(k, (np.int64(25), np.int16(25)), **settings)
     G = nl.NUFFT(k, (25, 25), eps=3e-4, memory_limit=2**28, engine="grid")

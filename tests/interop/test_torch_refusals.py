@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
+import optim
 
 torch = pytest.importorskip("torch")
 
@@ -156,3 +157,36 @@ def test_native_code_refuses_tensors_that_are_more_than_their_memory(how, engine
 def test_noise_refuses_tensors_that_are_more_than_their_memory():
     with pytest.raises(TypeError, match="has a tangent"):
         transformed()["tangent"](lambda x: nl.blur.poisson_noise(x, 0.1, seed=0), torch.ones(3))
+
+
+LAYOUTS = {
+    "sparse_coo": lambda x: x.to_sparse(),
+    "sparse_csr": lambda x: x.to_sparse_csr(),
+    "nested": lambda x: torch.nested.nested_tensor([x, x]),
+    "nested NestedTensor": lambda x: torch.nested.nested_tensor([x, x], layout=torch.jagged),
+}
+POINTS, BOX = torch.zeros(9, 2, dtype=torch.float64), torch.ones(3, 3, dtype=torch.float64)
+CALLS = {
+    "a trajectory": lambda x: nl.NUFFT(x, (4, 3)),
+    "an image": lambda x: nl.NUFFT(POINTS, (3, 3))(x),
+    "an image of the exact sums": lambda x: nl.NUFFT(POINTS, (3, 3), engine="direct")(x),
+    "a PSF": nl.Blur,
+    "a blurred image": lambda x: nl.Blur(BOX).adjoint(x),
+    "weights": nl.Diagonal,
+    "a direction": lambda x: nl.Diagonal(BOX).derivative("weights", x),
+    "both sides of a product": lambda x: nl.inner(x, x),
+    "a loss's argument": nl.HalfSquaredError(BOX),
+    "noise": lambda x: nl.blur.poisson_noise(x, seed=0),
+    "a starting point": lambda x: optim.minimize(lambda p: (0.0, p), x, optim.sgd(0.1), steps=1),
+    "what is projected": optim.projections.simplex(),
+    "what shrinks": lambda x: optim.proximal.soft_threshold(0.1).prox(x, 1.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("call", CALLS)
+def test_sparse_and_nested_tensors_are_no_arrays(call, layout):
+    x = LAYOUTS[layout](torch.eye(3, dtype=torch.float64))
+    with pytest.raises(TypeError, match=rf"is a {layout}.*; want"):
+        CALLS[call](x)

@@ -265,7 +265,7 @@ def test_what_cannot_be_played_is_refused_with_the_numbers(tmp_path, kind):
 
 def test_a_refusal_names_only_what_exceeds_its_limit(tmp_path):
     pytest.importorskip("pypulseq")
-    k = nl.mri.radial_trajectory(4, 512)
+    k = nl.mri.trajectories.radial(4, 512)
     with pytest.raises(ValueError, match=r": slew 245\.\d+ T/m/s, limit 180; want"):
         write_pulseq(tmp_path / "a.seq", k, replace(FLAT, shape=(256, 256)))
 

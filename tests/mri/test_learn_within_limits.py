@@ -18,7 +18,7 @@ SHOTS, SAMPLES = 6, 64
 def setup(dtype="float32", centre_out=True):
     image = np.ascontiguousarray(data.brain()[::4, ::4].astype(dtype))
     maps = nl.mri.birdcage_maps(4, image.shape, dtype="c8" if dtype == "float32" else "c16")
-    k = nl.mri.radial_trajectory(SHOTS, SAMPLES, dtype=np.dtype(dtype))
+    k = nl.mri.trajectories.radial(SHOTS, SAMPLES, dtype=np.dtype(dtype))
     if not centre_out:  # through the centre at the middle sample
         radius = (np.arange(SAMPLES) - SAMPLES // 2) / (SAMPLES // 2) * 0.5
         k = radius[:, None] * (k[:, -1:] / np.linalg.norm(k[:, -1:], axis=-1, keepdims=True))

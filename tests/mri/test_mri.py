@@ -14,7 +14,7 @@ rng = np.random.default_rng(6)
 
 
 def test_radial_trajectory_on_every_row(row):
-    k = mri.radial_trajectory(32, 256, xp=row.xp, dtype=row.xp.float64, device=row.device)
+    k = mri.trajectories.radial(32, 256, xp=row.xp, dtype=row.xp.float64, device=row.device)
     assert row.owns(k, "float64")
     k = row.numpy(k)
     radius = np.linalg.norm(k, axis=-1)
@@ -23,7 +23,7 @@ def test_radial_trajectory_on_every_row(row):
     turn = np.exp(2j * np.pi / 32)
     spokes = k[..., 0] + 1j * k[..., 1]
     np.testing.assert_allclose(spokes[1:], spokes[:-1] * turn, atol=1e-14)
-    assert mri.radial_trajectory(2, 2).dtype == np.float32
+    assert mri.trajectories.radial(2, 2).dtype == np.float32
 
 
 def test_unit_converters(row):
@@ -84,7 +84,7 @@ def test_birdcage_maps_are_maps_at_any_radius(radius, shape):
 
 
 def radial_operator(engine="auto", norm=None, shots=48, samples=33, shape=(32, 32)):
-    k = mri.radial_trajectory(shots, samples, dtype=np.float64)
+    k = mri.trajectories.radial(shots, samples, dtype=np.float64)
     return nl.NUFFT(k, shape, engine=engine, norm=norm, eps=1e-9)
 
 
@@ -219,7 +219,7 @@ def test_default_weights_of_an_image_narrower_than_the_kernel(shape):
 def test_job_1_keeps_the_density_of_the_published_example():
     image = np.random.default_rng(2).random((20, 24))
     s = mri.birdcage_maps(3, image.shape, dtype=np.complex128)
-    F = nl.NUFFT(mri.radial_trajectory(6, 20, dtype=np.float64), image.shape)
+    F = nl.NUFFT(mri.trajectories.radial(6, 20, dtype=np.float64), image.shape)
     density, _ = workflows.TrajectoryObjective(image, s, F).constants(F.trajectory)
     want = mri.pipe_menon(F, width=7, grid=(20, 24), iterations=10)
     np.testing.assert_allclose(density, want, rtol=1e-12)
@@ -252,14 +252,14 @@ def test_the_kernel_has_the_width_it_should(width):
 
 
 def test_another_grid_is_the_same_as_another_resolution():
-    k = mri.radial_trajectory(16, 20, dtype=np.float64)
+    k = mri.trajectories.radial(16, 20, dtype=np.float64)
     a = mri.pipe_menon(nl.NUFFT(k, (32, 32)), grid=(64, 64))
     b = mri.pipe_menon(nl.NUFFT(k, (64, 64)), grid=(64, 64))
     np.testing.assert_allclose(a / a.sum(), b / b.sum(), rtol=1e-6)
 
 
 def test_density_on_every_row(host_row):
-    k = mri.radial_trajectory(8, 9, dtype=np.float64)
+    k = mri.trajectories.radial(8, 9, dtype=np.float64)
     for engine in ("direct", "auto"):
         F = nl.NUFFT(host_row.array(k), (16, 16), engine=engine, eps=1e-9)
         w = mri.pipe_menon(F)
@@ -271,7 +271,7 @@ def test_density_on_every_row(host_row):
 
 
 def test_direct_density_and_maps_on_every_row(row):
-    k = mri.radial_trajectory(8, 9, dtype=np.float64)
+    k = mri.trajectories.radial(8, 9, dtype=np.float64)
     s = mri.birdcage_maps(3, (16, 16), dtype=np.complex128)
 
     def maps(make):
@@ -393,7 +393,7 @@ def test_a_step_of_job_1_calls_no_blas(monkeypatch):
 
     image = np.random.default_rng(2).random((20, 24))
     s = mri.birdcage_maps(3, image.shape, dtype=np.complex128)
-    k = mri.radial_trajectory(6, 20, dtype=np.float64)
+    k = mri.trajectories.radial(6, 20, dtype=np.float64)
     objective = workflows.TrajectoryObjective(image, s, nl.NUFFT(k, image.shape, engine="grid"))
     objective.value_and_grad(k)  # sets up
     for xp in (np, compat.array_namespace(image)):
@@ -441,7 +441,7 @@ def test_a_root_sum_of_squares_keeps_its_range(row, dtype, power):
 def test_the_loss_of_job_1_does_not_depend_on_the_scale_of_the_image(power, maps):
     image = np.random.default_rng(2).random((20, 24)).astype("f4")
     s = mri.birdcage_maps(3, image.shape)
-    F = nl.NUFFT(mri.radial_trajectory(6, 20), image.shape)
+    F = nl.NUFFT(mri.trajectories.radial(6, 20), image.shape)
     losses = [
         workflows.TrajectoryObjective(x, s, F, maps).value_and_grad(F.trajectory)[0]
         for x in (image, image * np.float32(2.0) ** power)
@@ -456,7 +456,7 @@ def test_a_mean_that_is_positive_by_rounding_is_refused(row, scale, dtype):
     s = row.array(
         mri.birdcage_maps(3, (20, 24)), "complex64" if dtype == "float32" else "complex128"
     )
-    F = nl.NUFFT(row.array(mri.radial_trajectory(6, 20), dtype), (20, 24), engine="direct")
+    F = nl.NUFFT(row.array(mri.trajectories.radial(6, 20), dtype), (20, 24), engine="direct")
     eps = np.finfo(dtype).eps
     for mean in (0.0, 10 * eps):
         image = row.array(scale * (noise - noise.mean() + mean), dtype)
@@ -480,8 +480,8 @@ y = np.ones((3, 48, 33), complex)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: mri.radial_trajectory(0, 5), r"\(shots\): shots is 0; want at least 1"),
-        (lambda: mri.radial_trajectory(3, 1), r"\(samples\): samples is 1; want at least 2"),
+        (lambda: mri.trajectories.radial(0, 5), r"\(shots\): shots is 0; want at least 1"),
+        (lambda: mri.trajectories.radial(3, 1), r"\(samples\): samples is 1; want at least 2"),
         (lambda: mri.from_cycles_per_fov(np.ones((3, 3)), (4, 4)), r"want \(..., 2\)"),
         (
             lambda: mri.birdcage_maps(0, (4, 4)),
@@ -522,8 +522,8 @@ def test_a_wrong_argument_is_refused(call, message):
 
 K = np.ones((3, 2))
 INTEGERS = {
-    "radial_trajectory(shots)": lambda n: mri.radial_trajectory(n, 8),
-    "radial_trajectory(samples)": lambda n: mri.radial_trajectory(4, n),
+    "radial(shots)": lambda n: mri.trajectories.radial(n, 8),
+    "radial(samples)": lambda n: mri.trajectories.radial(4, n),
     "birdcage_maps(coils)": lambda n: mri.birdcage_maps(n, (8, 8)),
     "pipe_menon(width)": lambda n: mri.pipe_menon(F, width=n),
     "pipe_menon(iterations)": lambda n: mri.pipe_menon(F, iterations=n),
@@ -592,13 +592,13 @@ def test_coil_maps_of_no_complex_dtype_are_refused(row, dtype):
 
 @pytest.mark.parametrize("dtype", ["int32", "complex64", "complex128", "bool"])
 def test_a_trajectory_of_no_real_dtype_is_refused(row, dtype):
-    message = rf"radial_trajectory\(dtype\): .*{dtype}; want float32 or float64"
+    message = rf"radial\(dtype\): .*{dtype}; want float32 or float64"
     with pytest.raises(TypeError, match=message):
-        mri.radial_trajectory(2, 3, xp=row.xp, dtype=getattr(row.xp, dtype))
+        mri.trajectories.radial(2, 3, xp=row.xp, dtype=getattr(row.xp, dtype))
 
 
 def test_each_iteration_of_the_density_weights_starts_from_the_last():
-    k = nl.mri.radial_trajectory(7, 9, dtype=np.float64)
+    k = nl.mri.trajectories.radial(7, 9, dtype=np.float64)
     F = nl.NUFFT(k, (12, 12), engine="direct")
     engine = F.transform.engine.with_shape((24, 24))
     w = np.ones(63)

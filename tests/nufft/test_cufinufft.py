@@ -77,7 +77,7 @@ def test_both_jobs_run():
     image = cupy.asarray(np.ascontiguousarray(data.brain()[::4, ::4]))
     coils = nl.mri.birdcage_maps(4, (64, 64), xp=cupy)
     result = workflows.learn_trajectory(
-        image, coils, nl.mri.radial_trajectory(8, 64, xp=cupy), steps=20
+        image, coils, nl.mri.trajectories.radial(8, 64, xp=cupy), steps=20
     )
     assert result.losses[-1] < 0.7 * result.losses[0]
     sharp = cupy.asarray(data.astronaut())

@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import tracemalloc
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import nufftlib as nl
-from nufftlib.nufft import gram
+from nufftlib.nufft import gram, padded
 from nufftlib.nufft.engines.direct import DirectEngine
 from nufftlib.nufft.gram import ToeplitzGram
 
@@ -173,19 +174,65 @@ def test_a_gradient_is_one_however_many_coils(monkeypatch):
     assert recorder.images == [("forward", (11, 9), 2), ("forward", (11, 9), 1)]
 
 
-def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch):
-    seen, true_fft = [], gram.pad_fft
-    monkeypatch.setattr(
-        gram, "pad_fft", lambda xp, x, sizes: seen.append(x.shape[0]) or true_fft(xp, x, sizes)
-    )
+GRID = 11 * 9 * 16
+CHUNKS = [
+    (2**30, 2**30, [(5, 11, 5), (5, 11, 9)]),
+    # Two images; single images; slabs of four rows.
+    (6 * GRID, 12 * GRID, [(2, 11, 5), (2, 11, 9)] * 2 + [(1, 11, 5), (1, 11, 9)]),
+    (3 * GRID, 6 * GRID, [(1, 11, 5), (1, 11, 9)] * 5),
+    (3 * 4 * 9 * 16, 6 * 4 * 9 * 16, [(1, 11, 5), (1, 4, 9), (1, 4, 9), (1, 3, 9)] * 5),
+    (1, 1, [(1, 11, 5), *[(1, 1, 9)] * 11] * 5),
+]
+
+
+@pytest.mark.parametrize(("for_three", "for_six", "shapes"), CHUNKS)
+def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch, for_three, for_six, shapes):
+    seen, true_fft = [], padded.pad_fft
+
+    def recorded(xp, x, size, axis):
+        X = true_fft(xp, x, size, axis)
+        seen.append(X.shape)
+        return X
+
+    monkeypatch.setattr(padded, "pad_fft", recorded)
     F, w, x, y = problem((6, 5), batch=(5,), engine="direct")
-    small = replace(F, memory_limit=2 * 4 * 11 * 9 * 16)  # two images, four grids each
-    for A, chunks in ((F.gram(w, "toeplitz"), [5]), (small.gram(w, "toeplitz"), [2, 2, 1])):
-        seen.clear()
-        value, gradient = A(x), A.vjp("trajectory", x, y)
-        assert seen == [*chunks, *(n for n in chunks for _ in range(2))]
+    A, B = (replace(F, memory_limit=n).gram(w, "toeplitz") for n in (for_three, for_six))
+    value = A(x)
+    assert seen == shapes
+    seen.clear()
+    gradient = B.vjp("trajectory", x, y)
+    assert seen[::2] == seen[1::2]  # of x and of y
+    assert seen[::2] == shapes
     np.testing.assert_allclose(value, F.gram(w, "toeplitz")(x), rtol=1e-12)
     np.testing.assert_allclose(gradient, F.gram(w, "toeplitz").vjp("trajectory", x, y), rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_slabs_of_one_row_are_the_same_operator(shape):
+    assert deviation(*problem(shape, engine="direct", memory_limit=1)) < 1e-13
+
+
+def test_the_padded_grid_of_an_image_is_never_whole():
+    """It has the size of 8 images."""
+    F, _, x, _ = problem((32, 32, 32), memory_limit=4 * 16 * 32**3, engine="direct")
+    A = F.gram(method="toeplitz")
+    A(x)
+    tracemalloc.start()
+    try:
+        result = A(x)
+        peak = tracemalloc.get_traced_memory()[1] - result.nbytes
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.3 * F.memory_limit
+
+
+def test_what_is_kept_and_returned_holds_no_other_memory():
+    """A view of what was padded, or of the real part, would keep all of it."""
+    F, w, x, _ = problem((64, 64), batch=(), engine="grid")
+    A = F.gram(w, "toeplitz")
+    for array in (A(x), A(np.stack([x, x])), A.convolution.spectrum):
+        owner = array if array.base is None else array.base
+        assert owner.nbytes == array.nbytes
 
 
 @pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])

@@ -124,9 +124,13 @@ k = np.random.default_rng(3).uniform(-0.5, 0.5, (4, 5, 2))
 x = np.random.default_rng(4).standard_normal((3, 8, 7)) + 0j
 
 
-def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch):
+@pytest.mark.parametrize(
+    ("limit", "chunks"),
+    [(15_000, [3] * 6), (10_000, [2, 1] * 6), (2500, [1] * 18)],  # images, one at a time
+)
+def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch, limit, chunks):
     F = nl.NUFFT(k, (8, 7), engine="direct")
-    small = replace(F, memory_limit=2500)  # images, one at a time
+    small = replace(F, memory_limit=limit)
     stacks, true_forward = [], type(F.transform.engine).forward
     monkeypatch.setattr(
         type(F.transform.engine),
@@ -138,7 +142,7 @@ def test_a_memory_limit_changes_nothing_but_the_chunks(monkeypatch):
     r = F(x)
     want, got = (A.linearize(x, wrt="trajectory")[1].hessian(r).blocks for A in (F, small))
     np.testing.assert_allclose(got, want, rtol=1e-12)
-    assert stacks == [3, 9, 9, 3, 3, 3, 3, 3, 3]  # data, then value with ramps, then pairs of them
+    assert stacks == [3, 9, 9, *chunks]  # data, then value with ramps, then pairs of them
 
 
 def test_the_map_of_a_composition_has_blocks_too():

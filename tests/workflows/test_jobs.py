@@ -15,7 +15,7 @@ from nufftlib.core.operator import LinearOperator
 rng = np.random.default_rng(8)
 IMAGE = rng.random((17, 16)) + 0.2
 MAPS = nl.mri.birdcage_maps(3, IMAGE.shape, dtype=np.complex128)
-K = nl.mri.radial_trajectory(6, 9, dtype=np.float64) + 0.01 * rng.standard_normal((6, 9, 2))
+K = nl.mri.trajectories.radial(6, 9, dtype=np.float64) + 0.01 * rng.standard_normal((6, 9, 2))
 
 
 def objective(row=None, maps="ones", engine="direct", eps=1e-12):
@@ -96,7 +96,7 @@ def test_the_loss_is_the_published_one():
 def small_job(**settings):
     image = np.ascontiguousarray(data.brain()[::4, ::4])
     coils = nl.mri.birdcage_maps(4, image.shape)
-    k = nl.mri.radial_trajectory(8, 64)
+    k = nl.mri.trajectories.radial(8, 64)
     return workflows.learn_trajectory(image, coils, k, **settings), k
 
 
@@ -123,7 +123,7 @@ def test_both_engines_learn_alike(maps):
     """In double precision: in single, rounding decides where Adam goes from zero gradients."""
     image = data.brain()[::4, ::4].astype(float)
     coils = nl.mri.birdcage_maps(4, image.shape, dtype=np.complex128)
-    k = nl.mri.radial_trajectory(8, 64, dtype=np.float64)
+    k = nl.mri.trajectories.radial(8, 64, dtype=np.float64)
     k = k + 1e-3 * np.random.default_rng(0).standard_normal(k.shape).clip(-1, 0) * np.sign(k)
     grid, finufft = (
         workflows.learn_trajectory(image, coils, k, maps=maps, steps=40, eps=1e-9, engine=engine)

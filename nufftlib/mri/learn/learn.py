@@ -162,7 +162,7 @@ def learn_trajectory(
     >>> result = workflows.learn_trajectory(
     ...     image,
     ...     nl.mri.birdcage_maps(4, image.shape),
-    ...     nl.mri.radial_trajectory(8, 64),
+    ...     nl.mri.trajectories.radial(8, 64),
     ...     maps="ones",
     ...     steps=3,
     ... )

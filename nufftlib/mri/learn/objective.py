@@ -52,7 +52,7 @@ class TrajectoryObjective:
     >>> import nufftlib as nl
     >>> from nufftlib import data, workflows
     >>> image = data.brain()[::4, ::4]
-    >>> k = nl.mri.radial_trajectory(8, 64)
+    >>> k = nl.mri.trajectories.radial(8, 64)
     >>> objective = workflows.TrajectoryObjective(
     ...     image, nl.mri.birdcage_maps(4, image.shape), nl.NUFFT(k, image.shape)
     ... )

@@ -175,7 +175,7 @@ def receiver(protocol: Protocol, samples: int) -> BSpline:
     >>> scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
     >>> protocol = nl.mri.Protocol(scanner, fov=0.24, shape=(256, 256), dwell=4e-6)
     >>> R = nl.mri.receiver(protocol, samples=512)
-    >>> k = nl.mri.radial_trajectory(32, 512)
+    >>> k = nl.mri.trajectories.radial(32, 512)
     >>> R(k).shape
     (32, 1277, 2)
     """

@@ -157,7 +157,7 @@ def check_trajectory(
     >>> import nufftlib as nl
     >>> scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
     >>> protocol = nl.mri.Protocol(scanner, fov=0.24, shape=(256, 256))
-    >>> report = nl.mri.check_trajectory(nl.mri.radial_trajectory(4, 512), protocol)
+    >>> report = nl.mri.check_trajectory(nl.mri.trajectories.radial(4, 512), protocol)
     >>> report.ok, round(report.gradient.ratio, 4), round(report.slew.ratio, 4)
     (False, 0.0613, 1.3618)
     """

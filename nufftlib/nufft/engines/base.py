@@ -146,16 +146,20 @@ class Engine(ABC):
         xp, d, M = self.xp, len(self.shape), y.shape[-1]
         ramps = self.ramps(y)
         whole = Whole(xp, y.shape[0])
-        # The stack of data and its parts; d images, and their sum before and after a term.
-        for part in self.chunks(y, M, images=d + 3, data=2 * d):
-            rows = y[part, :]
-            stack = xp.concat([dk[:, a] * rows for a in range(d)], axis=0)
-            images = xp.reshape(self.adjoint(points, stack), (d, rows.shape[0], *self.shape))
-            del stack
-            total = ramps[0] * images[0, ...]
-            for a in range(1, d):
-                total = total + ramps[a] * images[a, ...]
-            whole.put(part, 1j * total)
+        # An image and its data, twice; the sum, and a term of it.
+        batch, axes = self.stacks(y, M, d, images=1, data=2, beside=2)
+        for part in parts(y.shape[0], batch):
+            rows: Array = y[part, :]
+            total: Array = 0.0
+            for some in parts(d, axes):
+                stack = xp.concat([dk[:, a] * rows for a in range(d)[some]], axis=0)
+                images = self.adjoint(points, stack)
+                images = xp.reshape(images, (len(ramps[some]), rows.shape[0], *self.shape))
+                del stack
+                for i, ramp in enumerate(ramps[some]):
+                    total += ramp * images[i, ...]
+            total *= 1j
+            whole.put(part, total)
         return whole.result
 
     def ramps(self, like: Array) -> list[Array]:
@@ -165,15 +169,24 @@ class Engine(ABC):
             for a, size in enumerate(self.shape)
         ]
 
-    def chunks(self, x: Array, samples: int, images: int, data: int) -> Iterator[slice]:
-        """Split a batch so that stacks of so many images and data of each fit `memory_limit`.
+    def stacks(
+        self, x: Array, samples: int, count: int, images: int, data: int, beside: int = 0
+    ) -> tuple[int, int]:
+        """Return how much of a stack of `count` transforms for each of a batch fits `memory_limit`.
 
-        They get a half of it; the other half is for the transforms.
+        Each transform takes so many images and data. They, and the images that are beside those
+        of one of the batch, get a half of the limit; the other half is for the transforms.
+
+        Returns
+        -------
+        batch, transforms : int
+            How many of the batch at a time, with how many of the transforms: all, unless
+            not even one of the batch fits.
         """
-        each = images * math.prod(self.shape) + data * samples
-        step = max(1, self.memory_limit // 2 // (each * item_bytes(self.xp, x)))
-        for start in range(0, max(x.shape[0], 1), step):  # an empty batch is one empty chunk
-            yield slice(start, min(start + step, x.shape[0]))
+        image, item = math.prod(self.shape), item_bytes(self.xp, x)
+        half, each = self.memory_limit // (2 * item), images * image + data * samples
+        batch = half // (count * each + beside * image)
+        return max(batch, 1), min(max((half - beside * image) // each, 1), count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,14 +229,9 @@ class ImageStack:
 
     def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
         """Transform value and derivatives as one stack."""
-        xp, engine = self.engine.xp, self.engine
-        ramps = engine.ramps(self.x)
-        samples, size = points.size, len(ramps) + 1
+        xp = self.engine.xp
         values, derivatives = (Whole(xp, self.x.shape[0], axis) for axis in (0, 1))
-        for part in engine.chunks(self.x, samples, images=2 * size, data=size):
-            x = self.x[part, ...]
-            stack = xp.concat([x, *(ramp * x for ramp in ramps)], axis=0)
-            y = xp.reshape(engine.forward(points, stack), (size, x.shape[0], samples))
+        for part, y in self._ramped(points, [1.0, *self.engine.ramps(self.x)]):
             values.put(part, y[0, ...])
             derivatives.put(part, y[1:, ...])
         return values.result, StackJacobian(derivatives.result)
@@ -232,17 +240,19 @@ class ImageStack:
         """Yield ``G`` of shape (d, b, M) for each chunk of the batch."""
         return self._ramped(points, self.engine.ramps(self.x))
 
-    def _ramped(self, points: Points, ramps: list[Array]) -> Iterator[tuple[slice, Array]]:
+    def _ramped(self, points: Points, ramps: list[Any]) -> Iterator[tuple[slice, Array]]:
         """Yield ``F(ramp x)``, shape (ramps, b, M), for each chunk of the batch."""
-        xp, engine = self.engine.xp, self.engine
+        xp, engine, samples = self.engine.xp, self.engine, points.size
         # The stack and its parts; its data, and the products that are made of them.
-        images, data = 2 * len(ramps), 2 * len(ramps)
-        for part in engine.chunks(self.x, points.size, images, data):
-            x = self.x[part, ...]
-            stack = xp.concat([ramp * x for ramp in ramps], axis=0)
-            y = engine.forward(points, stack)
-            del stack
-            yield part, xp.reshape(y, (len(ramps), x.shape[0], points.size))
+        batch, transforms = engine.stacks(self.x, samples, len(ramps), images=2, data=2)
+        for part in parts(self.x.shape[0], batch):
+            x, whole = self.x[part, ...], Whole(xp, len(ramps))
+            for some in parts(len(ramps), transforms):
+                stack = xp.concat([ramp * x for ramp in ramps[some]], axis=0)
+                y = engine.forward(points, stack)
+                del stack
+                whole.put(some, xp.reshape(y, (len(ramps[some]), x.shape[0], samples)))
+            yield part, whole.result
 
 
 class TrajectoryJacobian(ABC):
@@ -319,6 +329,12 @@ def phase_rounding(shape: tuple[int, ...], bits: int) -> float:
     return math.hypot(*shape) * 2.0**-bits
 
 
+def parts(size: int, step: int) -> Iterator[slice]:
+    """Cut an axis into pieces; one without entries is one empty piece."""
+    for start in range(0, max(size, 1), step):
+        yield slice(start, min(start + step, size))
+
+
 def symmetric(xp: Namespace, upper: Mapping[tuple[int, int], Array]) -> Array:
     """Return the blocks (M, d, d) of the entries (M,) at ``a <= c``."""
     axes = range(max(upper)[0] + 1)
@@ -341,12 +357,15 @@ class Whole:
         Length along the axis.
     axis : int
         The axis, not negative.
+    into : array, optional
+        What to write to where arrays are written; nobody needs its values any more.
     """
 
-    def __init__(self, xp: Namespace, size: int, axis: int = 0) -> None:
+    def __init__(self, xp: Namespace, size: int, axis: int = 0, into: Array | None = None) -> None:
         self._xp, self._size, self._axis = xp, size, axis
         self._parts: list[Array] = []
         self._written: Array | None = None
+        self._into = into
 
     def put(self, part: slice, value: Array) -> None:
         """Take the next part."""
@@ -354,6 +373,8 @@ class Whole:
         if part.stop - part.start == self._size or library(xp) not in ("numpy", "cupy"):
             self._parts.append(value)
             return
+        if self._written is None:
+            self._written = self._into
         if self._written is None:
             shape = [*value.shape]
             shape[self._axis] = self._size

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, item_bytes
-from nufftlib.nufft.engines.base import Engine, Points, Whole, fold, voxel_index
+from nufftlib.nufft.engines.base import Engine, Points, Whole, fold, parts, voxel_index
 
 
 class DirectEngine(Engine):
@@ -45,8 +45,8 @@ class DirectEngine(Engine):
         """``x_n = sum_j y_j exp(+2 pi i k_j n)``."""
         xp = self.xp
         whole = Whole(xp, y.shape[0])
-        # The sum so far, its next term, and both added.
-        for rows in self.chunks(y, 0, images=3, data=0):
+        # The sum so far, and its next term.
+        for rows in parts(y.shape[0], self.stacks(y, 0, count=1, images=2, data=0)[0]):
             z = y[rows, :]
             shape = z.shape[0], *self.shape
             total = xp.zeros(shape, dtype=y.dtype, device=array_api_compat.device(y))
@@ -55,7 +55,7 @@ class DirectEngine(Engine):
                 t = z[:, part]
                 for E in outer:
                     t = xp.expand_dims(t, axis=-2) * E.T  # (B, N_1, ..., N_a, m)
-                total = total + xp.matmul(t, last)
+                total += xp.matmul(t, last)
             whole.put(rows, total)
         return whole.result
 

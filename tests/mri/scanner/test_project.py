@@ -202,7 +202,7 @@ def test_a_planted_bug_is_found(monkeypatch, bug):
 
 
 def noisy_spokes(shots=3, samples=64, seed=0, noise=2e-3):
-    k = nl.mri.radial_trajectory(shots, samples, dtype=np.float64)
+    k = nl.mri.trajectories.radial(shots, samples, dtype=np.float64)
     return 0.9 * k + noise * np.random.default_rng(seed).standard_normal(k.shape)
 
 
@@ -479,7 +479,7 @@ def test_limits_of_any_size(gmax, smax):
 
 
 def test_a_long_readout():
-    k = 0.9 * nl.mri.radial_trajectory(2, 4096, dtype=np.float64)
+    k = 0.9 * nl.mri.trajectories.radial(2, 4096, dtype=np.float64)
     k = k + 5e-3 * np.random.default_rng(0).standard_normal(k.shape)
     result = nl.mri.project_trajectory(k, PROTOCOL, fixed={2048: (0.0, 0.0)})
     assert result.certificate.gap <= 1e-6

@@ -52,7 +52,7 @@ def test_two_samples_without_rest_have_no_slew():
 
 
 def test_the_table_has_what_is_exceeded_and_the_worst_shots():
-    k = nl.mri.radial_trajectory(20, 64)
+    k = nl.mri.trajectories.radial(20, 64)
     k = np.concatenate([k[1:8] * 0.1, k[:1] * 1.2, k[8:] * 0.1])
     report = nl.mri.check_trajectory(k, PROTOCOL)
     text = str(report)
@@ -84,7 +84,7 @@ def test_a_nerve_model_is_a_limit_like_the_others():
 
 
 def test_every_row(row):
-    k = nl.mri.radial_trajectory(3, 32, dtype=np.float64)
+    k = nl.mri.trajectories.radial(3, 32, dtype=np.float64)
     report = nl.mri.check_trajectory(row.array(k), PROTOCOL, nerve=MODEL)
     want = nl.mri.check_trajectory(k, PROTOCOL, nerve=MODEL)
     for name, peak in want.peaks.items():

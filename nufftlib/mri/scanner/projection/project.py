@@ -172,7 +172,7 @@ def project_trajectory(
     >>> import nufftlib as nl
     >>> scanner = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
     >>> protocol = nl.mri.Protocol(scanner, fov=0.24, shape=(256, 256))
-    >>> k = nl.mri.radial_trajectory(8, 512, dtype=np.float64)
+    >>> k = nl.mri.trajectories.radial(8, 512, dtype=np.float64)
     >>> nl.mri.check_trajectory(k, protocol).ok  # it starts at full speed
     False
     >>> result = nl.mri.project_trajectory(k, protocol, fixed={0: (0.0, 0.0)})

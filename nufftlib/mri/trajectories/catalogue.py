@@ -1,0 +1,50 @@
+"""All patterns by name, as the command line has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import integer
+from nufftlib.mri.trajectories.planar.radial import radial
+from nufftlib.mri.trajectories.planar.spirals import spiral
+
+Pattern = Callable[..., Array]
+
+BY_AXES: dict[int, dict[str, Pattern]] = {
+    2: {
+        "radial": radial,
+        "spiral": spiral,
+    },
+    3: {},
+}
+
+
+def patterns(ndim: int) -> dict[str, Pattern]:
+    """Return the functions of this package that make trajectories, by name.
+
+    Parameters
+    ----------
+    ndim : int
+        Number of axes, 2 or 3.
+
+    Returns
+    -------
+    dict from str to callable
+        The name, with dashes in place of underscores, and the function: from ``shots``,
+        ``samples`` and settings by name to a trajectory (shots, samples, ndim) in cycles per voxel.
+
+    Raises
+    ------
+    TypeError
+        If `ndim` is no integer.
+    ValueError
+        If it is neither 2 nor 3.
+
+    Examples
+    --------
+    >>> import nufftlib as nl
+    >>> "radial" in nl.mri.trajectories.patterns(2)
+    True
+    """
+    return dict(BY_AXES[integer("patterns", "ndim", ndim, least=2, most=3)])

@@ -1,0 +1,81 @@
+"""The table of patterns of trajectories: each with its settings, and what makes it what it is.
+
+``tests/mri/trajectories`` checks each by its entry, ``public.py`` and ``test_signatures.py`` take
+their calls from here. A public pattern without an entry fails.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nufftlib.mri import trajectories
+
+SHOTS, SAMPLES = 12, 65
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """An entry.
+
+    Parameters
+    ----------
+    make : callable
+        The public function.
+    ndim : int
+        Number of axes.
+    check : callable
+        Given a function with which to make the pattern in double precision, by shots, samples and
+        settings, it asserts the property that no other pattern has: angles, radii, areas.
+    settings : mapping
+        A good value for each argument that not all patterns have; numbers that are no defaults.
+    starts : "centre", "edge" or None
+        Where each first sample is, with the defaults: at 0, at the radius 1/2, or elsewhere.
+    symmetric : bool
+        Whether `in_out` gives shots that are point reflections of themselves.
+    """
+
+    make: Callable[..., Any]
+    ndim: int
+    check: Callable[[Callable[..., Any]], None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    starts: str | None = "centre"
+    symmetric: bool = True
+
+    @property
+    def name(self):
+        return self.make.__name__
+
+    def double(self, shots=SHOTS, samples=SAMPLES, **settings):
+        """Make it in double precision."""
+        return self.make(shots, samples, dtype=np.float64, **settings)
+
+
+def angle(k):
+    """Return the angle of points of the plane, in whole turns from 0 to 1."""
+    return np.arctan2(k[..., 1], k[..., 0]) / (2 * np.pi) % 1
+
+
+def spokes(make):
+    k = make(5, 9)
+    turns = np.unwrap(angle(k[:, 1:]), axis=0, period=1)
+    np.testing.assert_allclose(np.diff(turns, axis=0), 0.2)
+    np.testing.assert_allclose(np.linalg.norm(k, axis=-1), np.tile(np.arange(9) / 16, (5, 1)))
+    through = make(5, 9, in_out=True)
+    turns = np.unwrap(angle(through[:, 5:]), axis=0, period=1)
+    np.testing.assert_allclose(np.diff(turns, axis=0), 0.1)
+
+
+def powers_of_the_angle(make):
+    k = make(3, 200, revolutions=7.0, power=0.5)
+    radius, turns = np.linalg.norm(k, axis=-1), np.unwrap(angle(k[:, 1:]), axis=1, period=1)
+    np.testing.assert_allclose(np.diff(turns, axis=1), 7.0 / 199)
+    # The area within a turn of Fermat's spiral grows evenly.
+    np.testing.assert_allclose(np.diff(radius**2, axis=1), 0.25 / 199)
+
+
+PATTERNS = [
+    Pattern(trajectories.radial, 2, spokes),
+    Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
+]
