@@ -87,6 +87,9 @@ class AttractionRepulsion:
     C. Boyer, N. Chauffert, P. Ciuciu, J. Kahn and P. Weiss, "On the generation of sampling schemes
     for magnetic resonance imaging", SIAM J. Imaging Sci. 9 (2016) 2039-2072.
 
+    C. Lazarus et al., "SPARKLING: variable-density k-space filling curves for accelerated
+    T2*-weighted MRI", Magn. Reson. Med. 81 (2019) 3643-3661, doi:10.1002/mrm.27678.
+
     G. R. Chaithya, P. Weiss, G. Daval-Frerot, A. Massire, A. Vignaud and P. Ciuciu, "Optimizing
     full 3D SPARKLING trajectories for high-resolution magnetic resonance imaging", IEEE Trans.
     Med. Imaging 41 (2022) 2105-2117, doi:10.1109/TMI.2022.3157269.

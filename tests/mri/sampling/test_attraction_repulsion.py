@@ -5,7 +5,7 @@ import pytest
 from scipy.special import erf
 
 import nufftlib as nl
-from nufftlib.mri import sampling
+from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.sampling.distance import PeriodicDistance, near_sums, smooth_part
 
 RNG = np.random.default_rng(5)
@@ -227,7 +227,7 @@ def test_free_points_come_to_the_density():
 
 
 def test_the_course_keeps_the_limits_of_a_scanner():
-    k = nl.mri.trajectories.radial(6, 200, dtype=np.float64)
+    k = trajectories.radial(6, 200, dtype=np.float64)
     seen = []
     found = sampling.attract_repel(
         k,
@@ -247,6 +247,17 @@ def test_the_course_keeps_the_limits_of_a_scanner():
     assert float(value) == pytest.approx(found.loss_final, rel=1e-12)
 
 
+def test_a_volume_keeps_the_limits_too():
+    shape = (16, 15, 14)
+    protocol = nl.mri.Protocol(PROTOCOL.scanner, fov=(0.2, 0.2, 0.3), shape=shape)
+    density = sampling.decay_density(shape, 0.1, 2.0)
+    k = trajectories.random_walk_3d(3, 40, density=density)
+    found = sampling.attract_repel(k, density, protocol, steps=3, grid=64)
+    assert found.trajectory.shape == (3, 40, 3)
+    assert found.losses[-1] < found.losses[0]
+    assert nl.mri.check_trajectory(found.trajectory, protocol).ok
+
+
 def test_the_gradient_under_a_protocol_is_that_of_what_is_received():
     from nufftlib.mri.sampling.attract_repel import received
 
@@ -260,7 +271,7 @@ def test_the_gradient_under_a_protocol_is_that_of_what_is_received():
 
 
 def test_no_steps_and_a_callback_that_stops():
-    k = nl.mri.trajectories.radial(2, 50, dtype=np.float64)
+    k = trajectories.radial(2, 50, dtype=np.float64)
     found = sampling.attract_repel(k, DENSITY, PROTOCOL, steps=0, grid=64)
     assert len(found.losses) == 1
     assert found.certificate.violation == 0
