@@ -247,15 +247,13 @@ PLANTS = [
     ),
     Plant(
         "the lags of a Gram are shifted by one",
-        {"xp.roll(p, tuple(1 - n for n in F.shape)": "xp.roll(p, tuple(-n for n in F.shape)"},
+        {"(slice(n - 1, None), slice(n - 1))": "(slice(n, None), slice(n))"},
         GRAM,
     ),
     Plant(
         "the correlation takes the first image of a batch",
         {
-            "return xp.sum(xp.real(X) * xp.real(Y) + xp.imag(X) * xp.imag(Y), axis=0)": (
-                "return (xp.real(X) * xp.real(Y) + xp.imag(X) * xp.imag(Y))[0, ...]"
-            ),
+            "return xp.sum(product, axis=0)": "return product[0, ...]",
         },
         GRAM,
     ),
