@@ -8,15 +8,26 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.walks import (
+    random_walk,
+    random_walk_3d,
+    travelling_salesman,
+    travelling_salesman_3d,
+)
 
 Pattern = Callable[..., Array]
 
 BY_AXES: dict[int, dict[str, Pattern]] = {
     2: {
         "radial": radial,
+        "random-walk": random_walk,
         "spiral": spiral,
+        "travelling-salesman": travelling_salesman,
     },
-    3: {},
+    3: {
+        "random-walk-3d": random_walk_3d,
+        "travelling-salesman-3d": travelling_salesman_3d,
+    },
 }
 
 
