@@ -22,7 +22,10 @@ collect_ignore_glob = [
     if find_spec(name) is None
     for room in (f"{name}.py", f"{name}/*")
 ]
-if find_spec("pypulseq") is None:
-    collect_ignore_glob.append("nufftlib/io/pulseq.py")
+collect_ignore_glob += [
+    f"nufftlib/io/{file}.py"
+    for file, package in (("pulseq", "pypulseq"), ("mrd", "ismrmrd"))
+    if find_spec(package) is None
+]
 # Scripts without doctests, which compute when imported; test_examples.py runs the examples.
 collect_ignore_glob += ["docs/*.py"]

@@ -34,6 +34,7 @@ WITHOUT_EXAMPLE = {
     "NonFiniteError",
     "ProjectedTrajectory",
     "Result",
+    "TrajectoryFile",
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.

@@ -236,6 +236,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.shift_aligned_error: {"psf": H, "truth": H},
     io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
     io.load_trajectory: {"path": "scan.npz"},
+    io.read_trajectory: {"path": "points.npy", "unit": "1/m", "shape": SHAPE, "fov": 0.24},
+    io.write_bart: {"path": "saved.cfl", "k": CURVE, "shape": SHAPE},
     workflows.load_gray: {"path": "picture.npy", "size": 4},
     workflows.load_color: {"path": "picture.npy", "size": 4},
     workflows.load_picture: {"path": "picture.npy"},
@@ -250,6 +252,7 @@ NOT_CALLED_WITH_SETTINGS = {
     nl.Map,
     io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
     io.write_pulseq,
+    io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
     nl.OperatorReport,  # results, which the library makes
     mri.Certificate,
@@ -260,6 +263,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.CalibratedPSF,
     workflows.Identifiability,
     workflows.LearnedTrajectory,
+    io.TrajectoryFile,
 }
 
 OPERATORS = {  # an operator of each class, and its input
@@ -484,6 +488,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_volume(size)": NO_INTEGER,
     "save_trajectory(path)": NO_PATH,
     "load_trajectory(path)": NO_PATH,
+    "read_trajectory(path)": NO_PATH,
+    "read_trajectory(unit)": NO_NAME,
+    "write_bart(path)": NO_PATH,
     "load_gray(size)": NO_INTEGER,
     "load_color(size)": NO_INTEGER,
 }
@@ -519,6 +526,7 @@ def _picture(tmp_path_factory):
         patch.chdir(tmp_path_factory.mktemp("pictures"))
         np.save("picture.npy", X / X.max())
         np.save("volume.npy", np.arange(24.0).reshape(2, 3, 4))
+        np.save("points.npy", CURVE)
         io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 

@@ -1,6 +1,19 @@
 """Files: pictures, trajectories, pulse sequences; packages that read them are imported on use."""
 
+from nufftlib.io.bart import write_bart
+from nufftlib.io.mrd import write_mrd
 from nufftlib.io.pulseq import SafeNerveModel, write_pulseq
+from nufftlib.io.read import read_trajectory
 from nufftlib.io.trajectories import load_trajectory, save_trajectory
+from nufftlib.io.units import TrajectoryFile
 
-__all__ = ["SafeNerveModel", "load_trajectory", "save_trajectory", "write_pulseq"]
+__all__ = [
+    "SafeNerveModel",
+    "TrajectoryFile",
+    "load_trajectory",
+    "read_trajectory",
+    "save_trajectory",
+    "write_bart",
+    "write_mrd",
+    "write_pulseq",
+]

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import positive
 from nufftlib.io.repetition import repetitions
+from nufftlib.io.units import Stored
 from nufftlib.io.whole import written
-from nufftlib.mri.scanner import Protocol, check_trajectory, receiver
+from nufftlib.mri.scanner import Protocol, Scanner, check_trajectory, receiver
 
 CALL = "write_pulseq(path, k, protocol)"
 RF_RASTER, ADC_RASTER = 1e-6, 100e-9
@@ -31,6 +33,9 @@ PULSE_TIME, TIME_BANDWIDTH, APODIZATION = 3e-3, 4.0, 0.5
 SLICE = 5e-3
 SPOIL = 4.0
 """Cycles along z over a voxel, or over the slice, by which the spoiler dephases."""
+
+FLAT = 1e-4
+"""Part of the longest way through k-space up to which one along z is zero."""
 
 PHASE_INCREMENT = math.radians(117.0)
 """Y. Zur, M. L. Wood and L. J. Neuringer, Magn. Reson. Med. 21 (1991) 251-263."""
@@ -147,6 +152,49 @@ def write_pulseq(
         seq.set_definition(name, value)
     with written(CALL, path, ".seq") as temporary:
         seq.write(str(temporary))
+
+
+def read_pulseq(path: Path) -> Stored:
+    """Read where the receiver samples k-space, and what the definitions say of the scan."""
+    pp = _pypulseq("read_trajectory(path)")
+    if "[VERSION]" not in path.read_text(encoding="utf-8", errors="replace"):
+        msg = "it has no section [VERSION]"
+        raise ValueError(msg)
+    seq = pp.Sequence()
+    seq.read(str(path))
+    received = [seq.get_block(i).adc for i in seq.block_events]
+    kinds = {(adc.num_samples, round(adc.dwell, 12)) for adc in received if adc is not None}
+    if len(kinds) != 1:
+        found = ", ".join(f"{n} samples of {1e6 * t:g} us" for n, t in sorted(kinds))
+        msg = f"its receptions have {found}" if kinds else "it receives nothing"
+        raise ValueError(msg)
+    samples, dwell = kinds.pop()
+    at_samples, all_along = seq.calculate_kspace()[:2]
+    points = at_samples.T.reshape(-1, samples, 3)
+    # A file has six digits: what is selected and rephased along z is not zero to the last bit.
+    if np.max(np.abs(points[..., 2])) <= FLAT * np.nanmax(np.abs(all_along)):
+        points[..., 2] = 0.0
+    said = {name: _numbers(seq, name) for name in ("Gamma", "MaxGrad", "MaxSlew")}
+    scanner = None
+    if all(len(values) == 1 for values in said.values()):
+        gamma, gmax, smax = (values[0] for values in said.values())
+        scanner = Scanner(gmax=gmax, smax=smax, raster=dwell, gamma=gamma)
+    return Stored(
+        "Pulseq",
+        points,
+        unit="1/m",
+        fixed=True,
+        shape=tuple(map(int, _numbers(seq, "Matrix"))) or None,
+        fov=_numbers(seq, "FOV") or None,
+        sample_time=dwell,
+        scanner=scanner,
+    )
+
+
+def _numbers(seq: Any, name: str) -> tuple[float, ...]:
+    """Return the numbers of a definition, or none."""
+    values = np.ravel(seq.get_definition(name))
+    return tuple(values.tolist()) if values.dtype.kind in "fiu" else ()
 
 
 @dataclass(frozen=True)
