@@ -65,7 +65,7 @@ def write_bart(path: str | PathLike[str], k: Array, shape: tuple[int, ...]) -> N
     >>> from pathlib import Path
     >>> import nufftlib as nl
     >>> from nufftlib.io import read_trajectory, write_bart
-    >>> k = nl.mri.radial_trajectory(32, 512)
+    >>> k = nl.mri.trajectories.radial(32, 512)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_bart(f"{folder}/radial.cfl", k, (256, 256))
     ...     print(Path(folder, "radial.hdr").read_text())

@@ -81,7 +81,7 @@ def write_mrd(
     >>> import tempfile
     >>> import nufftlib as nl
     >>> from nufftlib.io import read_trajectory, write_mrd
-    >>> k = nl.mri.radial_trajectory(32, 512)
+    >>> k = nl.mri.trajectories.radial(32, 512)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_mrd(f"{folder}/radial.h5", k, (256, 256), 0.24, sample_time=4e-6)
     ...     found = read_trajectory(f"{folder}/radial.h5")

@@ -85,7 +85,7 @@ def read_trajectory(
     >>> import numpy as np
     >>> import nufftlib as nl
     >>> from nufftlib.io import read_trajectory
-    >>> k = 256 * nl.mri.radial_trajectory(32, 512)
+    >>> k = 256 * nl.mri.trajectories.radial(32, 512)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.save(f"{folder}/radial.npy", k)
     ...     found = read_trajectory(f"{folder}/radial.npy", unit="1/fov", shape=(256, 256))
