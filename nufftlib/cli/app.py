@@ -4,6 +4,7 @@ import click
 
 from nufftlib.cli.calibrate_psf import calibrate_psf_command
 from nufftlib.cli.learn_trajectory import learn_trajectory_command
+from nufftlib.cli.show import show_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -14,3 +15,4 @@ def cli() -> None:
 
 cli.add_command(learn_trajectory_command)
 cli.add_command(calibrate_psf_command)
+cli.add_command(show_command)

@@ -187,7 +187,7 @@ def scale(
     if fov is None and unit.endswith("/m"):
         missing.append("fov=, the field of view in metres")
     if missing:
-        msg = f"{CALL}: {path} is in {unit!r} and does not say all; want {' and '.join(missing)}"
+        msg = f"{CALL}: {path} is in {unit!r}; want {' and '.join(missing)}"
         raise ValueError(msg)
     radians = 2 * math.pi if unit.startswith("rad") else 1.0
     if unit.endswith("per voxel"):

@@ -3,6 +3,8 @@
 from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.holes import Hole, largest_hole
+from nufftlib.mri.point_spread import PointSpread, point_spread
 from nufftlib.mri.scanner import (
     BSpline,
     Certificate,
@@ -26,8 +28,10 @@ from nufftlib.mri.units import from_cycles_per_fov, from_radians
 __all__ = [
     "BSpline",
     "Certificate",
+    "Hole",
     "LinearNerveModel",
     "NerveModel",
+    "PointSpread",
     "ProjectedTrajectory",
     "Protocol",
     "Scanner",
@@ -38,8 +42,10 @@ __all__ = [
     "from_cycles_per_fov",
     "from_radians",
     "gradients",
+    "largest_hole",
     "low_frequency_maps",
     "pipe_menon",
+    "point_spread",
     "project_trajectory",
     "receiver",
     "sampling",

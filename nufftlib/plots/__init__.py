@@ -1,1 +1,15 @@
-"""Figures of the jobs' results; they need matplotlib."""
+"""Figures of trajectories, and of the jobs' results; they need matplotlib."""
+
+from nufftlib.plots.density import draw_density
+from nufftlib.plots.kspace import draw_kspace
+from nufftlib.plots.overview import draw_overview
+from nufftlib.plots.point_spread import draw_point_spread
+from nufftlib.plots.waveforms import draw_waveforms
+
+__all__ = [
+    "draw_density",
+    "draw_kspace",
+    "draw_overview",
+    "draw_point_spread",
+    "draw_waveforms",
+]
