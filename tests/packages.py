@@ -3,6 +3,7 @@
 import nufftlib
 import nufftlib.data
 import nufftlib.io
+import nufftlib.plots
 import nufftlib.workflows
 import optim
 
@@ -14,6 +15,7 @@ PACKAGES = [
     nufftlib.blur,
     nufftlib.workflows,
     nufftlib.io,
+    nufftlib.plots,
     nufftlib.data,
     optim,
     optim.projections,

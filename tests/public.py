@@ -131,6 +131,12 @@ def reported(m):
     return [peak.ratio for peak in found.peaks.values()]
 
 
+def spread(m):
+    k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
+    found = nl.mri.point_spread(k, (8, 9))
+    return [*found.widths, found.sidelobe]
+
+
 def playable(m):
     k = wave(m)
     found = nl.mri.project_trajectory(k, scan(), fixed={0: k[:, 0, :]}, tolerance=1e-10)
@@ -342,6 +348,12 @@ BY_HAND = [
         lambda m: nl.mri.trajectory_from_gradients(nl.mri.gradients(wave(m), scan()), scan()),
     ),
     Entry("nufftlib.mri.check_trajectory", reported, "the trajectory, on CUDA, to the CPU"),
+    Entry(
+        "nufftlib.mri.largest_hole",
+        lambda m: nl.mri.largest_hole(wave(m)).radius,
+        "the trajectory, on CUDA, to the CPU",
+    ),
+    Entry("nufftlib.mri.point_spread", spread, "the arrays, on CUDA, to the CPU", "", True, 1e-5),
     Entry("nufftlib.mri.project_trajectory", playable, HOST_RESULT, "", True, 1e-7),
     Entry("nufftlib.mri.traverse", traversed, "the points, to the CPU; the result back"),
     Entry("nufftlib.mri.TrajectoryProjection", played_steps, HOST_RESULT, "", True, 1e-7),
@@ -516,6 +528,7 @@ ENTRIES = [*BY_HAND, *(entry for entry in derived() if entry.name not in WRITTEN
 
 FILES = "NumPy arrays, of a file"
 WRITTEN_FILE = "an array of any library and device, through the CPU, to a file"
+PICTURE = "an array of any library and device, through the CPU, to a picture"
 FIELDS = "its own arrays"
 NO_ARRAYS = "no arrays"
 WITHOUT_CALL = {
@@ -537,9 +550,11 @@ WITHOUT_CALL = {
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
+    "nufftlib.mri.Hole": FIELDS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",
     "nufftlib.mri.NerveModel": "an interface",
     "nufftlib.mri.ProjectedTrajectory": FIELDS,
+    "nufftlib.mri.PointSpread": FIELDS,
     "nufftlib.mri.Protocol": NO_ARRAYS,
     "nufftlib.mri.Scanner": NO_ARRAYS,
     "nufftlib.mri.TrajectoryReport": FIELDS,
@@ -561,6 +576,11 @@ WITHOUT_CALL = {
     "nufftlib.io.write_bart": WRITTEN_FILE,
     "nufftlib.io.write_mrd": WRITTEN_FILE,
     "nufftlib.io.write_pulseq": WRITTEN_FILE,
+    "nufftlib.plots.draw_density": PICTURE,
+    "nufftlib.plots.draw_kspace": PICTURE,
+    "nufftlib.plots.draw_overview": PICTURE,
+    "nufftlib.plots.draw_point_spread": PICTURE,
+    "nufftlib.plots.draw_waveforms": PICTURE,
     "nufftlib.data.astronaut": FILES,
     "nufftlib.data.brain": FILES,
 }

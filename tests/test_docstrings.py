@@ -32,13 +32,15 @@ WITHOUT_EXAMPLE = {
     "LearnedTrajectory",
     "NerveModel",
     "NonFiniteError",
+    "Hole",
+    "PointSpread",
     "ProjectedTrajectory",
     "Result",
     "TrajectoryFile",
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.
-FIELDS = {"Penalty", "Result", "Identifiability", "NerveModel"}
+FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,6 +8,7 @@ for `optim`.
 
 import importlib
 import inspect
+import os
 import re
 import types
 from fractions import Fraction
@@ -18,7 +19,7 @@ from packages import ADAPTERS, PACKAGES
 from patterns import PATTERNS
 
 import nufftlib as nl
-from nufftlib import blur, data, io, mri, workflows
+from nufftlib import blur, data, io, mri, plots, workflows
 from nufftlib.core import kinds
 
 RNG = np.random.default_rng(0)
@@ -35,6 +36,7 @@ XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
 V = np.ones(3)
 SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
+FILE = open(os.devnull, "wb")  # noqa: SIM115  # of all tests
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 
 # --- calls that work ----------------------------------------------------------------------------
@@ -155,6 +157,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "protocol": SCAN,
         "start": CURVE[:, 0],
     },
+    mri.largest_hole: {"k": K},
+    mri.point_spread: {"k": K, "shape": SHAPE, "weights": POINTS},
     mri.check_trajectory: {"k": CURVE, "protocol": SCAN, "nerve": None},
     mri.LinearNerveModel: {"chronaxie": 360e-6, "rheobase": 20.0, "effective_length": 0.333},
     mri.BSpline: {
@@ -238,6 +242,19 @@ FUNCTIONS = {  # a call that works, of every public function and class
     io.load_trajectory: {"path": "scan.npz"},
     io.read_trajectory: {"path": "points.npy", "unit": "1/m", "shape": SHAPE, "fov": 0.24},
     io.write_bart: {"path": "saved.cfl", "k": CURVE, "shape": SHAPE},
+    plots.draw_kspace: {"k": K, "file": FILE, "shot": 1, "hole": None},
+    plots.draw_density: {"k": K, "shape": SHAPE, "file": FILE},
+    plots.draw_point_spread: {"k": K, "shape": SHAPE, "file": FILE},
+    plots.draw_waveforms: {"k": CURVE, "protocol": SCAN, "file": FILE, "shot": 1},
+    plots.draw_overview: {
+        "k": CURVE,
+        "shape": SHAPE,
+        "file": FILE,
+        "protocol": SCAN,
+        "shot": 1,
+        "hole": None,
+        "spread": None,
+    },
     workflows.load_gray: {"path": "picture.npy", "size": 4},
     workflows.load_color: {"path": "picture.npy", "size": 4},
     workflows.load_picture: {"path": "picture.npy"},
@@ -254,7 +271,9 @@ NOT_CALLED_WITH_SETTINGS = {
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
-    nl.OperatorReport,  # results, which the library makes
+    mri.Hole,  # results, which the library makes
+    mri.PointSpread,
+    nl.OperatorReport,
     mri.Certificate,
     mri.ProjectedTrajectory,
     mri.TrajectoryReport,
@@ -431,6 +450,11 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
     **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
     "nerve": [object(), 5, "a", V],
+    "hole": [object(), 5, "a", V],
+    "spread": [object(), 5, "a", V],
+    "shot": [n for n in NO_INTEGER if n is not None],
+    "file": [*NOTHING, 5, "picture.png", V],
+    "draw_overview(protocol)": [object(), 5, "a", V],
     "start": [object(), 5, "a", V],
     **dict.fromkeys(("waveform", "trajectory_from_gradients(start)"), NO_REAL_ARRAY),
     "curve": [

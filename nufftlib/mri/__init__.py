@@ -4,7 +4,6 @@ from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.holes import Hole, largest_hole
-from nufftlib.mri.point_spread import PointSpread, point_spread
 from nufftlib.mri.scanner import (
     BSpline,
     Certificate,
@@ -23,6 +22,7 @@ from nufftlib.mri.scanner import (
     trajectory_from_gradients,
     traverse,
 )
+from nufftlib.mri.spread import PointSpread, point_spread
 from nufftlib.mri.units import from_cycles_per_fov, from_radians
 
 __all__ = [

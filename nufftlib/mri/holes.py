@@ -96,7 +96,7 @@ def largest_hole(k: Array) -> Hole:
         raise ValueError(msg)
     points = np.unique(np.asarray(fetched(k), np.float64).reshape(-1, k.shape[-1]), axis=0)
     # In coordinates about the middle and of the size one, so that rounding is that of the result.
-    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    middle = np.mean(points, axis=0)
     size = float(np.abs(points - middle).max()) or 1.0
     points = (points - middle) / size
     axes = plane_of(points)

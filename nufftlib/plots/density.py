@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import sizes
 from nufftlib.plots.figures import BLUE, Real, new_figure, save, scale_beside
-from nufftlib.plots.kspace import shots_of
+from nufftlib.plots.kspace import check_file, shots_of
 
 BINS, SHELLS = 64, 48
 """Most bins of a map along its longer axis, and shells of a profile."""
@@ -54,6 +54,7 @@ def draw_density(k: Array, shape: tuple[int, ...], file: BinaryIO) -> None:
     >>> picture.getvalue()[1:4]
     b'PNG'
     """
+    check_file("draw_density", file)
     shots, shape = sampled("draw_density", k, shape)
     figure = new_figure(10.0, 4.6)
     left, right = figure.subplots(1, 2)

@@ -13,7 +13,7 @@ from matplotlib.patches import Ellipse
 
 from nufftlib.core.arrays import Array, check_finite, check_real, common_namespace
 from nufftlib.core.convert import fetched
-from nufftlib.core.kinds import integer
+from nufftlib.core.kinds import instance, integer, wrong_kind
 from nufftlib.mri.holes import Hole
 from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, save
 
@@ -58,12 +58,21 @@ def draw_kspace(
     >>> picture.getvalue()[1:4]
     b'PNG'
     """
+    check_file("draw_kspace", file)
     shots, shot = shots_of("draw_kspace", k, shot)
+    if hole is not None:
+        instance("draw_kspace", "hole", hole, Hole, "a Hole or None")
     figure = new_figure(6.0, 6.0)
     axes = draw_shots(figure, figure.add_gridspec(1, 1)[0], shots, shot)
     if hole is not None:
         draw_hole(axes, hole.centre, np.full(shots.shape[-1], hole.radius))
     save(figure, file)
+
+
+def check_file(call: str, file: Any) -> None:
+    """Refuse what cannot be written to."""
+    if not callable(getattr(file, "write", None)):
+        raise wrong_kind(call, "file", file, "a binary file to write to")
 
 
 def shots_of(call: str, k: Array, shot: int | None) -> tuple[Real, int | None]:
@@ -117,7 +126,7 @@ def draw_plane(axes: Axes, shots: Real, shot: int | None, edge: float) -> None:
 
 def draw_space(axes: Any, shots: Real, shot: int | None, edge: float) -> None:
     """Show shots in three dimensions, as many as can be told apart, in cycles per voxel."""
-    some = shots[:: len(shots) // (MOST_IN_SPACE + 1) + 1]
+    some = shots[:: -(-len(shots) // MOST_IN_SPACE)]
     for line in some:
         axes.plot(*line.T, color=BLUE, linewidth=0.7, alpha=max(0.2, len(some) ** -0.3))
     if shot is not None:

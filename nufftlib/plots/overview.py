@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import instance, integer
 from nufftlib.mri.holes import Hole, largest_hole
-from nufftlib.mri.point_spread import PointSpread, point_spread
 from nufftlib.mri.scanner import Protocol
 from nufftlib.mri.scanner.waveforms import checked
+from nufftlib.mri.spread import PointSpread, point_spread
 from nufftlib.plots.density import draw_map, draw_profile, sampled
 from nufftlib.plots.figures import Real, new_figure, save
-from nufftlib.plots.kspace import draw_hole, draw_shots
+from nufftlib.plots.kspace import check_file, draw_hole, draw_shots
 from nufftlib.plots.point_spread import LINES, draw_sections, draw_spread
 from nufftlib.plots.waveforms import draw_limits
 
@@ -75,6 +75,7 @@ def draw_overview(
     b'PNG'
     """
     call = "draw_overview"
+    check_file(call, file)
     shots, shape = sampled(call, k, shape)
     shot = integer(call, "shot", shot, least=0, most=len(shots) - 1)
     if protocol is not None:

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from nufftlib.core.arrays import Array
-from nufftlib.mri.point_spread import FINE, PointSpread, point_spread
+from nufftlib.mri.spread import FINE, PointSpread, point_spread
 from nufftlib.plots.density import sampled
 from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, save, scale_beside
+from nufftlib.plots.kspace import check_file
 
 FLOOR = -60.0
 """Decibels of what is shown as nothing."""
@@ -62,6 +63,7 @@ def draw_point_spread(k: Array, shape: tuple[int, ...], file: BinaryIO) -> None:
     >>> picture.getvalue()[1:4]
     b'PNG'
     """
+    check_file("draw_point_spread", file)
     _, shape = sampled("draw_point_spread", k, shape)
     spread = point_spread(k, shape)
     figure = new_figure(10.0, 4.6)

@@ -12,7 +12,7 @@ from nufftlib.mri.scanner import Protocol, gradients, slew_rates
 from nufftlib.mri.scanner.report import ROUNDING, lengths
 from nufftlib.mri.scanner.waveforms import checked
 from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, save
-from nufftlib.plots.kspace import draw_shots, shots_of
+from nufftlib.plots.kspace import check_file, draw_shots, shots_of
 
 
 class Waveform(NamedTuple):
@@ -74,6 +74,7 @@ def draw_waveforms(
     >>> picture.getvalue()[1:4]
     b'PNG'
     """
+    check_file("draw_waveforms", file)
     checked("draw_waveforms(k, protocol)", k, protocol)
     shots, shot = shots_of("draw_waveforms", k, shot)
     figure = new_figure(13.0, 6.4)

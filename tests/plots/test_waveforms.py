@@ -8,6 +8,7 @@ from PIL import Image
 
 import nufftlib as nl
 from nufftlib.plots import waveforms
+from nufftlib.plots.figures import BLUE, ORANGE
 
 SCANNER = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 PROTOCOL = nl.mri.Protocol(SCANNER, fov=0.24, shape=(64, 48))
@@ -17,10 +18,10 @@ PROTOCOL = nl.mri.Protocol(SCANNER, fov=0.24, shape=(64, 48))
 def drawn(monkeypatch):
     """Return the figure that is drawn."""
 
-    def draw(k, protocol):
+    def draw(k, protocol, **settings):
         found = []
         monkeypatch.setattr(waveforms, "save", lambda figure, _: found.append(figure))
-        waveforms.draw_waveforms(k, protocol, None)
+        waveforms.draw_waveforms(k, protocol, io.BytesIO(), **settings)
         return found[0]
 
     return draw
@@ -99,15 +100,23 @@ def test_a_trajectory_at_its_limits_is_not_marked(drawn):
     assert lower.get_title("left") == "Slew rate: up to 1 of the limit"
 
 
-def test_points_are_shown_in_the_plane_and_shots_in_space(drawn):
+def test_a_shot_is_highlighted_in_all_panels(drawn):
     k = ramp(PROTOCOL)
-    plane = drawn(k, PROTOCOL).axes[0]
-    np.testing.assert_array_equal(plane.lines[0].get_xydata(), k.reshape(-1, 2)[:, ::-1])
-    protocol = nl.mri.Protocol(SCANNER, fov=0.24, shape=(64, 48, 32))
-    k = ramp(protocol) + 0.1
-    space = drawn(k, protocol).axes[0]
-    shots = np.stack(space.lines[0].get_data_3d(), -1).reshape(len(k), -1, 3)
-    np.testing.assert_array_equal(shots[:, :-1], k)
+    k[1] = k[1] / 2
+    kspace, upper, lower = drawn(k, PROTOCOL, shot=1).axes
+    np.testing.assert_array_equal(kspace.lines[0].get_xydata(), k[1, :, ::-1])
+    for axes, limit in ((upper, "limit 40"), (lower, "limit 180")):
+        assert said(axes) == [limit, "shot 1"]
+        found = axes.lines[-1]
+        np.testing.assert_array_equal(found.get_xydata(), axes.lines[1].get_xydata())
+        assert (found.get_color(), axes.lines[1].get_color()) == (ORANGE, BLUE)
+    with pytest.raises(ValueError, match=r"draw_waveforms\(shot\): shot is 3; want 0 to 2"):
+        drawn(k, PROTOCOL, shot=3)
+
+
+def test_a_trajectory_and_a_protocol_have_the_same_axes(drawn):
+    with pytest.raises(ValueError, match=r"draw_waveforms\(k, protocol\): .*want"):
+        drawn(ramp(PROTOCOL), nl.mri.Protocol(SCANNER, fov=0.24, shape=(64, 48, 32)))
 
 
 def test_an_array_of_any_library_becomes_a_picture(row):

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, check_alike, common_namespace, complex_dtype
+from nufftlib.core.arrays import (
+    Array,
+    check_alike,
+    check_finite,
+    check_real,
+    common_namespace,
+    complex_dtype,
+)
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import sizes
 from nufftlib.mri.density import pipe_menon
@@ -92,9 +99,16 @@ def point_spread(k: Array, shape: tuple[int, ...], *, weights: Array | None = No
     >>> [round(width, 1) for width in found.widths]
     [1.5, 1.5]
     """
-    call = "point_spread(k, shape)"
-    shape = sizes("point_spread", "shape", shape, "the voxels along each axis")
-    common_namespace(call, k=k, **({} if weights is None else {"weights": weights}))
+    call = "point_spread(k, shape, weights)"
+    arrays = {"k": k} if weights is None else {"k": k, "weights": weights}
+    xp = common_namespace(call, **arrays)
+    for name, array in arrays.items():
+        check_real(xp, call, name, array)
+        check_finite(xp, call, name, array)
+    shape = sizes("point_spread", "shape", shape, "the voxels along each axis", counts=(1, 2, 3))
+    if k.ndim < 2 or k.shape[-1] != len(shape):
+        msg = f"{call}: k has the shape {tuple(k.shape)}; want (..., {len(shape)}) for {shape}"
+        raise ValueError(msg)
     if weights is not None:
         check_alike("point_spread(weights)", "weights", weights, "k[..., 0]", k[..., 0])
     F = NUFFT(np.asarray(fetched(k)), shape)
