@@ -13,7 +13,7 @@ import numpy as np
 import nufftlib as nl
 from nufftlib.cli.jobs import Job, Real, Whole
 from nufftlib.io import TrajectoryFile, read_trajectory
-from nufftlib.io.units import UNITS, Unit
+from nufftlib.io.stored import UNITS, Unit
 from nufftlib.io.whole import written
 from nufftlib.mri.scanner.protocol import Rest
 from nufftlib.mri.scanner.report import ROUNDING

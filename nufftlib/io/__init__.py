@@ -4,8 +4,8 @@ from nufftlib.io.bart import write_bart
 from nufftlib.io.mrd import write_mrd
 from nufftlib.io.pulseq import SafeNerveModel, write_pulseq
 from nufftlib.io.read import read_trajectory
+from nufftlib.io.stored import TrajectoryFile
 from nufftlib.io.trajectories import load_trajectory, save_trajectory
-from nufftlib.io.units import TrajectoryFile
 
 __all__ = [
     "SafeNerveModel",

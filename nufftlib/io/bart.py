@@ -17,7 +17,7 @@ import numpy as np
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import sizes
-from nufftlib.io.units import Stored
+from nufftlib.io.stored import Stored
 from nufftlib.io.whole import written
 
 CALL = "write_bart(path, k, shape)"

@@ -11,7 +11,7 @@ import numpy as np
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import positive, sizes
-from nufftlib.io.units import UNITS, Stored, Unit, lengths_of
+from nufftlib.io.stored import UNITS, Stored, Unit, lengths_of
 from nufftlib.io.whole import written
 
 CALL = "write_mrd(path, k, shape, fov)"

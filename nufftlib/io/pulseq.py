@@ -19,7 +19,7 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import positive
 from nufftlib.io.repetition import repetitions
-from nufftlib.io.units import Stored
+from nufftlib.io.stored import Stored
 from nufftlib.io.whole import written
 from nufftlib.mri.scanner import Protocol, Scanner, check_trajectory, receiver
 

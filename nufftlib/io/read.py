@@ -15,8 +15,8 @@ from nufftlib.core.kinds import file_path
 from nufftlib.io.bart import read_bart
 from nufftlib.io.mrd import read_mrd
 from nufftlib.io.pulseq import read_pulseq
+from nufftlib.io.stored import Stored, TrajectoryFile, Unit, converted
 from nufftlib.io.trajectories import load_trajectory
-from nufftlib.io.units import Stored, TrajectoryFile, Unit, converted
 
 
 def read_trajectory(

@@ -18,7 +18,7 @@ from nufftlib.io import (
     write_mrd,
     write_pulseq,
 )
-from nufftlib.io.units import UNITS
+from nufftlib.io.stored import UNITS
 
 SCANNER = nl.mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SHAPES = {2: (24, 20), 3: (24, 20, 16)}
