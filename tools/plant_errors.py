@@ -519,6 +519,67 @@ PLANTS = [
         },
         ("tests/mri/trajectories/test_tour.py",),
     ),
+    # --- trajectories of files, and pictures of them
+    Plant(
+        "radians are taken for cycles",
+        {'radians = 2 * math.pi if unit.startswith("rad") else 1.0': "radians = 1.0"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "the components of BART are z, y, x",
+        {"reshape(dimensions[::-1])": "reshape(dimensions[::-1])[..., ::-1]"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "points go to BART in cycles per voxel",
+        {"reshape(-1, *k.shape[-2:]) * shape\n": "reshape(-1, *k.shape[-2:]) * 1.0\n"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "the field of view of ISMRMRD is in metres",
+        {"fov=(length.x / 1e3, length.y / 1e3,": "fov=(length.x, length.y,"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "noise scans are shots",
+        {"size and not acquisition.is_flag_set": "size or acquisition.is_flag_set"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "what a receiver samples begins and ends at rest",
+        {"Protocol(stored.scanner, fov, shape, rest=None)": "Protocol(stored.scanner, fov, shape)"},
+        ("tests/io/test_read.py",),
+    ),
+    Plant(
+        "the hull of a hole's centre is another one",
+        {"np.unique(sides, axis=0), points": "np.unique(sides, axis=0) - 0.1, points"},
+        ("tests/mri/test_holes.py",),
+    ),
+    Plant(
+        "the first diagram is taken for that of all samples",
+        {"        used = more\n": "        break\n"},
+        ("tests/mri/test_holes.py",),
+    ),
+    Plant(
+        "half of a width at half maximum",
+        {"float(ends[1] - ends[0])": "float(ends[1])"},
+        ("tests/mri/test_point_spread.py",),
+    ),
+    Plant(
+        "the point spread is on the grid of voxels",
+        {"magnitude(F.trajectory, FINE, window)": "magnitude(F.trajectory, 1, window)"},
+        ("tests/mri/test_point_spread.py",),
+    ),
+    Plant(
+        "a picture of the point spread is half a pixel off",
+        {"-(n // 2 + 0.5) / FINE": "-(n // 2) / FINE"},
+        ("tests/plots/test_overview.py",),
+    ),
+    Plant(
+        "a bin of several cells is taken for one",
+        {"density: Real = counts / cells**2": "density: Real = counts / cells"},
+        ("tests/plots/test_overview.py",),
+    ),
     # --- within a scanner's limits
     Plant(
         "a shot that rests at its start is taken for one that moves",
