@@ -157,8 +157,14 @@ def write_pulseq(
 def read_pulseq(path: Path) -> Stored:
     """Read where the receiver samples k-space, and what the definitions say of the scan."""
     pp = _pypulseq("read_trajectory(path)")
-    if "[VERSION]" not in path.read_text(encoding="utf-8", errors="replace"):
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if "[VERSION]" not in text:
         msg = "it has no section [VERSION]"
+        raise ValueError(msg)
+    # pypulseq would read on for ever: it looks for the empty line at the end of a shape.
+    last = text.partition("[SHAPES]")[2]
+    if "[" not in last and last.strip() and last.splitlines()[-1].strip():
+        msg = "it ends within a shape"
         raise ValueError(msg)
     seq = pp.Sequence()
     seq.read(str(path))

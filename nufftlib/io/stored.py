@@ -10,6 +10,7 @@ import numpy as np
 
 from nufftlib.core.kinds import choice, out_of_range, positive, real_values, sizes
 from nufftlib.mri.scanner import Protocol, Scanner
+from nufftlib.mri.scanner.protocol import LARGEST
 
 Unit = Literal["cycles per voxel", "radians per voxel", "1/fov", "1/m", "rad/m"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -97,6 +98,9 @@ def converted(path: Any, stored: Stored, unit: Any, shape: Any, fov: Any) -> Tra
         fov = cut(stored.fov, axes) if fov is None else fov
     else:
         shape, fov = agreed(path, protocol, shape=shape, fov=fov)
+    if fov is not None and max(fov) > LARGEST["fov"]:
+        msg = f"{CALL}: the field of view of {path} is {fov}; want metres, as fov= gives them"
+        raise ValueError(msg)
     k = (points * scale(path, unit, shape, fov)).astype(points.dtype, copy=False)
     if stored.scanner is not None and shape is not None and fov is not None:
         protocol = Protocol(stored.scanner, fov, shape, rest=None)

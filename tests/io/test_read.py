@@ -497,6 +497,15 @@ def test_a_sequence_of_others_wants_its_matrix_and_has_no_protocol(pulseq):
     assert read_trajectory("gre.seq", shape=(16, 4), fov=0.512).fov == (0.512, 0.512)
 
 
+def test_a_field_of_view_in_another_unit_is_noticed(mrd):
+    write_by_ismrmrd(mrd, points(), fov_mm=(240e3, 180e3, 5e3))
+    with pytest.raises(ValueError, match=r"of k\.h5 is \(240\.0, 180\.0\); want metres, as fov="):
+        read_trajectory("k.h5", unit="1/fov")
+    assert read_trajectory("k.h5", unit="1/fov", fov=0.24).fov == (0.24, 0.24)
+    with pytest.raises(ValueError, match="want metres"):
+        read_trajectory("k.h5", unit="1/fov", fov=240)
+
+
 def test_receptions_of_several_kinds_are_refused(pulseq):
     gradient_echo(pulseq, samples=(16, 8))
     with pytest.raises(ValueError, match="8 samples of 400 us, 16 samples of 200 us; want"):
@@ -507,6 +516,17 @@ def test_text_is_no_sequence(tmp_path, pulseq):
     (tmp_path / "k.seq").write_text("k = 1\n")
     with pytest.raises(ValueError, match=r"k\.seq: cannot be read: .*want a Pulseq sequence"):
         read_trajectory("k.seq", shape=(8, 8))
+
+
+def test_a_sequence_that_is_cut_off_within_a_shape_is_refused(tmp_path, pulseq):
+    write_pulseq("scan.seq", playable(SCAN), SCAN)
+    lines = (tmp_path / "scan.seq").read_text().splitlines(keepends=True)
+    begin, end = lines.index("[SHAPES]\n"), lines.index("[SIGNATURE]\n")
+    inside = [i for i in range(begin + 5, end) if lines[i - 1].strip()]
+    for i in inside[:: len(inside) // 20]:
+        (tmp_path / "scan.seq").write_text("".join(lines[:i]))
+        with pytest.raises(ValueError, match="cannot be read: it ends within a shape; want a Pul"):
+            read_trajectory("scan.seq")
 
 
 # --- any file -------------------------------------------------------------------------------------
