@@ -227,7 +227,7 @@ def measured(
     found: TrajectoryFile, hole: nl.mri.Hole, spread: nl.mri.PointSpread
 ) -> dict[str, str]:
     """Return rows of how well k-space is sampled."""
-    centre = ", ".join(f"{x:.3f}" for x in hole.centre / np.asarray(found.shape))
+    centre = ", ".join(f"{x:z.3f}" for x in hole.centre / np.asarray(found.shape))
     width = " x ".join(f"{w:.3g}" for w in spread.widths)
     side = 20 * math.log10(spread.sidelobe) if spread.sidelobe else -math.inf
     return {

@@ -112,7 +112,7 @@ def draw_map(axes: Axes, shots: Real, shape: tuple[int, ...]) -> None:
         xticks=[-0.5, 0, 0.5],
         yticks=[-0.5, 0, 0.5],
     )
-    scale_beside(axes, shown, "samples per cell of 1/FOV")
+    scale_beside(shown, "samples per cell of 1/FOV")
 
 
 def scale_of(density: Real) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def draw_spread(axes: Axes, spread: PointSpread) -> None:
     )
     plane = ", middle plane" if spread.values.ndim == 3 else ""
     axes.set(title=f"Point spread{plane}", xlabel="axis 1 [voxels]", ylabel="axis 0 [voxels]")
-    scale_beside(axes, shown, "dB", extend="min")
+    scale_beside(shown, "dB", extend="min")
 
 
 def draw_sections(axes: Axes, spread: PointSpread) -> None:

@@ -50,7 +50,7 @@ def test_the_table_says_what_the_functions_say(show):
     assert found["gradient"] == f"{report.gradient.ratio:.4g} of the limit 40 mT/m"
     assert found["slew rate"] == f"{report.slew.ratio:.4g} of the limit 180 T/m/s  exceeded"
     hole, spread = mri.largest_hole(K * shape), mri.point_spread(K, SCAN.shape)
-    at = ", ".join(f"{x:.3f}" for x in hole.centre / shape)
+    at = ", ".join(f"{x:z.3f}" for x in hole.centre / shape)
     assert found["largest hole"] == f"radius {hole.radius:.3g}/FOV, at ({at}) cycles/voxel"
     widths = " x ".join(f"{w:.3g}" for w in spread.widths)
     side = 20 * np.log10(spread.sidelobe)
