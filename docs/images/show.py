@@ -31,10 +31,12 @@ def spokes():
 
 
 def page(name, k, shape, **settings):
-    """Draw a page, in 128 colours: a third of the bytes."""
+    """Draw a page, in 256 colours: a quarter of the bytes."""
     file = BytesIO()
     plots.draw_overview(k, shape, file, **settings)
-    Image.open(file).convert("RGB").quantize(128).save(HERE / name, optimize=True)
+    # Colours of few pixels count as well: those at the ends of the scales.
+    image = Image.open(file).convert("RGB")
+    image.quantize(256, Image.Quantize.MAXCOVERAGE).save(HERE / name, optimize=True)
 
 
 k, protocol = spiral()
