@@ -75,7 +75,31 @@ def powers_of_the_angle(make):
     np.testing.assert_allclose(np.diff(radius**2, axis=1), 0.25 / 199)
 
 
+def discrepancy(k):
+    """Return by how much a cap's share of the last samples is off its share of the sphere."""
+    e = k[:, -1] / np.linalg.norm(k[:, -1], axis=-1, keepdims=True)
+    rng = np.random.default_rng(0)
+    centre, height = rng.standard_normal((500, 3)), rng.uniform(-1, 1, 500)
+    inside = e @ centre.T / np.linalg.norm(centre, axis=-1) > height
+    return np.abs(inside.mean(axis=0) - (1 - height) / 2).max()
+
+
+def golden_means(make):
+    through = make(50, 3, in_out=True)
+    z, turns = 2 * through[:, -1, 2], angle(through[:, -1])
+    steps = np.stack([np.diff(z) % 1, np.diff(turns) % 1], axis=-1)
+    np.testing.assert_allclose(steps[1:], np.tile(steps[1], (48, 1)))
+    # Chan's eigenvector of three numbers where each is the sum of the two that are before the last.
+    m1, m2 = steps[1]
+    np.testing.assert_allclose([m1, m2], [0.4656, 0.6823], atol=5e-5)
+    np.testing.assert_allclose([m2 / m1, 1 / m2, (1 + m1)], np.full(3, 1 / m2))
+    # Spokes at random are off by 0.11.
+    assert discrepancy(make(144, 3)) < 0.045
+    assert discrepancy(np.concatenate([through, -through])) < 0.06
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
+    Pattern(trajectories.golden_means_radial, 3, golden_means),
 ]

@@ -4,8 +4,10 @@ from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
+from nufftlib.mri.trajectories.volume.spokes import golden_means_radial
 
 __all__ = [
+    "golden_means_radial",
     "patterns",
     "radial",
     "spiral",

@@ -8,6 +8,7 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.volume.spokes import golden_means_radial
 
 Pattern = Callable[..., Array]
 
@@ -16,7 +17,9 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "radial": radial,
         "spiral": spiral,
     },
-    3: {},
+    3: {
+        "golden-means-radial": golden_means_radial,
+    },
 }
 
 

@@ -44,3 +44,9 @@ def turned(shot: Real, angle: Real) -> Real:
     """Return a shot (samples, 2), or as many as there are angles, turned by each of them."""
     result: Real = shot @ rotation(angle).swapaxes(-1, -2)
     return result
+
+
+def on_sphere(z: ArrayLike, azimuth: ArrayLike) -> Real:
+    """Return the points (..., 3) of the unit sphere at heights from -1 to 1 and at azimuths."""
+    radius = np.sqrt(1.0 - np.square(z))
+    return np.stack(np.broadcast_arrays(radius * np.cos(azimuth), radius * np.sin(azimuth), z), -1)
