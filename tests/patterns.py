@@ -98,8 +98,68 @@ def golden_means(make):
     assert discrepancy(np.concatenate([through, -through])) < 0.06
 
 
+def sunflower(make):
+    through = make(55, 3, in_out=True)
+    polar, turns = np.arccos(2 * through[:, -1, 2]), angle(through[1:, -1])
+    np.testing.assert_allclose(np.diff(polar**2), np.pi**2 / 4 / 55)
+    np.testing.assert_allclose(np.diff(turns) % 1, (3 - 5**0.5) / 2)
+    # From the centre: two halves, from the poles.
+    z = 2 * make(55, 3)[:, -1, 2]
+    np.testing.assert_allclose(z[1:], -z[:0:-1])
+    np.testing.assert_allclose(np.diff(np.arccos(z[:28]) ** 2), np.pi**2 / 2 / 55)
+    # An interleaf of a Fibonacci number is a smooth curve, and one of another number is not.
+    for interleaves, least, most in [(21, 0.8, 1), (20, -1, 0)]:
+        first = make(420, 3, interleaves=interleaves, in_out=True)[5 : 420 // interleaves, -1]
+        assert least < np.sum(first[1:] * first[:-1], axis=-1).mean() * 4 <= most
+
+
+def winding_curves(make, interleaves):
+    """Check the curves of Wong and Roos, the spokes in the order of their heights."""
+    k = make(300, 2, interleaves=interleaves)[:, -1].reshape(interleaves, -1, 3)
+    turns = np.unwrap(angle(k), axis=1, period=1)
+    per_curve = 300 // interleaves
+    np.testing.assert_allclose(np.diff(2 * k[..., 2]), 2 / per_curve)
+    np.testing.assert_allclose(k[..., 2], -k[:, ::-1, 2], atol=1e-15)
+    np.testing.assert_allclose(np.diff(angle(k), axis=0) % 1, 1 / interleaves)
+    # At the equator, a step on the curve is as long as to the next turn.
+    step = 0.5 * 2 * np.pi * np.diff(turns[0])[per_curve // 2]
+    to_the_next = np.diff(0.5 * np.arcsin(2 * k[0, :, 2]))[per_curve // 2] / (
+        np.diff(turns[0])[per_curve // 2] * interleaves
+    )
+    np.testing.assert_allclose(step, to_the_next, rtol=0.01)
+
+
+def wong(make):
+    winding_curves(make, 1)
+    winding_curves(make, 3)
+    upper = make(150, 3, in_out=True)[:, -1]
+    np.testing.assert_allclose(upper, make(300, 3)[150:, -1])
+
+
+def park(make):
+    winding_curves(make, 1)
+    whole, parts = make(300, 3), make(300, 3, interleaves=6).reshape(6, 50, 3, 3)
+    for i, part in enumerate(parts):
+        np.testing.assert_array_equal(part, whole[i::6])
+
+
+def koosh(make):
+    k = make(200, 3)[:, -1]
+    turns = angle(k)
+    np.testing.assert_allclose(np.diff(2 * k[:, 2]), -2 / 199)
+    ring = 2 * np.linalg.norm(k[:, :2], axis=-1)
+    step = 2 * np.pi * (np.diff(turns[:-1]) % 1) * ring[1:-1]
+    np.testing.assert_allclose(step[1:], 3.6 / 200**0.5)
+    assert discrepancy(make(200, 3)) < 0.03
+    np.testing.assert_allclose(make(100, 3, in_out=True)[:, -1], k[:100])
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
     Pattern(trajectories.golden_means_radial, 3, golden_means),
+    Pattern(trajectories.phyllotaxis_radial, 3, sunflower, {"interleaves": 2}),
+    Pattern(trajectories.wong_radial, 3, wong, {"interleaves": 2}),
+    Pattern(trajectories.park_radial, 3, park, {"interleaves": 2}),
+    Pattern(trajectories.koosh_ball, 3, koosh),
 ]

@@ -407,7 +407,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
     "tilt": [*NOTHING, True, "nope", [1.0], V, 1j, str],
     **dict.fromkeys(("revolutions", "power"), NO_NUMBER),
-    "order": NO_INTEGER,
+    **dict.fromkeys(("order", "interleaves"), NO_INTEGER),
     "in_out": NO_FLAG,
     "xp": [*NOTHING, "numpy", 5],
     "dtype": [*NOTHING[:-1], "nope", 5, int, "int64", bool],

@@ -4,13 +4,23 @@ from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
-from nufftlib.mri.trajectories.volume.spokes import golden_means_radial
+from nufftlib.mri.trajectories.volume.spokes import (
+    golden_means_radial,
+    koosh_ball,
+    park_radial,
+    phyllotaxis_radial,
+    wong_radial,
+)
 
 __all__ = [
     "golden_means_radial",
+    "koosh_ball",
+    "park_radial",
     "patterns",
+    "phyllotaxis_radial",
     "radial",
     "spiral",
     "tilt_angle",
     "tiny_golden_angle",
+    "wong_radial",
 ]

@@ -8,7 +8,13 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
-from nufftlib.mri.trajectories.volume.spokes import golden_means_radial
+from nufftlib.mri.trajectories.volume.spokes import (
+    golden_means_radial,
+    koosh_ball,
+    park_radial,
+    phyllotaxis_radial,
+    wong_radial,
+)
 
 Pattern = Callable[..., Array]
 
@@ -19,6 +25,10 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
     },
     3: {
         "golden-means-radial": golden_means_radial,
+        "koosh-ball": koosh_ball,
+        "park-radial": park_radial,
+        "phyllotaxis-radial": phyllotaxis_radial,
+        "wong-radial": wong_radial,
     },
 }
 

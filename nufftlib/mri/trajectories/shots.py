@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nufftlib.core.kinds import integer
+from nufftlib.core.kinds import integer, out_of_range
 from nufftlib.mri.trajectories.tilts import angle_between
 
 Real = NDArray[Any]
@@ -22,6 +22,19 @@ def counts(call: str, shots: int, samples: int) -> tuple[int, int]:
         integer(call, "shots", shots, least=1),
         integer(call, "samples", samples, least=2),
     )
+
+
+def divisor(call: str, name: str, value: int, shots: int) -> int:
+    """Return an integer of which the number of shots is a multiple; raise if it is none."""
+    parts = integer(call, name, value, least=1)
+    if shots % parts:
+        raise out_of_range(call, name, parts, f"a divisor of shots, which is {shots}")
+    return parts
+
+
+def dealt(shots: Real, hands: int) -> Real:
+    """Return shots in another order: every so manyth from the first, then from the second, ..."""
+    return np.concatenate([shots[hand::hands] for hand in range(hands)])
 
 
 def along(samples: int, in_out: bool) -> Real:
