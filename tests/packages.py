@@ -10,6 +10,7 @@ PACKAGES = [
     nufftlib,
     nufftlib.mri,
     nufftlib.mri.trajectories,
+    nufftlib.mri.trajectories.tools,
     nufftlib.blur,
     nufftlib.workflows,
     nufftlib.io,

@@ -20,6 +20,7 @@ import nufftlib as nl
 import optim
 from nufftlib import workflows
 
+TOOLS = nl.mri.trajectories.tools
 NOTHING = "nothing"
 THERE = "nothing: made in `xp` on `device`"
 MADE = "made by NumPy on the CPU, and copied once to `xp` and `device`"
@@ -32,6 +33,9 @@ HOST = (
 )
 
 
+TURNS = "the matrices of the turns, from the CPU"
+EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
+DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
 HOST_RESULT = "nothing in; the result, once"
 
 
@@ -146,6 +150,27 @@ def learned_within_limits(m):
     # Of 16 x 15 voxels the steps from one sample to the next are small in cycles per voxel.
     found = workflows.learn_trajectory(*job_1(m), steps=2, protocol=scan(dwell=4e-6))
     return found.trajectory, found.reconstruction, found.losses
+
+
+def tool(name, *settings):
+    """Call a tool with the trajectory of three axes that it takes."""
+    return lambda m: getattr(TOOLS, name)(m.real(2, 5, 3), *settings)
+
+
+def bounded(m):
+    return TOOLS.stack(m.real(2, 5, 2), 3), TOOLS.stack(0.1 * m.real(2, 5, 3), 3)
+
+
+def of_discs(name):
+    """Call a tool with a function that makes trajectories of the plane."""
+
+    def call(m):
+        def disc(shots):
+            return nl.mri.trajectories.spiral(shots, 8, **given(m))
+
+        return getattr(TOOLS, name)(disc, 6, 2)
+
+    return call
 
 
 def coil_maps(m):
@@ -310,6 +335,15 @@ BY_HAND = [
         )
         for pattern in PATTERNS
     ),
+    Entry("nufftlib.mri.trajectories.tools.stack", bounded, EXTENT),
+    Entry("nufftlib.mri.trajectories.tools.rotate", tool("rotate", 3), TURNS),
+    Entry("nufftlib.mri.trajectories.tools.precess", tool("precess", 3), DIRECTION),
+    Entry("nufftlib.mri.trajectories.tools.conify", tool("conify", 3), TURNS),
+    Entry("nufftlib.mri.trajectories.tools.duplicate_along_axes", tool("duplicate_along_axes")),
+    Entry(
+        "nufftlib.mri.trajectories.tools.stack_spherically", of_discs("stack_spherically"), EXTENT
+    ),
+    Entry("nufftlib.mri.trajectories.tools.shells", of_discs("shells"), TURNS),
     Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
     Entry(
         "nufftlib.mri.from_cycles_per_fov",
@@ -485,6 +519,7 @@ WITHOUT_CALL = {
     "optim.NonFiniteError": FIELDS,
     "optim.proximal.Penalty": "two functions of the caller's",
     "nufftlib.mri.trajectories": "a package",
+    "nufftlib.mri.trajectories.tools": "a package",
     "nufftlib.mri.trajectories.patterns": "functions of the same package",
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,

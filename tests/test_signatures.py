@@ -36,6 +36,13 @@ V = np.ones(3)
 SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
+TOOLS = mri.trajectories.tools
+SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
+
+
+def spokes(shots):
+    return mri.trajectories.radial(shots, 9, dtype=np.float64)
+
 
 # --- calls that work ----------------------------------------------------------------------------
 
@@ -97,6 +104,39 @@ FUNCTIONS = {  # a call that works, of every public function and class
     mri.trajectories.patterns: {"ndim": 2},
     mri.trajectories.tilt_angle: {"tilt": "golden", "shots": 4, "in_out": False},
     mri.trajectories.tiny_golden_angle: {"order": 7},
+    TOOLS.stack: {"k": K, "stacks": 3, "tilt": "golden", "bounded": False},
+    TOOLS.rotate: {"k": K, "rotations": 3, "tilt": "golden", "axis": 1},
+    TOOLS.precess: {
+        "k": K,
+        "rotations": 3,
+        "tilt": "uniform",
+        "half": True,
+        "partition": "polar",
+        "axis": [1.0, 0, 0],
+    },
+    TOOLS.conify: {
+        "k": K,
+        "cones": 3,
+        "tilt": "golden",
+        "in_out": True,
+        "max_angle": 1.0,
+        "borders": True,
+    },
+    TOOLS.duplicate_along_axes: {"k": SPATIAL, "axes": (0, 2)},
+    TOOLS.stack_spherically: {
+        "make": spokes,
+        "shots": 6,
+        "stacks": 2,
+        "tilt": "golden",
+        "bounded": False,
+    },
+    TOOLS.shells: {
+        "make": spokes,
+        "shots": 6,
+        "shells": 2,
+        "tilt": "uniform",
+        "lower": "reversed",
+    },
     mri.from_radians: {"k": K},
     mri.from_cycles_per_fov: {"k": K, "shape": SHAPE},
     mri.birdcage_maps: {
@@ -408,7 +448,14 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "tilt": [*NOTHING, True, "nope", [1.0], V, 1j, str],
     **dict.fromkeys(("revolutions", "power"), NO_NUMBER),
     **dict.fromkeys(("order", "interleaves"), NO_INTEGER),
-    "in_out": NO_FLAG,
+    **dict.fromkeys(("in_out", "bounded", "half", "borders"), NO_FLAG),
+    **dict.fromkeys(("stacks", "rotations", "cones", "shells"), NO_INTEGER),
+    "max_angle": NO_NUMBER,
+    **dict.fromkeys(("partition", "lower"), NO_NAME),
+    "rotate(axis)": NO_INTEGER,
+    "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
+    "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
+    "make": [*NO_FUNCTION, lambda _: V, lambda _: 5, lambda _: SPATIAL],
     "xp": [*NOTHING, "numpy", 5],
     "dtype": [*NOTHING[:-1], "nope", 5, int, "int64", bool],
     "device": [object(), "nowhere", 5],

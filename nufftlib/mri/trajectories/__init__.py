@@ -1,5 +1,6 @@
 """Patterns of k-space trajectories from the literature, in two and three dimensions."""
 
+from nufftlib.mri.trajectories import tools
 from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
@@ -22,5 +23,6 @@ __all__ = [
     "spiral",
     "tilt_angle",
     "tiny_golden_angle",
+    "tools",
     "wong_radial",
 ]

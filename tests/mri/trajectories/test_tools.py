@@ -1,0 +1,181 @@
+"""From one trajectory to another: copies that are stacked, turned and bent."""
+
+import numpy as np
+import pytest
+
+from nufftlib.mri import trajectories
+from nufftlib.mri.trajectories import tools
+
+GOLDEN = np.pi * (3 - np.sqrt(5))
+DOUBLE = {"dtype": np.float64}
+PLANE = trajectories.spiral(3, 17, revolutions=2.5, **DOUBLE)
+THICK = np.concatenate([PLANE, 0.2 * np.sin(np.arange(51.0)).reshape(3, 17, 1)], axis=-1)
+
+
+def turned(k, angle, axis):
+    """Turn points about an axis, written out in complex numbers."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    z = (k[..., first] + 1j * k[..., second]) * np.exp(1j * angle)
+    result = k.copy()
+    result[..., first], result[..., second] = z.real, z.imag
+    return result
+
+
+def lifted(k, height=0.0):
+    return np.concatenate([k, np.full((*k.shape[:-1], 1), height)], axis=-1)
+
+
+def spirals(shots):
+    return trajectories.spiral(shots, 9, revolutions=2.0, **DOUBLE)
+
+
+def test_a_stack_fills_the_slabs():
+    k = tools.stack(PLANE, 5, tilt="golden").reshape(5, *PLANE.shape[:-1], 3)
+    for i, z in enumerate([-0.4, -0.2, 0.0, 0.2, 0.4]):
+        np.testing.assert_allclose(k[i], turned(lifted(PLANE, z), i * GOLDEN, 2), atol=1e-15)
+
+
+def test_a_thick_stack_stays_in_k_space_if_it_is_bounded():
+    assert np.ptp(THICK[..., 2]) > 0.39
+    k = tools.stack(THICK, 5)
+    np.testing.assert_allclose([k[..., 2].min(), k[..., 2].max()], [-0.5, 0.5])
+    free = tools.stack(THICK, 5, bounded=False).reshape(5, *THICK.shape)
+    np.testing.assert_allclose(free[4] - free[0] - [0, 0, 0.8], 0, atol=1e-15)
+    assert np.abs(free).max() > 0.55
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_copies_are_rotated(axis):
+    k = tools.rotate(THICK, 4, tilt=0.3, axis=axis).reshape(4, *THICK.shape)
+    for i in range(4):
+        np.testing.assert_allclose(k[i], turned(THICK, 0.3 * i, axis), atol=1e-15)
+    np.testing.assert_array_equal(tools.rotate(PLANE, 1), lifted(PLANE))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, [0.3, -0.6, 0.9]])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("partition", ["axial", "polar"])
+def test_copies_precess(axis, half, partition):
+    k = tools.precess(THICK, 9, axis=axis, half=half, partition=partition).reshape(9, *THICK.shape)
+    a = THICK[0, -1] if axis is None else np.eye(3)[axis] if isinstance(axis, int) else axis
+    a = a / np.linalg.norm(a)
+    z = np.linspace(-1 + half, 1, 9)
+    z = np.sin(np.pi / 2 * z) if partition == "polar" else z
+    for i in range(9):
+        # The matrix of the turn, by what it does to all points.
+        matrix = np.linalg.lstsq(THICK.reshape(-1, 3), k[i].reshape(-1, 3), rcond=None)[0].T
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(matrix) == pytest.approx(1)
+        target = matrix @ a
+        assert target[2] == pytest.approx(z[i], abs=1e-12)
+        if abs(z[i]) < 1 - 1e-12:
+            difference = np.arctan2(target[1], target[0]) - i * GOLDEN
+            assert np.cos(difference) == pytest.approx(1)
+        # No other turn to there is shorter: its angle is that between the directions.
+        assert (np.trace(matrix) - 1) / 2 == pytest.approx(a @ target, abs=1e-12)
+
+
+def test_cones_have_their_angles():
+    k = tools.conify(PLANE, 3, max_angle=0.8).reshape(3, *PLANE.shape[:-1], 3)
+    np.testing.assert_allclose(
+        np.linalg.norm(k, axis=-1), np.tile(np.linalg.norm(PLANE, axis=-1), (3, 1, 1)), atol=1e-15
+    )
+    height = np.arctan2(k[..., 1:, 2], np.hypot(k[..., 1:, 0], k[..., 1:, 1]))
+    np.testing.assert_allclose(
+        height, np.broadcast_to(np.asarray([0.4, 0, -0.4])[:, None, None], height.shape), atol=1e-12
+    )
+    np.testing.assert_allclose(k[1], lifted(PLANE), atol=1e-15)
+    closed = tools.conify(PLANE, 3, max_angle=0.8, borders=True).reshape(k.shape)
+    height = np.arctan2(closed[0, :, 1:, 2], np.hypot(closed[0, :, 1:, 0], closed[0, :, 1:, 1]))
+    np.testing.assert_allclose(height, 0.8)
+
+
+def test_cones_are_tilted_from_the_middle_on():
+    flat = tools.conify(PLANE, 5).reshape(5, *PLANE.shape[:-1], 3)
+    k = tools.conify(PLANE, 5, tilt=0.3).reshape(flat.shape)
+    for i, times in enumerate([2, 1, 0, 1, 2]):
+        np.testing.assert_allclose(k[i], turned(flat[i], 0.3 * times, 2), atol=1e-15)
+
+
+def test_cones_of_shots_through_the_centre_go_on_beyond_it():
+    spoke = trajectories.radial(1, 9, in_out=True, **DOUBLE)
+    for shot in tools.conify(spoke, 4, in_out=True):
+        np.testing.assert_allclose(np.diff(shot, axis=0), np.tile(shot[-1] / 4, (8, 1)), atol=1e-15)
+    for shot in tools.conify(spoke, 4):  # these turn back
+        np.testing.assert_allclose(shot[0, 2], shot[-1, 2])
+
+
+def test_points_on_the_axis_of_the_cones_leave_it():
+    line = np.zeros((1, 5, 3))
+    line[0, :, 2] = np.linspace(-0.5, 0.5, 5)
+    k = tools.conify(line, 1, max_angle=0.3, borders=True)  # one copy has the first angle
+    np.testing.assert_allclose(k[0], line[0, :, 2:] * [np.sin(-0.3), 0, np.cos(0.3)], atol=1e-15)
+
+
+def test_axes_change_places():
+    x, y, z = np.moveaxis(THICK, -1, 0)
+    k = tools.duplicate_along_axes(THICK, (2, 1, 0))
+    expected = [np.stack(c, axis=-1) for c in ([z, y, x], [x, z, y], [x, y, z])]
+    np.testing.assert_array_equal(k, np.concatenate(expected))
+
+
+def test_discs_fill_a_ball():
+    k = tools.stack_spherically(spirals, 40, 5, tilt="golden")
+    assert k.shape == (40, 9, 3)
+    z, count = np.unique(k[:, 0, 2].round(12), return_counts=True)
+    np.testing.assert_allclose(z, [-0.4, -0.2, 0, 0.2, 0.4], atol=1e-12)
+    np.testing.assert_array_equal(count, [4, 10, 12, 10, 4])  # areas are as 9, 21, 25, 21, 9
+    np.testing.assert_allclose(np.linalg.norm(k[:, -1], axis=-1), 0.5)
+    first = k[np.searchsorted(k[:, 0, 2].round(12), z), -1]
+    turns = np.arctan2(first[:, 1], first[:, 0])
+    np.testing.assert_allclose(np.cos(turns - GOLDEN * np.arange(5)), 1)
+
+
+def test_shells_lie_on_spheres():
+    k = tools.shells(spirals, 40, 3, tilt="golden")
+    radius = np.linalg.norm(k, axis=-1)
+    np.testing.assert_allclose(np.ptp(radius, axis=1), 0, atol=1e-12)
+    shell, count = np.unique(radius[:, 0].round(12), return_counts=True)
+    np.testing.assert_allclose(shell, [1 / 12, 3 / 12, 5 / 12])
+    np.testing.assert_array_equal(count, [4, 12, 24])  # areas are as 1, 4, 9
+    np.testing.assert_allclose(k[:2] * [1, 1, -1], k[2:4])
+    turned_back = turned(k[4:10], -GOLDEN, 2)
+    flat = spirals(6) / 2
+    np.testing.assert_allclose(turned_back[..., :2], flat, atol=1e-12)
+    both = tools.shells(spirals, 40, 3, tilt="none", lower="reversed")
+    np.testing.assert_allclose(both[:2] * [1, -1, -1], both[2:4])
+
+
+def test_shots_of_another_number_are_refused():
+    with pytest.raises(ValueError, match=r"shells\(make\): make gave 3 shots; want 2, as it was"):
+        tools.shells(lambda _: spirals(3), 14, 2)
+
+
+def test_the_two_halves_of_shells_want_even_shots():
+    with pytest.raises(ValueError, match=r"shells\(shots\): shots is 13; want an even number"):
+        tools.shells(spirals, 13, 2)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 1), (3, 4, 4), (0, 4, 2), (1, 3, 4, 2)])
+def test_what_is_no_trajectory_is_refused(shape):
+    with pytest.raises(ValueError, match=r"stack\(k\): k has the shape .*; want \(shots, samples,"):
+        tools.stack(np.zeros(shape), 3)
+
+
+def test_a_direction_has_a_length():
+    still = np.zeros((1, 3, 3))
+    with pytest.raises(ValueError, match=r"precess\(axis\): axis is None; want one for this"):
+        tools.precess(still, 3)
+    with pytest.raises(ValueError, match=r"precess\(axis\): axis is .*; want an axis 0 to 2, or a"):
+        tools.precess(still, 3, axis=[0, 0, 0])
+
+
+@pytest.mark.parametrize("axes", [(), (0, 0), (3,), (-1,)])
+def test_axes_are_some_of_three(axes):
+    with pytest.raises(ValueError, match=r"duplicate_along_axes\(axes\): axes is .*; want some of"):
+        tools.duplicate_along_axes(THICK, axes)
+
+
+def test_cones_reach_the_axis_at_most():
+    with pytest.raises(ValueError, match=r"conify\(max_angle\): max_angle is 2.0; want at most pi"):
+        tools.conify(PLANE, 3, max_angle=2.0)
