@@ -154,6 +154,95 @@ def koosh(make):
     np.testing.assert_allclose(make(100, 3, in_out=True)[:, -1], k[:100])
 
 
+def unit(k):
+    """Return the directions of points."""
+    return k / np.linalg.norm(k, axis=-1, keepdims=True)
+
+
+def shells_by_area(make, **settings):
+    """Check radii and shots of 3 shells; their areas are as 1, 9 and 25."""
+    radius = np.linalg.norm(make(35, 8, shells=3, **settings), axis=-1)
+    np.testing.assert_allclose(radius, np.repeat([1, 3, 5], [1, 9, 25])[:, None] / 12 * np.ones(8))
+
+
+def helices(make):
+    shells_by_area(make)
+    k = make(3, 300, shells=1, tilt="none")
+    turns = np.unwrap(angle(k), axis=1, period=1)
+    np.testing.assert_allclose(np.diff(k[..., 2]), 0.25 * 2 / 300)
+    np.testing.assert_allclose(np.diff(angle(k), axis=0) % 1, 1 / 3)
+    to_the_next_turn = np.diff(np.arcsin(4 * k[0, :, 2]))[149] / np.diff(turns[0])[149] / 3
+    np.testing.assert_allclose(2 * np.pi * np.diff(turns[0])[149], to_the_next_turn, rtol=1e-3)
+    fewer = np.unwrap(angle(make(3, 300, shells=1, reduction=4.0)[0]), period=1)
+    np.testing.assert_allclose(np.ptp(fewer), np.ptp(turns[0]) / 2)
+    # Shells are turned against each other.
+    one, two = make(2, 9, shells=2), make(2, 9, shells=2, tilt="none")
+    turned = (angle(one) - angle(two))[:, 3]
+    np.testing.assert_allclose(turned % 1, [0, (3 - 5**0.5) / 2], atol=1e-12)
+
+
+def rope_on_spheres(make):
+    shells_by_area(make)
+    rings, samples = 7, 400
+    k = make(rings, samples, shells=1, turn=3 * np.pi / rings, tilt="none")
+    # One closed curve: no step is longer than a step on the longest ring.
+    path = k.reshape(-1, 3)
+    steps = np.linalg.norm(path - np.roll(path, 1, axis=0), axis=-1)
+    assert steps.max() <= 0.25 * 2 * np.pi / samples * 1.0001
+    # One half of the sphere has rings about axis 2, the other about an axis that is turned.
+    latitudes = np.pi * (2 * np.arange(rings) + 1 - rings) / (2 * rings)
+    turned = 3 * np.pi / rings
+    heights = k[..., 2] * np.cos(turned) - k[..., 0] * np.sin(turned)
+    for half, height in [(k[..., 1] < -1e-9, k[..., 2]), (k[..., 1] > 1e-9, heights)]:
+        found = np.unique(np.arcsin(4 * height[half]).round(9), return_counts=True)
+        np.testing.assert_allclose(found[0], latitudes, atol=1e-9)
+        assert np.ptp(found[1]) <= 1
+
+
+def quarter_period(modulus):
+    """Return K by the arithmetic-geometric mean."""
+    a, b = 1.0, (1 - modulus**2) ** 0.5
+    for _ in range(9):
+        a, b = (a + b) / 2, (a * b) ** 0.5
+    return np.pi / (2 * a)
+
+
+def seiffert_curves(k, modulus, length):
+    """Check that directions move at constant speed, and about axis 2 in proportion to that."""
+    e = unit(k)
+    steps = 2 * np.arcsin(np.linalg.norm(np.diff(e, axis=1), axis=-1) / 2)
+    step = length / (e.shape[1] - 1)
+    np.testing.assert_allclose(steps, step, rtol=1e-4)
+    half_turns = 2 * np.unwrap(angle(e[:, 5:-5]), axis=1, period=0.5)
+    np.testing.assert_allclose(np.diff(half_turns), modulus * step / np.pi, atol=1e-9)
+
+
+def seiffert_on_shells(make):
+    shells_by_area(make)
+    k = make(4, 2001, shells=1, modulus=0.8, revolutions=3.0, tilt="none")
+    seiffert_curves(k, 0.8, 3.0 * 4 * quarter_period(0.8) * 2000 / 2001)
+    np.testing.assert_allclose(np.diff(angle(k[:, 99])) % 1, 0.25)
+    assert np.sum((k[0, 1:-1, 2] > k[0, 2:, 2]) & (k[0, 1:-1, 2] >= k[0, :-2, 2])) == 2
+
+
+def seiffert_in_all_directions(make):
+    k = make(30, 998, modulus=0.8, revolutions=2.0, power=1 / 3)
+    volume = 8 * np.linalg.norm(k, axis=-1) ** 3
+    np.testing.assert_allclose(volume, np.tile(np.arange(998) / 997, (30, 1)))
+    last = unit(k[:, -1])
+    np.testing.assert_allclose(np.diff(last[:, 2]), 2 / 30)
+    np.testing.assert_allclose(last[0, 2], -29 / 30)
+    np.testing.assert_allclose(np.diff(angle(last)) % 1, (3 - 5**0.5) / 2)
+    # Turned back the shortest way, by half turns to the axis between and about axis 2.
+    between = unit(last + np.eye(3)[2])[:, None]
+    back = 2 * np.sum(k * between, axis=-1, keepdims=True) * between - k
+    back = back * [-1, -1, 1]
+    np.testing.assert_allclose(np.diff(angle(back[:, 700])) % 1, (3 - 5**0.5) / 2)
+    seiffert_curves(back[:, 1:], 0.8, 2.0 * 4 * quarter_period(0.8) * 996 / 997)
+    half = unit(make(30, 9, in_out=True)[:, -1])
+    np.testing.assert_allclose(half[:, 2], (np.arange(30) + 0.5) / 30)
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
@@ -162,4 +251,19 @@ PATTERNS = [
     Pattern(trajectories.wong_radial, 3, wong, {"interleaves": 2}),
     Pattern(trajectories.park_radial, 3, park, {"interleaves": 2}),
     Pattern(trajectories.koosh_ball, 3, koosh),
+    Pattern(trajectories.helical_shells, 3, helices, {"shells": 3, "reduction": 2.0}, None),
+    Pattern(trajectories.annular_shells, 3, rope_on_spheres, {"shells": 3, "turn": 0.7}, None),
+    Pattern(
+        trajectories.seiffert_shells,
+        3,
+        seiffert_on_shells,
+        {"shells": 3, "modulus": 0.7, "revolutions": 2.5},
+        None,
+    ),
+    Pattern(
+        trajectories.seiffert_spiral,
+        3,
+        seiffert_in_all_directions,
+        {"modulus": 0.7, "revolutions": 2.5, "power": 0.4},
+    ),
 ]

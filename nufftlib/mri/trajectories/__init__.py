@@ -5,6 +5,12 @@ from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
+from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
+from nufftlib.mri.trajectories.volume.shells import (
+    annular_shells,
+    helical_shells,
+    seiffert_shells,
+)
 from nufftlib.mri.trajectories.volume.spokes import (
     golden_means_radial,
     koosh_ball,
@@ -14,12 +20,16 @@ from nufftlib.mri.trajectories.volume.spokes import (
 )
 
 __all__ = [
+    "annular_shells",
     "golden_means_radial",
+    "helical_shells",
     "koosh_ball",
     "park_radial",
     "patterns",
     "phyllotaxis_radial",
     "radial",
+    "seiffert_shells",
+    "seiffert_spiral",
     "spiral",
     "tilt_angle",
     "tiny_golden_angle",

@@ -8,6 +8,12 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
+from nufftlib.mri.trajectories.volume.shells import (
+    annular_shells,
+    helical_shells,
+    seiffert_shells,
+)
 from nufftlib.mri.trajectories.volume.spokes import (
     golden_means_radial,
     koosh_ball,
@@ -24,10 +30,14 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "spiral": spiral,
     },
     3: {
+        "annular-shells": annular_shells,
         "golden-means-radial": golden_means_radial,
+        "helical-shells": helical_shells,
         "koosh-ball": koosh_ball,
         "park-radial": park_radial,
         "phyllotaxis-radial": phyllotaxis_radial,
+        "seiffert-shells": seiffert_shells,
+        "seiffert-spiral": seiffert_spiral,
         "wong-radial": wong_radial,
     },
 }

@@ -63,3 +63,13 @@ def on_sphere(z: ArrayLike, azimuth: ArrayLike) -> Real:
     """Return the points (..., 3) of the unit sphere at heights from -1 to 1 and at azimuths."""
     radius = np.sqrt(1.0 - np.square(z))
     return np.stack(np.broadcast_arrays(radius * np.cos(azimuth), radius * np.sin(azimuth), z), -1)
+
+
+def spread(azimuth: Real, half: bool) -> Real:
+    """Return a direction of each azimuth, from the bottom of the unit sphere, or half, to the top.
+
+    All have the same share of the area, since heights are spread as areas are. With golden angles
+    they are the lattice of Fibonacci.
+    """
+    share = (np.arange(len(azimuth)) + 0.5) / len(azimuth)
+    return on_sphere(share if half else 2 * share - 1, azimuth)

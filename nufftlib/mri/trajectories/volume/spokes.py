@@ -359,12 +359,13 @@ def koosh_ball(
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
 
 
-def winding(spokes: int, interleaves: int, in_out: bool) -> Real:
-    """Return the directions of Wong's interleaves, one after the other."""
-    on_curve = spokes * (1 + in_out)
-    n, m = np.arange(on_curve - spokes, on_curve) + 1, np.arange(interleaves)[:, None] + 1
+def winding(points: int, interleaves: int, half: bool, reduction: float = 1.0) -> Real:
+    """Return the points of Wong's interleaves on the unit sphere, one after the other."""
+    on_curve = points * (1 + half)
+    n, m = np.arange(on_curve - points, on_curve) + 1, np.arange(interleaves)[:, None] + 1
     z = (2 * n - on_curve - 1) / on_curve
-    azimuth = np.sqrt(np.pi * on_curve / interleaves) * np.arcsin(z) + 2 * np.pi * m / interleaves
+    per_angle = np.sqrt(np.pi * on_curve / (interleaves * reduction))
+    azimuth = per_angle * np.arcsin(z) + 2 * np.pi * m / interleaves
     return on_sphere(z, azimuth).reshape(-1, 3)
 
 
