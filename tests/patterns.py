@@ -243,6 +243,73 @@ def seiffert_in_all_directions(make):
     np.testing.assert_allclose(half[:, 2], (np.arange(30) + 0.5) / 30)
 
 
+def cone(shot):
+    """Return the axis and the half angle of a cone on which points lie."""
+    axis, *_ = np.linalg.lstsq(unit(shot), np.ones(len(shot)))
+    np.testing.assert_allclose(unit(shot) @ axis, 1)
+    return unit(axis), np.arccos(1 / np.linalg.norm(axis))
+
+
+def cones_of_packed_caps(make):
+    for in_out in (False, True):
+        k = make(40, 301, in_out=in_out, revolutions=3.0, power=0.5)[:, 151 * in_out :]
+        axes, half_angles = map(np.asarray, zip(*[cone(shot[1:]) for shot in k], strict=True))
+        # Caps of all cones cover 0.9069 of the sphere.
+        caps = (1 + in_out) * np.sum(2 * np.pi * (1 - np.cos(half_angles)))
+        np.testing.assert_allclose(caps, 4 * np.pi * np.pi / 12**0.5)
+        np.testing.assert_allclose(np.diff(axes[:, 2]), (2 - in_out) / 40)
+        np.testing.assert_allclose(np.diff(angle(axes)) % 1, (3 - 5**0.5) / 2)
+        np.testing.assert_allclose(np.diff(np.sum(k**2, axis=-1)), 0.25 / (300 - 150 * in_out))
+        # Turns about the axis, by steps on the circle where the cone cuts the unit sphere.
+        chords = np.linalg.norm(np.diff(unit(k[:, 1:]), axis=1), axis=-1)
+        turns = np.arcsin(chords / 2 / np.sin(half_angles)[:, None]) / np.pi
+        np.testing.assert_allclose(turns, 3.0 / (300 - 150 * in_out))
+
+
+def fans_of_cones(make):
+    k = make(15, 101, axes=(1, 2, 0), max_angle=0.6, revolutions=2.0)
+    np.testing.assert_allclose(np.diff(np.sum(k**2, axis=-1)), 0.25 / 100)
+    for fan, axis in zip(k.reshape(3, 5, 101, 3), (1, 2, 0), strict=True):
+        elevation = np.arcsin(unit(fan[:, 1:])[..., axis])
+        np.testing.assert_allclose(elevation, np.tile([[0.4], [0.2], [0], [-0.2], [-0.4]], 100))
+        plane = np.delete(fan, axis, axis=-1)
+        turns = np.unwrap(angle(plane[:, 1:]), axis=1, period=1)
+        np.testing.assert_allclose(np.abs(np.diff(turns, axis=1)), 0.02)
+        sense = np.sign(turns[0, 1] - turns[0, 0])
+        first = sense * (angle(plane[:, 50]) - angle(plane[2, 50])) % 1
+        golden = (3 - 5**0.5) / 2
+        np.testing.assert_allclose(first, [2 * golden, golden, 0, golden, 2 * golden], atol=1e-12)
+
+
+def packed_helices(make):
+    def centres(**settings):
+        k = make(61, 81, revolutions=4.0, width=0.5, **settings)
+        middle = k[:, :80, :2].mean(axis=1)
+        radius = np.linalg.norm(k[..., :2] - middle[:, None], axis=-1)
+        np.testing.assert_allclose(radius, radius[0, 0])
+        np.testing.assert_allclose(np.diff(angle(k[..., :2] - middle[:, None])) % 1, 4.0 / 80)
+        np.testing.assert_allclose(k[..., 2], np.tile(np.arange(81) / 80 - 0.5, (61, 1)))
+        np.testing.assert_allclose(np.abs(k[..., :2]).max(), 0.5)
+        apart = np.linalg.norm(middle[:, None] - middle, axis=-1) + 9 * np.eye(61)
+        return middle, apart / (4 * radius[0, 0])  # in the distance of neighbours
+
+    for packing, neighbours in [("triangular", 6), ("square", 4)]:
+        _, apart = centres(packing=packing)
+        np.testing.assert_allclose(apart.min(), 1)
+        assert np.max(np.sum(apart < 1.001, axis=1)) == neighbours
+    rings, apart = centres(packing="circular", outline="circle")
+    radii = np.linalg.norm(rings, axis=-1) / np.linalg.norm(rings[1])
+    np.testing.assert_allclose(radii, np.repeat([0, 1, 2, 3, 4], [1, 6, 12, 18, 24]), atol=1e-12)
+    assert apart.min() > 0.999
+    lattice, _ = centres(packing="fibonacci", outline="circle")
+    area = np.sum(lattice**2, axis=-1)
+    np.testing.assert_allclose(np.diff(area), np.diff(area)[0])
+    np.testing.assert_allclose(np.diff(angle(lattice)) % 1, (5**0.5 - 1) / 2)
+    for outline, order in [("diamond", 1), ("circle", 2), ("square", np.inf)]:
+        norms = np.linalg.norm(centres(outline=outline)[0], ord=order, axis=-1)
+        assert np.all(np.diff(norms) > -1e-9)
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
@@ -265,5 +332,24 @@ PATTERNS = [
         3,
         seiffert_in_all_directions,
         {"modulus": 0.7, "revolutions": 2.5, "power": 0.4},
+    ),
+    Pattern(
+        trajectories.cones_3d,
+        3,
+        cones_of_packed_caps,
+        {"revolutions": 3.5, "power": 0.5, "width": 0.5},
+    ),
+    Pattern(
+        trajectories.floret,
+        3,
+        fans_of_cones,
+        {"revolutions": 3.5, "power": 1.0, "max_angle": 0.7, "axes": (0, 2)},
+    ),
+    Pattern(
+        trajectories.wave_caipi,
+        3,
+        packed_helices,
+        {"revolutions": 3.5, "width": 0.5, "packing": "square", "outline": "diamond"},
+        None,
     ),
 ]

@@ -5,6 +5,10 @@ from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
+from nufftlib.mri.trajectories.volume.cones import (
+    cones_3d,
+    floret,
+)
 from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
 from nufftlib.mri.trajectories.volume.shells import (
     annular_shells,
@@ -18,9 +22,12 @@ from nufftlib.mri.trajectories.volume.spokes import (
     phyllotaxis_radial,
     wong_radial,
 )
+from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
 
 __all__ = [
     "annular_shells",
+    "cones_3d",
+    "floret",
     "golden_means_radial",
     "helical_shells",
     "koosh_ball",
@@ -34,5 +41,6 @@ __all__ = [
     "tilt_angle",
     "tiny_golden_angle",
     "tools",
+    "wave_caipi",
     "wong_radial",
 ]

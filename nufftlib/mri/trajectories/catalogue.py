@@ -8,6 +8,10 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.volume.cones import (
+    cones_3d,
+    floret,
+)
 from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
 from nufftlib.mri.trajectories.volume.shells import (
     annular_shells,
@@ -21,6 +25,7 @@ from nufftlib.mri.trajectories.volume.spokes import (
     phyllotaxis_radial,
     wong_radial,
 )
+from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
 
 Pattern = Callable[..., Array]
 
@@ -31,6 +36,8 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
     },
     3: {
         "annular-shells": annular_shells,
+        "cones-3d": cones_3d,
+        "floret": floret,
         "golden-means-radial": golden_means_radial,
         "helical-shells": helical_shells,
         "koosh-ball": koosh_ball,
@@ -38,6 +45,7 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "phyllotaxis-radial": phyllotaxis_radial,
         "seiffert-shells": seiffert_shells,
         "seiffert-spiral": seiffert_spiral,
+        "wave-caipi": wave_caipi,
         "wong-radial": wong_radial,
     },
 }

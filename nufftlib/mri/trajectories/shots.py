@@ -15,6 +15,9 @@ Real = NDArray[Any]
 KMAX = 0.5
 """The edge of k-space in cycles per voxel."""
 
+DENSEST = np.pi / (2 * np.sqrt(3))
+"""The share of the plane in the densest packing of equal circles."""
+
 
 def counts(call: str, shots: int, samples: int) -> tuple[int, int]:
     """Return the numbers of shots and samples; raise unless there are 1 and 2 or more."""

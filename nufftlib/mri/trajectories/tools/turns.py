@@ -290,9 +290,15 @@ def duplicate_along_axes(k: Array, axes: Any = (0, 1, 2)) -> Array:
     """
     call = "duplicate_along_axes"
     xp = checked(call, k, (3,))
-    chosen = integers(call, "axes", axes, "axes, integers from 0 to 2")
-    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= {0, 1, 2}:
-        raise out_of_range(call, "axes", axes, "some of the axes 0, 1, 2, each once")
+    chosen = some_axes(call, axes)
     order = {0: (0, 1, 2), 1: (0, 2, 1), 2: (2, 1, 0)}
     found = [xp.stack([k[..., i] for i in order[axis]], axis=-1) for axis in chosen]
     return xp.concat(found, axis=0)
+
+
+def some_axes(call: str, axes: Any) -> tuple[int, ...]:
+    """Return some of the axes 0 to 2, each at most once."""
+    chosen = integers(call, "axes", axes, "axes, integers from 0 to 2")
+    if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= {0, 1, 2}:
+        raise out_of_range(call, "axes", axes, "some of the axes 0, 1, 2, each once")
+    return chosen
