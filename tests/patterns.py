@@ -300,7 +300,7 @@ def packed_helices(make):
     rings, apart = centres(packing="circular", outline="circle")
     radii = np.linalg.norm(rings, axis=-1) / np.linalg.norm(rings[1])
     np.testing.assert_allclose(radii, np.repeat([0, 1, 2, 3, 4], [1, 6, 12, 18, 24]), atol=1e-12)
-    assert apart.min() > 0.999
+    np.testing.assert_allclose(apart.min(), 1)
     lattice, _ = centres(packing="fibonacci", outline="circle")
     area = np.sum(lattice**2, axis=-1)
     np.testing.assert_allclose(np.diff(area), np.diff(area)[0])

@@ -38,7 +38,7 @@ def cones_3d(
     dtype: Any = None,
     device: Any = None,
 ) -> Array:
-    r"""Spirals on narrow cones that point in all directions.
+    r"""Trajectory of spirals on narrow cones that point in all directions.
 
     A shot winds about its direction ``e``, on the cone of the half angle :math:`\gamma`:
 
