@@ -310,6 +310,49 @@ def packed_helices(make):
         assert np.all(np.diff(norms) > -1e-9)
 
 
+def lines_of_trains(make, **settings):
+    """Return the lines of 6 shots on 3 blades; check the blips between them."""
+    k = make(6, 4 * 20 + 1, lines=4, blades=3, ramp=0.25, **settings)
+    lines = k[:, :-1].reshape(3, 8, 20, 3)  # two shots of four lines on each blade
+    np.testing.assert_allclose(np.ptp(lines[:, :, 5:16, 2], axis=2), 0, atol=1e-15)
+    # It stays in the cylinder, and blips are triangles.
+    assert np.hypot(k[..., 0], k[..., 1]).max() <= 0.5 + 1e-15
+    blip = np.diff(k[0, 15:26, 2]) / (k[0, 25, 2] - k[0, 15, 2])
+    np.testing.assert_allclose(blip, np.asarray([1, 3, 5, 7, 9, 9, 7, 5, 3, 1]) / 50)
+    return lines
+
+
+def planes_about_an_axis(make):
+    lines = lines_of_trains(make, skip=2)
+    heights = np.arange(16) / 16 - 15 / 32
+    for blade, first in enumerate([0, 1, 0]):
+        np.testing.assert_allclose(lines[blade, :, 10, 2], heights[first::2])
+    turns = angle(lines[:, :, 6:10]) * 2 % 1  # of lines, in half turns
+    turns[turns > 1 - 1e-9] -= 1
+    expected = np.broadcast_to(np.arange(3)[:, None, None] / 3, turns.shape)
+    np.testing.assert_allclose(turns, expected, atol=1e-9)
+    # Back and forth, with a trapezoid as the speed: the ramps have a quarter of the time each.
+    x = lines[0, :, :, 0] * np.tile([[1], [-1]], (4, 1))
+    np.testing.assert_allclose(np.diff(x[:, 5:16], axis=1), 1 / 20 / 0.75)
+    np.testing.assert_allclose(x[:, 1:6] + 0.5, np.tile(np.arange(1, 6) ** 2 / 150, (8, 1)))
+    out = make(6, 81, lines=4, blades=3, in_out=False)[:, ::20]
+    radius = np.hypot(out[..., 0], out[..., 1])
+    np.testing.assert_allclose(radius, np.tile([0, 0.5, 0, 0.5, 0], (6, 1)), atol=1e-12)
+
+
+def stacks_that_interlock(make):
+    lines = lines_of_trains(make, revolutions=0.5, power=0.5, twist=0.25)
+    for blade in range(3):
+        rows = blade + 3 * np.arange(8)
+        np.testing.assert_allclose(lines[blade, :, 10, 2], (rows + 0.5) / 24 - 0.5)
+        for line, row in zip(lines[blade], rows, strict=True):
+            later = line[11:16] if row // 3 % 2 == 0 else line[9:4:-1]
+            radius = np.hypot(later[:, 0], later[:, 1])
+            spiralling = blade / 6 + 0.25 * row / 24 + 0.5 * (2 * radius) ** 2
+            np.testing.assert_allclose(angle(later), spiralling % 1)
+            np.testing.assert_allclose(radius**2, np.arange(1, 6) / 20 / 0.75 / 2)
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(trajectories.spiral, 2, powers_of_the_angle, {"revolutions": 3.5, "power": 0.5}),
@@ -349,7 +392,26 @@ PATTERNS = [
         trajectories.wave_caipi,
         3,
         packed_helices,
-        {"revolutions": 3.5, "width": 0.5, "packing": "square", "outline": "diamond"},
+        {"revolutions": 3.5, "width": 0.5, "packing": "circular", "outline": "diamond"},
         None,
+    ),
+    Pattern(
+        trajectories.turbine,
+        3,
+        planes_about_an_axis,
+        {"lines": 5, "ramp": 0.2, "blades": 2, "skip": 2},
+        None,
+        symmetric=False,
+    ),
+    Pattern(
+        trajectories.radial_echo_planar,
+        3,
+        stacks_that_interlock,
+        {
+            **{"lines": 5, "ramp": 0.2, "blades": 2},
+            **{"revolutions": 0.5, "power": 0.5, "twist": 0.5},
+        },
+        None,
+        symmetric=False,
     ),
 ]

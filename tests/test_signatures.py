@@ -446,8 +446,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
     "tilt": [*NOTHING, True, "nope", [1.0], V, 1j, str],
-    **dict.fromkeys(("revolutions", "power", "reduction", "turn", "modulus"), NO_NUMBER),
-    **dict.fromkeys(("order", "interleaves"), NO_INTEGER),
+    **dict.fromkeys(
+        ("revolutions", "power", "reduction", "turn", "modulus", "ramp", "twist"), NO_NUMBER
+    ),
+    **dict.fromkeys(("order", "interleaves", "lines", "blades", "skip"), NO_INTEGER),
     **dict.fromkeys(("in_out", "bounded", "half", "borders"), NO_FLAG),
     **dict.fromkeys(("stacks", "rotations", "cones", "shells"), NO_INTEGER),
     "max_angle": NO_NUMBER,

@@ -5,6 +5,10 @@ from nufftlib.mri.trajectories.catalogue import patterns
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
+from nufftlib.mri.trajectories.volume.blades import (
+    radial_echo_planar,
+    turbine,
+)
 from nufftlib.mri.trajectories.volume.cones import (
     cones_3d,
     floret,
@@ -35,12 +39,14 @@ __all__ = [
     "patterns",
     "phyllotaxis_radial",
     "radial",
+    "radial_echo_planar",
     "seiffert_shells",
     "seiffert_spiral",
     "spiral",
     "tilt_angle",
     "tiny_golden_angle",
     "tools",
+    "turbine",
     "wave_caipi",
     "wong_radial",
 ]

@@ -8,6 +8,10 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
 from nufftlib.mri.trajectories.planar.radial import radial
 from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.volume.blades import (
+    radial_echo_planar,
+    turbine,
+)
 from nufftlib.mri.trajectories.volume.cones import (
     cones_3d,
     floret,
@@ -43,8 +47,10 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "koosh-ball": koosh_ball,
         "park-radial": park_radial,
         "phyllotaxis-radial": phyllotaxis_radial,
+        "radial-echo-planar": radial_echo_planar,
         "seiffert-shells": seiffert_shells,
         "seiffert-spiral": seiffert_spiral,
+        "turbine": turbine,
         "wave-caipi": wave_caipi,
         "wong-radial": wong_radial,
     },

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nufftlib.core.kinds import integer, out_of_range
+from nufftlib.core.kinds import integer, out_of_range, positive
 from nufftlib.mri.trajectories.tilts import angle_between
 
 Real = NDArray[Any]
@@ -76,3 +76,26 @@ def spread(azimuth: Real, half: bool) -> Real:
     """
     share = (np.arange(len(azimuth)) + 0.5) / len(azimuth)
     return on_sphere(share if half else 2 * share - 1, azimuth)
+
+
+def echo_train(call: str, samples: int, lines: int, ramp: float, in_out: bool) -> tuple[Real, Real]:
+    """Return where an echo train is at even times: on a line, as `along`, and at which one, from 0.
+
+    Lines are passed back and forth. The speed on a line is a trapezoid whose ramps have a share of
+    its time, and the blip from one line to the next is a triangle during its ramps.
+    """
+    lines = integer(call, "lines", lines, least=1)
+    ramp = positive(call, "ramp", ramp)
+    if ramp > 0.5:
+        raise out_of_range(call, "ramp", ramp, "at most 1/2")
+    time = np.linspace(0, lines, samples)
+    line = np.minimum(np.floor(time), lines - 1)
+    u = time - line
+    # From 0 to 1 along a line: both ramps, and what is between them.
+    ends = np.minimum(u, 1 - u)
+    way = np.where(ends < ramp, ends**2 / (2 * ramp), ends - ramp / 2) / (1 - ramp)
+    way = np.where((u < 0.5) == (line % 2 == 0), way, 1 - way)
+    # Half a blip at each end of a line, but for the first and the last.
+    blip = 0.5 * (np.maximum(ramp - ends, 0) / ramp) ** 2
+    blip = np.where(u < 0.5, np.where(line > 0, -blip, 0), np.where(line < lines - 1, blip, 0))
+    return (2 * way - 1 if in_out else way), line + blip
