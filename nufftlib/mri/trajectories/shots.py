@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -44,3 +46,19 @@ def turned(shot: Real, angle: Real) -> Real:
     """Return a shot (samples, 2), or as many as there are angles, turned by each of them."""
     result: Real = shot @ rotation(angle).swapaxes(-1, -2)
     return result
+
+
+def fitted(k: Real) -> Real:
+    """Return a trajectory as it is, or made smaller if it leaves the disc of the radius 1/2."""
+    largest = np.linalg.norm(k, axis=-1).max()
+    return k if largest <= KMAX else k * (KMAX / largest)
+
+
+def pairs(z: NDArray[Any]) -> Real:
+    """Return complex numbers as points of the plane."""
+    return np.stack([z.real, z.imag], axis=-1)
+
+
+def coprime(number: int, index: int, start: int, step: int = 1) -> int:
+    """Return the index-th of start, start + step, ... that has no common divisor with `number`."""
+    return next(islice((c for c in count(start, step) if math.gcd(c, number) == 1), index, None))
