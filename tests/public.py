@@ -330,7 +330,7 @@ BY_HAND = [
     *(
         Entry(
             f"nufftlib.mri.trajectories.{pattern.name}",
-            lambda m, make=pattern.make: make(3, 4, **given(m)),
+            lambda m, pattern=pattern: pattern.make(pattern.shots[1], 4, **given(m)),
             MADE,
         )
         for pattern in PATTERNS

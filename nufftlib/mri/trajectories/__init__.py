@@ -2,8 +2,13 @@
 
 from nufftlib.mri.trajectories import tools
 from nufftlib.mri.trajectories.catalogue import patterns
+from nufftlib.mri.trajectories.planar.circles import eccentric_2d, rings
+from nufftlib.mri.trajectories.planar.lines import epi, propeller
 from nufftlib.mri.trajectories.planar.radial import radial
-from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.planar.rosettes import lissajous, polar_lissajous, rosette
+from nufftlib.mri.trajectories.planar.spirals import fibonacci_spiral, spiral, twirl
+from nufftlib.mri.trajectories.planar.variable_density import variable_density_spiral
+from nufftlib.mri.trajectories.planar.zigzags import cones_2d, sinusoid, waves
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
 from nufftlib.mri.trajectories.volume.blades import (
     radial_echo_planar,
@@ -30,23 +35,36 @@ from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
 
 __all__ = [
     "annular_shells",
+    "cones_2d",
     "cones_3d",
+    "eccentric_2d",
+    "epi",
+    "fibonacci_spiral",
     "floret",
     "golden_means_radial",
     "helical_shells",
     "koosh_ball",
+    "lissajous",
     "park_radial",
     "patterns",
     "phyllotaxis_radial",
+    "polar_lissajous",
+    "propeller",
     "radial",
     "radial_echo_planar",
+    "rings",
+    "rosette",
     "seiffert_shells",
     "seiffert_spiral",
+    "sinusoid",
     "spiral",
     "tilt_angle",
     "tiny_golden_angle",
     "tools",
     "turbine",
+    "twirl",
+    "variable_density_spiral",
     "wave_caipi",
+    "waves",
     "wong_radial",
 ]

@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
+from nufftlib.mri.trajectories.planar.circles import eccentric_2d, rings
+from nufftlib.mri.trajectories.planar.lines import epi, propeller
 from nufftlib.mri.trajectories.planar.radial import radial
-from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.planar.rosettes import lissajous, polar_lissajous, rosette
+from nufftlib.mri.trajectories.planar.spirals import fibonacci_spiral, spiral, twirl
+from nufftlib.mri.trajectories.planar.variable_density import variable_density_spiral
+from nufftlib.mri.trajectories.planar.zigzags import cones_2d, sinusoid, waves
 from nufftlib.mri.trajectories.volume.blades import (
     radial_echo_planar,
     turbine,
@@ -35,8 +40,21 @@ Pattern = Callable[..., Array]
 
 BY_AXES: dict[int, dict[str, Pattern]] = {
     2: {
+        "cones-2d": cones_2d,
+        "eccentric-2d": eccentric_2d,
+        "epi": epi,
+        "fibonacci-spiral": fibonacci_spiral,
+        "lissajous": lissajous,
+        "polar-lissajous": polar_lissajous,
+        "propeller": propeller,
         "radial": radial,
+        "rings": rings,
+        "rosette": rosette,
+        "sinusoid": sinusoid,
         "spiral": spiral,
+        "twirl": twirl,
+        "variable-density-spiral": variable_density_spiral,
+        "waves": waves,
     },
     3: {
         "annular-shells": annular_shells,

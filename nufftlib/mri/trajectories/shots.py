@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nufftlib.core.kinds import integer, out_of_range, positive
+from nufftlib.core.kinds import choice, integer, out_of_range, positive
 from nufftlib.mri.trajectories.tilts import angle_between
 
 Real = NDArray[Any]
@@ -17,6 +19,9 @@ KMAX = 0.5
 
 DENSEST = np.pi / (2 * np.sqrt(3))
 """The share of the plane in the densest packing of equal circles."""
+
+POWERS = {"archimedes": 1.0, "fermat": 0.5, "galileo": 2.0}
+"""Of spirals: radii are powers of angles."""
 
 
 def counts(call: str, shots: int, samples: int) -> tuple[int, int]:
@@ -45,6 +50,13 @@ def along(samples: int, in_out: bool) -> Real:
     return np.linspace(-1.0 if in_out else 0.0, 1.0, samples)
 
 
+def spiral_power(call: str, power: str | float) -> float:
+    """Return the power of a spiral, which may have its name."""
+    if isinstance(power, str):
+        return POWERS[choice(call, "power", power, POWERS)]
+    return positive(call, "power", power)
+
+
 def angles(call: str, shots: int, tilt: str | float, in_out: bool) -> Real:
     """Return the angle of each shot in radians."""
     return np.arange(shots) * angle_between(call, tilt, shots, in_out)
@@ -62,13 +74,29 @@ def turned(shot: Real, angle: Real) -> Real:
     return result
 
 
+def fitted(k: Real) -> Real:
+    """Return a trajectory as it is, or made smaller if it leaves the disc of the radius 1/2."""
+    largest = np.linalg.norm(k, axis=-1).max()
+    return k if largest <= KMAX else k * (KMAX / largest)
+
+
+def pairs(z: NDArray[Any]) -> Real:
+    """Return complex numbers as points of the plane."""
+    return np.stack([z.real, z.imag], axis=-1)
+
+
+def coprime(number: int, index: int, start: int, step: int = 1) -> int:
+    """Return the index-th of start, start + step, ... that has no common divisor with `number`."""
+    return next(islice((c for c in count(start, step) if math.gcd(c, number) == 1), index, None))
+
+
 def on_sphere(z: ArrayLike, azimuth: ArrayLike) -> Real:
     """Return the points (..., 3) of the unit sphere at heights from -1 to 1 and at azimuths."""
     radius = np.sqrt(1.0 - np.square(z))
     return np.stack(np.broadcast_arrays(radius * np.cos(azimuth), radius * np.sin(azimuth), z), -1)
 
 
-def spread(azimuth: Real, half: bool) -> Real:
+def directions(azimuth: Real, half: bool) -> Real:
     """Return a direction of each azimuth, from the bottom of the unit sphere, or half, to the top.
 
     All have the same share of the area, since heights are spread as areas are. With golden angles

@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib.core.arrays import Array, Namespace, make_array
-from nufftlib.core.kinds import finite, flag, integer, not_negative, positive
-from nufftlib.mri.trajectories.shots import KMAX, Real, angles, counts, divisor, echo_train
+from nufftlib.core.kinds import finite, flag, integer, not_negative
+from nufftlib.mri.trajectories.shots import (
+    KMAX,
+    Real,
+    angles,
+    counts,
+    divisor,
+    echo_train,
+    spiral_power,
+)
 
 
 def turbine(
@@ -107,7 +115,7 @@ def radial_echo_planar(
     ramp: float = 0.1,
     blades: int | None = None,
     revolutions: float = 0.0,
-    power: float = 1.0,
+    power: str | float = 1.0,
     twist: float = 0.0,
     in_out: bool = True,
     tilt: str | float = "uniform",
@@ -143,8 +151,8 @@ def radial_echo_planar(
         Number ``B`` of blades, of which that of shots is a multiple; by default each shot is one.
     revolutions : float
         Turns ``R`` of a spiral from the axis to the edge; with 0 it is a line.
-    power : float
-        ``p``: 1 is the spiral of Archimedes, 1/2 that of Fermat.
+    power : float or str
+        ``p``: 1 or "archimedes", 1/2 or "fermat", 2 or "galileo".
     twist : float
         Turns ``T`` of a blade from the bottom to the top.
     in_out : bool
@@ -183,7 +191,7 @@ def radial_echo_planar(
     shots, samples = counts(call, shots, samples)
     parts = shots_of_blades(call, blades, shots)
     revolutions = not_negative(call, "revolutions", revolutions)
-    power = positive(call, "power", power)
+    p = spiral_power(call, power)
     twist = finite(call, "twist", twist)
     angle = angles(call, shots // parts, tilt, in_out)
     number = len(angle)
@@ -191,7 +199,7 @@ def radial_echo_planar(
     row, heights = rows(line, lines, parts, np.arange(number), number)
     turns = revolutions * np.abs(way) + twist * row / heights
     phase = 2 * np.pi * turns + np.repeat(angle, parts)[:, None]
-    k = at_heights(np.sign(way) * np.abs(way) ** power * np.exp(1j * phase), row, heights)
+    k = at_heights(np.sign(way) * np.abs(way) ** p * np.exp(1j * phase), row, heights)
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
 
 

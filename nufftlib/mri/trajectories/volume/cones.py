@@ -15,8 +15,9 @@ from nufftlib.mri.trajectories.shots import (
     along,
     angles,
     counts,
+    directions,
     on_sphere,
-    spread,
+    spiral_power,
 )
 from nufftlib.mri.trajectories.tools.common import from_to
 from nufftlib.mri.trajectories.tools.turns import some_axes
@@ -30,7 +31,7 @@ def cones_3d(
     samples: int,
     *,
     revolutions: float = 5.0,
-    power: float = 1.0,
+    power: str | float = 1.0,
     width: float = 1.0,
     in_out: bool = False,
     tilt: str | float = "golden",
@@ -62,8 +63,8 @@ def cones_3d(
         Samples of each, at least 2.
     revolutions : float
         Turns ``R`` of a spiral from the centre to the edge.
-    power : float
-        ``p``: 1 is the spiral of Archimedes, 1/2 that of Fermat.
+    power : float or str
+        ``p``: 1 or "archimedes", 1/2 or "fermat", 2 or "galileo".
     width : float
         ``w``; less than 1 makes the cones narrower.
     in_out : bool
@@ -105,13 +106,13 @@ def cones_3d(
     call = "cones_3d"
     shots, samples = counts(call, shots, samples)
     revolutions = positive(call, "revolutions", revolutions)
-    power = positive(call, "power", power)
+    p = spiral_power(call, power)
     width = positive(call, "width", width)
     in_out = flag(call, "in_out", in_out)
     azimuth = angles(call, shots, tilt, in_out=False)
     half_angle = width * np.arccos(1 - 2 * DENSEST / (shots * (1 + in_out)))
-    shot = looped(along(samples, in_out), revolutions, power, np.cos(half_angle))
-    k = shot @ from_to(np.eye(3)[2], spread(azimuth, in_out)).swapaxes(-1, -2)
+    shot = looped(along(samples, in_out), revolutions, p, np.cos(half_angle))
+    k = shot @ from_to(np.eye(3)[2], directions(azimuth, in_out)).swapaxes(-1, -2)
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
 
 
@@ -120,7 +121,7 @@ def floret(
     samples: int,
     *,
     revolutions: float = 1.0,
-    power: float = 0.5,
+    power: str | float = 0.5,
     max_angle: float = np.pi / 2,
     axes: tuple[int, ...] = (2,),
     in_out: bool = False,
@@ -154,8 +155,8 @@ def floret(
         Samples of each, at least 2.
     revolutions : float
         Turns ``R`` of a spiral from the centre to the edge.
-    power : float
-        ``p``: 1 is the spiral of Archimedes, 1/2 that of Fermat.
+    power : float or str
+        ``p``: 1 or "archimedes", 1/2 or "fermat", 2 or "galileo".
     max_angle : float
         :math:`\\alpha_{\\max}` in radians, at most half of pi; no cone reaches it.
     axes : sequence of int
@@ -198,7 +199,7 @@ def floret(
     call = "floret"
     shots, samples = counts(call, shots, samples)
     revolutions = positive(call, "revolutions", revolutions)
-    power = positive(call, "power", power)
+    p = spiral_power(call, power)
     in_out = flag(call, "in_out", in_out)
     max_angle = positive(call, "max_angle", max_angle)
     if max_angle > np.pi / 2:
@@ -210,7 +211,7 @@ def floret(
     i = np.arange(cones)
     beta = angles(call, cones, tilt, in_out=False)[np.abs(i - cones // 2)]
     height = np.sin(max_angle * (1 - 2 * (i + 1) / (cones + 1)))
-    fan = looped(along(samples, in_out), revolutions, power, height[:, None], beta[:, None])
+    fan = looped(along(samples, in_out), revolutions, p, height[:, None], beta[:, None])
     k = np.concatenate([fan[..., ORDERS[axis]] for axis in chosen])
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
 

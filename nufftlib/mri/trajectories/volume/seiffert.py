@@ -9,7 +9,7 @@ from scipy.special import ellipj, ellipk
 
 from nufftlib.core.arrays import Array, Namespace, make_array
 from nufftlib.core.kinds import flag, not_negative, out_of_range, positive
-from nufftlib.mri.trajectories.shots import KMAX, Real, along, angles, counts, spread
+from nufftlib.mri.trajectories.shots import KMAX, Real, along, angles, counts, directions
 from nufftlib.mri.trajectories.tilts import TILTS
 from nufftlib.mri.trajectories.tools.common import about, from_to
 
@@ -107,7 +107,7 @@ def seiffert_spiral(
     shot = (np.sign(t) * np.abs(t) ** power)[:, None] * curve
     upright = from_to(curve[-1], np.eye(3)[2:])
     turns = about(2, np.arange(shots) * TILTS["golden"](shots))
-    directed = from_to(np.eye(3)[2], spread(azimuth, in_out)) @ turns @ upright
+    directed = from_to(np.eye(3)[2], directions(azimuth, in_out)) @ turns @ upright
     k = KMAX * shot @ directed.swapaxes(-1, -2)
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
 
