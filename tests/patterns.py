@@ -599,6 +599,32 @@ def stacks_that_interlock(make):
             np.testing.assert_allclose(radius**2, np.arange(1, 6) / 20 / 0.75 / 2)
 
 
+def random_circles_in_a_ball(make):
+    settings = {"stacks": 5, "radius": 0.12, "distance": 0.2, "seed": 3}
+    k = make(60, 40, **settings)
+    z, number = np.unique(k[..., 2].round(12), return_counts=True)
+    np.testing.assert_allclose(z, [-0.4, -0.2, 0, 0.2, 0.4])
+    np.testing.assert_array_equal(number // 40, [9, 14, 15, 13, 9])  # as 3 : 4.6 : 5 : 4.6 : 3
+    assert np.linalg.norm(k, axis=-1).max() <= 0.5 + 1e-12
+    across = k[..., :2]
+    middle = across.mean(axis=1)
+    radius = np.linalg.norm(across - middle[:, None], axis=-1)
+    np.testing.assert_allclose(radius, 0.12)
+    from_axis = np.linalg.norm(across, axis=-1)
+    assert np.all(from_axis[:, 0] <= from_axis.min(axis=1) + 1e-12)
+    for first, last, disc in [(0, 9, 0.3), (9, 23, 0.21**0.5), (23, 38, 0.5)]:
+        apart = np.linalg.norm(np.diff(middle[first:last], axis=0), axis=-1)
+        assert apart.min() >= 0.2 * disc / 0.5
+    # No disc has the draws of another.
+    free = np.linalg.norm(make(60, 40, stacks=5)[..., :2].mean(axis=1), axis=-1)
+    assert np.corrcoef(free[9:23], free[23:37])[0, 1] < 0.9
+    rosette = make(60, 40, **settings, centre=1.0)
+    np.testing.assert_allclose(rosette[:, 0, :2], 0, atol=1e-12)
+    # Circles become smaller where the disc has less than twice their radius.
+    small = make(60, 40, **settings | {"radius": 0.25, "distance": 0.0})[0, :, :2]
+    np.testing.assert_allclose(np.linalg.norm(small - small.mean(axis=0), axis=-1), 0.15)
+
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(
@@ -709,5 +735,15 @@ PATTERNS = [
         },
         None,
         symmetric=False,
+    ),
+    Pattern(
+        trajectories.eccentric_3d,
+        3,
+        random_circles_in_a_ball,
+        {
+            **{"stacks": 3, "radius": 0.2, "centre": 0.25},
+            **{"revolutions": 1.5, "distance": 0.2, "seed": 1},
+        },
+        None,
     ),
 ]

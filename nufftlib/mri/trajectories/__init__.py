@@ -18,6 +18,7 @@ from nufftlib.mri.trajectories.volume.cones import (
     cones_3d,
     floret,
 )
+from nufftlib.mri.trajectories.volume.eccentric import eccentric_3d
 from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
 from nufftlib.mri.trajectories.volume.shells import (
     annular_shells,
@@ -38,6 +39,7 @@ __all__ = [
     "cones_2d",
     "cones_3d",
     "eccentric_2d",
+    "eccentric_3d",
     "epi",
     "fibonacci_spiral",
     "floret",

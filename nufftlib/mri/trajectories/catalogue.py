@@ -21,6 +21,7 @@ from nufftlib.mri.trajectories.volume.cones import (
     cones_3d,
     floret,
 )
+from nufftlib.mri.trajectories.volume.eccentric import eccentric_3d
 from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
 from nufftlib.mri.trajectories.volume.shells import (
     annular_shells,
@@ -59,6 +60,7 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
     3: {
         "annular-shells": annular_shells,
         "cones-3d": cones_3d,
+        "eccentric-3d": eccentric_3d,
         "floret": floret,
         "golden-means-radial": golden_means_radial,
         "helical-shells": helical_shells,

@@ -40,6 +40,13 @@ def divisor(call: str, name: str, value: int, shots: int) -> int:
     return parts
 
 
+def places(call: str, name: str, value: int | None, shots: int) -> int:
+    """Return a number of shells or discs: by default the cube root of that of shots."""
+    return integer(
+        call, name, round(shots ** (1 / 3)) if value is None else value, least=1, most=shots
+    )
+
+
 def dealt(shots: Real, hands: int) -> Real:
     """Return shots in another order: every so manyth from the first, then from the second, ..."""
     return np.concatenate([shots[hand::hands] for hand in range(hands)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace, make_array
 from nufftlib.core.kinds import generator, integer, not_negative, out_of_range, positive
-from nufftlib.mri.trajectories.shots import KMAX, counts, pairs
+from nufftlib.mri.trajectories.shots import KMAX, Real, counts, pairs
 
 
 def rings(
@@ -146,12 +146,8 @@ def eccentric_2d(
     centre = at_most(call, "centre", not_negative(call, "centre", centre), 1.0)
     revolutions = positive(call, "revolutions", revolutions)
     distance = at_most(call, "distance", not_negative(call, "distance", distance), KMAX / 2)
-    middle = middles(generator(call, seed), shots, KMAX - radius, distance)
-    early = round(shots * centre)
-    middle[:early] = radius * np.exp(2j * np.pi * np.arange(early) / max(early, 1))
     turn = np.linspace(0, 2 * np.pi * revolutions, samples, endpoint=False)
-    direction = np.exp(1j * np.angle(middle))[:, None]
-    k = middle[:, None] - radius * direction * np.exp(1j * turn)
+    k = eccentric(generator(call, seed), shots, turn, radius, KMAX, centre, distance)
     return make_array(call, pairs(k), xp=xp, dtype=dtype, device=device)
 
 
@@ -160,6 +156,23 @@ def at_most(call: str, name: str, value: float, most: float) -> float:
     if value > most:
         raise out_of_range(call, name, value, f"at most {most:g}")
     return value
+
+
+def eccentric(
+    rng: np.random.Generator,
+    number: int,
+    turn: Real,
+    radius: float,
+    disc: float,
+    centre: float,
+    distance: float,
+) -> Any:
+    """Return circles of a radius in a disc as complex numbers, each from its innermost point."""
+    middle = middles(rng, number, disc - radius, distance)
+    early = round(number * centre)
+    middle[:early] = radius * np.exp(2j * np.pi * np.arange(early) / max(early, 1))
+    direction = np.exp(1j * np.angle(middle))[:, None]
+    return middle[:, None] - radius * direction * np.exp(1j * turn)
 
 
 def middles(rng: np.random.Generator, number: int, reach: float, distance: float) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace, make_array
-from nufftlib.core.kinds import finite, integer, positive
-from nufftlib.mri.trajectories.shots import KMAX, Real, angles, counts
+from nufftlib.core.kinds import finite, positive
+from nufftlib.mri.trajectories.shots import KMAX, Real, angles, counts, places
 from nufftlib.mri.trajectories.tools.common import about
 from nufftlib.mri.trajectories.tools.stacks import shared
 from nufftlib.mri.trajectories.volume.seiffert import below_one, seiffert_curve
@@ -248,10 +248,8 @@ def seiffert_shells(
 
 def shots_of_shells(call: str, shells: int | None, shots: int) -> list[int]:
     """Return the numbers of shots of the shells, about in proportion to their areas."""
-    if shells is None:
-        shells = round(shots ** (1 / 3))
-    shells = integer(call, "shells", shells, least=1, most=shots)
-    return shared(shots, (np.arange(shells) + 0.5) ** 2)
+    radius = np.arange(places(call, "shells", shells, shots)) + 0.5
+    return shared(shots, radius**2)
 
 
 def concentric(call: str, unit: list[Real], tilt: str | float) -> Real:
