@@ -543,16 +543,16 @@ def packed_helices(make):
         _, apart = centres(packing=packing)
         np.testing.assert_allclose(apart.min(), 1)
         assert np.max(np.sum(apart < 1.001, axis=1)) == neighbours
-    rings, apart = centres(packing="circular", outline="circle")
+    rings, apart = centres(packing="circular", shape="circle")
     radii = np.linalg.norm(rings, axis=-1) / np.linalg.norm(rings[1])
     np.testing.assert_allclose(radii, np.repeat([0, 1, 2, 3, 4], [1, 6, 12, 18, 24]), atol=1e-12)
     np.testing.assert_allclose(apart.min(), 1)
-    lattice, _ = centres(packing="fibonacci", outline="circle")
+    lattice, _ = centres(packing="fibonacci", shape="circle")
     area = np.sum(lattice**2, axis=-1)
     np.testing.assert_allclose(np.diff(area), np.diff(area)[0])
     np.testing.assert_allclose(np.diff(angle(lattice)) % 1, (5**0.5 - 1) / 2)
-    for outline, order in [("diamond", 1), ("circle", 2), ("square", np.inf)]:
-        norms = np.linalg.norm(centres(outline=outline)[0], ord=order, axis=-1)
+    for shape, order in [("diamond", 1), ("circle", 2), ("square", np.inf)]:
+        norms = np.linalg.norm(centres(shape=shape)[0], ord=order, axis=-1)
         assert np.all(np.diff(norms) > -1e-9)
 
 
@@ -714,7 +714,10 @@ PATTERNS = [
         trajectories.wave_caipi,
         3,
         packed_helices,
-        {"revolutions": 3.5, "width": 0.5, "packing": "circular", "outline": "diamond"},
+        {
+            **{"revolutions": 3.5, "width": 0.5, "packing": "random"},
+            **{"shape": "diamond", "spacing": (1.0, 2.0), "seed": 1},
+        },
         None,
     ),
     Pattern(

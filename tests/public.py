@@ -34,6 +34,8 @@ HOST = (
 
 
 TURNS = "the matrices of the turns, from the CPU"
+WEIGHTS = "the weights of samples, from the CPU"
+HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
 HOST_RESULT = "nothing in; the result, once"
@@ -159,6 +161,16 @@ def tool(name, *settings):
 
 def bounded(m):
     return TOOLS.stack(m.real(2, 5, 2), 3), TOOLS.stack(0.1 * m.real(2, 5, 3), 3)
+
+
+def placed(m):
+    return TOOLS.place(m.real(2, 5, 3), m.real(4, 3))
+
+
+def mirrored(m):
+    k = m.real(2, 5, 2)
+    k = k - k[:, :1, :]
+    return TOOLS.in_out(k), TOOLS.in_out(k, partner="opposite")
 
 
 def of_discs(name):
@@ -340,6 +352,26 @@ BY_HAND = [
     Entry("nufftlib.mri.trajectories.tools.precess", tool("precess", 3), DIRECTION),
     Entry("nufftlib.mri.trajectories.tools.conify", tool("conify", 3), TURNS),
     Entry("nufftlib.mri.trajectories.tools.duplicate_along_axes", tool("duplicate_along_axes")),
+    Entry("nufftlib.mri.trajectories.tools.place", placed),
+    Entry("nufftlib.mri.trajectories.tools.stack_random", tool("stack_random", 3, 8), HEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.in_out", mirrored),
+    Entry("nufftlib.mri.trajectories.tools.oversample", tool("oversample", 9), WEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.radialize_centre", tool("radialize_centre", 2), WEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.epify", tool("epify", 1, 3), WEIGHTS),
+    Entry(
+        "nufftlib.mri.trajectories.tools.unepify",
+        lambda m: [TOOLS.unepify(m.real(2, 7, 3), 3, 1), TOOLS.unepify(m.complex(2, 7), 3, 1)],
+    ),
+    Entry(
+        "nufftlib.mri.trajectories.tools.caipi_offsets",
+        lambda m: TOOLS.caipi_offsets((8, 9), (2, 3), shift=1, **given(m)),
+        MADE,
+    ),
+    Entry(
+        "nufftlib.mri.trajectories.tools.packing_offsets",
+        lambda m: TOOLS.packing_offsets(7, **given(m)),
+        MADE,
+    ),
     Entry(
         "nufftlib.mri.trajectories.tools.stack_spherically", of_discs("stack_spherically"), EXTENT
     ),

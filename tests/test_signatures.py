@@ -123,6 +123,36 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "borders": True,
     },
     TOOLS.duplicate_along_axes: {"k": SPATIAL, "axes": (0, 2)},
+    TOOLS.place: {"k": K, "offsets": K[0]},
+    TOOLS.stack_random: {
+        "k": K,
+        "stacks": 3,
+        "size": 8,
+        "calibration": 1,
+        "density": "gaussian",
+        "order": "up",
+        "seed": 1,
+    },
+    TOOLS.in_out: {"k": K - K[:, :1], "partner": "opposite"},
+    TOOLS.oversample: {"k": K, "samples": 20, "kind": "linear"},
+    TOOLS.radialize_centre: {"k": K, "samples": 3, "in_out": True},
+    TOOLS.epify: {"k": K, "trains": 2, "transition": 3, "alternate": True},
+    TOOLS.unepify: {"x": K, "samples": 3, "transition": 3, "alternate": True},
+    TOOLS.caipi_offsets: {
+        "shape": (8, 9),
+        "acceleration": (2, 3),
+        "shift": 1,
+        "calibration": (2, 2),
+        **XP,
+    },
+    TOOLS.packing_offsets: {
+        "number": 5,
+        "packing": "square",
+        "shape": "circle",
+        "spacing": (1.0, 2.0),
+        "seed": 1,
+        **XP,
+    },
     TOOLS.stack_spherically: {
         "make": spokes,
         "shots": 6,
@@ -398,6 +428,7 @@ MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics"}  # which take
 
 MASKED = np.ma.array(V, mask=[0, 1, 0])
 NOTHING = [None, object(), b"1", {"a": 1.0}]
+OFFSETS = ["packing_offsets", "wave_caipi"]
 NO_INTEGER = [*NOTHING, 2.5, 3.0, "3", [1], True, V, np.ones(1, int), np.float64(3), MASKED]
 NO_NUMBER = [*NOTHING, "1", [1.0], True, np.True_, V, np.ma.array(1.0), 1j, float]
 NO_FLAG = [*NOTHING, "yes", 2, [True], V]
@@ -429,7 +460,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
-    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
+    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "first"), NO_NUMBER),
     **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
     **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
     "nerve": [object(), 5, "a", V],
@@ -458,8 +489,19 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("in_out", "bounded", "half", "borders"), NO_FLAG),
     **dict.fromkeys(("stacks", "rotations", "cones", "shells"), NO_INTEGER),
     "max_angle": NO_NUMBER,
-    **dict.fromkeys(("partition", "lower", "packing", "outline"), NO_NAME),
+    **dict.fromkeys(("partition", "lower"), NO_NAME),
     "rotate(axis)": NO_INTEGER,
+    **dict.fromkeys(("trains", "transition", "number", "shift"), NO_INTEGER),
+    **dict.fromkeys(("stack_random(size)", "stack_random(calibration)"), NO_INTEGER),
+    **dict.fromkeys(("partner", "oversample(kind)", "packing"), NO_NAME),
+    **dict.fromkeys(("stack_random(density)", "stack_random(order)"), NO_NAME),
+    "alternate": NO_FLAG,
+    "offsets": NO_REAL_ARRAY,
+    "acceleration": NO_SIZES,
+    "calibration": NO_SIZES,
+    **{f"{f}(shape)": [*NOTHING, "nope", [2.0], True, V, 1j, 0.0, -1] for f in OFFSETS},
+    "spacing": [*NOTHING, "1", [1.0], True, V, 1j, 0.0],
+    "BSpline(spacing)": NO_NUMBER,
     "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
     "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
     "make": [*NO_FUNCTION, lambda _: V, lambda _: 5, lambda _: SPATIAL],
@@ -506,6 +548,7 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "learn_trajectory(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],
     "OperatorModule(learn)": ["Diagonal"],
+    **{f"wave_caipi({n})": ["packing_offsets"] for n in ("packing", "shape", "spacing", "seed")},
     "Objective.nlopt(v)": ["Objective.fun"],
     "Residuals.dense_jac(v)": ["Residuals.jac"],
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
 from nufftlib.mri import trajectories
 from nufftlib.mri.trajectories import tools
@@ -179,3 +180,192 @@ def test_axes_are_some_of_three(axes):
 def test_cones_reach_the_axis_at_most():
     with pytest.raises(ValueError, match=r"conify\(max_angle\): max_angle is 2.0; want at most pi"):
         tools.conify(PLANE, 3, max_angle=2.0)
+
+
+def test_shots_go_through_the_centre_once():
+    mirrored = tools.in_out(PLANE)
+    np.testing.assert_array_equal(mirrored[:, 16:], PLANE)
+    np.testing.assert_array_equal(mirrored, -mirrored[:, ::-1])
+    spokes = trajectories.radial(6, 9, **DOUBLE)
+    paired = tools.in_out(spokes, partner="opposite")
+    np.testing.assert_array_equal(paired[:, 8:], spokes[:3])
+    np.testing.assert_array_equal(paired[:, 8::-1], spokes[3:])
+    np.testing.assert_allclose(np.diff(paired, n=2, axis=1), 0, atol=1e-15)  # straight on
+
+
+def test_shots_begin_at_the_centre_to_go_through_it():
+    with pytest.raises(
+        ValueError, match=r"in_out\(k\): a shot of k begins beside the centre; want"
+    ):
+        tools.in_out(THICK + 0.1)
+    with pytest.raises(
+        ValueError, match=r"in_out\(k\): k has 3 shots; want an even number of them"
+    ):
+        tools.in_out(PLANE, partner="opposite")
+
+
+@pytest.mark.parametrize(("kind", "degree"), [("linear", 1), ("quadratic", 2), ("cubic", 3)])
+def test_polynomials_are_oversampled_exactly(kind, degree):
+    def curve(samples):
+        t = np.linspace(-1, 1, samples)
+        return np.stack([0.5 * t**degree, 0.3 * t - 0.1], axis=-1)[None]
+
+    np.testing.assert_allclose(tools.oversample(curve(9), 31, kind=kind), curve(31), atol=1e-14)
+    bent = 0.5 * np.linspace(-1, 1, 9)[None, :, None] ** (degree + 1) * np.ones(2)
+    wanted = 0.5 * np.linspace(-1, 1, 31)[None, :, None] ** (degree + 1) * np.ones(2)
+    between = tools.oversample(bent, 31, kind=kind)
+    assert 1e-4 < np.abs(between - wanted).max() < 0.02
+    np.testing.assert_allclose(tools.oversample(PLANE, 33, kind=kind)[:, ::2], PLANE, atol=1e-14)
+    with pytest.raises(
+        ValueError, match=r"oversample\(kind\): kind is .*; want a degree below the"
+    ):
+        tools.oversample(PLANE[:, :degree], 33, kind=kind)
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_trains_have_their_shots_and_smooth_transitions(alternate):
+    lines = trajectories.waves(6, 33, **DOUBLE)
+    k = tools.epify(lines, 2, 8, alternate=alternate)
+    assert k.shape == (2, 3 * 33 + 2 * 8, 2)
+    np.testing.assert_array_equal(tools.unepify(k, 33, 8, alternate=alternate), lines)
+    second = lines[1, ::-1] if alternate else lines[1]
+    np.testing.assert_array_equal(k[0, 41:74], second)
+    # The spline through both of them.
+    whole = CubicSpline(np.r_[0:33, 41:74], np.concatenate([lines[0], second]))
+    np.testing.assert_allclose(k[0, 33:41], whole(np.arange(33, 41)), atol=1e-12)
+
+
+def test_data_of_trains_are_parted_as_the_trains():
+    k = tools.epify(trajectories.waves(6, 5, **DOUBLE), 3, 2)
+    assert k.shape == (3, 12, 2)
+    x = k[..., 0] + 1j * k[..., 1]
+    parted = tools.unepify(x, 5, 2)
+    expected = tools.unepify(k, 5, 2)
+    np.testing.assert_array_equal(parted, expected[..., 0] + 1j * expected[..., 1])
+
+
+def test_trains_have_whole_shots():
+    with pytest.raises(
+        ValueError, match=r"epify\(trains\): trains is 2; want a divisor of the 3 s"
+    ):
+        tools.epify(PLANE, 2, 4)
+    with pytest.raises(ValueError, match=r"epify\(k\): k has 1 sample a shot; want at least 2"):
+        tools.epify(PLANE[:, :1], 1, 4)
+    with pytest.raises(
+        ValueError, match=r"unepify\(x\): x has the shape .*; want .* the length 9 m"
+    ):
+        tools.unepify(PLANE, 9, 7)
+
+
+@pytest.mark.parametrize("samples", [16, 17])
+def test_the_centre_is_made_straight(samples):
+    k = trajectories.spiral(2, samples, revolutions=3.0, **DOUBLE)
+    found = tools.radialize_centre(k, 6)
+    np.testing.assert_allclose(found[:, :7], k[:, 6:7] * np.arange(7)[:, None] / 6)
+    np.testing.assert_array_equal(found[:, 6:], k[:, 6:])
+    k = trajectories.spiral(2, samples, revolutions=3.0, in_out=True, **DOUBLE)
+    found = tools.radialize_centre(k, 6, in_out=True)
+    np.testing.assert_allclose(found, -found[:, ::-1], atol=1e-15)
+    moved = np.flatnonzero(np.abs(found - k).max(axis=(0, 2)) > 1e-12)
+    last = (samples + 6) // 2
+    assert moved[0] == samples - last
+    assert moved[-1] == last - 1
+    line = found[:, samples - 1 - last : last + 1]
+    np.testing.assert_allclose(np.diff(line, n=2, axis=1), 0, atol=1e-15)
+
+
+def test_copies_are_placed():
+    offsets = np.asarray([[0.1, -0.2], [0, 0.3]])
+    k = tools.place(PLANE, offsets)
+    np.testing.assert_array_equal(k[:3], PLANE + offsets[0])
+    np.testing.assert_array_equal(k[3:], PLANE + offsets[1])
+    with pytest.raises(ValueError, match=r"place\(offsets\): offsets has the shape \(2, 2\); want"):
+        tools.place(THICK, offsets)
+
+
+def heights(stacks, size, **settings):
+    return tools.stack_random(PLANE, stacks, size, **settings)[::3, 0, 2] * size + size // 2
+
+
+@pytest.mark.parametrize("density", ["uniform", "gaussian", "even"])
+def test_random_heights_are_of_the_grid(density):
+    z = heights(15, 33, calibration=5, density=density, order="up", seed=4)
+    np.testing.assert_allclose(z, z.round())
+    assert (np.diff(z) > 0.5).all()
+    assert z.min() >= 0
+    assert z.max() <= 32
+    assert {14, 15, 16, 17, 18} <= set(z.round().astype(int))
+    other = heights(15, 33, calibration=5, density=density, order="up", seed=5)
+    assert np.array_equal(z, other) == (density == "even")
+    outer = np.mean([np.abs(heights(6, 65, density=density, seed=s) - 32).mean()
+                     for s in range(50)])  # fmt: skip
+    assert outer < 14 if density == "gaussian" else outer > 15
+
+
+def test_random_heights_come_in_their_order():
+    up = heights(9, 21, order="up", seed=2)
+    middle = heights(9, 21, order="centre", seed=2)
+    shuffled = heights(9, 21, order="random", seed=2)
+    np.testing.assert_array_equal(np.sort(middle), up)
+    np.testing.assert_array_equal(np.sort(shuffled), up)
+    assert not np.array_equal(shuffled, up)
+    assert abs(middle[0] - 10) == np.abs(up - 10).min()
+    first, rest = middle[0], middle[1:]
+    below, above = rest[rest < first], rest[rest > first]
+    assert (np.diff(below) < 0).all()
+    assert (np.diff(above) > 0).all()
+    assert np.array_equal(np.sign(middle[1:5] - first), [1, -1, 1, -1])
+
+
+def test_lines_are_skipped_and_shifted():
+    k = tools.caipi_offsets((12, 16), (3, 4), shift=2, **DOUBLE)
+    n = (k * [12, 16] + [6, 8]).round().astype(int)
+    assert len(n) == 4 * 4
+    assert {tuple(line) for line in n} == {
+        (3 * i, (4 * j + 2 * i) % 16) for i in range(4) for j in range(4)
+    }
+    with_block = tools.caipi_offsets((12, 16), (3, 4), shift=2, calibration=(4, 6), **DOUBLE)
+    block = {(i, j) for i in range(4, 8) for j in range(5, 11)}
+    m = [tuple(line) for line in (with_block * [12, 16] + [6, 8]).round().astype(int)]
+    assert set(m) == block | {tuple(line) for line in n}
+    assert len(m) == len(set(m))
+    with pytest.raises(
+        ValueError, match=r"caipi_offsets\(calibration\): calibration is \(13, 2\); w"
+    ):
+        tools.caipi_offsets((12, 16), (3, 4), calibration=(13, 2))
+
+
+PACKED = {"triangular": 2.0, "square": 2.0, "circular": 1.9, "fibonacci": 1.6}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_circles_lie_side_by_side(packing):
+    points = tools.packing_offsets(60, packing=packing, shape="circle", **DOUBLE)
+    apart = np.linalg.norm(points[:, None] - points, axis=-1) + 9 * np.eye(60)
+    assert apart.min() >= PACKED[packing] - 1e-9
+    # Dense enough: 60 circles cover this share of the disc that holds their middles.
+    assert 60 / np.linalg.norm(points, axis=-1).max() ** 2 > 0.7
+    wide = tools.packing_offsets(60, packing=packing, shape="circle", spacing=(2, 1), **DOUBLE)
+    assert np.ptp(wide[:, 1]) > 0.8 * np.ptp(points[:, 1])
+    x = np.abs(wide[:, 0])
+    assert x[x > 0.1].min() >= 2 * np.abs(points[:, 0])[np.abs(points[:, 0]) > 0.1].min() - 1e-9
+
+
+@pytest.mark.parametrize(("shape", "order"), [("circle", 2), ("square", np.inf), ("diamond", 1)])
+def test_circles_fill_a_shape(shape, order):
+    points = tools.packing_offsets(40, packing="square", shape=shape, **DOUBLE)
+    norm = np.linalg.norm(points, ord=order, axis=-1)
+    assert (np.diff(norm) > -1e-12).all()
+    grid = np.stack(np.meshgrid(np.arange(-19.0, 20, 2), np.arange(-19.0, 20, 2)), axis=-1)
+    every = np.sort(np.linalg.norm(grid.reshape(-1, 2), ord=order, axis=-1))
+    np.testing.assert_allclose(norm, every[:40])
+    same = tools.packing_offsets(40, packing="square", shape=float(order) if order < 9 else shape)
+    np.testing.assert_allclose(same, points)
+
+
+def test_circles_at_random_have_a_seed():
+    one, again, other = (
+        tools.packing_offsets(9, packing="random", seed=s, **DOUBLE) for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).min() > 0

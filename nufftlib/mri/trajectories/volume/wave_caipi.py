@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.arrays import Array, Namespace, make_array
-from nufftlib.core.kinds import choice, not_negative, positive
-from nufftlib.mri.trajectories.shots import DENSEST, KMAX, Real, counts
-from nufftlib.mri.trajectories.tilts import GOLDEN_RATIO
-
-OUTLINES = {"square": np.inf, "circle": 2.0, "diamond": 1.0}
-"""By name, the norm of the points of a shape."""
+from nufftlib.core.kinds import positive
+from nufftlib.mri.trajectories.shots import KMAX, counts
+from nufftlib.mri.trajectories.tools.offsets import packing_offsets
 
 
 def wave_caipi(
@@ -22,7 +19,9 @@ def wave_caipi(
     revolutions: float = 5.0,
     width: float = 1.0,
     packing: str = "triangular",
-    outline: str = "square",
+    shape: str | float = "square",
+    spacing: Any = (1.0, 1.0),
+    seed: int = 0,
     xp: Namespace = np,
     dtype: Any = None,
     device: Any = None,
@@ -34,7 +33,8 @@ def wave_caipi(
     .. math:: k_i(t) = \left(c_{i0} + \tfrac{w s}{2} \cos 2 \pi R t,\;
                              c_{i1} + \tfrac{w s}{2} \sin 2 \pi R t,\; t - \tfrac12\right),
 
-    where ``s`` is the distance of neighbours. It is such that the outermost sample lies at 1/2.
+    where ``s`` is the distance of neighbours in a dense packing. It is such that the outermost
+    coordinate is 1/2.
 
     Parameters
     ----------
@@ -45,14 +45,11 @@ def wave_caipi(
     revolutions : float
         Turns ``R`` of a helix.
     width : float
-        ``w``, diameter of the helices in the distance of neighbours: with 1 they touch each other;
-        with 0 they are lines.
-    packing : {"triangular", "square", "circular", "fibonacci"}
-        Where the centres may be: six neighbours around each, as densely as circles can be, which is
-        how CAIPIRINHA shifts every second row; four; rings with a centre; or a Fibonacci lattice,
-        in which ``s`` is the diameter of densely packed circles of the same number on its area.
-    outline : {"square", "circle", "diamond"}
-        The shape that the centres fill, from the inside to the outside.
+        ``w``, diameter of the helices in the distance of neighbours: with 1 they touch each other,
+        unless spacings of more than 1 move them apart.
+    packing, shape, spacing, seed : str, str or float, float or tuple of 2 numbers, int
+        Where the centres are, as of `tools.packing_offsets`: the triangular packing is as dense as
+        circles can be, and shifts every second row as CAIPIRINHA does.
     xp, dtype, device : module, dtype, device
         Array-API namespace, real dtype and device of the result; by default NumPy,
         float32 and the library's own.
@@ -87,62 +84,14 @@ def wave_caipi(
     call = "wave_caipi"
     shots, samples = counts(call, shots, samples)
     revolutions = positive(call, "revolutions", revolutions)
-    width = not_negative(call, "width", width)
-    pack = PACKINGS[choice(call, "packing", packing, PACKINGS)]
-    order = OUTLINES[choice(call, "outline", outline, OUTLINES)]
+    width = positive(call, "width", width)
     t = np.linspace(0.0, 1.0, samples)
     phase = 2 * np.pi * revolutions * t
-    centre = innermost(pack(shots), shots, order)
+    centre = packing_offsets(
+        shots, packing=packing, shape=shape, spacing=spacing, seed=seed, dtype=np.float64
+    )
     across = centre[:, None] + width * np.stack([np.cos(phase), np.sin(phase)], axis=-1)
     across *= KMAX / np.abs(across).max()
     z = np.broadcast_to(t - KMAX, (shots, samples))
     k = np.concatenate([across, z[..., None]], axis=-1)
     return make_array(call, k, xp=xp, dtype=dtype, device=device)
-
-
-def innermost(points: Real, number: int, order: float) -> Real:
-    """Return the points of the least norms; of equal ones, the nearest ones, or in a square."""
-    norms = [np.linalg.norm(points, ord=p, axis=-1) for p in (order, np.inf if order == 2 else 2)]
-    return points[np.lexsort([norms[1].round(9), norms[0].round(9)])[:number]]
-
-
-def square(number: int) -> Real:
-    """Return points whose four neighbours have the distance 2: more than enough for any outline."""
-    side = 2 * int(np.ceil(np.sqrt(number))) + 2
-    x, y = np.meshgrid(np.arange(1 - side, side, 2.0), np.arange(1 - side, side, 2.0))
-    return np.stack([x.ravel(), y.ravel()], axis=-1)
-
-
-def triangular(number: int) -> Real:
-    """Return points whose six neighbours have the distance 2."""
-    points = square(number)
-    points[::2, 1] += 0.5
-    points[1::2, 1] -= 0.5
-    points[:, 0] *= np.sqrt(0.75)
-    return points
-
-
-def circular(number: int) -> Real:
-    """Return a centre and rings, as many points on each as have at least the distance 2."""
-    rings = [np.zeros((1, 2))]
-    for ring in range(1, int(np.ceil(np.sqrt(number))) + 2):
-        places = int(2 * np.pi * ring)
-        angle = 2 * np.pi * np.arange(places) / places
-        rings.append(2 * ring * np.stack([np.cos(angle), np.sin(angle)], axis=-1))
-    return np.concatenate(rings)
-
-
-def fibonacci(number: int) -> Real:
-    """Return a lattice on a disc, with the area for each point that a dense packing would have."""
-    i = np.arange(4 * number)
-    radius, angle = np.sqrt((i + 0.5) / DENSEST), 2 * np.pi * i / GOLDEN_RATIO
-    points: Real = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    return points
-
-
-PACKINGS = {
-    "triangular": triangular,
-    "square": square,
-    "circular": circular,
-    "fibonacci": fibonacci,
-}
