@@ -22,14 +22,14 @@ SHOTS, SAMPLES = 13, 64
 
 
 def bart(*options: str) -> Any:
-    """Return the trajectory (shots, samples, 2) that BART makes, in cycles per field of view."""
+    """Return the trajectory (shots, samples, 3) that BART makes, in cycles per field of view."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "k"
         size = ("-x", str(SAMPLES), "-y", str(SHOTS))
         subprocess.run(["bart", "traj", *size, *options, str(path)], check=True)
         shape = [int(n) for n in path.with_suffix(".hdr").read_text().split("\n")[1].split()]
         k = np.fromfile(path.with_suffix(".cfl"), np.complex64).real
-    return k.reshape(shape[::-1]).squeeze()[..., :2]
+    return k.reshape(shape[::-1]).squeeze()
 
 
 def radial(tilt: Any, samples: int = SAMPLES) -> Callable[[], Any]:
@@ -46,7 +46,20 @@ def row(said: str, tilt: Any, *options: str, samples: int = SAMPLES, why: str = 
     name = f"radial({said}); bart traj {' '.join(options)}"
     # Relative to the extent of k-space, since BART has single precision.
     mine = radial(tilt, samples)
-    return Row(name, lambda: mine() / SAMPLES, lambda: bart(*options) / SAMPLES, why)
+    return Row(name, lambda: mine() / SAMPLES, lambda: bart(*options)[..., :2] / SAMPLES, why)
+
+
+def koosh(said: str, in_out: bool, *options: str, shots: int = SHOTS, why: str = "") -> Row:
+    """Compare the directions of the first spokes, again with the first two axes exchanged."""
+    k = mri.trajectories.koosh_ball(SHOTS, 2, in_out=in_out, **DOUBLE)[:shots, -1, [1, 0, 2]]
+
+    def theirs() -> Any:
+        last = bart("-r", "-3", *options)[:shots, -1]
+        return last / np.linalg.norm(last, axis=-1, keepdims=True)
+
+    return Row(
+        f"koosh_ball({said}); bart traj -r -3 {' '.join(options)}", lambda: 2 * k, theirs, why
+    )
 
 
 ROWS_BART = [
@@ -58,4 +71,7 @@ ROWS_BART = [
         row(f"in_out, tilt=tiny golden {order}", golden(order), "-r", "-G", "-s", str(order))
         for order in (1, 2, 3, 5, 7, 10)
     ),
+    koosh("", False, "-D"),
+    koosh("in_out", True, why="theirs gives the last spoke, at the equator, the azimuth of a pole"),
+    koosh("in_out, less the last", True, shots=SHOTS - 1),
 ]

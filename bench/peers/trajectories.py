@@ -17,9 +17,10 @@ from importlib.metadata import version
 import numpy as np
 import torchvision_without_ops  # noqa: F401  # before mri-nufft
 from planar_rows import ROWS_2D, Row
+from volume_rows import ROWS_3D
 
 EQUAL = 1e-6
-ROWS = [*ROWS_2D]
+ROWS = [*ROWS_2D, *ROWS_3D]
 
 
 def compared(row: Row) -> bool:
