@@ -141,6 +141,10 @@ def playable(m):
     return found.trajectory, again.trajectory
 
 
+def traversed(m):
+    return nl.mri.traverse(wave(m), scan()), nl.mri.traverse(wave(m), scan(), samples=4000)
+
+
 def played_steps(m):
     opt = optim.projected(optim.sgd(0.1), nl.mri.TrajectoryProjection(scan(), tolerance=1e-10))
     k = wave(m)
@@ -389,6 +393,7 @@ BY_HAND = [
     ),
     Entry("nufftlib.mri.check_trajectory", reported, "the trajectory, on CUDA, to the CPU"),
     Entry("nufftlib.mri.project_trajectory", playable, HOST_RESULT, "", True, 1e-7),
+    Entry("nufftlib.mri.traverse", traversed, "the points, to the CPU; the result back"),
     Entry("nufftlib.mri.TrajectoryProjection", played_steps, HOST_RESULT, "", True, 1e-7),
     Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),

@@ -50,6 +50,7 @@ OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
+TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
 PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic and not planted")
 
 PLANTS = [
@@ -495,6 +496,36 @@ PLANTS = [
         "cyclic reduction: the block that an odd one leaves",
         {"        below = -after @ left": "        below = after @ left"},
         ("tests/mri/scanner/test_banded.py",),
+    ),
+    Plant(
+        "the fastest motion does not slow down before its end",
+        {"            top[n:, i] = 0\n": "            top[n:, i] += 0\n"},
+        TRAVERSAL,
+    ),
+    Plant(
+        "the fastest motion starts at full speed",
+        {"        w[0] = 0\n": "        w[0] += 0\n"},
+        TRAVERSAL,
+    ),
+    Plant(
+        "the fastest motion knows no curvature",
+        {"way[:n, i], bend[:n, i] = (": "way[:n, i], _ = ("},
+        TRAVERSAL,
+    ),
+    Plant(
+        "a path ends before a point of return",
+        {"greatest = np.maximum(length, beside(": "greatest = np.minimum(length, beside("},
+        (*TRAVERSAL[:1], "-k", "point_of_return"),
+    ),
+    Plant(
+        "the samples of a motion are not checked",
+        {"        if excess <= 1:": "        if excess <= 2:"},
+        (*TRAVERSAL[:1], "-k", "keeps_the_limits_on or single"),
+    ),
+    Plant(
+        "the limit of each axis lets a corner of its polygon out",
+        {"for sign in (1, -1):": "for sign in (1,):"},
+        TRAVERSAL,
     ),
     Plant(
         "a spline goes on at rest where it should go straight",

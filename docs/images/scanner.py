@@ -30,36 +30,14 @@ def in_out():
 
 
 def spiral(turns):
-    """Return an Archimedean spiral, and the time in seconds that it takes at full speed.
-
-    It is played as fast as the limits allow, from rest to rest, and then slowed down evenly to
-    the time of the readout.
-    """
-    u = np.linspace(0, 1, 20001)
-    w, edge = 2 * np.pi * turns, 0.5 / PROTOCOL.voxel[0]
-    first, second = edge * (1 + 1j * w * u), edge * (2j * w - w**2 * u)  # times exp(i w u)
-    speed = abs(first)
-    curvature = abs((first.conj() * second).imag) / speed**3
-    length = np.diff(u) * (speed[1:] + speed[:-1]) / 2
-    gmax, smax = SCANNER.gamma * SCANNER.gmax, SCANNER.gamma * SCANNER.smax
-    top = np.minimum(gmax**2, smax / curvature)
-
-    def squares(length, curvature, top):
-        """Return the squares of the speeds from rest on, at full acceleration."""
-        v = np.zeros_like(u)
-        for i, step in enumerate(length):
-            along = np.sqrt(max(smax**2 - (v[i] * curvature[i]) ** 2, 0))
-            v[i + 1] = min(v[i] + 2 * along * step, top[i + 1])
-        return v
-
-    there = squares(length, curvature, top)
-    back = squares(length[::-1], curvature[::-1], top[::-1])[::-1]
-    v = np.sqrt(np.minimum(there, back))
-    time = np.concatenate([[0], np.cumsum(2 * length / (v[1:] + v[:-1]))])
-    u = np.interp(np.linspace(0, time[-1], SAMPLES), time, u)
+    """Return the arms of an Archimedean spiral as a function."""
     arms = np.exp(2j * np.pi * np.arange(SHOTS) / SHOTS)[:, None]
-    z = 0.5 * u * np.exp(1j * w * u) * arms
-    return np.stack([z.real, z.imag], axis=-1), time[-1]
+
+    def curve(p):
+        z = 0.5 * p * np.exp(2j * np.pi * turns * p) * arms
+        return np.stack([z.real, z.imag], axis=-1)
+
+    return curve
 
 
 def projected(k, fixed):
@@ -106,18 +84,18 @@ def learn(k, maps, **settings):
 def starts():
     """Return the trajectories with which learning starts, and their fixed samples."""
     radial = nl.mri.trajectories.radial(SHOTS, SAMPLES, dtype=np.float64)
-    fitting = {t: k for t in np.arange(1, 6, 0.5) for k, time in [spiral(t)] if fits(time)}
-    best = min(fitting, key=lambda t: loss(projected(fitting[t], {0: CENTRE})[0], "ones"))
+    curves = {turns: spiral(turns) for turns in np.arange(1, 6, 0.5)}
+    fitting = {
+        turns: nl.mri.traverse(curve, PROTOCOL, samples=SAMPLES)
+        for turns, curve in curves.items()
+        if nl.mri.traverse(curve, PROTOCOL).shape[-2] <= SAMPLES
+    }
+    best = min(fitting, key=lambda turns: loss(fitting[turns], "ones"))
     return {
         "radial, centre-out": (radial, {0: CENTRE}),
         "radial, in-out": (in_out(), {SAMPLES // 2: CENTRE}),
         f"spiral of {best:g} turns": (fitting[best], {0: CENTRE}),
     }
-
-
-def fits(time):
-    """Tell whether a shot is within the time of the readout."""
-    return time <= (SAMPLES - 1) * SCANNER.raster
 
 
 def line(name, k, losses, sampled):
@@ -132,8 +110,10 @@ def table():
     """Print the table."""
     for name, (k, fixed) in starts().items():
         near, distance = projected(k, fixed)
-        moved = f"{name}, projected: moved by {distance:.2g} 1/m"
-        for words, shots in ((f"{name}, as it is", k), (moved, near)):
+        rows = {f"{name}, as it is": k}
+        if distance:
+            rows[f"{name}, projected: moved by {distance:.2g} 1/m"] = near
+        for words, shots in rows.items():
             line(words, shots, [loss(shots, maps) for maps in MAPS], RECEIVER(shots))
         ends = {index: point for index, point in fixed.items() if index == 0} or None
         kinds = {

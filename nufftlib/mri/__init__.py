@@ -19,6 +19,7 @@ from nufftlib.mri.scanner import (
     receiver,
     slew_rates,
     trajectory_from_gradients,
+    traverse,
 )
 from nufftlib.mri.units import from_cycles_per_fov, from_radians
 
@@ -44,4 +45,5 @@ __all__ = [
     "slew_rates",
     "trajectories",
     "trajectory_from_gradients",
+    "traverse",
 ]

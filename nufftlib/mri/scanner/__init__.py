@@ -10,6 +10,7 @@ from nufftlib.mri.scanner.projection import (
 )
 from nufftlib.mri.scanner.protocol import Protocol, Scanner
 from nufftlib.mri.scanner.report import NerveModel, TrajectoryReport, check_trajectory
+from nufftlib.mri.scanner.traversal import traverse
 from nufftlib.mri.scanner.waveforms import gradients, slew_rates, trajectory_from_gradients
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "receiver",
     "slew_rates",
     "trajectory_from_gradients",
+    "traverse",
 ]
