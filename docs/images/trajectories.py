@@ -1,7 +1,8 @@
 """Draw trajectories-2d.png and trajectories-3d.png: every pattern of the library, by name.
 
-The first shot is orange and thick. Settings are the defaults, but for SETTINGS, with which a
-pattern shows what it is.
+The first shot is orange and thick. Spokes in space have dots at their ends, and lines from one to
+the next that is near: the order in which they are played is what tells them apart. Settings are the
+defaults, but for SETTINGS, with which a pattern shows what it is.
 """
 
 from io import BytesIO
@@ -16,6 +17,8 @@ import nufftlib as nl
 SHOTS, SAMPLES = 12, 401
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.75"  # of Okabe and Ito, apart for all eyes
 COLUMNS = 4
+SPOKES = ("golden-means-radial", "koosh-ball", "park-radial", "phyllotaxis-radial", "wong-radial")
+NEAR = 0.32  # Ends of spokes that follow each other are joined up to this distance.
 COLORS = 48  # of the file
 SETTINGS = {
     "cones-2d": {"shots": 8},
@@ -31,17 +34,21 @@ SETTINGS = {
     "spiral": {"shots": 4, "revolutions": 3.0},
     "twirl": {"shots": 8, "straight": 0.06},
     "variable-density-spiral": {"shots": 4, "fov": (48.0, -40.0)},
-    "eccentric-3d": {"shots": 48},
-    "floret": {"shots": 24, "revolutions": 2.0},
-    "golden-means-radial": {"shots": 60},
+    "annular-shells": {"shots": 18, "turn": 1.2},
+    "cones-3d": {"shots": 24, "revolutions": 4.0, "width": 0.8},
+    "eccentric-3d": {"shots": 90, "stacks": 6},
+    "floret": {"shots": 15, "revolutions": 2.0, "max_angle": np.pi / 4, "axes": (0, 1, 2)},
+    "golden-means-radial": {"shots": 144},
     "helical-shells": {"shots": 6, "reduction": 4.0},
-    "koosh-ball": {"shots": 60},
-    "park-radial": {"shots": 60},
-    "phyllotaxis-radial": {"shots": 60},
-    "seiffert-shells": {"shots": 8},
-    "turbine": {"shots": 6},
-    "radial-echo-planar": {"shots": 6},
-    "wong-radial": {"shots": 60},
+    "koosh-ball": {"shots": 144},
+    "park-radial": {"shots": 144, "interleaves": 6},
+    "phyllotaxis-radial": {"shots": 144, "interleaves": 8},
+    "radial-echo-planar": {"shots": 6, "revolutions": 0.4, "twist": 0.1},
+    "seiffert-shells": {"shots": 12, "modulus": 0.8, "revolutions": 2.0},
+    "seiffert-spiral": {"shots": 8, "modulus": 0.4, "revolutions": 3.0},
+    "turbine": {"shots": 4, "skip": 2},
+    "wave-caipi": {"shots": 19, "shape": "circle"},
+    "wong-radial": {"shots": 144, "interleaves": 3},
 }
 
 
@@ -60,9 +67,16 @@ def draw(ndim, side):
     kind = {"projection": "3d"} if ndim == 3 else {}
     places = figure.subplots(rows, COLUMNS, subplot_kw=kind, squeeze=False).ravel()
     for place, (name, make) in zip(places, patterns.items(), strict=False):
-        first, *others = made(name, make)
+        first, *others = k = made(name, make)
+        width, alpha = (0.3, 0.3) if name in SPOKES else (0.55, 0.8)
         for shot in others:
-            place.plot(*shot.T, color=BLUE, linewidth=0.55, alpha=0.8, solid_joinstyle="round")
+            place.plot(*shot.T, color=BLUE, linewidth=width, alpha=alpha, solid_joinstyle="round")
+        if name in SPOKES:
+            tips = k[:, -1]
+            place.plot(*tips.T, ".", color=BLUE, markersize=2.5)
+            near = np.linalg.norm(np.diff(tips, axis=0), axis=-1) < NEAR
+            for step in np.flatnonzero(near):
+                place.plot(*tips[step : step + 2].T, color=BLUE, linewidth=0.7)
         place.plot(*first.T, color=ORANGE, linewidth=1.7, zorder=5)
         place.plot(*first[0], "o", color=ORANGE, markersize=4, zorder=6)
         place.set_title(name, fontsize=10, pad=2)
