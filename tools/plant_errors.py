@@ -38,6 +38,7 @@ def laws(kinds: str) -> tuple[str, ...]:
 
 
 NUFFT = laws("nufft and (ortho or None)")
+PATTERN = ("tests/mri/trajectories/test_patterns.py", "-k")
 GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
 BLUR = laws("blur")
 SHARED = laws("diagonal or sum or weighted or renamed")
@@ -241,6 +242,21 @@ PLANTS = [
             )
         },
         ("tests/nufft/test_nufft.py", "-k", "not_finite"),
+    ),
+    Plant(
+        "spokes through the centre are as far apart as those of a whole sphere",
+        {"np.pi * on_curve / (interleaves": "np.pi * points / (interleaves"},
+        (*PATTERN, "own_property and wong"),
+    ),
+    Plant(
+        "directions at both poles have half of the others' share",
+        {"(np.arange(len(azimuth)) + 0.5) / len(azimuth)": "np.linspace(0, 1, len(azimuth))"},
+        (*PATTERN, "own_property and cones_3d"),
+    ),
+    Plant(
+        "half rings are turned to the wrong side",
+        {"about(1, -angle)": "about(1, angle)"},
+        (*PATTERN, "own_property and annular"),
     ),
     Plant(
         "the lags of a Gram are shifted by one",

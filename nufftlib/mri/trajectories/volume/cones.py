@@ -158,7 +158,7 @@ def floret(
     power : float or str
         ``p``: 1 or "archimedes", 1/2 or "fermat", 2 or "galileo".
     max_angle : float
-        :math:`\\alpha_{\\max}` in radians, at most half of pi; no cone reaches it.
+        :math:`\alpha_{\max}` in radians, at most half of pi; no cone reaches it.
     axes : sequence of int
         Axes of the cones, 0 to 2, each at most once. Their shots follow one axis after the other;
         the number of shots is a multiple of theirs.

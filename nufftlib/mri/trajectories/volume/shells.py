@@ -29,8 +29,8 @@ def helical_shells(
     r"""Concentric spherical shells of interleaved helices.
 
     Shell ``i`` of ``S`` has the radius :math:`(i + 1/2) / (2 S)`, and shots about in proportion to
-    its area. Sample ``n`` of ``N`` of its interleaf ``m`` of ``M``, both
-    counted from 1, lies at the height and the azimuth
+    its area. Sample ``n`` of ``N`` of interleaf ``m`` of ``M``, both counted from 1, lies at the
+    height and the azimuth
 
     .. math:: z_n = \frac{2 n - N - 1}{N}, \qquad
               \varphi_{mn} = \sqrt{\frac{\pi N}{M R}} \arcsin z_n + \frac{2 \pi m}{M}
@@ -107,11 +107,11 @@ def annular_shells(
     r"""Concentric spherical shells of rings that are cut into halves, turned and joined again.
 
     Shell ``i`` of ``S`` has the radius :math:`(i + 1/2) / (2 S)`, and shots about in proportion to
-    its area. ``M`` rings, at the latitudes :math:`\pi (2 j + 1 - M) / (2 M)`, are
-    cut through by the plane of axes 0 and 2. One half of the sphere is turned about axis 1 by
-    :math:`p \pi / M`, so that its half rings meet the ends of others. A shot is a half ring and the
-    one that it meets: long and short ones are joined, and the next shot goes on where it ends.
-    With ``p`` and ``M`` that have no common divisor, all shots of a shell are one closed curve.
+    its area. ``M`` rings, at the latitudes :math:`\pi (2 j + 1 - M) / (2 M)`, are cut by the
+    plane of axes 0 and 2. One half of the sphere is turned about axis 1 by :math:`p \pi / M`, so
+    that its half rings meet the ends of others. A shot is a half ring and the one that it meets:
+    long and short ones are joined, and the next shot goes on where it ends. With ``p`` and ``M``
+    that have no common divisor, all shots of a shell are one closed curve.
 
     Either half ring has half of the samples, at even distances.
 
@@ -269,7 +269,7 @@ def rope(rings: int, samples: int, turn: float) -> Real:
     of the first kind has one end at an even place, where its shot begins, and shots that follow
     each other are ``2 p`` places apart.
     """
-    p = round(turn / np.pi * rings)
+    p = round(turn % (2 * np.pi) / np.pi * rings)
     curves = np.gcd(p, rings)
     follow = np.arange(rings // curves)
     first = 2 * (np.arange(curves)[:, None] + p * follow).reshape(-1) % (2 * rings)
