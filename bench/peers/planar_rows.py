@@ -348,8 +348,8 @@ TOOLS = [
         )
     ),
     Row(
-        "duplicate_along_axes",
-        lambda: T.duplicate_along_axes(THICK),
+        "duplicate_along_axes(2, 1, 0), as theirs counts the axes backwards",
+        lambda: T.duplicate_along_axes(THICK, (2, 1, 0)),
         lambda: theirs.duplicate_along_axes(THICK),
     ),
     Row(

@@ -116,8 +116,14 @@ def test_points_on_the_axis_of_the_cones_leave_it():
 def test_axes_change_places():
     x, y, z = np.moveaxis(THICK, -1, 0)
     k = tools.duplicate_along_axes(THICK, (2, 1, 0))
-    expected = [np.stack(c, axis=-1) for c in ([z, y, x], [x, z, y], [x, y, z])]
+    expected = [np.stack(c, axis=-1) for c in ([x, y, z], [x, z, y], [z, y, x])]
     np.testing.assert_array_equal(k, np.concatenate(expected))
+    # A cone about axis 2 comes to lie about the axis that was asked for.
+    cone = tools.conify(PLANE[:1], 1, max_angle=0.4, borders=True)
+    for axis in range(3):
+        copy = tools.duplicate_along_axes(cone, (axis,))[0, 1:]
+        sine = copy[:, axis] / np.linalg.norm(copy, axis=-1)
+        np.testing.assert_allclose(sine, np.sin(0.4))
 
 
 def test_discs_fill_a_ball():

@@ -30,6 +30,8 @@ from nufftlib.mri.trajectories.tools.common import (
 )
 
 PARTITIONS = ("axial", "polar")
+ORDERS = ([2, 1, 0], [0, 2, 1], [0, 1, 2])
+"""The coordinates of what was made along axis 2, along axis 0, 1 or 2."""
 
 
 def rotate(k: Array, rotations: int, *, tilt: str | float = "uniform", axis: int = 2) -> Array:
@@ -252,9 +254,9 @@ def bend(xp: Namespace, k: Array, alpha: Real) -> Array:
 
 
 def duplicate_along_axes(k: Array, axes: Any = (0, 1, 2)) -> Array:
-    r"""Return copies of a trajectory along several axes, for one that was made along axis 0.
+    r"""Return copies of a trajectory along several axes, for one that was made along axis 2.
 
-    Coordinates change places: 1 and 2 for the copy along axis 1, 0 and 2 for that along axis 2.
+    Coordinates change places: 0 and 2 for the copy along axis 0, 1 and 2 for that along axis 1.
 
     Parameters
     ----------
@@ -291,8 +293,7 @@ def duplicate_along_axes(k: Array, axes: Any = (0, 1, 2)) -> Array:
     call = "duplicate_along_axes"
     xp = checked(call, k, (3,))
     chosen = some_axes(call, axes)
-    order = {0: (0, 1, 2), 1: (0, 2, 1), 2: (2, 1, 0)}
-    found = [xp.stack([k[..., i] for i in order[axis]], axis=-1) for axis in chosen]
+    found = [xp.stack([k[..., i] for i in ORDERS[axis]], axis=-1) for axis in chosen]
     return xp.concat(found, axis=0)
 
 

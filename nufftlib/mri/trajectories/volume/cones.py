@@ -20,10 +20,7 @@ from nufftlib.mri.trajectories.shots import (
     spiral_power,
 )
 from nufftlib.mri.trajectories.tools.common import from_to
-from nufftlib.mri.trajectories.tools.turns import some_axes
-
-ORDERS = ([2, 1, 0], [0, 2, 1], [0, 1, 2])
-"""The coordinates of what was made about axis 2, about axis 0, 1 or 2."""
+from nufftlib.mri.trajectories.tools.turns import ORDERS, some_axes
 
 
 def cones_3d(
