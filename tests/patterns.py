@@ -145,6 +145,10 @@ def fields_of_view(make):
     np.testing.assert_allclose(turns - turns[0], expected - expected[0], atol=1e-9)
     # With a protocol: within its limits, at them most of the time, and no faster.
     protocol = replace(SCAN, scanner=replace(SCANNER, raster=1e-5))
+    steep = {"fov": (160.0, -150.0), "protocol": protocol}
+    k = make(4, fewest_samples(make, 4, **steep), **steep)
+    slew = np.linalg.norm(mri.slew_rates(k, protocol)[0], axis=-1) / SCANNER.smax
+    assert 0.96 < slew[5:].min() < slew.max() <= 1
     least = fewest_samples(make, 4, protocol=protocol)
     k = make(4, least, protocol=protocol)
     assert mri.check_trajectory(k, protocol).ok
