@@ -325,6 +325,55 @@ def petals_in_segments(make):
     np.testing.assert_allclose(through[:, 32], 0, atol=1e-15)
 
 
+def total_variation(k, density):
+    """Return how far the points in blocks of cells, two a side, are from a density: 0 to 1.
+
+    The number of cells along each axis is even, and points lie at their centres or anywhere.
+    """
+    cells, ndim = np.asarray(density.shape), density.ndim
+    index = (np.floor(k.reshape(-1, ndim) * cells + 0.5).astype(int) + cells // 2) % cells
+    blocks = tuple(cells // 2)
+    found = np.zeros(blocks)
+    np.add.at(found, tuple((index // 2).T), 1)
+    wanted = density.reshape(sum(((n, 2) for n in blocks), ())).sum(
+        axis=tuple(range(1, 2 * ndim, 2))
+    )
+    return np.abs(found / found.sum() - wanted / wanted.sum()).sum() / 2
+
+
+def steps_to_neighbours(make):
+    """And visits follow the density; as often as the others' rule, ``rho / (1 + v)``, misses it."""
+    density = DENSITY[make(1, 2).shape[-1]]
+    k = make(16, 1000, density=density) * np.asarray(density.shape)
+    step = np.abs(np.diff(k, axis=1))
+    np.testing.assert_allclose(step, step.round(), atol=1e-12)
+    assert step.max(axis=-1).min() > 0.5 < step.max() < 1.5
+    assert total_variation(k / np.asarray(density.shape), density) < 0.08
+    holes = density.copy()
+    holes[: len(holes) // 2] = 0
+    assert make(16, 100, density=holes)[..., 0].min() >= 0
+
+
+def one_distance_along_a_tour(make):
+    """Samples are evenly spaced, and their density is that asked for; not that of the cities."""
+    density = DENSITY[make(1, 2).shape[-1]]
+    k = make(20, 2000, density=density, cities=4000)
+    step = np.linalg.norm(np.diff(k.reshape(-1, k.shape[-1]), axis=0), axis=-1)
+    assert step.max() < np.median(step) * (1 + 1e-9)
+    assert np.mean(step > 0.999 * step.max()) > 0.8
+    ndim = density.ndim
+    assert total_variation(k, density) < 0.07 < total_variation(k, density ** (ndim / (ndim - 1)))
+
+
+def on_a_grid(*shape):
+    k2 = sum(x**2 for x in np.meshgrid(*(np.arange(n) / n - 0.5 for n in shape), indexing="ij"))
+    return np.minimum(1, 0.02 / np.maximum(k2, 0.02))
+
+
+DENSITY = {2: on_a_grid(16, 14), 3: on_a_grid(8, 10, 6)}
+WALK = {"seed": 3}
+TOUR = {"seed": 3, "cities": 17}
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(
@@ -377,5 +426,14 @@ PATTERNS = [
         {"segments": 2, "winding": 1},
         symmetric=False,
         shots=(2, 12),
+    ),
+    *(
+        Pattern(make, ndim, check, {"density": DENSITY[ndim], **settings}, starts=None)
+        for make, ndim, check, settings in (
+            (trajectories.random_walk, 2, steps_to_neighbours, WALK),
+            (trajectories.random_walk_3d, 3, steps_to_neighbours, WALK),
+            (trajectories.travelling_salesman, 2, one_distance_along_a_tour, TOUR),
+            (trajectories.travelling_salesman_3d, 3, one_distance_along_a_tour, TOUR),
+        )
     ),
 ]

@@ -10,6 +10,12 @@ from nufftlib.mri.trajectories.planar.spirals import fibonacci_spiral, spiral, t
 from nufftlib.mri.trajectories.planar.variable_density import variable_density_spiral
 from nufftlib.mri.trajectories.planar.zigzags import cones_2d, sinusoid, waves
 from nufftlib.mri.trajectories.tilts import tilt_angle, tiny_golden_angle
+from nufftlib.mri.trajectories.walks import (
+    random_walk,
+    random_walk_3d,
+    travelling_salesman,
+    travelling_salesman_3d,
+)
 
 __all__ = [
     "cones_2d",
@@ -21,6 +27,8 @@ __all__ = [
     "polar_lissajous",
     "propeller",
     "radial",
+    "random_walk",
+    "random_walk_3d",
     "rings",
     "rosette",
     "sinusoid",
@@ -28,6 +36,8 @@ __all__ = [
     "tilt_angle",
     "tiny_golden_angle",
     "tools",
+    "travelling_salesman",
+    "travelling_salesman_3d",
     "twirl",
     "variable_density_spiral",
     "waves",

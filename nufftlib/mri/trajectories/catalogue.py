@@ -13,6 +13,12 @@ from nufftlib.mri.trajectories.planar.rosettes import lissajous, polar_lissajous
 from nufftlib.mri.trajectories.planar.spirals import fibonacci_spiral, spiral, twirl
 from nufftlib.mri.trajectories.planar.variable_density import variable_density_spiral
 from nufftlib.mri.trajectories.planar.zigzags import cones_2d, sinusoid, waves
+from nufftlib.mri.trajectories.walks import (
+    random_walk,
+    random_walk_3d,
+    travelling_salesman,
+    travelling_salesman_3d,
+)
 
 Pattern = Callable[..., Array]
 
@@ -26,15 +32,20 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "polar-lissajous": polar_lissajous,
         "propeller": propeller,
         "radial": radial,
+        "random-walk": random_walk,
         "rings": rings,
         "rosette": rosette,
         "sinusoid": sinusoid,
         "spiral": spiral,
+        "travelling-salesman": travelling_salesman,
         "twirl": twirl,
         "variable-density-spiral": variable_density_spiral,
         "waves": waves,
     },
-    3: {},
+    3: {
+        "random-walk-3d": random_walk_3d,
+        "travelling-salesman-3d": travelling_salesman_3d,
+    },
 }
 
 
