@@ -145,6 +145,10 @@ def fields_of_view(make):
     np.testing.assert_allclose(turns - turns[0], expected - expected[0], atol=1e-9)
     # With a protocol: within its limits, at them most of the time, and no faster.
     protocol = replace(SCAN, scanner=replace(SCANNER, raster=1e-5))
+    steep = {"fov": (160.0, -150.0), "protocol": protocol}
+    k = make(4, fewest_samples(make, 4, **steep), **steep)
+    slew = np.linalg.norm(mri.slew_rates(k, protocol)[0], axis=-1) / SCANNER.smax
+    assert 0.96 < slew[5:].min() < slew.max() <= 1
     least = fewest_samples(make, 4, protocol=protocol)
     k = make(4, least, protocol=protocol)
     assert mri.check_trajectory(k, protocol).ok
@@ -625,6 +629,55 @@ def random_circles_in_a_ball(make):
     np.testing.assert_allclose(np.linalg.norm(small - small.mean(axis=0), axis=-1), 0.15)
 
 
+def total_variation(k, density):
+    """Return how far the points in blocks of cells, two a side, are from a density: 0 to 1.
+
+    The number of cells along each axis is even, and points lie at their centres or anywhere.
+    """
+    cells, ndim = np.asarray(density.shape), density.ndim
+    index = (np.floor(k.reshape(-1, ndim) * cells + 0.5).astype(int) + cells // 2) % cells
+    blocks = tuple(cells // 2)
+    found = np.zeros(blocks)
+    np.add.at(found, tuple((index // 2).T), 1)
+    wanted = density.reshape(sum(((n, 2) for n in blocks), ())).sum(
+        axis=tuple(range(1, 2 * ndim, 2))
+    )
+    return np.abs(found / found.sum() - wanted / wanted.sum()).sum() / 2
+
+
+def steps_to_neighbours(make):
+    """And visits follow the density; as often as the others' rule, ``rho / (1 + v)``, misses it."""
+    density = DENSITY[make(1, 2).shape[-1]]
+    k = make(16, 1000, density=density) * np.asarray(density.shape)
+    step = np.abs(np.diff(k, axis=1))
+    np.testing.assert_allclose(step, step.round(), atol=1e-12)
+    assert step.max(axis=-1).min() > 0.5 < step.max() < 1.5
+    assert total_variation(k / np.asarray(density.shape), density) < 0.08
+    holes = density.copy()
+    holes[: len(holes) // 2] = 0
+    assert make(16, 100, density=holes)[..., 0].min() >= 0
+
+
+def one_distance_along_a_tour(make):
+    """Samples are evenly spaced, and their density is that asked for; not that of the cities."""
+    density = DENSITY[make(1, 2).shape[-1]]
+    k = make(20, 2000, density=density, cities=4000)
+    step = np.linalg.norm(np.diff(k.reshape(-1, k.shape[-1]), axis=0), axis=-1)
+    assert step.max() < np.median(step) * (1 + 1e-9)
+    assert np.mean(step > 0.999 * step.max()) > 0.8
+    ndim = density.ndim
+    assert total_variation(k, density) < 0.07 < total_variation(k, density ** (ndim / (ndim - 1)))
+
+
+def on_a_grid(*shape):
+    k2 = sum(x**2 for x in np.meshgrid(*(np.arange(n) / n - 0.5 for n in shape), indexing="ij"))
+    return np.minimum(1, 0.02 / np.maximum(k2, 0.02))
+
+
+DENSITY = {2: on_a_grid(16, 14), 3: on_a_grid(8, 10, 6)}
+WALK = {"seed": 3}
+TOUR = {"seed": 3, "cities": 17}
+
 PATTERNS = [
     Pattern(trajectories.radial, 2, spokes),
     Pattern(
@@ -748,5 +801,14 @@ PATTERNS = [
             **{"revolutions": 1.5, "distance": 0.2, "seed": 1},
         },
         None,
+    ),
+    *(
+        Pattern(make, ndim, check, {"density": DENSITY[ndim], **settings}, starts=None)
+        for make, ndim, check, settings in (
+            (trajectories.random_walk, 2, steps_to_neighbours, WALK),
+            (trajectories.random_walk_3d, 3, steps_to_neighbours, WALK),
+            (trajectories.travelling_salesman, 2, one_distance_along_a_tour, TOUR),
+            (trajectories.travelling_salesman_3d, 3, one_distance_along_a_tour, TOUR),
+        )
     ),
 ]

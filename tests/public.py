@@ -19,6 +19,7 @@ from rows import CPU_ROWS, CUDA_ROWS
 import nufftlib as nl
 import optim
 from nufftlib import workflows
+from nufftlib.mri import sampling
 
 TOOLS = nl.mri.trajectories.tools
 NOTHING = "nothing"
@@ -39,6 +40,8 @@ HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
 HOST_RESULT = "nothing in; the result, once"
+THROUGH_CPU = "the density to the CPU; the points, drawn by NumPy, back"
+NEAR_ON_CPU = "the points to the CPU, and the forces of near pairs back; the density once"
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,19 @@ def of_discs(name):
         return getattr(TOOLS, name)(disc, 6, 2)
 
     return call
+
+
+def attracted(m):
+    """Return what two steps of plain descent would need, and what a job gives."""
+    density, k = positive(m, 6, 5), m.row.array(m.rng.uniform(-0.4, 0.4, (3, 4, 2)), m.real_dtype)
+    energy = nl.mri.sampling.AttractionRepulsion(density, grid=32, engine=m.engine("direct"))
+    return energy.value_and_grad(k)
+
+
+def attracted_twice(m):
+    density, k = positive(m, 6, 5), m.row.array(m.rng.uniform(-0.4, 0.4, (3, 4, 2)), m.real_dtype)
+    found = nl.mri.sampling.attract_repel(k, density, steps=2, grid=32, engine=m.engine("direct"))
+    return found.trajectory, found.losses
 
 
 def coil_maps(m):
@@ -395,6 +411,31 @@ BY_HAND = [
     Entry("nufftlib.mri.project_trajectory", playable, HOST_RESULT, "", True, 1e-7),
     Entry("nufftlib.mri.traverse", traversed, "the points, to the CPU; the result back"),
     Entry("nufftlib.mri.TrajectoryProjection", played_steps, HOST_RESULT, "", True, 1e-7),
+    *(
+        Entry(f"nufftlib.mri.sampling.{name}", call, THROUGH_CPU)
+        for name, call in (
+            ("random_samples", lambda m: sampling.random_samples(positive(m, 6, 5), 7, seed=0)),
+            (
+                "poisson_disc_samples",
+                lambda m: sampling.poisson_disc_samples(positive(m, 4, 3, 5), 7, seed=0),
+            ),
+            ("lloyd_samples", lambda m: sampling.lloyd_samples(positive(m, 6, 5), 7, seed=0)),
+        )
+    ),
+    *(
+        Entry(f"nufftlib.mri.sampling.{name}", call, MADE)
+        for name, call in (
+            ("decay_density", lambda m: sampling.decay_density((6, 5), 0.1, 2.0, **given(m))),
+            ("polynomial_density", lambda m: sampling.polynomial_density((6, 5), 2.0, **given(m))),
+            ("wavelet_density", lambda m: sampling.wavelet_density((8, 9), levels=2, **given(m))),
+        )
+    ),
+    Entry(
+        "nufftlib.mri.sampling.energy_density",
+        lambda m: [sampling.energy_density(x) for x in (m.complex(3, 6, 5), m.real(6, 5))],
+    ),
+    Entry("nufftlib.mri.sampling.AttractionRepulsion", attracted, NEAR_ON_CPU),
+    Entry("nufftlib.mri.sampling.attract_repel", attracted_twice, NEAR_ON_CPU, "", False, 1e-7),
     Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
     Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
@@ -557,6 +598,8 @@ WITHOUT_CALL = {
     "optim.proximal.Penalty": "two functions of the caller's",
     "nufftlib.mri.trajectories": "a package",
     "nufftlib.mri.trajectories.tools": "a package",
+    "nufftlib.mri.sampling": "a package",
+    "nufftlib.mri.sampling.AttractedTrajectory": FIELDS,
     "nufftlib.mri.trajectories.patterns": "functions of the same package",
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,

@@ -24,6 +24,7 @@ NAMES = [
 FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
 # What a workflow or a loop returns is shown by the example of the function that returns it.
 WITHOUT_EXAMPLE = {
+    "AttractedTrajectory",
     "BlindCalibration",
     "CalibratedPSF",
     "Certificate",

@@ -53,6 +53,10 @@ SOLVERS = ("tests/optim/test_solvers.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
 TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
 PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic and not planted")
+ATTRACTION = ("tests/mri/sampling/test_attraction_repulsion.py", "-k", "definition and 256-float64")
+SAMPLES = ("tests/mri/sampling/test_samples.py", "-k", "not what_all_have and not errors")
+CURVES = ("tests/mri/trajectories/test_patterns.py", "-k", "own_property")
+COPIES = ("tests/mri/trajectories/test_tools.py",)
 
 PLANTS = [
     # --- operators and their rules
@@ -260,15 +264,13 @@ PLANTS = [
     ),
     Plant(
         "the lags of a Gram are shifted by one",
-        {"xp.roll(p, tuple(1 - n for n in F.shape)": "xp.roll(p, tuple(-n for n in F.shape)"},
+        {"(slice(n - 1, None), slice(n - 1))": "(slice(n, None), slice(n))"},
         GRAM,
     ),
     Plant(
         "the correlation takes the first image of a batch",
         {
-            "return xp.sum(xp.real(X) * xp.real(Y) + xp.imag(X) * xp.imag(Y), axis=0)": (
-                "return (xp.real(X) * xp.real(Y) + xp.imag(X) * xp.imag(Y))[0, ...]"
-            ),
+            "return xp.sum(product, axis=0)": "return product[0, ...]",
         },
         GRAM,
     ),
@@ -452,6 +454,122 @@ PLANTS = [
         "the nerve model takes gradients for slew rates",
         {"np.cumsum(slew, -2) * raster, (": "slew * raster, ("},
         ("tests/io/test_pulseq.py",),
+    ),
+    # --- sampling by a density
+    Plant(
+        "the repulsion is counted twice",
+        {"value = inner(pull - 0.5 * push, a)": "value = inner(pull - push, a)"},
+        ATTRACTION,
+    ),
+    Plant(
+        "the gradient of the far part is by points in periods",
+        {" one) / self._distance.period": " one)"},
+        ATTRACTION,
+    ),
+    Plant(
+        "the attraction lacks the near part of the distance",
+        {
+            "(self._distance.smooth() + self._distance.near()) * spectrum": (
+                "self._distance.smooth() * spectrum"
+            )
+        },
+        ATTRACTION,
+    ),
+    Plant(
+        "a density is a point in each cell",
+        {"turns = turns * np.sinc(n / (size * self._distance.period))[:, None]": "turns = turns"},
+        ATTRACTION,
+    ),
+    Plant(
+        "near pairs are pulled the other way",
+        {"weight * (some[i, a] - x[j])": "weight * (x[j] - some[i, a])"},
+        ATTRACTION,
+    ),
+    Plant(
+        "Lloyd's points have the density of quantisers",
+        {"density.at(self.cloud) ** (2 / density.ndim)": "density.at(self.cloud) ** 0.0"},
+        SAMPLES,
+    ),
+    Plant(
+        "discs of one size",
+        {
+            "scale * (count * density.at(k)) ** (-1 / d)": (
+                "scale * (count + 0 * density.at(k)) ** (-1 / d)"
+            )
+        },
+        SAMPLES,
+    ),
+    Plant(
+        "jitter of half a cell",
+        {
+            "(rng.random((count, self.ndim)) - 0.5) * self.size": (
+                "(rng.random((count, self.ndim)) - 0.5) * 0.5 * self.size"
+            )
+        },
+        SAMPLES,
+    ),
+    Plant(
+        "the wavelets of a level are those of the level before",
+        {
+            "squared_filter(omega * 2**level + np.pi, moments)": (
+                "squared_filter(omega * 2**max(level - 1, 0) + np.pi, moments)"
+            )
+        },
+        ("tests/mri/sampling/test_densities.py",),
+    ),
+    Plant(
+        "a tour through cities of the density that the curve should have",
+        {"density.raised(d / (d - 1)).draw(count, rng)": "density.draw(count, rng)"},
+        CURVES,
+    ),
+    Plant(
+        "a random walk by the density itself",
+        {"weight = np.sqrt(flat)": "weight = 1.0 * flat"},
+        CURVES,
+    ),
+    Plant(
+        "a way is moved to the wrong side",
+        {
+            "        if x == c:\n            self.exchange(x, z, a, y)": (
+                "        if x != c:\n            self.exchange(x, z, a, y)"
+            )
+        },
+        ("tests/mri/trajectories/test_tour.py",),
+    ),
+    Plant(
+        "a spiral's slew rate without the change of its density",
+        {"2 * np.pi * float(slope(r))": "0.0"},
+        CURVES,
+    ),
+    Plant(
+        "a spiral's slew rate with a turning rate in place of its square",
+        {"b = v**2 * (inward + w * r * across)": "b = v**2 * (inward + r * across)"},
+        CURVES,
+    ),
+    Plant(
+        "a ring samples its beginning twice",
+        {"count * samples, endpoint=False)": "count * samples)"},
+        CURVES,
+    ),
+    Plant(
+        "petals of a rosette fall on one another",
+        {"start=1 if odd else half % 2 + 1, step=2": "start=1, step=1"},
+        CURVES,
+    ),
+    Plant(
+        "a turn to the opposite side is a reflection",
+        {"half_turn = 2 * np.outer(across, across) - np.eye(3)": "half_turn = -np.eye(3)"},
+        COPIES,
+    ),
+    Plant(
+        "lines of CAIPI are shifted in every second row",
+        {"second - rows * shift": "second - rows % 2 * shift"},
+        COPIES,
+    ),
+    Plant(
+        "a line at the centre runs backwards",
+        {"end[i] = first if i < middle else last": "end[i] = last if i < middle else first"},
+        COPIES,
     ),
     # --- within a scanner's limits
     Plant(

@@ -28,6 +28,8 @@ SETTINGS = {
     "lissajous": {"shots": 8, "ratio": 4.0},
     "polar-lissajous": {"shots": 20, "in_out": True},
     "propeller": {"shots": 16},
+    "random-walk": {"shots": 4, "samples": 200},
+    "random-walk-3d": {"shots": 4, "samples": 100},
     "rings": {"rings": 6},
     "rosette": {"winding": 1},
     "sinusoid": {"shots": 8, "width": 0.4},

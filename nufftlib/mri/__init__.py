@@ -1,6 +1,6 @@
 """MRI: scanners and trajectories, density compensation, coil sensitivities."""
 
-from nufftlib.mri import trajectories
+from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.scanner import (
@@ -42,6 +42,7 @@ __all__ = [
     "pipe_menon",
     "project_trajectory",
     "receiver",
+    "sampling",
     "slew_rates",
     "trajectories",
     "trajectory_from_gradients",

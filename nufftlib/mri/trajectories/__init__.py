@@ -33,6 +33,12 @@ from nufftlib.mri.trajectories.volume.spokes import (
     wong_radial,
 )
 from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
+from nufftlib.mri.trajectories.walks import (
+    random_walk,
+    random_walk_3d,
+    travelling_salesman,
+    travelling_salesman_3d,
+)
 
 __all__ = [
     "annular_shells",
@@ -54,6 +60,8 @@ __all__ = [
     "propeller",
     "radial",
     "radial_echo_planar",
+    "random_walk",
+    "random_walk_3d",
     "rings",
     "rosette",
     "seiffert_shells",
@@ -63,6 +71,8 @@ __all__ = [
     "tilt_angle",
     "tiny_golden_angle",
     "tools",
+    "travelling_salesman",
+    "travelling_salesman_3d",
     "turbine",
     "twirl",
     "variable_density_spiral",

@@ -36,6 +36,12 @@ from nufftlib.mri.trajectories.volume.spokes import (
     wong_radial,
 )
 from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
+from nufftlib.mri.trajectories.walks import (
+    random_walk,
+    random_walk_3d,
+    travelling_salesman,
+    travelling_salesman_3d,
+)
 
 Pattern = Callable[..., Array]
 
@@ -49,10 +55,12 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "polar-lissajous": polar_lissajous,
         "propeller": propeller,
         "radial": radial,
+        "random-walk": random_walk,
         "rings": rings,
         "rosette": rosette,
         "sinusoid": sinusoid,
         "spiral": spiral,
+        "travelling-salesman": travelling_salesman,
         "twirl": twirl,
         "variable-density-spiral": variable_density_spiral,
         "waves": waves,
@@ -68,8 +76,10 @@ BY_AXES: dict[int, dict[str, Pattern]] = {
         "park-radial": park_radial,
         "phyllotaxis-radial": phyllotaxis_radial,
         "radial-echo-planar": radial_echo_planar,
+        "random-walk-3d": random_walk_3d,
         "seiffert-shells": seiffert_shells,
         "seiffert-spiral": seiffert_spiral,
+        "travelling-salesman-3d": travelling_salesman_3d,
         "turbine": turbine,
         "wave-caipi": wave_caipi,
         "wong-radial": wong_radial,

@@ -301,6 +301,8 @@ def test_random_heights_are_of_the_grid(density):
     assert z.min() >= 0
     assert z.max() <= 32
     assert {14, 15, 16, 17, 18} <= set(z.round().astype(int))
+    sure = heights(5, 33, calibration=5, density=density, order="up")
+    np.testing.assert_allclose(sure, [14, 15, 16, 17, 18])
     other = heights(15, 33, calibration=5, density=density, order="up", seed=5)
     assert np.array_equal(z, other) == (density == "even")
     outer = np.mean([np.abs(heights(6, 65, density=density, seed=s) - 32).mean()
@@ -324,13 +326,13 @@ def test_random_heights_come_in_their_order():
 
 
 def test_lines_are_skipped_and_shifted():
-    k = tools.caipi_offsets((12, 16), (3, 4), shift=2, **DOUBLE)
+    k = tools.caipi_offsets((12, 16), (3, 4), shift=3, **DOUBLE)
     n = (k * [12, 16] + [6, 8]).round().astype(int)
     assert len(n) == 4 * 4
     assert {tuple(line) for line in n} == {
-        (3 * i, (4 * j + 2 * i) % 16) for i in range(4) for j in range(4)
+        (3 * i, (4 * j + 3 * i) % 16) for i in range(4) for j in range(4)
     }
-    with_block = tools.caipi_offsets((12, 16), (3, 4), shift=2, calibration=(4, 6), **DOUBLE)
+    with_block = tools.caipi_offsets((12, 16), (3, 4), shift=3, calibration=(4, 6), **DOUBLE)
     block = {(i, j) for i in range(4, 8) for j in range(5, 11)}
     m = [tuple(line) for line in (with_block * [12, 16] + [6, 8]).round().astype(int)]
     assert set(m) == block | {tuple(line) for line in n}
