@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import ellipj, ellipk
 
 from nufftlib.core.arrays import Array, Namespace, make_array
 from nufftlib.core.kinds import flag, not_negative, out_of_range, positive
@@ -114,6 +113,8 @@ def seiffert_spiral(
 
 def seiffert_curve(t: Real, modulus: float, revolutions: float) -> Real:
     """Return points of the unit sphere (..., 3), at the upper pole for whole turns ``R t``."""
+    from scipy.special import ellipj, ellipk  # takes longer to import than all of this package
+
     s = 4 * ellipk(modulus**2) * revolutions * t
     sn, cn, _, _ = ellipj(s, modulus**2)
     return np.stack([sn * np.cos(modulus * s), sn * np.sin(modulus * s), cn], axis=-1)
