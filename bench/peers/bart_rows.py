@@ -57,9 +57,8 @@ def koosh(said: str, in_out: bool, *options: str, shots: int = SHOTS, why: str =
         last = bart("-r", "-3", *options)[:shots, -1]
         return last / np.linalg.norm(last, axis=-1, keepdims=True)
 
-    return Row(
-        f"koosh_ball({said}); bart traj -r -3 {' '.join(options)}", lambda: 2 * k, theirs, why
-    )
+    command = " ".join(["bart", "traj", "-r", "-3", *options])
+    return Row(f"koosh_ball({said}), directions; {command}", lambda: 2 * k, theirs, why)
 
 
 ROWS_BART = [
