@@ -619,6 +619,7 @@ WITHOUT_CALL = {
     "nufftlib.workflows.load_gray": FILES,
     "nufftlib.workflows.load_picture": FILES,
     "nufftlib.workflows.load_psf": FILES,
+    "nufftlib.workflows.load_volume": FILES,
     "nufftlib.io.SafeNerveModel": "NumPy arrays; `check_trajectory` gives it those",
     "nufftlib.io.load_trajectory": FILES,
     "nufftlib.io.save_trajectory": WRITTEN_FILE,

@@ -199,6 +199,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coils": 2,
         "shape": (4, 5),
         "radius": 1.5,
+        "rings": 2,
         **XP | {"dtype": np.complex128},
     },
     mri.low_frequency_maps: {
@@ -309,6 +310,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.load_color: {"path": "picture.npy", "size": 4},
     workflows.load_picture: {"path": "picture.npy"},
     workflows.load_psf: {"path": "picture.npy"},
+    workflows.load_volume: {"path": "volume.npy", "size": 4},
     data.brain: {},
     data.astronaut: {},
 }
@@ -482,7 +484,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("psf", "blocks", "weights", "target", "rhs", "gram", "a", "b"), NO_ARRAY),
     **dict.fromkeys(("x", "y", "r", "data", "image", "coil_maps"), NO_ARRAY),
     **dict.fromkeys(("trajectory", "k", "sharp", "blurred", "truth", "density"), NO_REAL_ARRAY),
-    **dict.fromkeys(("shots", "samples", "coils", "width", "iterations"), NO_INTEGER),
+    **dict.fromkeys(("shots", "samples", "coils", "rings", "width", "iterations"), NO_INTEGER),
     **dict.fromkeys(("seed", "rounds", "steps", "ndim", "memory_limit"), NO_INTEGER),
     **dict.fromkeys(("eps", "radius", "smoothing", "delta", "constant", "gain"), NO_NUMBER),
     **dict.fromkeys(("cutoff", "length", "noise", "tolerance", "std"), NO_NUMBER),
@@ -575,6 +577,8 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_color(path)": NO_PATH,
     "load_picture(path)": NO_PATH,
     "load_psf(path)": NO_PATH,
+    "load_volume(path)": NO_PATH,
+    "load_volume(size)": NO_INTEGER,
     "save_trajectory(path)": NO_PATH,
     "load_trajectory(path)": NO_PATH,
     "load_gray(size)": NO_INTEGER,
@@ -612,6 +616,7 @@ def _picture(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("pictures"))
         np.save("picture.npy", X / X.max())
+        np.save("volume.npy", np.arange(24.0).reshape(2, 3, 4))
         io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 

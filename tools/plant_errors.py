@@ -676,6 +676,37 @@ PLANTS = [
         {"receiver(protocol, samples) @ spline": "spline"},
         ("tests/mri/test_learn_within_limits.py", "-k", "gradient_goes"),
     ),
+    # --- volumes
+    Plant(
+        "the wires of a ring are twice as long",
+        {"-1 + 2 * (ring + i) / rings - p2": "-1 + 2 * (ring + 2 * i) / rings - p2"},
+        ("tests/mri/test_mri.py", "-k", "biot_and_savart"),
+    ),
+    Plant(
+        "a coil sees what lies on the line of its wire, beyond its ends",
+        {"out=np.full_like(distance, np.inf), where=part > 0": "out=0 * distance, where=part > 0"},
+        ("tests/mri/test_mri.py", "-k", "maps_of_a_volume_are_maps"),
+    ),
+    Plant(
+        "the axes of a NIfTI volume are as in the file",
+        {"array[::-1, ::-1].transpose(1, 0, 2)": "array[::-1, ::-1]"},
+        ("tests/workflows/test_volumes.py",),
+    ),
+    Plant(
+        "a start is turned the other way",
+        {"(c, s), (-s, c)": "(c, -s), (s, c)"},
+        ("tests/cli/test_learn_trajectory.py", "-k", "seed_turns"),
+    ),
+    Plant(
+        "the echo of a start may move",
+        {"return {sample: (0.0,) * self.image.ndim}": "return None"},
+        ("tests/cli/test_learn_trajectory.py", "-k", "in_out_shots or limits_are_kept"),
+    ),
+    Plant(
+        "the bore runs downwards in a figure",
+        {"Plane(image[i].T[::-1],": "Plane(image[i].T,"},
+        ("tests/cli/test_figures.py", "-k", "three_middle_planes"),
+    ),
 ]
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nufftlib as nl
-from nufftlib import data, workflows
+from nufftlib import data, mri, workflows
+from nufftlib.cli import jobs
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import (
     ANIMATION,
@@ -42,17 +43,29 @@ from nufftlib.cli.jobs import (
     versions,
     write,
 )
+from nufftlib.cli.scans import (
+    COILS,
+    DEFAULT,
+    SAMPLES,
+    SHOTS,
+    centre_sample,
+    check_centre,
+    coil_maps_of,
+    patterns,
+    start_of,
+)
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 from nufftlib.io import save_trajectory, write_pulseq
 from nufftlib.mri.learn.objective import Maps
+from nufftlib.mri.scanner.protocol import Norm
 
-COILS, SPOKES, SAMPLES = 6, 32, 256
 RASTER, FOV = 10.0, 0.24  # us, m
 STEPS = 100
 LEARNING_RATE = (1e-3, 1e-4)
 EPS = 1e-4
 FRAMES = 28
+LEAST = 14  # twice the width of the density's kernel
 
 
 LIMIT = click.FloatRange(min=0, min_open=True)
@@ -69,32 +82,60 @@ def whole_numbers(
         raise click.BadParameter(msg) from None
 
 
+def lengths(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Return the positive numbers of a text with commas between them."""
+    if value is None:
+        return None
+    return tuple(float(LIMIT(part, param, ctx)) for part in value.split(","))
+
+
 @dataclass(frozen=True)
 class Settings(Options):
     """The options of the command.
 
     Parameters
     ----------
+    volume : Path or None
+        The user's volume, in place of a picture.
+    size : int or None
+        Voxels along its longest axis; None keeps all.
+    coils : int or None
+        Number of coils.
+    coil_maps : Path or None
+        File of their maps.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction.
-    samples : int or None
-        Samples of each spoke, see `number_of_samples`.
+    start : str or None
+        Name of a pattern or of a file to start with.
+    shots, samples : int or None
+        Shots of the pattern, and samples of each.
     gmax, smax, raster : float or None
         Limits of the scanner in mT/m, T/m/s and us.
-    fov : float or None
-        Field of view in metres.
+    norm : {"l2", "max"} or None
+        What they hold for.
+    fov : tuple of float or None
+        Field of view in metres, of all axes or of each.
     control_points : tuple of int or None
         Control points of each shot, from coarse to fine.
     pulseq : bool
         Whether to write a Pulseq sequence.
     """
 
+    volume: Path | None
+    size: int | None
+    coils: int | None
+    coil_maps: Path | None
     maps: Maps
+    start: str | None
+    shots: int | None
     samples: int | None
     gmax: float | None
     smax: float | None
     raster: float | None
-    fov: float | None
+    norm: Norm | None
+    fov: tuple[float, ...] | None
     control_points: tuple[int, ...] | None
     pulseq: bool
 
@@ -103,18 +144,14 @@ class Settings(Options):
         """Number of steps."""
         return self.steps or STEPS
 
-    @property
-    def number_of_samples(self) -> int:
-        """Samples of each spoke."""
-        return self.samples or SAMPLES
-
-    def protocol(self, shape: tuple[int, ...]) -> nl.mri.Protocol | None:
+    def protocol(self, shape: tuple[int, ...]) -> mri.Protocol | None:
         """Return the limits for an image, if any are given."""
         if self.gmax is None or self.smax is None:
             given = {
                 "--gmax": self.gmax,
                 "--smax": self.smax,
                 "--raster": self.raster,
+                "--norm": self.norm,
                 "--fov": self.fov,
                 "--control-points": self.control_points,
                 "--pulseq": self.pulseq or None,
@@ -124,12 +161,19 @@ class Settings(Options):
                 raise click.UsageError(msg)
             return None
         raster = (RASTER if self.raster is None else self.raster) / 1e6
-        scanner = nl.mri.Scanner(gmax=self.gmax / 1e3, smax=self.smax, raster=raster)
-        return nl.mri.Protocol(scanner, FOV if self.fov is None else self.fov, shape)
+        fov = (FOV,) if self.fov is None else self.fov
+        if len(fov) not in (1, len(shape)):
+            msg = f"--fov: {len(fov)} lengths; want one, or one for each of the {len(shape)} axes"
+            raise click.UsageError(msg)
+        try:
+            scanner = mri.Scanner(self.gmax / 1e3, self.smax, raster, norm=self.norm or "l2")
+            return mri.Protocol(scanner, fov[0] if len(fov) == 1 else fov, shape)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
 
     @property
     def turn(self) -> float | None:
-        """Angle in radians by which the spokes are turned, if a seed is given."""
+        """Angle in radians by which the start is turned, if a seed is given."""
         if self.seed is None:
             return None
         return float(np.random.default_rng(self.seed).uniform(0, 2 * math.pi))
@@ -141,11 +185,11 @@ class Scan:
 
     Parameters
     ----------
-    image : array, shape (height, width)
+    image : array, shape (height, width) or (height, width, depth)
         The image to be sampled.
-    coil_maps : array, shape (coils, height, width)
+    coil_maps : array, shape (coils, *image.shape)
         Sensitivities of the coils.
-    trajectory : array, shape (shots, samples, 2)
+    trajectory : array, shape (shots, samples, 2 or 3)
         The trajectory before the first step.
     protocol : Protocol or None
         The limits of the scanner, if any are given.
@@ -154,14 +198,35 @@ class Scan:
     image: Array
     coil_maps: Array
     trajectory: Array
-    protocol: nl.mri.Protocol | None
+    protocol: mri.Protocol | None
 
     @property
     def receiver(self) -> Callable[[Array], Array]:
         """From a trajectory to the points at which the image is sampled."""
         if self.protocol is None:
             return lambda k: k
-        return nl.mri.receiver(self.protocol, self.trajectory.shape[-2]).apply
+        return mri.receiver(self.protocol, self.trajectory.shape[-2]).apply
+
+    @property
+    def learning_rate(self) -> tuple[float, float]:
+        """Rates of the first step and after the last: of a picture, those of the defaults.
+
+        A step of k-space is one over the number of voxels, and so much larger in a small volume.
+        """
+        first, last = (rate * jobs.SIZE / max(self.image.shape) for rate in LEARNING_RATE)
+        return first, last
+
+    def fixed(self, control_points: tuple[int, ...] | None) -> dict[int, Any] | None:
+        """Return the sample that stays at the centre, if all shots pass through it together.
+
+        Control points pass their curve by, but at its ends.
+        """
+        if self.protocol is None:
+            return None
+        sample = centre_sample(self.trajectory)
+        if sample is None or (control_points and 0 < sample < self.trajectory.shape[1] - 1):
+            return None
+        return {sample: (0.0,) * self.image.ndim}
 
 
 @click.command("learn-trajectory", cls=Job)
@@ -169,9 +234,32 @@ class Scan:
     image="a brain",
     values="floats of any range or of uint8 or uint16, of a positive mean; colours become luma",
     steps="Number of steps.  [default: 100]",
-    seed="Turn the whole set of spokes by an angle drawn with this seed.  "
-    "[default: not turned, spoke 0 points along axis 0]",
+    seed="Turn the whole start about the last axis of a volume, or within the plane, by an angle "
+    "drawn with this seed.  [default: not turned]",
     out="out/trajectory",
+)
+@click.option(
+    "--volume",
+    type=click.Path(path_type=Path),
+    help="Volume in place of a picture, .npy .nii or .nii.gz: an array of shape (rows, columns, "
+    "slices). Its last axis is the bore.",
+)
+@click.option(
+    "--size",
+    type=Whole(min=LEAST),
+    help="Resize the volume to that many voxels along its longest axis.  [default: as it is]",
+)
+@click.option(
+    "--coils",
+    type=Whole(min=1),
+    help="Number of simulated coils around the image: on a ring, around a volume on two.  "
+    f"[default: {COILS[2]}, of a volume {COILS[3]}]",
+)
+@click.option(
+    "--coil-maps",
+    type=click.Path(path_type=Path),
+    help="Sensitivities of your own coils, .npy or .npz: complex, of shape (coils, ...), then the "
+    "shape of the image as it is sampled.",
 )
 @click.option(
     "--maps",
@@ -182,16 +270,30 @@ class Scan:
     "(a plain sum over the coils), or the true ones.",
 )
 @click.option(
+    "--start",
+    metavar="NAME|FILE",
+    help="The trajectory to start with: a pattern by name, or one of your own, .npz or .npy of "
+    "shape (shots, samples, axes) in cycles per voxel. "
+    f"Patterns of an image: {', '.join(patterns(2))}; of a volume: {', '.join(patterns(3))}.  "
+    f"[default: {DEFAULT[2]}, of a volume {DEFAULT[3]}]",
+)
+@click.option(
+    "--shots",
+    type=Whole(min=1),
+    help=f"Shots of the pattern.  [default: {SHOTS[2]}, of a volume {SHOTS[3]}]",
+)
+@click.option(
     "--samples",
     type=Whole(min=2),
-    help="Samples of each spoke; with a scanner's limits, one in each raster time.  "
+    help="Samples of each shot of the pattern; with a scanner's limits, one in each raster time.  "
     f"[default: {SAMPLES}]",
 )
 @click.option(
     "--gmax",
     type=LIMIT,
     help="Largest gradient of the scanner in mT/m. With --smax, every trajectory of the course can "
-    "be played: shots start at the centre of k-space, and at rest.",
+    "be played: shots start and end at rest, and where they all pass through the centre of "
+    "k-space at one time, they go on to do so.",
 )
 @click.option("--smax", type=LIMIT, help="Largest slew rate of the scanner in T/m/s.")
 @click.option(
@@ -199,7 +301,18 @@ class Scan:
     type=LIMIT,
     help=f"Time between two samples of the gradients in us.  [default: {RASTER:g}]",
 )
-@click.option("--fov", type=LIMIT, help=f"Field of view in metres.  [default: {FOV:g}]")
+@click.option(
+    "--norm",
+    type=click.Choice(get_args(Norm)),
+    help="What both limits hold for: the length of the vector of all axes, however the scan is "
+    "rotated, or each axis by itself.  [default: l2]",
+)
+@click.option(
+    "--fov",
+    metavar="METRES[,METRES...]",
+    callback=lengths,
+    help=f"Field of view in metres, of all axes or of each.  [default: {FOV:g}]",
+)
 @click.option(
     "--control-points",
     metavar="INTEGER[,INTEGER...]",
@@ -220,7 +333,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     density-compensated reconstruction as good as it can. Points are in cycles per voxel; their
     axis 0 runs down the rows of the image, axis 1 along its columns. What is written is the best
     trajectory seen, most often the last. With the limits of a scanner (--gmax, --smax), the
-    spokes and all that comes from them are projected onto what it can play.
+    spokes and all that comes from them are projected onto what it can play. With --volume, all
+    this has three axes: axis 2 runs along the bore.
 
     \b
     Writes
@@ -241,15 +355,15 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(**options)
     device = open_device(settings.device_name)
-    x = read_image(ctx, settings.image)
+    x = read_image(ctx, settings)
     limits = settings.protocol(x.shape)
     if settings.pulseq:
         check_pypulseq()
+    k = start_of(settings.start, settings.shots, settings.samples, settings.turn, x.ndim)
+    if settings.maps == "estimated":
+        check_centre(k)
+    maps = coil_maps_of(settings.coil_maps, settings.coils, x.shape)
     with settings.claimed_folder(*pictures_with(limits)) as folder:
-        maps, k = (
-            nl.mri.birdcage_maps(COILS, x.shape),
-            spokes(settings.number_of_samples, settings.turn),
-        )
         image, maps, k = map(device.xp.asarray, (x, maps, k))
         scan = Scan(image, maps, k, limits)
         learned, kept = learn(settings, device, scan, ctx.obj)
@@ -259,7 +373,7 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
         written = write(
             folder,
             files_of(settings, x, learned),
-            record_of(settings, device, x.shape, learned),
+            record_of(settings, device, scan, learned),
             pictures,
             ctx.obj,
             interrupted=learned.interrupted,
@@ -277,7 +391,7 @@ def limits_kept(learned: workflows.LearnedTrajectory) -> list[str]:
     """Say how much of its limits the trajectory takes, and what is certified."""
     if learned.protocol is None or learned.certificate is None:
         return []
-    found = nl.mri.check_trajectory(learned.trajectory, learned.protocol)
+    found = mri.check_trajectory(learned.trajectory, learned.protocol)
     certified = learned.certificate
     return [
         f"Of the limits: gradient {found.gradient.ratio:.3f}, slew rate {found.slew.ratio:.3f}; "
@@ -285,15 +399,33 @@ def limits_kept(learned: workflows.LearnedTrajectory) -> list[str]:
     ]
 
 
-def read_image(ctx: click.Context, path: Path | None) -> NDArray[np.float32]:
-    """Read the image, and bring its largest value to one."""
-    x = read(workflows.load_gray, path, data.brain)
+def read_image(ctx: click.Context, settings: Settings) -> NDArray[np.float32]:
+    """Read the image or the volume, and bring its largest value to one."""
+    volume = settings.volume is not None
+    if volume and settings.image is not None:
+        msg = "--image and --volume are given; want one of them"
+        raise click.UsageError(msg)
+    if settings.size is not None and not volume:
+        msg = "--size is given; want --volume with it: a picture has its size"
+        raise click.UsageError(msg)
+    if volume:
+        path, option = settings.volume, "--volume"
+        x = read(lambda file, _: workflows.load_volume(file, settings.size), path, None, option)
+    else:
+        path, option = settings.image, "--image"
+        x = read(workflows.load_gray, path, data.brain)
+    if min(x.shape) < LEAST:
+        msg = (
+            f"{path}: the shape is {x.shape}; want at least {LEAST} voxels along each axis, for "
+            f"the kernel of the density weights"
+        )
+        raise click.BadParameter(msg, ctx, param_hint=f"'{option}'")
     if not (x.max() > 0 and x.mean() > 0):
         msg = (
             f"{path}: the largest value is {x.max():g} and the mean {x.mean():g}; "
             f"want both positive"
         )
-        raise click.BadParameter(msg, ctx, param_hint="'--image'")
+        raise click.BadParameter(msg, ctx, param_hint=f"'{option}'")
     scaled: NDArray[np.float32] = x / x.max()
     return scaled
 
@@ -322,10 +454,10 @@ def learn(
         scan.trajectory,
         maps=settings.maps,
         steps=steps,
-        learning_rate=LEARNING_RATE,
+        learning_rate=scan.learning_rate,
         eps=EPS,
         protocol=scan.protocol,
-        fixed=None if scan.protocol is None else {0: (0.0, 0.0)},
+        fixed=scan.fixed(settings.control_points),
         control_points=settings.control_points,
         callback=keep,
         progress=True,
@@ -335,7 +467,7 @@ def learn(
     return device.fetch(learned), kept
 
 
-def pictures_with(protocol: nl.mri.Protocol | None) -> tuple[str, ...]:
+def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:
     """Return the names of the pictures."""
     return (FIGURE, ANIMATION) if protocol is None else (FIGURE, WAVEFORMS, ANIMATION)
 
@@ -386,7 +518,7 @@ def saved(save: Callable[[Path], None], suffix: str) -> Writer:
 def record_of(
     settings: Settings,
     device: Device,
-    shape: tuple[int, ...],
+    scan: Scan,
     learned: workflows.LearnedTrajectory,
 ) -> Writer:
     """Return a writer of the record."""
@@ -394,14 +526,17 @@ def record_of(
         {
             "job": "learn-trajectory",
             "settings": {
-                "image": "brain" if settings.image is None else str(settings.image),
-                "shape": shape,
-                "coils": COILS,
-                "spokes": SPOKES,
-                "samples": settings.number_of_samples,
+                "image": None if settings.volume else str(settings.image or "brain"),
+                "volume": settings.volume and str(settings.volume),
+                "shape": tuple(scan.image.shape),
+                "coils": scan.coil_maps.shape[0],
+                "coil_maps": settings.coil_maps and str(settings.coil_maps),
+                "start": settings.start or DEFAULT[scan.image.ndim],
+                "shots": scan.trajectory.shape[0],
+                "samples": scan.trajectory.shape[1],
                 "maps": settings.maps,
                 "steps": settings.number_of_steps,
-                "learning_rate": LEARNING_RATE,
+                "learning_rate": scan.learning_rate,
                 "eps": EPS,
                 "seed": settings.seed,
                 "turn_radians": settings.turn,
@@ -454,13 +589,3 @@ def pictures_of(
         ANIMATION: animate,
     }
     return {name: writers[name] for name in pictures_with(learned.protocol)}
-
-
-def spokes(samples: int, turn: float | None) -> NDArray[np.float32]:
-    """Return the radial start, turned by an angle in radians."""
-    if turn is None:
-        return np.asarray(nl.mri.trajectories.radial(SPOKES, samples))
-    k = nl.mri.trajectories.radial(SPOKES, samples, dtype=np.float64)
-    c, s = math.cos(turn), math.sin(turn)
-    rotated: NDArray[np.float64] = k @ np.asarray([[c, s], [-s, c]])
-    return rotated.astype(np.float32)

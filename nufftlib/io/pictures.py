@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -232,34 +232,36 @@ def _varied(
 def _load(call: str, path: str | PathLike[str], size: int) -> NDArray[np.float32]:
     """Read, check, crop and resize; the result has the shape (1 or 3, size, size)."""
     file, size = file_path(call, "path", path), integer(call, "size", size, least=1)
-    with _explained_import(file):
+    with explained_import(file):
         return _resized(_central_square(file, _whole(file)), size)
 
 
 def _whole(path: Path) -> NDArray[np.float32]:
     """Read and check; the result has the shape (1 or 3, rows, columns)."""
-    with _explained_import(path):
-        return _real(path, _read(path))
+    with explained_import(path):
+        array = read_file(path, READERS)
+        shape = _with_channels(path, array).shape
+        return as_single(path, array).reshape(shape)
 
 
 @contextmanager
-def _explained_import(path: Path) -> Iterator[None]:
+def explained_import(path: Path) -> Iterator[None]:
     """Say how to install a package that cannot be imported."""
     try:
         yield
     except ImportError as error:
         msg = (
-            f"{path}: this picture needs {error.name}, which cannot be imported; install it with\n"
+            f"{path}: this file needs {error.name}, which cannot be imported; install it with\n"
             '\n    pip install "nufftlib[app]"'
         )
         raise ImportError(msg, name=error.name) from error
 
 
-def _read(path: Path) -> NDArray[Any]:
-    """Read the values as the file holds them, colours first."""
-    reader = next((READERS[s] for s in READERS if path.name.lower().endswith(s)), None)
+def read_file(path: Path, readers: Mapping[str, Callable[[Path], NDArray[Any]]]) -> NDArray[Any]:
+    """Read the values as the file holds them, by the reader of its suffix."""
+    reader = next((readers[s] for s in readers if path.name.lower().endswith(s)), None)
     if reader is None:
-        msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(READERS)}"
+        msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(readers)}"
         raise ValueError(msg)
     if not os.path.isfile(path):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
@@ -281,12 +283,13 @@ def _check_size(shape: Sequence[int]) -> None:
         raise ValueError(msg)
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def read_npy(path: Path, check: Callable[[Sequence[int]], None] = _check_size) -> NDArray[Any]:
+    """Read an array whose shape passes a check."""
     # np.load would also accept pickles and archives under this suffix.
     with path.open("rb") as file:
         old = np.lib.format.read_magic(file) == (1, 0)
         header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        _check_size(header(file)[0])
+        check(header(file)[0])
         file.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
@@ -375,7 +378,7 @@ def _axial_slice(
 
 
 READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
-    ".npy": _read_npy,
+    ".npy": read_npy,
     ".png": _read_picture,
     ".jpg": _read_picture,
     ".jpeg": _read_picture,
@@ -384,21 +387,20 @@ READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 }
 
 
-def _real(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
-    """Check an array and return it as finite float32 of the shape (1 or 3, rows, columns)."""
-    picture = _with_channels(path, array)
+def as_single(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
+    """Check the values of an array and return them as finite float32."""
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if not (kind in "bf" or (kind == "u" and itemsize <= 2)):
         # Wider and signed integers have no white that everyone agrees on.
         msg = f"{path}: the values are {array.dtype}; want uint8, uint16, bool or real floats"
         raise ValueError(msg)
     with np.errstate(over="ignore"):  # reported below, with the place
-        values = picture.astype(np.float32)
+        values = array.astype(np.float32)
     if kind == "u":
         values /= np.float32(np.iinfo(array.dtype).max)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
-        first = tuple(int(i) for i in bad[0][-array.ndim :])
+        first = tuple(int(i) for i in bad[0])
         msg = (
             f"{path}: {len(bad)} of {values.size} values are not finite in float32 "
             f"(first at index {first}); want all finite"

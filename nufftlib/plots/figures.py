@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, PowerNorm, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image
@@ -38,9 +38,9 @@ class Frame(NamedTuple):
     ----------
     step : int
         Steps done so far.
-    trajectory : ndarray, shape (shots, samples, 2)
+    trajectory : ndarray, shape (shots, samples, 2 or 3)
         Trajectory then.
-    reconstruction : ndarray, shape (height, width)
+    reconstruction : ndarray, shape (height, width) or (height, width, depth)
         Reconstruction with it.
     """
 
@@ -101,34 +101,42 @@ def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> No
 
     Parameters
     ----------
-    image : ndarray, shape (height, width)
-        The image that was sampled.
+    image : ndarray, shape (height, width) or (height, width, depth)
+        The image that was sampled; of a volume, its three middle planes are shown.
     learned : LearnedTrajectory
         The result.
     file : binary file
         Where to write the PNG.
     """
-    figure = new_figure(16.0, 7.6)
-    top, bottom = figure.subplots(2, 4)
-    white = float(image.max())
+    rows = len(planes(image))
+    figure = new_figure(16.0, 3.8 * (rows + 1))
+    grid = figure.add_gridspec(rows + 1, 4)
     start, end = "at the start", after(learned)
-    first, best = learned.reconstruction_start, learned.reconstruction
-    picture(top[0], image, "Image", Normalize(0, white))
-    picture(top[1], first, f"Reconstruction {start}", Normalize(0, white))
-    shown = picture(top[2], best, f"Reconstruction {end}", Normalize(0, white))
-    scale_beside(top[2], shown, "relative signal, one scale for all three", extend="max")
-    error = best - image
+    error = learned.reconstruction - image
     # The few largest errors would hide all others.
     limit = float(np.quantile(np.abs(error), 0.999)) or 1.0
-    shown = picture(top[3], error, f"Error {end}", Normalize(-limit, limit), "RdBu_r")
-    scale_beside(top[3], shown, "difference", extend="both")
-    draw_losses(bottom[0], learned.losses, "mean squared error")
-    mark_best(bottom[0], learned)
-    bottom[0].set_title("Loss, its best marked")
-    bottom[0].set_box_aspect(1)
-    draw_trajectory(bottom[1], learned.trajectory_start, f"Trajectory {start}")
-    draw_trajectory(bottom[2], learned.trajectory, f"Trajectory {end}")
-    draw_trajectory(bottom[3], learned.trajectory, "Learned trajectory, centre", 0.1)
+    signal, difference = Normalize(0, float(image.max())), Normalize(-limit, limit)
+    columns: list[tuple[str, Real, Normalize, str]] = [
+        ("Image", image, signal, "gray"),
+        (f"Reconstruction {start}", learned.reconstruction_start, signal, "gray"),
+        (f"Reconstruction {end}", learned.reconstruction, signal, "gray"),
+        (f"Error {end}", error, difference, "RdBu_r"),
+    ]
+    for column, (title, values, norm, cmap) in enumerate(columns):
+        cells = [grid[row, column] for row in range(rows)]
+        shown = draw_planes(figure, cells, values, title, norm, cmap, named=column == 0)
+        if column == 2:
+            scale_beside(shown[0], "relative signal, one scale for all three", extend="max")
+        if column == 3:
+            scale_beside(shown[0], "difference", extend="both")
+    loss = figure.add_subplot(grid[rows, 0])
+    draw_losses(loss, learned.losses, "mean squared error")
+    mark_best(loss, learned)
+    loss.set_title("Loss, its best marked")
+    loss.set_box_aspect(1)
+    draw_trajectory(figure, grid[rows, 1], learned.trajectory_start, f"Trajectory {start}")
+    draw_trajectory(figure, grid[rows, 2], learned.trajectory, f"Trajectory {end}")
+    draw_trajectory(figure, grid[rows, 3], learned.trajectory, "Learned trajectory, centre", 0.1)
     save(figure, file)
 
 
@@ -145,11 +153,15 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
         Where to write the GIF.
     """
     figure = new_figure(11.5, 4.2, dpi=90)
-    left, middle, right = figure.subplots(1, 3)
-    points = draw_trajectory(left, frames[0].trajectory, "Trajectory")
+    grid = figure.add_gridspec(1, 3)
+    move = draw_trajectory(figure, grid[0], frames[0].trajectory, "Trajectory")
     # All frames have the grey scale of the best one, which is the closest to the image.
-    white = float(frames[-1].reconstruction.max())
-    shown = picture(middle, frames[0].reconstruction, "Reconstruction", Normalize(0, white))
+    white = Normalize(0, float(frames[-1].reconstruction.max()))
+    first = frames[0].reconstruction
+    inner = grid[1].subgridspec(2, 2)
+    cells = [grid[1]] if first.ndim == 2 else [inner[i] for i in range(3)]
+    shown = draw_planes(figure, cells, first, "Reconstruction", white)
+    right = figure.add_subplot(grid[2])
     draw_losses(right, losses, "mean squared error", color="0.8")
     right.set_title("Loss")
     right.set_box_aspect(1)
@@ -163,8 +175,9 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     images = []
     for frame in frames:
         caption.set_text(step_caption(frame.step, losses))
-        points.set_data(frame.trajectory[..., 1].ravel(), frame.trajectory[..., 0].ravel())
-        shown.set_data(frame.reconstruction)
+        move(frame.trajectory)
+        for part, plane in zip(shown, planes(frame.reconstruction), strict=True):
+            part.set_data(plane.values)
         past.set_data(range(frame.step + 1), losses[: frame.step + 1])
         now.set_data([frame.step], [losses[frame.step]])
         canvas.draw()  # type: ignore[no-untyped-call] # matplotlib's gap
@@ -246,7 +259,7 @@ def draw_problem(axes: Sequence[Axes], pair: Pair, start: Real, scales: Scales) 
     if pair.truth is not None:
         picture(axes[2], pair.truth, "True PSF", scales.psf, "magma")
     shown = picture(axes[-2], start, "PSF at the start", scales.psf, "magma")
-    scale_beside(axes[-2], shown, "PSF weight, one scale for all", extend="max")
+    scale_beside(shown, "PSF weight, one scale for all", extend="max")
     draw_deviations(axes[-1], pair.deviations)
 
 
@@ -257,10 +270,10 @@ def draw_method(axes: Sequence[Axes], pair: Pair, fit: Fit, residual: Real, scal
     if pair.truth is not None and fit.error is not None:
         title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
         shown = picture(axes[1], psf - pair.truth, title, scales.difference, "RdBu_r")
-        scale_beside(axes[1], shown, "difference")
+        scale_beside(shown, "difference")
     title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(residual):.3g}"
     shown = picture(axes[-3], residual.mean(axis=0), title, scales.residual, "RdBu_r")
-    scale_beside(axes[-3], shown, "blurred sharp - blurred", extend="both")
+    scale_beside(shown, "blurred sharp - blurred", extend="both")
     draw_fit(axes[-2], fit, recipe.loss_title)
     draw_errors(axes[-1], fit)
 
@@ -345,8 +358,10 @@ def picture(axes: Axes, values: Real, title: str, norm: Normalize, cmap: str = "
     return shown
 
 
-def scale_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "neither") -> None:
+def scale_beside(shown: AxesImage, label: str, *, extend: str = "neither") -> None:
     """Put the colour bar of an image beside it, as high as the image."""
+    axes = shown.axes
+    assert axes is not None
     assert axes.figure is not None
     bar = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
     axes.figure.colorbar(shown, cax=bar, extend=extend, label=label)
@@ -358,7 +373,91 @@ def colours(image: Real, black: float, white: float) -> Real:
     return shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1)
 
 
-def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line2D:
+class Plane(NamedTuple):
+    """A picture, or a plane of a volume.
+
+    Attributes
+    ----------
+    values : ndarray, shape (rows, columns)
+        What is shown.
+    down, across : str
+        What its rows and columns are.
+    """
+
+    values: Real
+    down: str
+    across: str
+
+
+def planes(image: Real) -> list[Plane]:
+    """Return a picture itself, or the three middle planes of a volume; its last axis runs up."""
+    if image.ndim == 2:
+        return [Plane(image, "", "")]
+    i, j, k = (n // 2 for n in image.shape)
+    return [
+        Plane(image[:, :, k], "axis 0, down", f"axis 1 (axis 2 at {k})"),
+        Plane(image[i].T[::-1], "axis 2, up", f"axis 1 (axis 0 at {i})"),
+        Plane(image[:, j].T[::-1], "axis 2, up", f"axis 0 (axis 1 at {j})"),
+    ]
+
+
+def draw_planes(
+    figure: Figure,
+    cells: Sequence[SubplotSpec],
+    image: Real,
+    title: str,
+    norm: Normalize,
+    cmap: str = "gray",
+    *,
+    named: bool = False,
+) -> list[AxesImage]:
+    """Show the planes of an image in cells, the title above the first."""
+    shown: list[AxesImage] = []
+    for cell, plane in zip(cells, planes(image), strict=True):
+        axes = figure.add_subplot(cell)
+        shown.append(picture(axes, plane.values, "" if shown else title, norm, cmap))
+        if named:
+            along = axes.transAxes
+            axes.text(-0.03, 0.5, plane.down, rotation=90, ha="right", va="center", transform=along)
+            axes.text(0.5, -0.03, plane.across, ha="center", va="top", transform=along)
+    return shown
+
+
+def draw_trajectory(
+    figure: Figure, cell: SubplotSpec, k: Real, title: str, limit: float = 0.5
+) -> Callable[[Real], None]:
+    """Show a trajectory; return what shows another one in its place."""
+    if k.shape[-1] == 3:
+        return draw_space(figure.add_subplot(cell, projection="3d"), k, title, limit)
+    return draw_plane(figure.add_subplot(cell), k, title, limit)
+
+
+def draw_space(axes: Any, k: Real, title: str, limit: float) -> Callable[[Real], None]:
+    """Show the shots of a three-dimensional trajectory as lines, one of them in another colour."""
+    (lines,) = axes.plot([], [], [], color=BLUE, linewidth=0.5, alpha=0.45)
+    (one,) = axes.plot([], [], [], color=ORANGE, linewidth=1.3)
+    ticks = [-limit / 2, 0, limit / 2]  # at the ends two axes would write upon each other
+    for axis, name in enumerate("xyz"):
+        axes.set(**{f"{name}lim": (-limit, limit), f"{name}ticks": ticks})
+        axes.set(**{f"{name}label": f"$k_{axis}$ [cycles/voxel]"})
+        getattr(axes, f"{name}axis").pane.set(facecolor="white", edgecolor="0.7", alpha=1)
+    axes.tick_params(pad=0)
+    axes.set_title(title)
+    axes.set_box_aspect((1, 1, 1), zoom=0.95)
+
+    def show(k: Real) -> None:
+        shots = np.array(k.reshape(-1, *k.shape[-2:]), np.float64)
+        # Axes in space do not cut off what lies beyond them.
+        shots[np.abs(shots).max(axis=-1) > limit] = np.nan
+        gaps = np.pad(shots, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+        lines.set_data_3d(*gaps.reshape(-1, 3).T)
+        one.set_data_3d(*shots[len(shots) // 2].T)
+
+    show(k)
+    return show
+
+
+def draw_plane(axes: Axes, k: Real, title: str, limit: float) -> Callable[[Real], None]:
     """Show k-space points, axis 0 downwards as in the images."""
     (points,) = axes.plot(k[..., 1].ravel(), k[..., 0].ravel(), ".", color=BLUE)
     points.set(markersize=1.1 / math.sqrt(limit), markeredgewidth=0)
@@ -373,7 +472,7 @@ def draw_trajectory(axes: Axes, k: Real, title: str, limit: float = 0.5) -> Line
         yticks=ticks,
         aspect="equal",
     )
-    return points
+    return lambda k: points.set_data(k[..., 1].ravel(), k[..., 0].ravel())
 
 
 def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BLUE) -> None:

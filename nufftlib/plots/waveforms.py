@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,10 +53,7 @@ def draw_waveforms(k: Array, protocol: Protocol, file: BinaryIO) -> None:
     shots = np.asarray(fetched(k), np.float64).reshape(-1, *k.shape[-2:])
     figure = new_figure(13.0, 6.4)
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.2))
-    if protocol.ndim == 3:
-        draw_space(figure.add_subplot(grid[:, 0], projection="3d"), shots)
-    else:
-        draw_trajectory(figure.add_subplot(grid[:, 0]), shots, "Trajectory")
+    draw_trajectory(figure, grid[:, 0], shots, "Trajectory")
     gradient, slew = waveforms(shots, protocol)
     # As Pulseq plays them: gradients joined by straight lines, so that slew rates are steps.
     draw_limited(figure.add_subplot(grid[0, 1]), gradient, "default")
@@ -101,19 +98,3 @@ def draw_limited(axes: Axes, waveform: Waveform, drawstyle: str) -> None:
     axes.grid(alpha=0.25)
     # Above the axes: within them it might hide a curve.
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0.1, ncols=2)
-
-
-def draw_space(axes: Any, k: Real) -> None:
-    """Show the shots of a three-dimensional trajectory as lines."""
-    for shot in k:
-        axes.plot(*shot.T, color=BLUE, linewidth=0.6, alpha=0.6)
-    axes.set(
-        title="Trajectory",
-        xlabel="axis 0 [cycles/voxel]",
-        ylabel="axis 1 [cycles/voxel]",
-        zlabel="axis 2 [cycles/voxel]",
-        xlim=(-0.5, 0.5),
-        ylim=(-0.5, 0.5),
-        zlim=(-0.5, 0.5),
-    )
-    axes.set_box_aspect((1, 1, 1), zoom=0.9)

@@ -13,6 +13,7 @@ from nufftlib.blur.calibrate import (
     simulate_blur,
 )
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
+from nufftlib.io.volumes import load_volume
 from nufftlib.mri.learn import LearnedTrajectory, TrajectoryObjective, learn_trajectory
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_gray",
     "load_picture",
     "load_psf",
+    "load_volume",
     "psf_error",
     "shift_aligned_error",
     "simulate_blur",

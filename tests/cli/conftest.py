@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from nufftlib.cli import app, calibrate_psf, jobs, learn_trajectory
+from nufftlib.cli import app, calibrate_psf, jobs, scans
 from nufftlib.data import astronaut, brain
 
 
@@ -11,11 +11,12 @@ def _small(monkeypatch, tmp_path):
     """Make both jobs small, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jobs, "SIZE", 48)
-    monkeypatch.setattr(learn_trajectory, "COILS", 3)
-    monkeypatch.setattr(learn_trajectory, "SPOKES", 8)
-    monkeypatch.setattr(learn_trajectory, "SAMPLES", 24)
+    monkeypatch.setattr(scans, "COILS", {2: 3, 3: 4})
+    monkeypatch.setattr(scans, "SHOTS", {2: 8, 3: 6})
+    monkeypatch.setattr(scans, "SAMPLES", 24)
     monkeypatch.setattr(calibrate_psf, "PSF_SIZE", (9, 9))
     np.save("brain.npy", 700 * brain()[32:-32:4, 32:-32:4])
+    np.save("head.npy", head(18, 16, 14))
     np.save("astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
 
 
@@ -29,6 +30,19 @@ def learn():
 def calibrate():
     """Return what runs calibrate-psf with some more arguments."""
     return command("calibrate-psf", "--image", "astronaut.npy", "--steps", "4")
+
+
+@pytest.fixture
+def learn_volume():
+    """Return what runs learn-trajectory on a volume with some more arguments."""
+    return command("learn-trajectory", "--volume", "head.npy", "--steps", "3")
+
+
+def head(*shape):
+    """Return a volume without symmetries: an ellipsoid with a ball in it."""
+    x = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij"), axis=-1)
+    ball = np.linalg.norm(x - [0.2, -0.1, 0.3], axis=-1) < 0.3
+    return 300.0 * (np.linalg.norm(x / [0.9, 0.7, 0.8], axis=-1) < 1) + 200.0 * ball
 
 
 def command(*first):

@@ -140,3 +140,65 @@ def test_deviations_of_the_components_are_drawn_in_percent(drawn):
     figures.draw_calibration(pair(deviations=np.asarray([0.001, 0.02, np.inf])), [fit], None)
     (axes,) = (a for a in drawn[0].axes if a.get_title() == "Noise of the PSF's components")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.1, 2.0, np.inf])
+
+
+def learned_volume(losses, shape=(8, 9, 10), shots=5):
+    k, x = RNG.uniform(-0.5, 0.5, (2, shots, 40, 3)), RNG.random((2, *shape))
+    return workflows.LearnedTrajectory(losses, 1.0, False, *k, *x)
+
+
+def test_a_volume_is_shown_by_its_three_middle_planes(drawn):
+    x, result = RNG.random((8, 9, 10)), learned_volume(FALLS)
+    figures.draw_learning(x, result, None)
+    pictures = [axes for axes in drawn[0].axes if axes.images]
+    shown = [axes.images[0].get_array() for axes in pictures]
+    volumes = (x, result.reconstruction_start, result.reconstruction, result.reconstruction - x)
+    want = [
+        plane
+        for v in volumes
+        for plane in (v[:, :, 5], v[4].T[::-1], v[:, 4].T[::-1])  # the last axis runs up
+    ]
+    assert len(shown) == 12
+    for got, plane in zip(shown, want, strict=True):
+        np.testing.assert_array_equal(got, plane)
+    said = [text.get_text() for axes in pictures for text in axes.texts]
+    assert said[:2] == ["axis 0, down", "axis 1 (axis 2 at 5)"]
+    assert said[2:4] == ["axis 2, up", "axis 1 (axis 0 at 4)"]
+    assert said[4:] == ["axis 2, up", "axis 0 (axis 1 at 4)"]
+    assert "Reconstruction after 3 steps" in titles(drawn[0])
+
+
+def test_shots_in_space_are_lines_with_gaps_between_them(drawn):
+    result = learned_volume(FALLS)
+    figures.draw_learning(RNG.random((8, 9, 10)), result, None)
+    start, end, centre = (axes for axes in drawn[0].axes if axes.name == "3d")
+    for axes, k in ((start, result.trajectory_start), (end, result.trajectory)):
+        lines = np.stack(axes.lines[0].get_data_3d(), axis=-1).reshape(5, 41, 3)
+        np.testing.assert_array_equal(lines[:, :-1], k)
+        assert np.isnan(lines[:, -1]).all()
+        np.testing.assert_array_equal(np.stack(axes.lines[1].get_data_3d(), axis=-1), k[2])
+    seen = np.stack(centre.lines[0].get_data_3d(), axis=-1).reshape(5, 41, 3)[:, :-1]
+    inside = np.abs(result.trajectory).max(axis=-1) <= 0.1
+    np.testing.assert_array_equal(seen[inside], result.trajectory[inside])
+    assert np.isnan(seen[~inside]).all()
+
+
+def test_a_volume_moves_in_every_frame():
+    result = learned_volume(FALLS)
+    frames = [
+        figures.Frame(0, result.trajectory_start, result.reconstruction_start),
+        figures.Frame(3, result.trajectory, result.reconstruction),
+    ]
+    file = io.BytesIO()
+    figures.animate_learning(frames, FALLS, file)
+    with figures.Image.open(file) as gif:
+        pictures = []
+        for i in range(2):
+            gif.seek(i)
+            pictures.append(np.asarray(gif.convert("RGB")).astype(int))
+    moved = (pictures[0] != pictures[1]).any(axis=-1)
+    third = moved.shape[1] // 3
+    assert moved[100:300, :third].any()
+    middle = moved[:, third : 2 * third]
+    for rows, columns in (((60, 180), (20, 130)), ((60, 180), (180, 290)), ((240, 350), (20, 130))):
+        assert middle[slice(*rows), slice(*columns)].mean() > 0.5

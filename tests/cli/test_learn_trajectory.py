@@ -8,11 +8,12 @@ from PIL import Image
 from scans import violation
 
 from nufftlib import mri, workflows
-from nufftlib.cli import app, learn_trajectory
+from nufftlib.cli import app, learn_trajectory, scans
 from nufftlib.data import brain
 from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
+LIMITS = ("--gmax", "40", "--smax", "180")
 ARRAYS = {
     "trajectory",
     "trajectory_start",
@@ -79,6 +80,9 @@ def test_arrays_are_those_of_the_workflow(learn):
     )
     assert record["settings"]["maps"] == "true"
     assert record["settings"]["image"] == "brain.npy"
+    assert record["settings"]["volume"] is record["settings"]["coil_maps"] is None
+    described = {name: record["settings"][name] for name in ("coils", "start", "shots", "samples")}
+    assert described == {"coils": 3, "start": "radial", "shots": 8, "samples": 24}
     np.testing.assert_array_equal(arrays["trajectory_start"], expected.trajectory_start)
     np.testing.assert_allclose(arrays["trajectory"], expected.trajectory, atol=1e-4)
     np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
@@ -214,9 +218,245 @@ def test_image_without_signal_is_refused(learn, values, message):
     assert not Path("out").exists()
 
 
-# --- within the limits of a scanner
+# --- another start, and other coils
 
-LIMITS = ("--gmax", "40", "--smax", "180")
+
+def refused(done, *words):
+    assert all(word in done.output for word in words), done.output
+    assert not OUT.exists()
+
+
+def test_shots_and_coils_can_be_chosen(learn):
+    learn("--no-figures", "--shots", "5", "--samples", "30", "--coils", "2")
+    record, arrays = result()
+    expected = workflows.learn_trajectory(
+        arrays["image"], mri.birdcage_maps(2, (48, 48)), mri.trajectories.radial(5, 30), steps=3
+    )
+    np.testing.assert_array_equal(arrays["trajectory_start"], expected.trajectory_start)
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+    assert [record["settings"][name] for name in ("shots", "samples", "coils")] == [5, 30, 2]
+
+
+@pytest.mark.parametrize("name", sorted(mri.trajectories.patterns(2)))
+def test_every_pattern_is_a_start(learn, name):
+    learn("--no-figures", "--steps", "1", "--start", name, "--maps", "ones", *LIMITS)
+    record, arrays = result()
+    assert record["settings"]["start"] == name
+    k = mri.trajectories.patterns(2)[name](8, 24)
+    protocol = mri.Protocol(mri.Scanner(40e-3, 180.0, 10e-6), 0.24, (48, 48))
+    centred = np.flatnonzero(np.abs(k).max(axis=(0, 2)) < 1e-6)
+    fixed = {int(centred[0]): (0.0, 0.0)} if len(centred) else None
+    want = mri.project_trajectory(k, protocol, fixed=fixed).trajectory
+    np.testing.assert_allclose(arrays["trajectory_start"], want, atol=1e-3)
+
+
+def test_a_result_is_a_start(learn):
+    learn("--no-figures", *LIMITS, "--samples", "32")
+    _, arrays = result()
+    np.save("own.npy", arrays["trajectory"].astype(np.float64))
+    for i, path in enumerate((OUT / "result.npz", OUT / "trajectory.npz", Path("own.npy"))):
+        learn("--no-figures", "--steps", "1", "--start", str(path), "--out", f"again{i}")
+        record, again = result(Path(f"again{i}"))
+        np.testing.assert_array_equal(again["trajectory_start"], arrays["trajectory"])
+        assert record["settings"]["start"] == str(path)
+        assert record["settings"]["shots"] == 8
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 20, 3)), "float64 of shape (4, 20, 3); want a trajectory"),
+        (np.zeros((20, 2), int), "int64 of shape (20, 2)"),
+        (np.zeros((4, 1, 2)), "at least 2 samples"),
+        (np.full((4, 20, 2), np.nan), "all finite"),
+        (np.full((4, 20, 2), 3.0), "is 3; want at most 0.5 cycles per voxel"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(learn, array, words):
+    np.save("own.npy", array)
+    refused(learn("--start", "own.npy", code=2), "'--start'", "own.npy", words)
+
+
+def test_a_start_that_is_none_is_refused(learn):
+    Path("own.npy").write_bytes(b"nothing")
+    refused(learn("--start", "own.npy", code=2), "own.npy: cannot be read")
+    refused(learn("--start", "radical", code=2), "radical is none of ", "radial", "no such file")
+    np.save("own.npy", np.zeros((4, 20, 2)))
+    for option in ("--shots", "--samples"):
+        refused(learn("--start", "own.npy", option, "8", code=2), f"{option}: the trajectory own")
+
+
+def test_a_start_that_is_turned_out_of_the_band_is_refused(learn):
+    np.save("own.npy", np.full((4, 20, 2), 0.5))
+    refused(learn("--start", "own.npy", "--seed", "3", code=2), "turned by", "want at most 0.5")
+    refused(learn("--start", "own.npy", code=2), "than 0.707107 cycles per voxel; want some within")
+    learn("--start", "own.npy", "--steps", "1", "--no-figures", "--maps", "ones")
+
+
+@pytest.mark.parametrize("limits", [(), ("--control-points", "16")])
+def test_in_out_shots_keep_their_echo_at_the_centre(learn, limits):
+    k = mri.trajectories.radial(5, 33, in_out=True, dtype=np.float64)
+    np.save("own.npy", k)
+    learn("--no-figures", "--start", "own.npy", *LIMITS, *limits)
+    _, arrays = result()
+    echo = np.abs(arrays["trajectory"][:, 16]).max()
+    assert echo > 1e-4 if limits else echo < 1e-9
+
+
+def test_own_coil_maps_are_taken(learn):
+    maps = mri.birdcage_maps(2, (48, 48), radius=1.2, dtype=np.complex128)
+    np.savez("maps.npz", coil_maps=maps, other=np.zeros(3))
+    learn("--no-figures", "--coil-maps", "maps.npz", "--maps", "true")
+    record, arrays = result()
+    expected = workflows.learn_trajectory(
+        arrays["image"],
+        maps.astype("c8"),
+        mri.trajectories.radial(8, 24),
+        maps="true",
+        steps=3,
+    )
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+    assert (record["settings"]["coils"], record["settings"]["coil_maps"]) == (2, "maps.npz")
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        (np.ones((2, 47, 48), complex), "complex128 of shape (2, 47, 48); want complex maps"),
+        (np.ones((2, 48, 48)), "float64 of shape (2, 48, 48)"),
+        (np.ones((0, 48, 48), complex), "(0, 48, 48)"),
+        (np.zeros((2, 48, 48), complex), "not all zero"),
+        (np.full((2, 48, 48), np.inf + 0j), "finite"),
+    ],
+)
+def test_coil_maps_that_do_not_fit_are_refused(learn, maps, words):
+    np.save("maps.npy", maps)
+    refused(learn("--coil-maps", "maps.npy", code=2), "'--coil-maps'", "maps.npy", words)
+
+
+def test_coil_maps_that_are_none_are_refused(learn):
+    refused(learn("--coil-maps", "maps.npy", code=2), "there is no such file")
+    np.savez("maps.npz", a=np.ones(3), b=np.ones(3))
+    refused(learn("--coil-maps", "maps.npz", code=2), "a, b; want one named coil_maps")
+    np.save("maps.npy", np.ones((2, 48, 48), complex))
+    refused(learn("--coil-maps", "maps.npy", "--coils", "2", code=2), "--coils: the maps maps.npy")
+
+
+# --- volumes
+
+
+def test_a_volume_is_learned_and_drawn(learn_volume):
+    output = learn_volume(*LIMITS, "--samples", "40").output
+    names = {"result.npz", "figure.png", "learning.gif", "waveforms.png", "trajectory.npz"}
+    assert {path.name for path in OUT.iterdir()} == names | {"result.json"}
+    assert "duality gap" in output
+    record, arrays = result()
+    volume = np.load("head.npy")
+    np.testing.assert_allclose(arrays["image"], volume / volume.max(), rtol=1e-6)
+    assert arrays["reconstruction"].shape == (18, 16, 14)
+    protocol = mri.Protocol(mri.Scanner(40e-3, 180.0, 10e-6), 0.24, (18, 16, 14))
+    for name in ("trajectory", "trajectory_start"):
+        assert arrays[name].shape == (6, 40, 3)
+        assert violation(arrays[name], protocol) <= 1e-12
+        np.testing.assert_allclose(arrays[name][:, 0], 0, atol=1e-9)
+    settings = record["settings"]
+    assert (settings["image"], settings["volume"]) == (None, "head.npy")
+    assert settings["shape"] == [18, 16, 14]
+    assert settings["start"] == "golden-means-radial"
+    assert [settings[name] for name in ("coils", "shots", "samples")] == [4, 6, 40]
+    assert arrays["losses"][-1] < arrays["losses"][0]
+    with Image.open(OUT / "learning.gif") as gif:
+        assert gif.n_frames == 4
+
+
+def test_a_volume_is_that_of_the_workflow(learn_volume):
+    learn_volume("--no-figures", "--coils", "3", "--maps", "ones")
+    record, arrays = result()
+    rates = record["settings"]["learning_rate"]
+    np.testing.assert_allclose(rates, [1e-3 * 48 / 18, 1e-4 * 48 / 18])  # as a part of 1 / N
+    expected = workflows.learn_trajectory(
+        arrays["image"],
+        mri.birdcage_maps(3, (18, 16, 14)),
+        arrays["trajectory_start"],
+        maps="ones",
+        steps=3,
+        learning_rate=tuple(rates),
+    )
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(scans.patterns(3)))
+def test_every_pattern_of_a_volume_is_a_start(learn_volume, name):
+    learn_volume("--no-figures", "--steps", "1", "--start", name, "--maps", "ones", *LIMITS)
+    record, arrays = result()
+    assert record["settings"]["start"] == name
+    assert arrays["trajectory_start"].shape == (6, 24, 3)
+
+
+def test_seed_turns_a_volume_about_its_bore(learn_volume):
+    learn_volume("--no-figures", "--steps", "1", "--seed", "5", "--out", "turned")
+    learn_volume("--no-figures", "--steps", "1")
+    (record, turned), (_, plain) = result(Path("turned")), result()
+    k, k0 = turned["trajectory_start"], plain["trajectory_start"]
+    turn = np.exp(1j * record["settings"]["turn_radians"])
+    np.testing.assert_allclose(k[..., :2] @ [1, 1j], turn * (k0[..., :2] @ [1, 1j]), atol=1e-6)
+    np.testing.assert_allclose(k[..., 2], k0[..., 2], atol=1e-7)
+
+
+def test_limits_of_each_axis_and_a_field_of_view_for_each(learn_volume):
+    fov = (0.24, 0.2, 0.16)
+    learn_volume("--no-figures", *LIMITS, "--norm", "max", "--fov", ",".join(map(str, fov)))
+    record, arrays = result()
+    scanner = mri.Scanner(40e-3, 180.0, 10e-6, norm="max")
+    protocol = mri.Protocol(scanner, fov, (18, 16, 14))
+    assert violation(arrays["trajectory"], protocol) <= 1e-12
+    l2 = mri.Protocol(mri.Scanner(40e-3, 180.0, 10e-6), fov, (18, 16, 14))
+    assert violation(arrays["trajectory"], l2) > 0.01
+    kept = record["settings"]["protocol"]
+    assert (kept["fov"], kept["scanner"]["norm"]) == (list(fov), "max")
+
+
+def test_a_volume_can_be_played(learn_volume):
+    pytest.importorskip("pypulseq")
+    learn_volume("--no-figures", *LIMITS, "--pulseq")
+    assert (OUT / "trajectory.seq").read_text().startswith("# Pulseq sequence file")
+
+
+def test_a_volume_is_resized(learn_volume):
+    learn_volume("--no-figures", "--size", "36")
+    record, arrays = result()
+    assert record["settings"]["shape"] == [36, 32, 28]
+    assert arrays["image"].shape == (36, 32, 28)
+
+
+@pytest.mark.parametrize(
+    ("volume", "words"),
+    [
+        (np.ones((16, 16)), "want (rows, columns, slices)"),
+        (np.ones((16, 16, 16)), "every voxel is 1"),
+        (np.arange(16.0 * 16 * 13).reshape(16, 16, 13), "want at least 14 voxels along each axis"),
+        (-np.arange(14.0**3).reshape(14, 14, 14), "want both positive"),
+    ],
+)
+def test_a_volume_that_does_not_fit_is_refused(learn_volume, volume, words):
+    np.save("head.npy", volume)
+    refused(learn_volume(code=2), "'--volume'", "head.npy", words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--image", "brain.npy"), "--image and --volume are given; want one of them"),
+        (("--size", "13"), "--size"),
+        (("--start", "radical"), "the patterns with 3 axes"),
+        ((*LIMITS, "--fov", "0.2,0.2"), "2 lengths; want one, or one for each of the 3 axes"),
+    ],
+)
+def test_options_of_a_volume_that_do_not_fit_are_refused(learn_volume, options, words):
+    refused(learn_volume(*options, code=2), words)
+
+
+# --- within the limits of a scanner
 
 
 @pytest.mark.parametrize("more", [(), ("--control-points", "6,12"), ("--seed", "3")])
@@ -255,6 +495,12 @@ def test_without_limits_there_is_no_certificate(learn):
         (("--smax", "180"), "--smax is given"),
         (("--raster", "10"), "--raster is given"),
         (("--fov", "0.2"), "--fov is given"),
+        (("--norm", "max"), "--norm is given"),
+        ((*LIMITS, "--fov", "0.2,0.2,0.2"), "3 lengths; want one, or one for each of the 2 axes"),
+        ((*LIMITS, "--fov", "0.2,x"), "'x' is not a valid float"),
+        ((*LIMITS, "--fov", "240"), "at most 10"),
+        (("--gmax", "40000", "--smax", "180"), "gmax is 40.0; want"),
+        (("--size", "64"), "--size is given; want --volume with it"),
         (("--control-points", "8"), "--control-points is given"),
         ((*LIMITS, "--control-points", "8,x"), "is no list of integers"),
         (("--gmax", "0", "--smax", "180"), "--gmax"),

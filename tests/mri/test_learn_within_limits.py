@@ -29,7 +29,8 @@ def setup(dtype="float32", centre_out=True):
 def learn(dtype="float32", centre_out=True, **settings):
     settings = {"maps": "ones", "steps": 4, "learning_rate": (5e-3, 1e-3), **settings}
     settings = {"protocol": SCAN, **settings}
-    return workflows.learn_trajectory(*setup(dtype, centre_out), **settings)
+    image, maps, k = setup(dtype, centre_out)
+    return workflows.learn_trajectory(image, maps, settings.pop("trajectory", k), **settings)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,6 +112,56 @@ def test_the_gradient_goes_through_receiver_and_spline(control_points, rest):
     assert float(np.sum(gradient * t)) == pytest.approx(slope, rel=1e-6)
 
 
+@pytest.mark.parametrize("control_points", [(), (12,)])
+def test_the_gradient_of_a_volume_goes_through_receiver_and_spline(control_points):
+    rng = np.random.default_rng(2)
+    image = rng.random((14, 15, 16)) + 0.2
+    maps = nl.mri.birdcage_maps(3, image.shape, dtype=np.complex128)
+    protocol = nl.mri.Protocol(SCAN.scanner, (0.2, 0.22, 0.24), image.shape, SCAN.dwell)
+    ends = rng.uniform(-0.4, 0.4, (3, 1, 3))
+    k = np.linspace(0, 1, 24)[:, None] * ends
+    sampled = nl.mri.receiver(protocol, 24)(k)
+    nufft = nl.NUFFT(sampled, image.shape, engine="direct")
+    job = Held(workflows.TrajectoryObjective(image, maps, nufft, "estimated"), sampled)
+    (stage,) = stages(job, 24, protocol, None, control_points)
+    p = stage.begin(k + 1e-3 * rng.standard_normal(k.shape))
+    _, gradient = stage.value_and_grad(p)
+    t, h = rng.standard_normal(p.shape), 1e-5
+
+    def value(step):
+        return float(stage.value_and_grad(p + step * t)[0])
+
+    slope = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+    assert float(np.sum(gradient * t)) == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("control_points", [None, (8, 16)])
+@pytest.mark.parametrize("norm", ["l2", "max"])
+def test_all_that_is_seen_of_a_volume_can_be_played(control_points, norm):
+    rng = np.random.default_rng(3)
+    image = (rng.random((16, 15, 14)) + 0.2).astype(np.float32)
+    scanner = dataclasses.replace(SCAN.scanner, norm=norm)
+    protocol = nl.mri.Protocol(scanner, 0.2, image.shape)
+    k = np.linspace(0, 1, 64)[:, None] * rng.uniform(-0.5, 0.5, (5, 1, 3))
+    seen = []
+    result = workflows.learn_trajectory(
+        image,
+        nl.mri.birdcage_maps(4, image.shape),
+        k.astype(np.float32),
+        steps=3,
+        protocol=protocol,
+        fixed={0: (0.0, 0.0, 0.0)},
+        control_points=control_points,
+        callback=lambda *told: seen.append(told[2]),
+    )
+    assert len(seen) == 4
+    for path in (*seen, result.trajectory, result.trajectory_start):
+        assert path.shape == (5, 64, 3)
+        assert violation(path, protocol) <= 1e-12
+        np.testing.assert_allclose(path[:, 0], 0, atol=1e-9)
+    assert result.certificate.violation <= 1e-12
+
+
 def stop_at(last, error=None):
     def callback(step, *_):
         if step == last and error:
@@ -155,6 +206,7 @@ def test_no_steps_are_the_projection_of_the_start():
         ({"protocol": PROTOCOL.scanner}, TypeError, "want a Protocol"),
         ({"protocol": None, "fixed": {0: (0, 0)}}, ValueError, "without a protocol; want both"),
         ({"protocol": None, "control_points": 8}, ValueError, "without a protocol; want both"),
+        ({"trajectory": np.zeros((3, 8, 3), "f4")}, ValueError, r"want \(shots, samples, 2\) with"),
         ({"control_points": 1}, ValueError, "control_points"),
         ({"control_points": 65}, ValueError, "want at most the 64 samples"),
         ({"control_points": (8, 24)}, ValueError, "each number twice the one before"),

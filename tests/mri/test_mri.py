@@ -80,6 +80,63 @@ def test_birdcage_maps_are_maps_at_any_radius(radius, shape):
         np.testing.assert_allclose(np.abs(s[:, 4, 4 + int(4 * radius)]), [1, 0, 0, 0], atol=1e-14)
 
 
+def test_birdcage_maps_of_a_volume_are_the_law_of_biot_and_savart():
+    """Integrated along the wires: current along z, field across it."""
+    coils, (height, width, depth), r, rings = 5, (6, 8, 7), 1.4, 3
+    s = mri.birdcage_maps(coils, (height, width, depth), radius=r, rings=rings, dtype=np.complex128)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    grid = [(np.arange(n) - n // 2) / (n / 2) for n in (height, width, depth)]
+    y, x, z = np.meshgrid(*grid, indexing="ij")
+    want = []
+    for c in range(coils):
+        phi = 2 * np.pi * c / coils
+        dx, dy = x - r * np.cos(phi), y - r * np.sin(phi)
+        wire = -1 + (2 * (c % rings) + 1 + nodes) / rings
+        cubes = (dx**2 + dy**2)[..., None] + (z[..., None] - wire) ** 2
+        along = np.sum(weights / cubes**1.5, axis=-1)
+        want.append((-dy + 1j * dx) * along * np.exp(-1j * phi))
+    want /= np.linalg.norm(want, axis=0)
+    np.testing.assert_allclose(s, want, atol=1e-12)
+
+
+def test_birdcage_maps_of_a_volume(row):
+    where = {"xp": row.xp, "device": row.device}
+    s = mri.birdcage_maps(6, (16, 18, 20), dtype=row.xp.complex128, **where)
+    assert row.owns(s, "complex128")
+    s = row.numpy(s)
+    np.testing.assert_allclose(np.sum(np.abs(s) ** 2, axis=0), 1, atol=1e-14)
+    centre = s[:, 8, 9, 10]
+    np.testing.assert_allclose(centre, centre[0], atol=1e-14)  # in phase, and alike
+    # The coils of the two rings see the two halves of the bore.
+    lower = np.sum(np.abs(s[::2]) ** 2, axis=0)
+    assert lower[8, 9, 0] > 0.7
+    assert lower[8, 9, -1] < 0.3
+    assert (np.diff(lower[8, 9]) < 0).all()
+    assert np.abs(np.diff(s, axis=-1)).max() < 0.2  # smooth
+    assert mri.birdcage_maps(2, (3, 4, 5)).dtype == np.complex64
+
+
+def test_in_a_long_ring_a_volume_is_seen_as_an_image():
+    """At the middle, where a wire's ends are far beside the distance from it."""
+    volume = mri.birdcage_maps(5, (8, 8, 2), radius=1.05, rings=1, dtype=np.complex128)
+    image = mri.birdcage_maps(5, (8, 8), radius=1.05, dtype=np.complex128)
+    np.testing.assert_allclose(np.angle(volume[..., 1]), np.angle(image), atol=1e-12)
+    np.testing.assert_allclose(abs(volume[..., 1]), abs(image), atol=0.1)
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e-3, 0.25, 0.5, 1.0, 1e9, 1e200, 1.7e308])
+@pytest.mark.parametrize("shape", [(8, 8, 8), (5, 8, 6), (1, 1, 1)])
+@pytest.mark.parametrize(("coils", "rings"), [(4, 2), (1, 3), (5, 1)])
+def test_maps_of_a_volume_are_maps_at_any_radius(radius, shape, coils, rings):
+    s = mri.birdcage_maps(coils, shape, radius=radius, rings=rings, dtype=np.complex128)
+    np.testing.assert_allclose(np.sum(np.abs(s) ** 2, axis=0), 1, atol=1e-13)
+    if shape == (8, 8, 8) and radius in (0.25, 0.5) and coils == 4:
+        # On the wire of coil 0, of the lower ring; above it coils of its ring see nothing of it.
+        at = s[:, 4, 4 + int(4 * radius)]
+        np.testing.assert_allclose(np.abs(at[:, :5]).T, [[1, 0, 0, 0]] * 5, atol=1e-14)
+        np.testing.assert_array_equal(at[0, 5:], 0)
+
+
 # --- density ------------------------------------------------------------------------------
 
 
@@ -487,7 +544,9 @@ y = np.ones((3, 48, 33), complex)
             lambda: mri.birdcage_maps(0, (4, 4)),
             r"birdcage_maps\(coils\): coils is 0; want at least 1",
         ),
-        (lambda: mri.birdcage_maps(3, (4, 4, 4)), r"\(shape\): .* want \(height, width\)"),
+        (lambda: mri.birdcage_maps(3, (4,)), r"\(shape\): .* want \(height, width\) or"),
+        (lambda: mri.birdcage_maps(3, (4, 4, 4, 4)), r"\(shape\): .* want \(height, width\) or"),
+        (lambda: mri.birdcage_maps(3, (4, 4, 4), rings=0), r"rings is 0; want at least 1"),
         (
             lambda: mri.birdcage_maps(3, (4, 4), radius=-1.0),
             r"\(radius\): radius is -1.0; want a positive, finite number",
@@ -525,6 +584,7 @@ INTEGERS = {
     "radial(shots)": lambda n: mri.trajectories.radial(n, 8),
     "radial(samples)": lambda n: mri.trajectories.radial(4, n),
     "birdcage_maps(coils)": lambda n: mri.birdcage_maps(n, (8, 8)),
+    "birdcage_maps(rings)": lambda n: mri.birdcage_maps(3, (8, 8, 8), rings=n),
     "pipe_menon(width)": lambda n: mri.pipe_menon(F, width=n),
     "pipe_menon(iterations)": lambda n: mri.pipe_menon(F, iterations=n),
 }

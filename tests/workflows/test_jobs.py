@@ -47,6 +47,26 @@ def test_the_whole_loss_of_job_1_against_finite_differences(maps, engine):
     assert gradient_error(job, *job.constants(K)) < 1e-6
 
 
+SOLID = rng.random((14, 15, 16)) + 0.2
+SOLID_MAPS = nl.mri.birdcage_maps(3, SOLID.shape, dtype=np.complex128)
+SOLID_K = rng.uniform(-0.08, 0.08, (4, 3, 3)) + rng.uniform(-0.4, 0.4, (4, 1, 3))
+SOLID_K = np.concatenate([SOLID_K, rng.uniform(-0.05, 0.05, (4, 3, 3))])
+
+
+@pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
+@pytest.mark.parametrize("maps", ["ones", "true", "estimated"])
+def test_the_whole_loss_of_a_volume_against_finite_differences(maps, engine):
+    F = nl.NUFFT(SOLID_K, SOLID.shape, engine=engine, eps=1e-12)
+    job = workflows.TrajectoryObjective(SOLID, SOLID_MAPS, F, maps)
+    constants = job.constants(SOLID_K)
+    _, gradient = job.value_and_grad_at(SOLID_K, *constants)
+    assert gradient.shape == SOLID_K.shape
+    for axis in range(3):  # a wrong axis must not hide beside the others
+        t = rng.standard_normal(SOLID_K.shape) * np.eye(3)[axis]
+        want = slope(lambda dk: float(job.value_and_grad_at(SOLID_K + dk, *constants)[0]), t)
+        assert float(np.sum(gradient * t)) == pytest.approx(want, rel=1e-6)
+
+
 class DensityDropped(workflows.TrajectoryObjective):
     """The density in the data, but not in the Jacobian-transpose: a peer's error."""
 
@@ -133,6 +153,26 @@ def test_both_engines_learn_alike(maps):
     assert grid.loss_final == pytest.approx(finufft.loss_final, rel=0.02)
 
 
+@pytest.mark.parametrize("maps", ["ones", "estimated", "true"])
+def test_learning_improves_the_reconstruction_of_a_volume(maps):
+    x = np.stack(np.indices((16, 18, 20)), axis=-1) - [8, 9, 10]
+    far = np.linalg.norm(x, axis=-1)
+    image = ((far < 7) + 0.5 * (far < 4)).astype(np.float32)
+    coils = nl.mri.birdcage_maps(4, image.shape)
+    ends = np.random.default_rng(0).standard_normal((12, 1, 3))
+    ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
+    k = (np.linspace(0, 0.5, 32)[:, None] * ends).astype(np.float32)
+    result = workflows.learn_trajectory(
+        image, coils, k, maps=maps, steps=30, learning_rate=(1e-2, 1e-3)
+    )
+    assert result.loss_final < 0.5 * result.losses[0]
+    assert result.trajectory.shape == k.shape
+    assert result.reconstruction.shape == image.shape
+    assert np.linalg.norm(result.reconstruction - image) < 0.8 * np.linalg.norm(
+        result.reconstruction_start - image
+    )
+
+
 def test_the_best_trajectory_is_returned_not_the_last():
     result, k = small_job(maps="ones", steps=4, learning_rate=(0.002, 0.3))
     assert result.loss_final == min(result.losses) < 0.5 * result.losses[-1]
@@ -212,7 +252,8 @@ def test_job_1_refuses_what_does_not_fit(change, message):
     ("change", "message"),
     [
         ({"trajectory": 2 * np.pi * K}, r"largest coordinate is 3.*from_radians"),
-        ({"image": IMAGE[None]}, r"\(1, 17, 16\); want \(height, width\)"),
+        ({"image": IMAGE[0]}, r"\(16,\); want \(height, width\), or of a volume"),
+        ({"image": IMAGE[None]}, r"the shape is \(6, 9, 2\); want \(\.\.\., 3\)"),
         ({"image": IMAGE.tolist()}, "image is a list; want an array"),
         ({"steps": -2}, "steps is -2"),
         ({"trajectory": K[:0]}, r"trajectory has the shape \(0, 9, 2\); want points"),

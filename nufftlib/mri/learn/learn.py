@@ -59,7 +59,7 @@ class LearnedTrajectory(Run):
         Whether Ctrl-C ended the loop early.
     trajectory, trajectory_start : array
         The best trajectory seen (most often the last), and the one before the first step.
-    reconstruction, reconstruction_start : array, shape (height, width)
+    reconstruction, reconstruction_start : array, of the image's shape
         Reconstructions with the two trajectories, scaled to the image's mean.
     protocol : Protocol or None
         The limits within which all trajectories of the course lie, if there are any.
@@ -99,13 +99,13 @@ def learn_trajectory(
 
     Parameters
     ----------
-    image : array, shape (height, width), real
-        The image to be sampled.
-    coil_maps : array, shape (coils, height, width), complex
+    image : array, shape (height, width) or (height, width, depth), real
+        The image or the volume to be sampled.
+    coil_maps : array, shape (coils, *image.shape), complex
         Sensitivities of the coils, of the image's precision.
-    trajectory : array, shape (..., 2), real
-        Where to start, in cycles per voxel; with a protocol (shots, samples, 2), one sample in
-        each raster time.
+    trajectory : array, shape (..., d), real
+        Where to start, in cycles per voxel, with the `d` axes of the image; with a protocol
+        (shots, samples, d), one sample in each raster time.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: estimated from the low-frequency samples, all
         ones (a plain sum over the coils), or `coil_maps`.
@@ -180,8 +180,11 @@ def learn_trajectory(
         coil_maps=coil_maps,
         trajectory=trajectory,
     )
-    if image.ndim != 2:
-        msg = f"{call}(image): image has the shape {tuple(image.shape)}; want (height, width)"
+    if image.ndim not in (2, 3):
+        msg = (
+            f"{call}(image): image has the shape {tuple(image.shape)}; want (height, width), or of "
+            f"a volume (height, width, depth)"
+        )
         raise ValueError(msg)
     check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
     if size(trajectory) == 0:
@@ -300,10 +303,11 @@ def control_sizes(
     if protocol.shape != shape:
         msg = f"{call}(protocol): its shape is {protocol.shape}; want the image's, {shape}"
         raise ValueError(msg)
-    if trajectory.ndim < 2 or trajectory.shape[-2] < 2:
+    axes = trajectory.shape[-1]
+    if trajectory.ndim < 2 or trajectory.shape[-2] < 2 or axes != len(shape):
         msg = (
-            f"{call}(trajectory): the shape is {tuple(trajectory.shape)}; want (shots, samples, 2) "
-            f"with a protocol"
+            f"{call}(trajectory): the shape is {tuple(trajectory.shape)}; "
+            f"want (shots, samples, {len(shape)}) with a protocol"
         )
         raise ValueError(msg)
     points = indexed(call, fixed)

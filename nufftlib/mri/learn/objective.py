@@ -37,9 +37,9 @@ class TrajectoryObjective:
 
     Parameters
     ----------
-    image : array, shape (height, width), real
-        The image to be sampled; positive mean.
-    coil_maps : array, shape (coils, height, width), complex
+    image : array, shape (height, width) or (height, width, depth), real
+        The image or the volume to be sampled; positive mean.
+    coil_maps : array, shape (coils, *image.shape), complex
         Sensitivities of the coils that sample it.
     nufft : NUFFT
         Any operator of the image's shape; its settings are kept, its trajectory replaced.
@@ -110,7 +110,7 @@ class TrajectoryObjective:
 
         Parameters
         ----------
-        k : array, shape (..., 2), real
+        k : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
@@ -129,7 +129,7 @@ class TrajectoryObjective:
 
         Parameters
         ----------
-        k : array, shape (..., 2), real
+        k : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
@@ -147,7 +147,7 @@ class TrajectoryObjective:
 
         Parameters
         ----------
-        k : array, shape (..., 2), real
+        k : array, shape (..., d), real
             Trajectory in cycles per voxel.
         density : array, shape (...)
             Weights.
@@ -172,12 +172,12 @@ class TrajectoryObjective:
 
         Parameters
         ----------
-        k : array, shape (..., 2), real
+        k : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
         -------
-        array, shape (height, width), real
+        array, of the image's shape, real
             ``|a| mean(x) / mean|a|``.
         """
         F, y, _ = self._sample("reconstruct", k)

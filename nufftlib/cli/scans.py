@@ -1,0 +1,174 @@
+"""How the image is scanned: the trajectory to start with, and the coils."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from nufftlib import mri
+from nufftlib.core.arrays import Array
+
+DEFAULT = {2: "radial", 3: "golden-means-radial"}
+SHOTS = {2: 32, 3: 64}
+COILS = {2: 6, 3: 8}
+SAMPLES = 256
+CENTRE = 0.1  # the radius of `low_frequency_maps`
+
+
+def start_of(
+    start: str | None, shots: int | None, samples: int | None, turn: float | None, ndim: int
+) -> NDArray[np.float32]:
+    """Return the trajectory to start with, turned by an angle in radians.
+
+    Parameters
+    ----------
+    start : str or None
+        The name of a pattern, or of a file; None is the default pattern.
+    shots, samples : int or None
+        Of a pattern.
+    turn : float or None
+        By which axes 0 and 1 are turned, about the third one if there are three.
+    ndim : int
+        Number of axes.
+
+    Returns
+    -------
+    ndarray, shape (shots, samples, ndim)
+        In cycles per voxel.
+    """
+    k = find_start(start or DEFAULT[ndim], shots, samples, ndim)
+    if turn is not None:
+        rotation = np.eye(ndim)
+        c, s = math.cos(turn), math.sin(turn)
+        rotation[:2, :2] = (c, s), (-s, c)
+        k = k @ rotation
+    single = k.astype(np.float32)
+    farthest = float(np.abs(single).max())
+    if farthest > 0.5:
+        turned = "" if turn is None else f", turned by {turn:.3g} radians as --seed says,"
+        msg = (
+            f"the largest coordinate of {start or DEFAULT[ndim]}{turned} is {farthest:g}; "
+            f"want at most 0.5 cycles per voxel, the edge of k-space"
+        )
+        raise click.BadParameter(msg, param_hint="'--start'")
+    return single
+
+
+def patterns(ndim: int) -> dict[str, Callable[..., Any]]:
+    """Return the patterns to start with, by name."""
+    # A stand-in, until the patterns of volumes are there.
+    found: dict[str, Callable[..., Any]] = dict(mri.trajectories.patterns(ndim))
+    if ndim == 3:
+        found.setdefault("golden-means-radial", golden_means_radial)
+    return found
+
+
+def golden_means_radial(shots: int, samples: int, dtype: Any) -> Any:
+    """Return spokes from the centre, by the two golden means of Chan et al. (2009)."""
+    m = np.arange(shots)
+    z, turn = 2 * np.mod(m * 0.4655712319, 1) - 1, 2 * np.pi * m * 0.6823278038
+    r = np.sqrt(1 - z * z)
+    ends = np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=-1)
+    return (0.5 * np.linspace(0, 1, samples)[:, None] * ends[:, None]).astype(dtype)
+
+
+def find_start(
+    start: str, shots: int | None, samples: int | None, ndim: int
+) -> NDArray[np.float64]:
+    """Return the points of a pattern, or those of a file."""
+    names = patterns(ndim)
+    if start in names:
+        wanted = SHOTS[ndim] if shots is None else shots, SAMPLES if samples is None else samples
+        try:
+            pattern: NDArray[np.float64] = names[start](*wanted, dtype=np.float64)
+        except ValueError as error:
+            msg = f"{wanted[0]} shots of {wanted[1]} samples: {error}"
+            raise click.BadParameter(msg, param_hint="'--start'") from error
+        return pattern
+    if not os.path.isfile(start):  # pathlib's fails at a name that is too long
+        msg = (
+            f"{start} is none of {', '.join(names)}, the patterns with {ndim} axes, and there is "
+            f"no such file"
+        )
+        raise click.BadParameter(msg, param_hint="'--start'")
+    for option, value in (("--shots", shots), ("--samples", samples)):
+        if value is not None:
+            msg = f"{option}: the trajectory {start} has its own; leave one out"
+            raise click.UsageError(msg)
+    k = read_arrays(Path(start), ("trajectory", "k"), "'--start'")
+    if k.dtype not in (np.float32, np.float64) or k.ndim < 2 or k.shape[-1] != ndim or not k.size:
+        msg = (
+            f"{start}: the array is {k.dtype} of shape {k.shape}; want a trajectory, float32 or "
+            f"float64 of shape (shots, samples, {ndim}), in cycles per voxel"
+        )
+        raise click.BadParameter(msg, param_hint="'--start'")
+    if k.shape[-2] < 2 or not np.isfinite(k).all():
+        msg = f"{start}: want shots of at least 2 samples, all finite"
+        raise click.BadParameter(msg, param_hint="'--start'")
+    return k.reshape(-1, *k.shape[-2:]).astype(np.float64)
+
+
+def coil_maps_of(path: Path | None, coils: int | None, shape: tuple[int, ...]) -> Any:
+    """Return the coil maps of a file, or those of so many coils around the image."""
+    if path is None:
+        return mri.birdcage_maps(COILS[len(shape)] if coils is None else coils, shape)
+    if coils is not None:
+        msg = f"--coils: the maps {path} have their own number; leave one out"
+        raise click.UsageError(msg)
+    maps = read_arrays(path, ("coil_maps",), "'--coil-maps'")
+    if maps.dtype.kind != "c" or maps.shape[1:] != shape or not len(maps):
+        msg = (
+            f"{path}: the array is {maps.dtype} of shape {maps.shape}; want complex maps of "
+            f"shape (coils, {', '.join(map(str, shape))}), those of the image as it is sampled"
+        )
+        raise click.BadParameter(msg, param_hint="'--coil-maps'")
+    if not (np.isfinite(maps).all() and maps.any()):
+        msg = f"{path}: want maps that are finite, and not all zero"
+        raise click.BadParameter(msg, param_hint="'--coil-maps'")
+    return maps.astype(np.complex64)
+
+
+def read_arrays(path: Path, names: tuple[str, ...], option: str) -> NDArray[Any]:
+    """Read the array of a file ``.npy``, or of an ``.npz`` the one of a name, or the only one."""
+    if not os.path.isfile(path):  # pathlib's fails at a name that is too long
+        msg = f"{path}: there is no such file"
+        raise click.BadParameter(msg, param_hint=option)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except Exception as error:  # a decoder may raise anything at a damaged file
+        msg = f"{path}: cannot be read: {error}; want .npy or .npz"
+        raise click.BadParameter(msg, param_hint=option) from error
+    if isinstance(found, np.ndarray):
+        return found
+    with found:
+        known = [name for name in names if name in found] or found.files
+        if len(known) != 1:
+            msg = f"{path}: it holds {', '.join(known)}; want one named {' or '.join(names)}"
+            raise click.BadParameter(msg, param_hint=option)
+        array: NDArray[Any] = found[known[0]]
+        return array
+
+
+def check_centre(k: NDArray[Any]) -> None:
+    """Refuse a trajectory without the samples from which coil maps are estimated."""
+    nearest = float(np.linalg.norm(k, axis=-1).min())
+    if nearest > CENTRE:
+        msg = (
+            f"no sample is nearer to the centre of k-space than {nearest:g} cycles per voxel; want "
+            f"some within {CENTRE}, from which coil maps are estimated, or --maps ones or true"
+        )
+        raise click.BadParameter(msg, param_hint="'--start'")
+
+
+def centre_sample(k: Array) -> int | None:
+    """Return the first sample at which all shots are at the centre of k-space, if there is one."""
+    far = array_namespace(k).max(abs(k), axis=(0, 2))
+    return next((sample for sample, r in enumerate(far.tolist()) if r <= 1e-6), None)
