@@ -11,6 +11,7 @@ PACKAGES = [
     nufftlib,
     nufftlib.mri,
     nufftlib.mri.trajectories,
+    nufftlib.mri.trajectories.tools,
     nufftlib.mri.sampling,
     nufftlib.blur,
     nufftlib.workflows,

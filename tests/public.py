@@ -21,6 +21,7 @@ import optim
 from nufftlib import workflows
 from nufftlib.mri import sampling
 
+TOOLS = nl.mri.trajectories.tools
 NOTHING = "nothing"
 THERE = "nothing: made in `xp` on `device`"
 MADE = "made by NumPy on the CPU, and copied once to `xp` and `device`"
@@ -33,6 +34,11 @@ HOST = (
 )
 
 
+TURNS = "the matrices of the turns, from the CPU"
+WEIGHTS = "the weights of samples, from the CPU"
+HEIGHTS = "the heights, from the CPU"
+EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
+DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
 HOST_RESULT = "nothing in; the result, once"
 THROUGH_CPU = "the density to the CPU; the points, drawn by NumPy, back"
 NEAR_ON_CPU = "the points to the CPU, and the forces of near pairs back; the density once"
@@ -159,6 +165,37 @@ def learned_within_limits(m):
     # Of 16 x 15 voxels the steps from one sample to the next are small in cycles per voxel.
     found = workflows.learn_trajectory(*job_1(m), steps=2, protocol=scan(dwell=4e-6))
     return found.trajectory, found.reconstruction, found.losses
+
+
+def tool(name, *settings):
+    """Call a tool with the trajectory of three axes that it takes."""
+    return lambda m: getattr(TOOLS, name)(m.real(2, 5, 3), *settings)
+
+
+def bounded(m):
+    return TOOLS.stack(m.real(2, 5, 2), 3), TOOLS.stack(0.1 * m.real(2, 5, 3), 3)
+
+
+def placed(m):
+    return TOOLS.place(m.real(2, 5, 3), m.real(4, 3))
+
+
+def mirrored(m):
+    k = m.real(2, 5, 2)
+    k = k - k[:, :1, :]
+    return TOOLS.in_out(k), TOOLS.in_out(k, partner="opposite")
+
+
+def of_discs(name):
+    """Call a tool with a function that makes trajectories of the plane."""
+
+    def call(m):
+        def disc(shots):
+            return nl.mri.trajectories.spiral(shots, 8, **given(m))
+
+        return getattr(TOOLS, name)(disc, 6, 2)
+
+    return call
 
 
 def attracted(m):
@@ -331,11 +368,40 @@ BY_HAND = [
     *(
         Entry(
             f"nufftlib.mri.trajectories.{pattern.name}",
-            lambda m, make=pattern.make: make(3, 4, **given(m)),
+            lambda m, pattern=pattern: pattern.make(pattern.shots[1], 4, **given(m)),
             MADE,
         )
         for pattern in PATTERNS
     ),
+    Entry("nufftlib.mri.trajectories.tools.stack", bounded, EXTENT),
+    Entry("nufftlib.mri.trajectories.tools.rotate", tool("rotate", 3), TURNS),
+    Entry("nufftlib.mri.trajectories.tools.precess", tool("precess", 3), DIRECTION),
+    Entry("nufftlib.mri.trajectories.tools.conify", tool("conify", 3), TURNS),
+    Entry("nufftlib.mri.trajectories.tools.duplicate_along_axes", tool("duplicate_along_axes")),
+    Entry("nufftlib.mri.trajectories.tools.place", placed),
+    Entry("nufftlib.mri.trajectories.tools.stack_random", tool("stack_random", 3, 8), HEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.in_out", mirrored),
+    Entry("nufftlib.mri.trajectories.tools.oversample", tool("oversample", 9), WEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.radialize_centre", tool("radialize_centre", 2), WEIGHTS),
+    Entry("nufftlib.mri.trajectories.tools.epify", tool("epify", 1, 3), WEIGHTS),
+    Entry(
+        "nufftlib.mri.trajectories.tools.unepify",
+        lambda m: [TOOLS.unepify(m.real(2, 7, 3), 3, 1), TOOLS.unepify(m.complex(2, 7), 3, 1)],
+    ),
+    Entry(
+        "nufftlib.mri.trajectories.tools.caipi_offsets",
+        lambda m: TOOLS.caipi_offsets((8, 9), (2, 3), shift=1, **given(m)),
+        MADE,
+    ),
+    Entry(
+        "nufftlib.mri.trajectories.tools.packing_offsets",
+        lambda m: TOOLS.packing_offsets(7, **given(m)),
+        MADE,
+    ),
+    Entry(
+        "nufftlib.mri.trajectories.tools.stack_spherically", of_discs("stack_spherically"), EXTENT
+    ),
+    Entry("nufftlib.mri.trajectories.tools.shells", of_discs("shells"), TURNS),
     Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
     Entry(
         "nufftlib.mri.from_cycles_per_fov",
@@ -544,6 +610,7 @@ WITHOUT_CALL = {
     "optim.NonFiniteError": FIELDS,
     "optim.proximal.Penalty": "two functions of the caller's",
     "nufftlib.mri.trajectories": "a package",
+    "nufftlib.mri.trajectories.tools": "a package",
     "nufftlib.mri.sampling": "a package",
     "nufftlib.mri.sampling.AttractedTrajectory": FIELDS,
     "nufftlib.mri.trajectories.patterns": "functions of the same package",

@@ -13,6 +13,7 @@ import numpy
 from public import is_operator, is_optimizer, with_table
 
 from nufftlib.core.operator import declared
+from nufftlib.mri import trajectories
 
 DOCS = Path(__file__).parent.parent / "docs"
 ROW = re.compile(r"^\| (`.+?`) \| (.+) \|\n", re.MULTILINE)
@@ -104,8 +105,50 @@ def derivations(page):
     return page[:end] + "".join(added) + page[end:]
 
 
+def patterns(page):
+    """Return ``docs/trajectories.md`` with the pictures and a row for every pattern."""
+    for ndim, said in ((2, "two"), (3, "three")):
+        begin, end = f"<!-- {said} dimensions -->\n", f"<!-- end of {said} dimensions -->"
+        head, rest = page.split(begin)
+        rows = [pattern(*found) for found in trajectories.patterns(ndim).items()]
+        block = PICTURE.format(said=said, ndim=ndim) + HEADER + "".join(rows) if rows else ""
+        page = f"{head}{begin}{block}{end}{rest.partition(end)[2]}"
+    return page
+
+
+PICTURE = """
+![All patterns in {said} dimensions, the first shot in orange](images/trajectories-{ndim}d.png)
+
+"""
+HEADER = "| pattern | what it is | its own settings | source |\n|---|---|---|---|\n"
+INITIAL = re.compile(r"[A-Z]\.[- ]?")
+
+
+def pattern(name, make):
+    """Return the row of a pattern, by its signature and its docstring."""
+    own = list(inspect.signature(make).parameters.values())[2:-3]
+    settings = ", ".join(f"`{bare(p)}`" for p in own)
+    doc = inspect.getdoc(make)
+    references = doc.partition("References\n----------\n")[2].partition("\n\n")[0]
+    sources = "; ".join(map(cited, re.split(r"\.\n(?=[A-Z]\.)", references)))
+    sources = sources or ("mri-nufft" if "mri-nufft" in doc else "")
+    return f"| `{name}` | {words(make)} | {settings} | {sources} |\n"
+
+
+def cited(source):
+    """Return the last names of the authors, and the year."""
+    authors, _, rest = " ".join(source.split()).partition(', "')
+    year = re.search(r"\((\d{4})\)", rest)
+    return f"{INITIAL.sub('', authors)} {year[1]}" if year else ""
+
+
 def title(path):
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
-TABLES = {"docs/api.md": names, "docs/arrays.md": with_table, "docs/README.md": derivations}
+TABLES = {
+    "docs/api.md": names,
+    "docs/arrays.md": with_table,
+    "docs/README.md": derivations,
+    "docs/trajectories.md": patterns,
+}

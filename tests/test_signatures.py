@@ -38,6 +38,13 @@ SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
 FILE = open(os.devnull, "wb")  # noqa: SIM115  # of all tests
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
+TOOLS = mri.trajectories.tools
+SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
+
+
+def spokes(shots):
+    return mri.trajectories.radial(shots, 9, dtype=np.float64)
+
 
 # --- calls that work ----------------------------------------------------------------------------
 
@@ -88,8 +95,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
     nl.inner: {"a": V, "b": V},
     **{
         pattern.make: {
-            "shots": 4,
-            "samples": 8,
+            "shots": pattern.shots[1],
+            "samples": 200,
             **pattern.settings,
             **{k: v for k, v in TURNS.items() if k in inspect.signature(pattern.make).parameters},
             **XP,
@@ -99,6 +106,69 @@ FUNCTIONS = {  # a call that works, of every public function and class
     mri.trajectories.patterns: {"ndim": 2},
     mri.trajectories.tilt_angle: {"tilt": "golden", "shots": 4, "in_out": False},
     mri.trajectories.tiny_golden_angle: {"order": 7},
+    TOOLS.stack: {"k": K, "stacks": 3, "tilt": "golden", "bounded": False},
+    TOOLS.rotate: {"k": K, "rotations": 3, "tilt": "golden", "axis": 1},
+    TOOLS.precess: {
+        "k": K,
+        "rotations": 3,
+        "tilt": "uniform",
+        "half": True,
+        "partition": "polar",
+        "axis": [1.0, 0, 0],
+    },
+    TOOLS.conify: {
+        "k": K,
+        "cones": 3,
+        "tilt": "golden",
+        "in_out": True,
+        "max_angle": 1.0,
+        "borders": True,
+    },
+    TOOLS.duplicate_along_axes: {"k": SPATIAL, "axes": (0, 2)},
+    TOOLS.place: {"k": K, "offsets": K[0]},
+    TOOLS.stack_random: {
+        "k": K,
+        "stacks": 3,
+        "size": 8,
+        "calibration": 1,
+        "density": "gaussian",
+        "order": "up",
+        "seed": 1,
+    },
+    TOOLS.in_out: {"k": K - K[:, :1], "partner": "opposite"},
+    TOOLS.oversample: {"k": K, "samples": 20, "kind": "linear"},
+    TOOLS.radialize_centre: {"k": K, "samples": 3, "in_out": True},
+    TOOLS.epify: {"k": K, "trains": 2, "transition": 3, "alternate": True},
+    TOOLS.unepify: {"x": K, "samples": 3, "transition": 3, "alternate": True},
+    TOOLS.caipi_offsets: {
+        "shape": (8, 9),
+        "acceleration": (2, 3),
+        "shift": 1,
+        "calibration": (2, 2),
+        **XP,
+    },
+    TOOLS.packing_offsets: {
+        "number": 5,
+        "packing": "square",
+        "shape": "circle",
+        "spacing": (1.0, 2.0),
+        "seed": 1,
+        **XP,
+    },
+    TOOLS.stack_spherically: {
+        "make": spokes,
+        "shots": 6,
+        "stacks": 2,
+        "tilt": "golden",
+        "bounded": False,
+    },
+    TOOLS.shells: {
+        "make": spokes,
+        "shots": 6,
+        "shells": 2,
+        "tilt": "uniform",
+        "lower": "reversed",
+    },
     mri.sampling.random_samples: {"density": X, "count": 5, "seed": 0},
     mri.sampling.poisson_disc_samples: {"density": X, "count": 5, "seed": 0},
     mri.sampling.lloyd_samples: {"density": X, "count": 5, "seed": 0, "steps": 1, "cloud": 4},
@@ -415,6 +485,7 @@ MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics"}  # which take
 
 MASKED = np.ma.array(V, mask=[0, 1, 0])
 NOTHING = [None, object(), b"1", {"a": 1.0}]
+OFFSETS = ["packing_offsets", "wave_caipi"]
 NO_INTEGER = [*NOTHING, 2.5, 3.0, "3", [1], True, V, np.ones(1, int), np.float64(3), MASKED]
 NO_NUMBER = [*NOTHING, "1", [1.0], True, np.True_, V, np.ma.array(1.0), 1j, float]
 NO_FLAG = [*NOTHING, "yes", 2, [True], V]
@@ -446,7 +517,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
-    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "spacing", "first"), NO_NUMBER),
+    **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "first"), NO_NUMBER),
     **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
     **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),
     "nerve": [object(), 5, "a", V],
@@ -473,13 +544,39 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "background": [*NOTHING, "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
     "angle": [*NOTHING, "1", [[1.0], [1.0, 2.0]], True, np.ma.array(1.0), 1j, float],
     "tilt": [*NOTHING, True, "nope", [1.0], V, 1j, str],
-    **dict.fromkeys(("revolutions", "power"), NO_NUMBER),
+    **dict.fromkeys(("revolutions", "power", "reduction", "straight"), NO_NUMBER),
+    **dict.fromkeys(("zigzags", "ramp", "centre", "distance", "ratio"), NO_NUMBER),
+    **dict.fromkeys(("turn", "modulus", "twist"), NO_NUMBER),
+    **dict.fromkeys(("sinusoid(width)", "waves(width)", "cones_2d(width)"), NO_NUMBER),
+    **dict.fromkeys(("wave_caipi(width)", "cones_3d(width)"), NO_NUMBER),
+    **dict.fromkeys(("strips", "lines", "rings", "segments", "winding"), NO_INTEGER),
+    **dict.fromkeys(("order", "interleaves", "blades", "skip"), NO_INTEGER),
+    "even_centre": NO_FLAG,
+    "variable_density_spiral(fov)": [*NOTHING, "1", ("1", "2"), V + 0j, MASKED, float, (), -1.0],
+    **dict.fromkeys(("in_out", "bounded", "half", "borders"), NO_FLAG),
+    **dict.fromkeys(("stacks", "rotations", "cones", "shells"), NO_INTEGER),
+    "max_angle": NO_NUMBER,
+    **dict.fromkeys(("partition", "lower"), NO_NAME),
+    "rotate(axis)": NO_INTEGER,
+    **dict.fromkeys(("trains", "transition", "number", "shift"), NO_INTEGER),
+    **dict.fromkeys(("stack_random(size)", "stack_random(calibration)"), NO_INTEGER),
+    **dict.fromkeys(("partner", "oversample(kind)", "packing"), NO_NAME),
+    **dict.fromkeys(("stack_random(density)", "stack_random(order)"), NO_NAME),
+    "alternate": NO_FLAG,
+    "offsets": NO_REAL_ARRAY,
+    "acceleration": NO_SIZES,
+    "calibration": NO_SIZES,
+    **{f"{f}(shape)": [*NOTHING, "nope", [2.0], True, V, 1j, 0.0, -1] for f in OFFSETS},
+    "spacing": [*NOTHING, "1", [1.0], True, V, 1j, 0.0],
+    "BSpline(spacing)": NO_NUMBER,
+    "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
+    "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
+    "make": [*NO_FUNCTION, lambda _: V, lambda _: 5, lambda _: SPATIAL],
     **dict.fromkeys(("order", "count", "cloud", "cities", "moments", "levels"), NO_INTEGER),
     "images": NO_ARRAY,
     "separable": NO_FLAG,
     **dict.fromkeys(("AttractionRepulsion(grid)", "attract_repel(grid)"), NO_INTEGER),
     "attract_repel(learning_rate)": NO_NUMBER,
-    "in_out": NO_FLAG,
     "xp": [*NOTHING, "numpy", 5],
     "dtype": [*NOTHING[:-1], "nope", 5, int, "int64", bool],
     "device": [object(), "nowhere", 5],
@@ -533,6 +630,7 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "learn_trajectory(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],
     "OperatorModule(learn)": ["Diagonal"],
+    **{f"wave_caipi({n})": ["packing_offsets"] for n in ("packing", "shape", "spacing", "seed")},
     "Objective.nlopt(v)": ["Objective.fun"],
     "Residuals.dense_jac(v)": ["Residuals.jac"],
 }

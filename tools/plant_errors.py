@@ -38,6 +38,7 @@ def laws(kinds: str) -> tuple[str, ...]:
 
 
 NUFFT = laws("nufft and (ortho or None)")
+PATTERN = ("tests/mri/trajectories/test_patterns.py", "-k")
 GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
 BLUR = laws("blur")
 SHARED = laws("diagonal or sum or weighted or renamed")
@@ -55,6 +56,7 @@ PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic 
 ATTRACTION = ("tests/mri/sampling/test_attraction_repulsion.py", "-k", "definition and 256-float64")
 SAMPLES = ("tests/mri/sampling/test_samples.py", "-k", "not what_all_have and not errors")
 CURVES = ("tests/mri/trajectories/test_patterns.py", "-k", "own_property")
+COPIES = ("tests/mri/trajectories/test_tools.py",)
 
 PLANTS = [
     # --- operators and their rules
@@ -244,6 +246,21 @@ PLANTS = [
             )
         },
         ("tests/nufft/test_nufft.py", "-k", "not_finite"),
+    ),
+    Plant(
+        "spokes through the centre are as far apart as those of a whole sphere",
+        {"np.pi * on_curve / (interleaves": "np.pi * points / (interleaves"},
+        (*PATTERN, "own_property and wong"),
+    ),
+    Plant(
+        "directions at both poles have half of the others' share",
+        {"(np.arange(len(azimuth)) + 0.5) / len(azimuth)": "np.linspace(0, 1, len(azimuth))"},
+        (*PATTERN, "own_property and cones_3d"),
+    ),
+    Plant(
+        "half rings are turned to the wrong side",
+        {"about(1, -angle)": "about(1, angle)"},
+        (*PATTERN, "own_property and annular"),
     ),
     Plant(
         "the lags of a Gram are shifted by one",
@@ -579,6 +596,41 @@ PLANTS = [
         "a bin of several cells is taken for one",
         {"density: Real = counts / cells**2": "density: Real = counts / cells"},
         ("tests/plots/test_overview.py",),
+    ),
+    Plant(
+        "a spiral's slew rate without the change of its density",
+        {"2 * np.pi * float(slope(r))": "0.0"},
+        CURVES,
+    ),
+    Plant(
+        "a spiral's slew rate with a turning rate in place of its square",
+        {"b = v**2 * (inward + w * r * across)": "b = v**2 * (inward + r * across)"},
+        CURVES,
+    ),
+    Plant(
+        "a ring samples its beginning twice",
+        {"count * samples, endpoint=False)": "count * samples)"},
+        CURVES,
+    ),
+    Plant(
+        "petals of a rosette fall on one another",
+        {"start=1 if odd else half % 2 + 1, step=2": "start=1, step=1"},
+        CURVES,
+    ),
+    Plant(
+        "a turn to the opposite side is a reflection",
+        {"half_turn = 2 * np.outer(across, across) - np.eye(3)": "half_turn = -np.eye(3)"},
+        COPIES,
+    ),
+    Plant(
+        "lines of CAIPI are shifted in every second row",
+        {"second - rows * shift": "second - rows % 2 * shift"},
+        COPIES,
+    ),
+    Plant(
+        "a line at the centre runs backwards",
+        {"end[i] = first if i < middle else last": "end[i] = last if i < middle else first"},
+        COPIES,
     ),
     # --- within a scanner's limits
     Plant(

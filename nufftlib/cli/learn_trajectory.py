@@ -46,12 +46,12 @@ from nufftlib.cli.jobs import (
 from nufftlib.cli.scans import (
     COILS,
     DEFAULT,
+    NAMES,
     SAMPLES,
     SHOTS,
     centre_sample,
     check_centre,
     coil_maps_of,
-    patterns,
     start_of,
 )
 from nufftlib.core.arrays import Array
@@ -274,7 +274,7 @@ class Scan:
     metavar="NAME|FILE",
     help="The trajectory to start with: a pattern by name, or one of your own, .npz or .npy of "
     "shape (shots, samples, axes) in cycles per voxel. "
-    f"Patterns of an image: {', '.join(patterns(2))}; of a volume: {', '.join(patterns(3))}.  "
+    f"Patterns of an image: {NAMES[2]}; of a volume: {NAMES[3]}.  "
     f"[default: {DEFAULT[2]}, of a volume {DEFAULT[3]}]",
 )
 @click.option(

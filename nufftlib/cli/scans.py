@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from nufftlib import mri
 from nufftlib.core.arrays import Array
 
 DEFAULT = {2: "radial", 3: "golden-means-radial"}
+NAMES = {ndim: ", ".join(mri.trajectories.patterns(ndim)) for ndim in (2, 3)}
 SHOTS = {2: 32, 3: 64}
 COILS = {2: 6, 3: 8}
 SAMPLES = 256
@@ -62,29 +62,11 @@ def start_of(
     return single
 
 
-def patterns(ndim: int) -> dict[str, Callable[..., Any]]:
-    """Return the patterns to start with, by name."""
-    # A stand-in, until the patterns of volumes are there.
-    found: dict[str, Callable[..., Any]] = dict(mri.trajectories.patterns(ndim))
-    if ndim == 3:
-        found.setdefault("golden-means-radial", golden_means_radial)
-    return found
-
-
-def golden_means_radial(shots: int, samples: int, dtype: Any) -> Any:
-    """Return spokes from the centre, by the two golden means of Chan et al. (2009)."""
-    m = np.arange(shots)
-    z, turn = 2 * np.mod(m * 0.4655712319, 1) - 1, 2 * np.pi * m * 0.6823278038
-    r = np.sqrt(1 - z * z)
-    ends = np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=-1)
-    return (0.5 * np.linspace(0, 1, samples)[:, None] * ends[:, None]).astype(dtype)
-
-
 def find_start(
     start: str, shots: int | None, samples: int | None, ndim: int
 ) -> NDArray[np.float64]:
     """Return the points of a pattern, or those of a file."""
-    names = patterns(ndim)
+    names = mri.trajectories.patterns(ndim)
     if start in names:
         wanted = SHOTS[ndim] if shots is None else shots, SAMPLES if samples is None else samples
         try:
@@ -95,7 +77,7 @@ def find_start(
         return pattern
     if not os.path.isfile(start):  # pathlib's fails at a name that is too long
         msg = (
-            f"{start} is none of {', '.join(names)}, the patterns with {ndim} axes, and there is "
+            f"{start} is none of {NAMES[ndim]}, the patterns with {ndim} axes, and there is "
             f"no such file"
         )
         raise click.BadParameter(msg, param_hint="'--start'")

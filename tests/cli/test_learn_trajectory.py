@@ -8,7 +8,7 @@ from PIL import Image
 from scans import violation
 
 from nufftlib import mri, workflows
-from nufftlib.cli import app, learn_trajectory, scans
+from nufftlib.cli import app, learn_trajectory
 from nufftlib.data import brain
 from nufftlib.plots import figures
 
@@ -385,7 +385,7 @@ def test_a_volume_is_that_of_the_workflow(learn_volume):
     np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(scans.patterns(3)))
+@pytest.mark.parametrize("name", sorted(mri.trajectories.patterns(3)))
 def test_every_pattern_of_a_volume_is_a_start(learn_volume, name):
     learn_volume("--no-figures", "--steps", "1", "--start", name, "--maps", "ones", *LIMITS)
     record, arrays = result()

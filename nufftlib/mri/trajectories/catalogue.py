@@ -6,8 +6,36 @@ from collections.abc import Callable
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import integer
+from nufftlib.mri.trajectories.planar.circles import eccentric_2d, rings
+from nufftlib.mri.trajectories.planar.lines import epi, propeller
 from nufftlib.mri.trajectories.planar.radial import radial
-from nufftlib.mri.trajectories.planar.spirals import spiral
+from nufftlib.mri.trajectories.planar.rosettes import lissajous, polar_lissajous, rosette
+from nufftlib.mri.trajectories.planar.spirals import fibonacci_spiral, spiral, twirl
+from nufftlib.mri.trajectories.planar.variable_density import variable_density_spiral
+from nufftlib.mri.trajectories.planar.zigzags import cones_2d, sinusoid, waves
+from nufftlib.mri.trajectories.volume.blades import (
+    radial_echo_planar,
+    turbine,
+)
+from nufftlib.mri.trajectories.volume.cones import (
+    cones_3d,
+    floret,
+)
+from nufftlib.mri.trajectories.volume.eccentric import eccentric_3d
+from nufftlib.mri.trajectories.volume.seiffert import seiffert_spiral
+from nufftlib.mri.trajectories.volume.shells import (
+    annular_shells,
+    helical_shells,
+    seiffert_shells,
+)
+from nufftlib.mri.trajectories.volume.spokes import (
+    golden_means_radial,
+    koosh_ball,
+    park_radial,
+    phyllotaxis_radial,
+    wong_radial,
+)
+from nufftlib.mri.trajectories.volume.wave_caipi import wave_caipi
 from nufftlib.mri.trajectories.walks import (
     random_walk,
     random_walk_3d,
@@ -19,14 +47,42 @@ Pattern = Callable[..., Array]
 
 BY_AXES: dict[int, dict[str, Pattern]] = {
     2: {
+        "cones-2d": cones_2d,
+        "eccentric-2d": eccentric_2d,
+        "epi": epi,
+        "fibonacci-spiral": fibonacci_spiral,
+        "lissajous": lissajous,
+        "polar-lissajous": polar_lissajous,
+        "propeller": propeller,
         "radial": radial,
         "random-walk": random_walk,
+        "rings": rings,
+        "rosette": rosette,
+        "sinusoid": sinusoid,
         "spiral": spiral,
         "travelling-salesman": travelling_salesman,
+        "twirl": twirl,
+        "variable-density-spiral": variable_density_spiral,
+        "waves": waves,
     },
     3: {
+        "annular-shells": annular_shells,
+        "cones-3d": cones_3d,
+        "eccentric-3d": eccentric_3d,
+        "floret": floret,
+        "golden-means-radial": golden_means_radial,
+        "helical-shells": helical_shells,
+        "koosh-ball": koosh_ball,
+        "park-radial": park_radial,
+        "phyllotaxis-radial": phyllotaxis_radial,
+        "radial-echo-planar": radial_echo_planar,
         "random-walk-3d": random_walk_3d,
+        "seiffert-shells": seiffert_shells,
+        "seiffert-spiral": seiffert_spiral,
         "travelling-salesman-3d": travelling_salesman_3d,
+        "turbine": turbine,
+        "wave-caipi": wave_caipi,
+        "wong-radial": wong_radial,
     },
 }
 
