@@ -68,6 +68,28 @@ class Real(click.FloatRange):
         return number
 
 
+class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
+    """Values of one kind with commas between them.
+
+    Parameters
+    ----------
+    name : str
+        What one of them is, for the help.
+    kind : click.ParamType
+        Type of each.
+    """
+
+    def __init__(self, name: str, kind: click.ParamType[Any]) -> None:
+        self.name = f"{name}[,{name}...]"
+        self.kind = kind
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """Return the values."""
+        return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
+
+
 def plain(
     kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
 ) -> Any:

@@ -29,8 +29,10 @@ from nufftlib.cli.files import (
 )
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
+    Each,
     Job,
     Options,
+    Real,
     Whole,
     arrays_file,
     finish,
@@ -49,6 +51,7 @@ from nufftlib.cli.scans import (
     NAMES,
     SAMPLES,
     SHOTS,
+    Start,
     centre_sample,
     check_centre,
     coil_maps_of,
@@ -57,6 +60,8 @@ from nufftlib.cli.scans import (
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 from nufftlib.io import save_trajectory, write_pulseq
+from nufftlib.io.stored import UNITS, Unit
+from nufftlib.io.volumes import field_of_view
 from nufftlib.mri.learn.objective import Maps
 from nufftlib.mri.scanner.protocol import Norm
 
@@ -68,27 +73,7 @@ FRAMES = 28
 LEAST = 14  # twice the width of the density's kernel
 
 
-LIMIT = click.FloatRange(min=0, min_open=True)
-
-
-def whole_numbers(
-    _ctx: click.Context, _param: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    """Return the integers of a text with commas between them."""
-    try:
-        return None if value is None else tuple(map(int, value.split(",")))
-    except ValueError:
-        msg = f"{value!r} is no list of integers; want one as 16,32,64"
-        raise click.BadParameter(msg) from None
-
-
-def lengths(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """Return the positive numbers of a text with commas between them."""
-    if value is None:
-        return None
-    return tuple(float(LIMIT(part, param, ctx)) for part in value.split(","))
+LIMIT = Real(min=0, min_open=True)
 
 
 @dataclass(frozen=True)
@@ -111,6 +96,8 @@ class Settings(Options):
         Name of a pattern or of a file to start with.
     shots, samples : int or None
         Shots of the pattern, and samples of each.
+    unit : str or None
+        Unit of the file's points, where it does not say it.
     gmax, smax, raster : float or None
         Limits of the scanner in mT/m, T/m/s and us.
     norm : {"l2", "max"} or None
@@ -131,6 +118,7 @@ class Settings(Options):
     start: str | None
     shots: int | None
     samples: int | None
+    unit: Unit | None
     gmax: float | None
     smax: float | None
     raster: float | None
@@ -161,7 +149,8 @@ class Settings(Options):
                 raise click.UsageError(msg)
             return None
         raster = (RASTER if self.raster is None else self.raster) / 1e6
-        fov = (FOV,) if self.fov is None else self.fov
+        own = None if self.volume is None else field_of_view(self.volume)
+        fov = self.fov or own or (FOV,)
         if len(fov) not in (1, len(shape)):
             msg = f"--fov: {len(fov)} lengths; want one, or one for each of the {len(shape)} axes"
             raise click.UsageError(msg)
@@ -170,6 +159,11 @@ class Settings(Options):
             return mri.Protocol(scanner, fov[0] if len(fov) == 1 else fov, shape)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+
+    @property
+    def beginning(self) -> Start:
+        """What is said of the trajectory to start with."""
+        return Start(self.start, self.shots, self.samples, self.unit, self.turn)
 
     @property
     def turn(self) -> float | None:
@@ -272,8 +266,9 @@ class Scan:
 @click.option(
     "--start",
     metavar="NAME|FILE",
-    help="The trajectory to start with: a pattern by name, or one of your own, .npz or .npy of "
-    "shape (shots, samples, axes) in cycles per voxel. "
+    help="The trajectory to start with: a pattern by name, or one of your own in a file: .npz of "
+    "this command, .cfl of BART, .h5 of ISMRMRD, .seq of Pulseq, or .npy of shape (shots, samples, "
+    "axes). "
     f"Patterns of an image: {NAMES[2]}; of a volume: {NAMES[3]}.  "
     f"[default: {DEFAULT[2]}, of a volume {DEFAULT[3]}]",
 )
@@ -287,6 +282,12 @@ class Scan:
     type=Whole(min=2),
     help="Samples of each shot of the pattern; with a scanner's limits, one in each raster time.  "
     f"[default: {SAMPLES}]",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(UNITS),
+    help="Unit of the points of such a file; asked for where neither the format nor the file says "
+    "it.",
 )
 @click.option(
     "--gmax",
@@ -309,14 +310,13 @@ class Scan:
 )
 @click.option(
     "--fov",
-    metavar="METRES[,METRES...]",
-    callback=lengths,
-    help=f"Field of view in metres, of all axes or of each.  [default: {FOV:g}]",
+    type=Each("number", LIMIT),
+    help="Field of view in metres, of all axes or of each.  [default: that of a NIfTI volume; "
+    f"{FOV:g}]",
 )
 @click.option(
     "--control-points",
-    metavar="INTEGER[,INTEGER...]",
-    callback=whole_numbers,
+    type=Each("integer", Whole(min=1)),
     help="Learn that many control points of smooth curves in place of the samples; several "
     "numbers, as 16,32,64, from coarse to fine.",
 )
@@ -359,7 +359,7 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     limits = settings.protocol(x.shape)
     if settings.pulseq:
         check_pypulseq()
-    k = start_of(settings.start, settings.shots, settings.samples, settings.turn, x.ndim)
+    k = start_of(settings.beginning, x.shape, None if limits is None else limits.fov)
     if settings.maps == "estimated":
         check_centre(k)
     maps = coil_maps_of(settings.coil_maps, settings.coils, x.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from nufftlib import mri
 from nufftlib.core.arrays import Array
+from nufftlib.io import read_trajectory
+from nufftlib.io.stored import Unit
 
 DEFAULT = {2: "radial", 3: "golden-means-radial"}
 NAMES = {ndim: ", ".join(mri.trajectories.patterns(ndim)) for ndim in (2, 3)}
@@ -23,28 +26,49 @@ SAMPLES = 256
 CENTRE = 0.1  # the radius of `low_frequency_maps`
 
 
-def start_of(
-    start: str | None, shots: int | None, samples: int | None, turn: float | None, ndim: int
-) -> NDArray[np.float32]:
-    """Return the trajectory to start with, turned by an angle in radians.
+@dataclass(frozen=True)
+class Start:
+    """What the options say of the trajectory to start with.
 
     Parameters
     ----------
-    start : str or None
+    name : str or None
         The name of a pattern, or of a file; None is the default pattern.
     shots, samples : int or None
         Of a pattern.
+    unit : str or None
+        Of a file that does not say it.
     turn : float or None
-        By which axes 0 and 1 are turned, about the third one if there are three.
-    ndim : int
-        Number of axes.
+        Angle in radians by which axes 0 and 1 are turned, about the third one if there are three.
+    """
+
+    name: str | None
+    shots: int | None
+    samples: int | None
+    unit: Unit | None
+    turn: float | None
+
+
+def start_of(
+    start: Start, shape: tuple[int, ...], fov: tuple[float, ...] | None
+) -> NDArray[np.float32]:
+    """Return the trajectory to start with.
+
+    Parameters
+    ----------
+    start : Start
+        The options.
+    shape, fov : tuple
+        Voxels of the image, and its field of view in metres if that is known, for the units that
+        refer to them.
 
     Returns
     -------
     ndarray, shape (shots, samples, ndim)
         In cycles per voxel.
     """
-    k = find_start(start or DEFAULT[ndim], shots, samples, ndim)
+    ndim = len(shape)
+    k, turn = find_start(start, shape, fov), start.turn
     if turn is not None:
         rotation = np.eye(ndim)
         c, s = math.cos(turn), math.sin(turn)
@@ -55,7 +79,7 @@ def start_of(
     if farthest > 0.5:
         turned = "" if turn is None else f", turned by {turn:.3g} radians as --seed says,"
         msg = (
-            f"the largest coordinate of {start or DEFAULT[ndim]}{turned} is {farthest:g}; "
+            f"the largest coordinate of {start.name or DEFAULT[ndim]}{turned} is {farthest:g}; "
             f"want at most 0.5 cycles per voxel, the edge of k-space"
         )
         raise click.BadParameter(msg, param_hint="'--start'")
@@ -63,39 +87,47 @@ def start_of(
 
 
 def find_start(
-    start: str, shots: int | None, samples: int | None, ndim: int
+    start: Start, shape: tuple[int, ...], fov: tuple[float, ...] | None
 ) -> NDArray[np.float64]:
     """Return the points of a pattern, or those of a file."""
-    names = mri.trajectories.patterns(ndim)
-    if start in names:
-        wanted = SHOTS[ndim] if shots is None else shots, SAMPLES if samples is None else samples
+    ndim = len(shape)
+    name, names = start.name or DEFAULT[ndim], mri.trajectories.patterns(ndim)
+    if name in names:
+        if start.unit is not None:
+            msg = f"--unit: the pattern {name} has cycles per voxel; leave it out"
+            raise click.UsageError(msg)
+        shots = SHOTS[ndim] if start.shots is None else start.shots
+        samples = SAMPLES if start.samples is None else start.samples
         try:
-            pattern: NDArray[np.float64] = names[start](*wanted, dtype=np.float64)
+            pattern: NDArray[np.float64] = names[name](shots, samples, dtype=np.float64)
         except ValueError as error:
-            msg = f"{wanted[0]} shots of {wanted[1]} samples: {error}"
+            msg = f"{shots} shots of {samples} samples: {error}"
             raise click.BadParameter(msg, param_hint="'--start'") from error
         return pattern
-    if not os.path.isfile(start):  # pathlib's fails at a name that is too long
+    if not os.path.isfile(name):  # pathlib's fails at a name that is too long
         msg = (
-            f"{start} is none of {NAMES[ndim]}, the patterns with {ndim} axes, and there is "
+            f"{name} is none of {NAMES[ndim]}, the patterns with {ndim} axes, and there is "
             f"no such file"
         )
         raise click.BadParameter(msg, param_hint="'--start'")
-    for option, value in (("--shots", shots), ("--samples", samples)):
+    for option, value in (("--shots", start.shots), ("--samples", start.samples)):
         if value is not None:
-            msg = f"{option}: the trajectory {start} has its own; leave one out"
+            msg = f"{option}: the trajectory {name} has its own; leave one out"
             raise click.UsageError(msg)
-    k = read_arrays(Path(start), ("trajectory", "k"), "'--start'")
-    if k.dtype not in (np.float32, np.float64) or k.ndim < 2 or k.shape[-1] != ndim or not k.size:
+    # What we wrote is in cycles per voxel, of whatever image.
+    of_image = None if Path(name).suffix == ".npz" else shape
+    try:
+        k = read_trajectory(name, unit=start.unit, shape=of_image, fov=of_image and fov).k
+    except (ValueError, OSError, ImportError) as error:
+        raise click.BadParameter(str(error), param_hint="'--start'") from error
+    if k.shape[-1] != ndim or k.shape[-2] < 2:
         msg = (
-            f"{start}: the array is {k.dtype} of shape {k.shape}; want a trajectory, float32 or "
-            f"float64 of shape (shots, samples, {ndim}), in cycles per voxel"
+            f"{name}: the trajectory has the shape {k.shape}; want shots of at least 2 samples, "
+            f"(shots, samples, {ndim})"
         )
         raise click.BadParameter(msg, param_hint="'--start'")
-    if k.shape[-2] < 2 or not np.isfinite(k).all():
-        msg = f"{start}: want shots of at least 2 samples, all finite"
-        raise click.BadParameter(msg, param_hint="'--start'")
-    return k.reshape(-1, *k.shape[-2:]).astype(np.float64)
+    points: NDArray[np.float64] = k.reshape(-1, *k.shape[-2:]).astype(np.float64)
+    return points
 
 
 def coil_maps_of(path: Path | None, coils: int | None, shape: tuple[int, ...]) -> Any:

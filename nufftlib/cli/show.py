@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 import nufftlib as nl
-from nufftlib.cli.jobs import Job, Real, Whole
+from nufftlib.cli.jobs import Each, Job, Real, Whole
 from nufftlib.io import TrajectoryFile, read_trajectory
 from nufftlib.io.stored import UNITS, Unit
 from nufftlib.io.whole import written
@@ -23,20 +23,6 @@ BEYOND = 1e-6
 """Part of the band by which rounding in single precision may exceed it."""
 
 
-class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
-    """One number, or one for each axis with an x between them."""
-
-    def __init__(self, name: str, kind: click.ParamType[Any]) -> None:
-        self.name = name
-        self.kind = kind
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        """Return the numbers."""
-        return tuple(self.kind.convert(part, param, ctx) for part in str(value).split("x"))
-
-
 @click.command("show", cls=Job)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -46,14 +32,14 @@ class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
 )
 @click.option(
     "--shape",
-    type=Each("N[xN[xN]]", Whole(min=1)),
-    help="Voxels of the image along each axis, as 256x256; asked for where the file does not say "
+    type=Each("integer", Whole(min=1)),
+    help="Voxels of the image along each axis, as 256,256; asked for where the file does not say "
     "them.",
 )
 @click.option(
     "--fov",
-    type=Each("M[xM[xM]]", LIMIT),
-    help="Field of view in metres, along all axes or along each, as 0.24x0.18.",
+    type=Each("number", LIMIT),
+    help="Field of view in metres, along all axes or along each, as 0.24,0.18.",
 )
 @click.option("--shot", type=Whole(min=0), default=0, show_default=True, help="Shot in orange.")
 @click.option(

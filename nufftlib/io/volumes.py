@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from nufftlib.core.kinds import file_path, integer
 from nufftlib.io.pictures import as_single, explained_import, read_file, read_npy
 
+METRES = {"meter": 1.0, "mm": 1e-3, "micron": 1e-6}
+"""NIfTI's units of length."""
 MOST_VOXELS = 2**27
 """A volume of more is refused before its values are read."""
 
@@ -71,6 +73,26 @@ def load_volume(path: str | PathLike[str], size: int | None = None) -> NDArray[n
             msg = f"{file}: every voxel is {volume.flat[0]:g}; want a volume"
             raise ValueError(msg)
         return np.ascontiguousarray(volume if size is None else resized(volume, size))
+
+
+def field_of_view(path: Path) -> tuple[float, ...] | None:
+    """Return the lengths of a NIfTI volume's axes in metres, as `load_volume` has them.
+
+    None if the file is of another kind, or its header has no unit of length.
+    """
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return None
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    metres = METRES.get(image.header.get_xyzt_units()[0])
+    if metres is None:
+        return None
+    voxels = np.sqrt(np.sum(image.affine[:3, :3] ** 2, 0))
+    lengths = metres * voxels * image.shape[:3]
+    across = nibabel.io_orientation(image.affine)[:, 0]  # type: ignore[no-untyped-call] # its gap
+    right, front, top = lengths[np.argsort(across)]
+    return float(front), float(right), float(top)
 
 
 def check_shape(shape: Sequence[int]) -> None:

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 from scans import violation
 
-from nufftlib import mri, workflows
+from nufftlib import io, mri, workflows
 from nufftlib.cli import app, learn_trajectory
 from nufftlib.data import brain
 from nufftlib.plots import figures
 
 OUT = Path("out/trajectory")
 LIMITS = ("--gmax", "40", "--smax", "180")
+UNIT = ("--unit", "cycles per voxel")
 ARRAYS = {
     "trajectory",
     "trajectory_start",
@@ -255,7 +256,8 @@ def test_a_result_is_a_start(learn):
     _, arrays = result()
     np.save("own.npy", arrays["trajectory"].astype(np.float64))
     for i, path in enumerate((OUT / "result.npz", OUT / "trajectory.npz", Path("own.npy"))):
-        learn("--no-figures", "--steps", "1", "--start", str(path), "--out", f"again{i}")
+        unit = UNIT if path.suffix == ".npy" else ()
+        learn("--no-figures", "--steps", "1", "--start", str(path), *unit, "--out", f"again{i}")
         record, again = result(Path(f"again{i}"))
         np.testing.assert_array_equal(again["trajectory_start"], arrays["trajectory"])
         assert record["settings"]["start"] == str(path)
@@ -265,16 +267,36 @@ def test_a_result_is_a_start(learn):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((4, 20, 3)), "float64 of shape (4, 20, 3); want a trajectory"),
-        (np.zeros((20, 2), int), "int64 of shape (20, 2)"),
+        (np.ones((4, 20, 3)), "the points of own.npy have 3 axes"),
+        (np.zeros((20, 2), int), "the array is int64 of the shape (20, 2)"),
         (np.zeros((4, 1, 2)), "at least 2 samples"),
-        (np.full((4, 20, 2), np.nan), "all finite"),
+        (np.full((4, 20, 2), np.nan), "80 points are not finite"),
         (np.full((4, 20, 2), 3.0), "is 3; want at most 0.5 cycles per voxel"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(learn, array, words):
     np.save("own.npy", array)
-    refused(learn("--start", "own.npy", code=2), "'--start'", "own.npy", words)
+    refused(learn("--start", "own.npy", *UNIT, code=2), "'--start'", "own.npy", words)
+
+
+def test_the_unit_of_a_start_is_asked_for(learn):
+    k = mri.trajectories.radial(5, 24)
+    np.save("own.npy", 48 * k)
+    refused(learn("--start", "own.npy", code=2), "own.npy does not say it", "up to 24", "'1/fov'")
+    refused(learn("--unit", "1/fov", code=2), "--unit: the pattern radial has cycles per voxel")
+    learn("--no-figures", "--steps", "1", "--start", "own.npy", "--unit", "1/fov")
+    np.testing.assert_allclose(result()[1]["trajectory_start"], k, atol=1e-7)
+    io.write_bart("own.cfl", k, (48, 48))
+    learn("--no-figures", "--steps", "1", "--start", "own.cfl", "--force")
+    np.testing.assert_allclose(result()[1]["trajectory_start"], k, atol=1e-7)
+    np.save("own.npy", k * (48 / 0.12))
+    learn(
+        "--no-figures", "--start", "own.npy", "--unit", "1/m", *LIMITS, "--fov", "0.12", "--force"
+    )
+    fixed = {0: (0.0, 0.0)}
+    protocol = mri.Protocol(mri.Scanner(40e-3, 180.0, 10e-6), 0.12, (48, 48))
+    want = mri.project_trajectory(k, protocol, fixed=fixed).trajectory
+    np.testing.assert_allclose(result()[1]["trajectory_start"], want, atol=1e-3)
 
 
 def test_a_start_that_is_none_is_refused(learn):
@@ -288,16 +310,17 @@ def test_a_start_that_is_none_is_refused(learn):
 
 def test_a_start_that_is_turned_out_of_the_band_is_refused(learn):
     np.save("own.npy", np.full((4, 20, 2), 0.5))
-    refused(learn("--start", "own.npy", "--seed", "3", code=2), "turned by", "want at most 0.5")
-    refused(learn("--start", "own.npy", code=2), "than 0.707107 cycles per voxel; want some within")
-    learn("--start", "own.npy", "--steps", "1", "--no-figures", "--maps", "ones")
+    own = ("--start", "own.npy", *UNIT)
+    refused(learn(*own, "--seed", "3", code=2), "turned by", "want at most 0.5")
+    refused(learn(*own, code=2), "than 0.707107 cycles per voxel; want some within")
+    learn(*own, "--steps", "1", "--no-figures", "--maps", "ones")
 
 
 @pytest.mark.parametrize("limits", [(), ("--control-points", "16")])
 def test_in_out_shots_keep_their_echo_at_the_centre(learn, limits):
     k = mri.trajectories.radial(5, 33, in_out=True, dtype=np.float64)
     np.save("own.npy", k)
-    learn("--no-figures", "--start", "own.npy", *LIMITS, *limits)
+    learn("--no-figures", "--start", "own.npy", *UNIT, *LIMITS, *limits)
     _, arrays = result()
     echo = np.abs(arrays["trajectory"][:, 16]).max()
     assert echo > 1e-4 if limits else echo < 1e-9
@@ -403,6 +426,26 @@ def test_seed_turns_a_volume_about_its_bore(learn_volume):
     np.testing.assert_allclose(k[..., 2], k0[..., 2], atol=1e-7)
 
 
+@pytest.mark.parametrize(("unit", "scale"), [("mm", 1e-3), ("micron", 1e-6), ("unknown", None)])
+def test_a_nifti_volume_has_its_field_of_view(learn_volume, unit, scale):
+    nibabel = pytest.importorskip("nibabel")
+    # Axis 0 of the file goes to the back, axis 1 up, axis 2 to the left.
+    affine = np.zeros((4, 4))
+    affine[1, 0], affine[2, 1], affine[0, 2], affine[3, 3] = -2.0, 3.0, -1.5, 1.0
+    image = nibabel.Nifti1Image(np.load("head.npy").astype(np.float32), affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, "head.nii.gz")
+    steps = ("--no-figures", "--steps", "1", "--maps", "ones")
+    learn_volume(*steps, "--volume", "head.nii.gz", *LIMITS)
+    protocol = result()[0]["settings"]["protocol"]
+    back, up, left = image.shape
+    own = [scale * length for length in (2.0 * back, 1.5 * left, 3.0 * up)] if scale else [0.24] * 3
+    assert protocol["shape"] == [back, left, up]
+    np.testing.assert_allclose(protocol["fov"], own)
+    learn_volume(*steps, "--volume", "head.nii.gz", *LIMITS, "--fov", "0.2", "--force")
+    assert result()[0]["settings"]["protocol"]["fov"] == [0.2] * 3
+
+
 def test_limits_of_each_axis_and_a_field_of_view_for_each(learn_volume):
     fov = (0.24, 0.2, 0.16)
     learn_volume("--no-figures", *LIMITS, "--norm", "max", "--fov", ",".join(map(str, fov)))
@@ -502,7 +545,7 @@ def test_without_limits_there_is_no_certificate(learn):
         (("--gmax", "40000", "--smax", "180"), "gmax is 40.0; want"),
         (("--size", "64"), "--size is given; want --volume with it"),
         (("--control-points", "8"), "--control-points is given"),
-        ((*LIMITS, "--control-points", "8,x"), "is no list of integers"),
+        ((*LIMITS, "--control-points", "8,x"), "'x' is not a valid int"),
         (("--gmax", "0", "--smax", "180"), "--gmax"),
         (("--gmax", "40", "--smax", "-1"), "--smax"),
         (("--samples", "1"), "--samples"),

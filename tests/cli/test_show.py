@@ -79,15 +79,15 @@ def test_the_picture_is_that_of_the_plots(show, monkeypatch):
 
 
 def test_a_file_without_limits_has_no_rows_of_them(show):
-    found = rows(show("bart.cfl", "--shape", "32x24"))
+    found = rows(show("bart.cfl", "--shape", "32,24"))
     assert {"gradient", "slew rate"}.isdisjoint(found)
     assert found["shots"] == "8 of 64 samples"
     assert found["image"] == "32 x 24 voxels"
 
 
 def test_limits_may_be_given(show):
-    limits = ("--gmax", "40", "--smax", "180", "--raster", "10", "--fov", "0.24x0.18")
-    found, want = rows(show("bart.cfl", "--shape", "32x24", *limits)), rows(show("scan.npz"))
+    limits = ("--gmax", "40", "--smax", "180", "--raster", "10", "--fov", "0.24,0.18")
+    found, want = rows(show("bart.cfl", "--shape", "32,24", *limits)), rows(show("scan.npz"))
     assert (found["gradient"], found["slew rate"]) == (want["gradient"], want["slew rate"])
     other = rows(show("scan.npz", "--gmax", "20", "--smax", "100", "--force"))
     report = mri.check_trajectory(K, SCAN)
@@ -106,9 +106,9 @@ def test_a_part_of_a_shot_need_not_be_at_rest(show):
 def test_the_unit_of_an_array_is_asked_for(show):
     said = show("points.npy", code=1)
     assert "unit is None, and points.npy does not say it; its coordinates go up to 128" in said
-    found = rows(show("points.npy", "--unit", "1/fov", "--shape", "256x256"))
+    found = rows(show("points.npy", "--unit", "1/fov", "--shape", "256,256"))
     assert found["axis 0"] == "-0.5 to 0.5 cycles/voxel"
-    other = rows(show("points.npy", "--unit", "1/fov", "--shape", "128x128", "--force"))
+    other = rows(show("points.npy", "--unit", "1/fov", "--shape", "128,128", "--force"))
     assert other["axis 0"] == "-1 to 1 cycles/voxel  beyond 0.5, the end of the band"
 
 
@@ -116,7 +116,7 @@ def test_a_volume_is_shown(show):
     k = np.pad(K, ((0, 0), (0, 0), (0, 1)))
     k[..., 2] = np.linspace(-0.4, 0.4, 8)[:, None]
     np.save("volume.npy", k)
-    found = rows(show("volume.npy", "--unit", "cycles per voxel", "--shape", "16x16x8"))
+    found = rows(show("volume.npy", "--unit", "cycles per voxel", "--shape", "16,16,8"))
     assert found["axis 2"] == "-0.4 to 0.4 cycles/voxel"
     assert found["point spread"].count(" x ") == 2
 
@@ -128,8 +128,8 @@ def test_a_volume_is_shown(show):
         (["scan.txt"], 1, "the suffix is '.txt'; want one of"),
         (["bart.cfl"], 1, "is in '1/fov'; want shape=, the voxels along each axis"),
         (["points.npy", "--unit", "cycles per voxel"], 2, "want --shape, the voxels along each"),
-        (["scan.npz", "--shape", "8x8"], 1, "has (32, 24); leave shape out"),
-        (["scan.npz", "--shape", "8,8"], 2, "Invalid value for '--shape'"),
+        (["scan.npz", "--shape", "8,8"], 1, "has (32, 24); leave shape out"),
+        (["scan.npz", "--shape", "8x8"], 2, "Invalid value for '--shape'"),
         (["scan.npz", "--fov", "0"], 2, "Invalid value for '--fov'"),
         (["scan.npz", "--unit", "mm"], 2, "Invalid value for '--unit'"),
         (["scan.npz", "--shot", "8"], 2, "8, and there are 8 shots; want at most 7"),
@@ -141,12 +141,12 @@ def test_a_volume_is_shown(show):
             "the samples of scan.npz are 10 us apart; leave it out",
         ),
         (
-            ["bart.cfl", "--shape", "32x24", "--gmax", "40", "--smax", "180"],
+            ["bart.cfl", "--shape", "32,24", "--gmax", "40", "--smax", "180"],
             2,
             "does not say the time between two samples; want --raster",
         ),
         (
-            ["bart.cfl", "--shape", "32x24", "--gmax", "40", "--smax", "180", "--raster", "10"],
+            ["bart.cfl", "--shape", "32,24", "--gmax", "40", "--smax", "180", "--raster", "10"],
             2,
             "does not say the field of view; want --fov",
         ),
