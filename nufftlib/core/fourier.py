@@ -81,4 +81,8 @@ def _transform_axis(
 
         transform: Any = getattr(scipy.fft, name)
         return transform(x, n=size, axis=axis, overwrite_x=overwrite, workers=-1)
+    if 0 in x.shape:
+        shape = [*x.shape]
+        shape[axis] = size
+        return xp.zeros(tuple(shape), dtype=x.dtype, device=device(x))
     return getattr(xp.fft, name)(x, n=size, axis=axis)

@@ -235,6 +235,15 @@ def test_what_is_kept_and_returned_holds_no_other_memory():
         assert owner.nbytes == array.nbytes
 
 
+def test_an_empty_batch_in_any_library(row):
+    xp = row.xp
+    k = row.array(rng.uniform(-0.5, 0.5, (30, 3)), xp.float64)
+    G = nl.NUFFT(k, (5, 4, 3), engine="direct").gram(method="toeplitz")
+    x = row.array(np.zeros((0, 2, 5, 4, 3)), xp.complex128)
+    assert G(x).shape == x.shape
+    np.testing.assert_array_equal(row.numpy(G.vjp("trajectory", x, x)), np.zeros((30, 3)))
+
+
 @pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_an_empty_batch_and_a_strided_image(engine):
     F, w, x, _ = problem((6, 5), engine=engine)

@@ -1,5 +1,6 @@
 """Curves in the least time: within the limits, on the curve, and against two other methods."""
 
+import dataclasses
 import math
 from dataclasses import replace
 
@@ -304,6 +305,24 @@ def test_single_precision_keeps_the_limits():
 def test_the_parameter_does_not_matter(power):
     k = nl.mri.traverse(lambda p: spiral(4)(p**power), PROTOCOL)
     np.testing.assert_allclose(k, nl.mri.traverse(spiral(4), PROTOCOL), atol=2e-5)
+
+
+@pytest.mark.parametrize("rest", ["both", None])
+@pytest.mark.parametrize("still", [0.0, 0.5])
+@pytest.mark.parametrize("bend", [0.0, 1.5 * np.pi])
+def test_a_parameter_that_stands_still_is_no_corner(rest, still, bend):
+    """Nodes are then so close that rounding turns their chords."""
+
+    def curve(p):
+        if not bend:
+            return np.stack([0.8 * p - 0.4, 0.3 * p + 0.1], axis=-1)
+        return 0.45 * np.stack([np.cos(bend * p), np.sin(bend * p)], axis=-1)
+
+    def stalling(p):
+        return curve(p**5 if still == 0 else 0.5 + 16 * (p - 0.5) ** 5)
+
+    protocol = dataclasses.replace(PROTOCOL, rest=rest)
+    assert len(nl.mri.traverse(stalling, protocol)) == len(nl.mri.traverse(curve, protocol))
 
 
 def test_a_ring_at_the_edge_stays_in_the_band():

@@ -21,6 +21,8 @@ CHORDS = 1000
 """Least number of chords."""
 FINEST = 1e-7
 """Chords at a corner are halved down to this length, in slew steps."""
+GRADED = 20
+"""Nodes at each side of a corner, where chords become shorter and shorter, which all stay."""
 MOST_NODES = 2**20
 
 FIRST = 1031
@@ -46,7 +48,7 @@ class Path:
 
 
 def paths(
-    call: str, function: Function, p: Any, scale: Any, longest: float, finest: float
+    call: str, function: Function, p: Any, scale: Any, longest: float, finest: float, clear: float
 ) -> list[Path]:
     """Return the path of each shot of a curve.
 
@@ -62,6 +64,8 @@ def paths(
         What to divide points by, for lengths in 1/m.
     longest, finest : float
         No chord is longer than the one, and none that is shorter than the other is halved.
+    clear : float
+        Between chords of this length rounding is no bend that matters.
     """
 
     def curve(p: Any) -> Any:
@@ -72,8 +76,9 @@ def paths(
     total = np.sum(lengths(np.diff(x, axis=-2)), axis=-1)
     longest = min(longest, np.max(total) / CHORDS)
     finest = min(finest, np.min(total) / CHORDS**2)
+    clear = min(clear, longest / 8)
     x = nodes(call, curve, p, x, longest, finest)
-    return [path(x[shot], finest) for shot in np.ndindex(x.shape[:-2])]
+    return [path(x[shot], finest, clear) for shot in np.ndindex(x.shape[:-2])]
 
 
 def check_motion(call: str, p: Any, x: Any) -> None:
@@ -106,12 +111,33 @@ def nodes(call: str, curve: Function, p: Any, x: Any, longest: float, finest: fl
         x = np.insert(x, split + 1, curve(new), axis=-2)
 
 
-def path(x: Any, finest: float) -> Path:
-    """Return the spline through the nodes, without those that are closer than the finest chord."""
+def path(x: Any, finest: float, clear: float) -> Path:
+    """Return the spline through the nodes, without those that are too close.
+
+    They are closer than the finest chord; or, but at corners, than is clear of rounding, which
+    would look like a bend.
+    """
     apart = np.flatnonzero(lengths(np.diff(x, axis=0)) > finest / 4)
-    x = x[np.concatenate([[0], apart[:-1] + 1, [len(x) - 1]])]
+    x = thinned(x[np.concatenate([[0], apart[:-1] + 1, [len(x) - 1]])], clear)
     s = np.concatenate([[0.0], np.cumsum(lengths(np.diff(x, axis=0)))])
     return Path(s, cubic_spline(s, x))
+
+
+def thinned(x: Any, clear: float) -> Any:
+    """Return the nodes at least so far apart, and all of those about a corner."""
+    chords = np.diff(x, axis=0)
+    length = lengths(chords)
+    bent = np.concatenate([[False], turns(chords, length) > TURN, [False]])
+    corner = np.convolve(bent, np.ones(2 * GRADED + 1))[GRADED : GRADED + len(x)] > 0.5
+    kept, since, last = [0], 0.0, len(length)
+    for i, step in enumerate(length, start=1):
+        since += step
+        if since >= clear or corner[i]:
+            kept.append(i)
+            since = 0.0
+    if kept[-1] != last:  # the end takes the place of a node just before it
+        kept[-1 if len(kept) > 1 and not corner[kept[-1]] else len(kept) :] = [last]
+    return x[kept]
 
 
 def cubic_spline(s: Any, x: Any) -> Any:

@@ -113,8 +113,12 @@ def traverse(
         function = within_band(call, function, near)
         ends = points[..., [0, -1], :]
     ends = np.clip(ends, -0.5, 0.5)
-    slew = protocol.slew_step
-    found = paths(call, function, p, voxel, protocol.gradient_step, FINEST * slew)
+    fast, slew = protocol.gradient_step, protocol.slew_step
+    # Rounding by u |x| in chords h is a curvature of up to 4 u |x| / h^2, of which the largest
+    # gradient shall make no more than a hundredth of the slew limit.
+    rounding = np.finfo(float).eps / 2 * np.max(0.5 / voxel)
+    clear = fast * math.sqrt(400 * rounding / slew)
+    found = paths(call, function, p, voxel, fast, FINEST * slew, clear)
     k = played(motions(found, protocol), ends, protocol, samples)
     return k if callable(curve) else xp.asarray(k, device=device(curve))
 
