@@ -236,10 +236,9 @@ def test_what_is_kept_and_returned_holds_no_other_memory():
 
 
 def test_an_empty_batch_in_any_library(row):
-    xp = row.xp
-    k = row.array(rng.uniform(-0.5, 0.5, (30, 3)), xp.float64)
+    k = row.array(rng.uniform(-0.5, 0.5, (30, 3)), np.float64)
     G = nl.NUFFT(k, (5, 4, 3), engine="direct").gram(method="toeplitz")
-    x = row.array(np.zeros((0, 2, 5, 4, 3)), xp.complex128)
+    x = row.array(np.zeros((0, 2, 5, 4, 3)), np.complex128)
     assert G(x).shape == x.shape
     np.testing.assert_array_equal(row.numpy(G.vjp("trajectory", x, x)), np.zeros((30, 3)))
 
