@@ -24,7 +24,7 @@ class ConjugateGradientState(NamedTuple):
 def conjugate_gradient(
     operator: Callable[[Array], Array],
     rhs: Array,
-    start: Array | None = None,
+    guess: Array | None = None,
     *,
     steps: int,
     tolerance: float = 1e-6,
@@ -48,10 +48,10 @@ def conjugate_gradient(
         ``Re sum conj(a) b``. An array of the shape and dtype of `rhs`.
     rhs : array, real or complex
         The right-hand side ``b``.
-    start : array, optional
-        The start, by default zero. The nearer the solution, the fewer steps.
+    guess : array, optional
+        Where to start, by default zero. The nearer the solution, the fewer steps.
     steps : int
-        Number of steps at most. Each applies the operator once; a `start` costs one more.
+        Number of steps at most. Each applies the operator once; a `guess` costs one more.
     tolerance : float
         The loop ends once ``|r| <= tolerance |b|``, in every system.
     axes : int or tuple of int, optional
@@ -106,8 +106,8 @@ def conjugate_gradient(
     check_parameters(call, rhs)
     tolerance = not_negative(call, "tolerance", tolerance)
     vector = vector_axes(call, some_axes(call, axes), rhs)
-    if start is not None:
-        check_alike(call, "start", start, rhs)
+    if guess is not None:
+        check_alike(call, "guess", guess, rhs)
     xp = array_namespace(rhs)
     norm = xp.sqrt(squares(xp, rhs, vector))
     unit = xp.where(norm > 0, norm, 1.0)
@@ -119,8 +119,8 @@ def conjugate_gradient(
         return Hx
 
     def begin() -> Step:
-        x = xp.zeros_like(rhs) if start is None else start
-        r = rhs if start is None else rhs - applied(x)
+        x = xp.zeros_like(rhs) if guess is None else guess
+        r = rhs if guess is None else rhs - applied(x)
         return reached(x, 0, r, squares(xp, r, vector), r)
 
     def advance(result: Result) -> Step:

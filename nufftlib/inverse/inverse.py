@@ -84,9 +84,7 @@ class Inverse(LinearOperator):
 
     # H^-1 x
     def _apply(self, x: Array) -> Array:
-        return solve(
-            "Inverse", self.operator, x, tolerance=self.tolerance, steps=self.steps
-        ).params
+        return solve("Inverse", self.operator, x, tolerance=self.tolerance, steps=self.steps).params
 
     def _adjoint(self, y: Array) -> Array:
         return self._apply(y)

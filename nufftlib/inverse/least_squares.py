@@ -28,6 +28,7 @@ from functools import cached_property
 import optim
 from nufftlib.core.arrays import (
     Array,
+    check_floating,
     check_real,
     common_namespace,
     conj,
@@ -76,7 +77,7 @@ class LeastSquares(LinearOperator):
         ``W``, which broadcasts to the data; by default 1. A parameter, named ``weights``.
     regularizer : LinearOperator, optional
         ``R``, by default the identity. Its parameters are the solution's, too.
-    start : array, optional
+    guess : array, optional
         Where to start, of the solution's shape; by default zero. It does not change the solution.
     tolerance : float
         Residual ``|H x - A^H W y|`` at which a solve ends, relative to that of ``x = 0``.
@@ -125,7 +126,7 @@ class LeastSquares(LinearOperator):
     damping: Array | float = parameter(default=0.0)
     weights: Array | None = parameter(default=None)
     regularizer: LinearOperator | None = None
-    start: Array | None = None
+    guess: Array | None = None
     tolerance: float = 1e-6
     steps: int = 200
 
@@ -138,21 +139,28 @@ class LeastSquares(LinearOperator):
         tolerance, steps = settled(call, self.tolerance, self.steps)
         object.__setattr__(self, "tolerance", tolerance)
         object.__setattr__(self, "steps", steps)
-        for name in ("damping", "weights"):
-            value = getattr(self, name)
-            if is_array(value):
+        if is_array(self.damping):
+            # Arithmetic turns NumPy's arrays of zero dimensions into scalars.
+            damping = namespace(self.damping).asarray(self.damping)
+            if damping.ndim:
+                msg = f"{call}(damping): its shape is {tuple(damping.shape)}; want one number"
+                raise ValueError(msg)
+        else:
+            damping = not_negative(call, "damping", self.damping)
+        object.__setattr__(self, "damping", damping)
+        for name, value in (("damping", damping), ("weights", self.weights)):
+            if value is not None and not isinstance(value, float):
                 xp = common_namespace(f"{call}({name})", **{name: value})
                 check_real(xp, f"{call}({name})", name, value)
-        if not is_array(self.damping):
-            object.__setattr__(self, "damping", not_negative(call, "damping", self.damping))
-        elif self.damping.ndim:
-            msg = f"{call}(damping): its shape is {tuple(self.damping.shape)}; want one number"
-            raise ValueError(msg)
+        if self.guess is not None:
+            xp = common_namespace(f"{call}(guess)", guess=self.guess)
+            check_floating(xp, f"{call}(guess)", "guess", self.guess)
         self._parameters  # noqa: B018  # merges the names
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
-        own = {n: v for n in ("damping", "weights") if is_array(v := getattr(self, n))}
+        own = {"damping": self.damping if is_array(self.damping) else None}
+        own["weights"] = self.weights
         inner = [part.parameters for part in (self.model, self.regularizer) if part is not None]
         return merge_parameters("LeastSquares", own, *inner)
 
@@ -189,10 +197,6 @@ class LeastSquares(LinearOperator):
         """``H^-1``."""
         return Inverse(self.normal, self.tolerance, self.steps)
 
-    def weighted(self, y: Array) -> Array:
-        """Return ``W y``."""
-        return y if self.weights is None else self.weights * y
-
     def solve(self, y: Array) -> optim.Result:
         """Return the solution with the course of its iteration.
 
@@ -212,7 +216,7 @@ class LeastSquares(LinearOperator):
             "LeastSquares",
             self.normal,
             self.backward.apply(y),
-            self.start,
+            self.guess,
             tolerance=self.tolerance,
             steps=self.steps,
         )
@@ -303,7 +307,7 @@ class LeastSquaresJacobian(ParameterJacobian):
         along = [] if dy is None else [dy]
         if dtheta is not None and name in f.model.parameters:
             r, J = self.residual
-            terms.append(f.model.derivative(name, dtheta).adjoint(f.weighted(r)))
+            terms.append(f.model.derivative(name, dtheta).adjoint(weighted(f.weights, r)))
             along.append(-J.apply(dtheta))
         if dtheta is not None and name == "weights" and f.weights is not None:
             terms.append(f.model.adjoint(dtheta * self.residual[0]))
@@ -334,16 +338,21 @@ class LeastSquaresJacobian(ParameterJacobian):
         if name in f.model.parameters:
             r, J = self.residual
             p, K = f.model.linearize(q, wrt=name)
-            by_data = f.weighted(p)
-            terms.append(K.adjoint(f.weighted(r)) - J.adjoint(by_data))
+            by_data = weighted(f.weights, p)
+            terms.append(K.adjoint(weighted(f.weights, r)) - J.adjoint(by_data))
         else:
             p = f.model.apply(q)
-            by_data = f.weighted(p)
+            by_data = weighted(f.weights, p)
         if name == "weights" and f.weights is not None:
             terms.append(project_like(namespace(p), conj(p) * self.residual[0], f.weights))
         if f.penalty is not None and name in f.penalty.parameters:
             terms.append(-f.penalty.vjp(name, x, q))
         return sum(terms[1:], start=terms[0]), by_data
+
+
+def weighted(w: Array | None, y: Array) -> Array:
+    """Return ``W y``."""
+    return y if w is None else w * y
 
 
 def weighted_gram(A: LinearOperator, weights: Array | None) -> LinearOperator:

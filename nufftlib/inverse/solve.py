@@ -22,10 +22,9 @@ def settled(call: str, tolerance: float, steps: int) -> tuple[float, int]:
 
 
 def solve(
-    call: str,
     operator: LinearOperator,
     rhs: Array,
-    start: Array | None = None,
+    guess: Array | None = None,
     *,
     tolerance: float,
     steps: int,
@@ -34,18 +33,23 @@ def solve(
     xp = namespace(rhs)
     if size(rhs) == 0:
         return optim.Result(rhs, [0.0], None, rhs, 0.0, 0, False, True)
-    if start is None and xp.isdtype(operator.outline(rhs).dtype, "complex floating"):
+    if guess is None and xp.isdtype(operator.outline(rhs).dtype, "complex floating"):
         rhs = xp.astype(rhs, complex_dtype(xp, rhs), copy=False)
     axes = tuple(range(-len(operator.shapes.source), 0)) if operator.shapes else ()
     result = optim.conjugate_gradient(
-        operator.apply, rhs, start, steps=steps, tolerance=tolerance, axes=axes or None
+        operator.apply, rhs, guess, steps=steps, tolerance=tolerance, axes=axes or None
     )
     if result.interrupted:
         raise KeyboardInterrupt
+    return result
+
+
+def solution(call: str, result: optim.Result, tolerance: float) -> Array:
+    """Return the solution, with a warning if the solve has not come to its tolerance."""
     if not result.converged:
         msg = (
             f"{call}: after {result.steps} steps the residual is {result.history[-1]:.2g} of the "
             f"right-hand side; want {tolerance:g}: more steps, more damping or a larger tolerance"
         )
-        warnings.warn(msg, NotConvergedWarning, stacklevel=4)
-    return result
+        warnings.warn(msg, NotConvergedWarning, stacklevel=5)
+    return result.params
