@@ -15,7 +15,7 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import instance
 from nufftlib.core.operator import LinearOperator, Map, ParameterJacobian, ParameterMap
 from nufftlib.core.shapes import Shapes
-from nufftlib.inverse.solve import settled, solve
+from nufftlib.inverse.solve import settled, solution, solve
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +84,8 @@ class Inverse(LinearOperator):
 
     # H^-1 x
     def _apply(self, x: Array) -> Array:
-        return solve("Inverse", self.operator, x, tolerance=self.tolerance, steps=self.steps).params
+        result = solve(self.operator, x, tolerance=self.tolerance, steps=self.steps)
+        return solution("Inverse", result, self.tolerance)
 
     def _adjoint(self, y: Array) -> Array:
         return self._apply(y)

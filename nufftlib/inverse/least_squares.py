@@ -50,7 +50,7 @@ from nufftlib.core.operator import (
 )
 from nufftlib.core.shapes import Shapes, Swapped
 from nufftlib.inverse.inverse import Inverse
-from nufftlib.inverse.solve import settled, solve
+from nufftlib.inverse.solve import settled, solution, solve
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -213,7 +213,6 @@ class LeastSquares(LinearOperator):
         """
         self._check("solve(y)", "x", y)
         return solve(
-            "LeastSquares",
             self.normal,
             self.backward.apply(y),
             self.guess,
@@ -223,7 +222,7 @@ class LeastSquares(LinearOperator):
 
     # H^-1 A^H W y
     def _apply(self, x: Array) -> Array:
-        return self.solve(x).params
+        return solution("LeastSquares", self.solve(x), self.tolerance)
 
     # W A H^-1 z
     def _adjoint(self, y: Array) -> Array:

@@ -58,7 +58,7 @@ def test_parameter_and_data_at_once_are_the_sum_of_both():
         return f.replace(trajectory=k)(F.replace(trajectory=k)(u))
 
     y, Jy = F.linearize(u, wrt="trajectory")
-    x, J = f.linearize(y, wrt="trajectory")
+    _, J = f.linearize(y, wrt="trajectory")
     z, dk = complex_normal(5, 6), RNG.standard_normal(K.shape)
     by_k, by_y = J.cotangents(z)
     gradient = by_k + Jy.adjoint(by_y)
@@ -128,9 +128,7 @@ def test_a_guess_saves_steps_and_changes_nothing_else():
     assert warm.steps == 0
     assert near.steps < 0.8 * cold.steps
     assert relative(near.params, cold.params) < 1e-8
-    with pytest.raises(
-        ValueError, match=r"guess is .* shape \(2, 2\).*; want .* shape \(2, 5, 6\)"
-    ):
+    with pytest.raises(ValueError, match=r"guess is .*\(2, 2\).*; want .*\(2, 5, 6\)"):
         nl.LeastSquares(A, 0.5, guess=np.ones((2, 2)) + 0j)(Y)
 
 
@@ -144,7 +142,7 @@ def test_a_solve_that_does_not_converge_warns():
 
 
 def test_an_indefinite_operator_is_refused():
-    with pytest.raises(ValueError, match="<p, H p> is -.*; want a positive definite operator"):
+    with pytest.raises(ValueError, match=r"<p, H p> is -.*; want a positive definite operator"):
         nl.Inverse(nl.Diagonal(np.asarray([1.0, -2.0])))(np.ones(2))
 
 
@@ -191,12 +189,12 @@ def test_an_interrupt_is_not_swallowed(monkeypatch):
 
 
 def test_single_precision_comes_near_double():
-    image = brain()[::8, ::8]
+    image = brain()[::8, ::8].astype(float)
     coils = nl.mri.birdcage_maps(4, image.shape)
     k = nl.mri.trajectories.radial(16, 64)
     single = nl.NUFFT(k, image.shape, norm="ortho") @ nl.Sense(coils)
     double = nl.NUFFT(k.astype(float), image.shape, norm="ortho") @ nl.Sense(coils.astype(complex))
-    y = double(image + 0j)
+    y = double(image.astype(complex))
     x = nl.LeastSquares(single, 0.1)(y.astype(np.complex64))
     assert x.dtype == np.complex64
     assert relative(x, nl.LeastSquares(double, 0.1, tolerance=1e-10)(y)) < 1e-4
@@ -206,7 +204,7 @@ def test_the_loss_of_a_solve_is_a_map():
     f = nl.LeastSquares(F, 0.5, **EXACT)
     target = complex_normal(5, 6)
     loss = nl.MeanSquaredError(target) @ f
-    value, gradient = loss.value_and_grad(Y[0, 0])
+    _, gradient = loss.value_and_grad(Y[0, 0])
     dy = complex_normal(90)
     h = 1e-6
     slope = (loss(Y[0, 0] + h * dy) - loss(Y[0, 0] - h * dy)) / (2 * h)

@@ -30,7 +30,7 @@ def test_the_residual_is_the_true_one():
     H, b = positive_definite(20, 100.0), RNG.standard_normal(20) + 0j
     seen = []
     optim.conjugate_gradient(
-        lambda x: H @ x, b, steps=15, callback=lambda n, r, x: seen.append((r, x))
+        lambda x: H @ x, b, steps=15, callback=lambda _, r, x: seen.append((r, x))
     )
     for r, x in seen:
         assert r == pytest.approx(np.linalg.norm(b - H @ x) / np.linalg.norm(b), rel=1e-6)
@@ -52,7 +52,11 @@ def test_one_that_has_converged_stays_where_it_is():
     d = np.asarray([[2.0, 2.0], [1.0, 100.0]])
     seen = []
     optim.conjugate_gradient(
-        lambda x: d * x, np.ones((2, 2)), steps=5, axes=1, callback=lambda n, r, x: seen.append(x)
+        lambda x: d * x,
+        np.ones((2, 2)),
+        steps=5,
+        axes=1,
+        callback=lambda *args: seen.append(args[-1]),
     )
     assert len(seen) == 3
     assert np.array_equal(seen[1][0], seen[2][0])
@@ -112,7 +116,7 @@ def test_tiny_and_huge_numbers_keep_their_digits():
 
 def test_what_is_not_like_the_right_hand_side_is_refused():
     b = np.ones(3)
-    with pytest.raises(ValueError, match="H x is .*complex128"):
+    with pytest.raises(ValueError, match=r"H x is .*complex128"):
         optim.conjugate_gradient(lambda x: 1j * x, b, steps=2)
     with pytest.raises(ValueError, match=r"guess is .*\(2,\)"):
         optim.conjugate_gradient(lambda x: x, b, np.ones(2), steps=2)
