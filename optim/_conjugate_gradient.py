@@ -13,12 +13,18 @@ from optim._vectors import Axes, vector_axes
 
 
 class ConjugateGradientState(NamedTuple):
-    """State of `conjugate_gradient`: number of steps, residual ``r``, its squares, direction."""
+    """State of `conjugate_gradient`: number of steps, residual ``r``, its square, direction ``p``.
+
+    `scale` is the largest ``|H p|^2 / |p|^2`` so far, which estimates ``|H|^2`` from below;
+    `error` is ``|r| / (|H| |x| + |b|)``. These and `square` have an entry for each system.
+    """
 
     step: int
     residual: Array | None
-    squares: Array | None
+    square: Array | None
     direction: Array | None
+    scale: Array | None
+    error: Array | None
 
 
 def conjugate_gradient(
@@ -53,22 +59,24 @@ def conjugate_gradient(
     steps : int
         Number of steps at most. Each applies the operator once; a `guess` costs one more.
     tolerance : float
-        The loop ends once ``|r| <= tolerance |b|``, in every system.
+        The loop ends once ``|r| <= tolerance (|H| |x| + |b|)`` in every system, with the largest
+        ``|H p| / |p|`` so far as ``|H|``: `x` solves a system whose ``H`` and ``b`` are changed
+        by these parts. Its relative error is at most the condition of ``H`` times as much.
     axes : int or tuple of int, optional
         Axes that make one system; `rhs` holds one for each index of the others, with step sizes
         of its own, and one that has converged stays where it is. By default all axes make one.
     callback : callable, optional
-        ``callback(step, residual, x)`` at the start, where `step` is 0, and after each step. The
-        loop stops if it returns a true value.
+        ``callback(step, error, x)`` with the entry of `history`, at the start, where `step` is
+        0, and after each step. The loop stops if it returns a true value.
     progress : bool
-        Whether to show a progress bar with the residual. Needs tqdm.
+        Whether to show a progress bar with the error. Needs tqdm.
 
     Returns
     -------
     Result
-        `params` is the solution, `history` has the largest ``|r| / |b|`` of the systems, at the
-        start and after each step, and `converged` tells whether the tolerance was met. The
-        residual is that of the recursion: in the last digits the true one is larger.
+        `params` is the solution, `history` has the largest ``|r| / (|H| |x| + |b|)`` of the
+        systems at the start and after each step, and `converged` tells whether the tolerance was
+        met. The residual is that of the recursion: in the last digits the true one is larger.
 
     Raises
     ------
@@ -87,10 +95,17 @@ def conjugate_gradient(
     A semidefinite ``H`` will do if ``b`` is in its range, to the accuracy of that. Where
     ``<p, H p>`` vanishes to rounding, the system stays where it is.
 
+    A residual that is compared with ``|b|`` alone is a test of another strictness for each
+    right-hand side: lenient where ``b`` lies along large eigenvalues, and out of reach of single
+    precision where it lies along small ones, as the gradient of a loss does.
+
     References
     ----------
     M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
     J. Res. Natl. Bur. Stand. 49 (1952) 409-436.
+
+    J. L. Rigal and J. Gaches, "On the compatibility of a given solution with the data of a
+    linear system", J. ACM 14 (1967) 543-548 (the test of the residual).
 
     Examples
     --------
@@ -109,9 +124,7 @@ def conjugate_gradient(
     if guess is not None:
         check_alike(call, "guess", guess, rhs)
     xp = array_namespace(rhs)
-    norm = xp.sqrt(squares(xp, rhs, vector))
-    unit = xp.where(norm > 0, norm, 1.0)
-    enough = (tolerance * norm) ** 2
+    b2 = squares(xp, rhs, vector)
 
     def applied(x: Array) -> Array:
         Hx = operator(x)
@@ -120,41 +133,49 @@ def conjugate_gradient(
 
     def begin() -> Step:
         x = xp.zeros_like(rhs) if guess is None else guess
-        r = rhs if guess is None else rhs - applied(x)
-        return reached(x, 0, r, squares(xp, r, vector), r)
+        Hx = x if guess is None else applied(x)
+        r = rhs - Hx
+        return reached(x, 0, r, r, ratio(xp, squares(xp, Hx, vector), squares(xp, x, vector)))
 
     def advance(result: Result) -> Step:
-        step, r, r2, p = result.state
+        step, r, r2, p, scale, error = result.state
         Hp = applied(p)
+        p2, q2 = squares(xp, p, vector), squares(xp, Hp, vector)
         curvature = products(xp, p, Hp, vector)
         # <p, H p> of a semidefinite operator may vanish, to the rounding of |p| |H p|.
-        rounding = math.sqrt(xp.finfo(rhs.dtype).eps)
-        noise = rounding * xp.sqrt(squares(xp, p, vector) * squares(xp, Hp, vector))
-        if bool(xp.any(curvature < -noise)):
+        if bool(xp.any(curvature < -math.sqrt(xp.finfo(rhs.dtype).eps) * xp.sqrt(p2 * q2))):
             msg = (
                 f"{call}: at step {step + 1} <p, H p> is {float(xp.min(curvature)):.3g}; "
                 f"want a positive definite operator"
             )
             raise ValueError(msg)
-        moves = (r2 > enough) & (curvature > 0)
-        a = xp.where(moves, r2, 0.0) / xp.where(moves, curvature, 1.0)
-        x = result.params + as_factor(xp, a, rhs) * p
-        s = r - as_factor(xp, a, rhs) * Hp
-        s2 = squares(xp, s, vector)
-        b = xp.where(moves, s2, 0.0) / xp.where(moves, r2, 1.0)
-        found = reached(x, step + 1, s, s2, s + as_factor(xp, b, rhs) * p)
+        moves = (error > tolerance) & (curvature > 0)
+        a = as_factor(xp, xp.where(moves, ratio(xp, r2, curvature), 0.0), rhs)
+        x = result.params + a * p
+        s = r - a * Hp
+        b = as_factor(xp, xp.where(moves, ratio(xp, squares(xp, s, vector), r2), 0.0), rhs)
+        found = reached(x, step + 1, s, s + b * p, xp.maximum(scale, ratio(xp, q2, p2)))
         return found if bool(xp.any(moves)) else found._replace(last=True)
 
-    def reached(x: Array, step: int, r: Array, r2: Array, p: Array) -> Step:
-        residual = float(xp.max(xp.sqrt(r2) / unit))
-        if not math.isfinite(residual):
-            fault = f"the residual is {residual}"
+    def reached(x: Array, step: int, r: Array, p: Array, scale: Array) -> Step:
+        r2 = squares(xp, r, vector)
+        whole = xp.sqrt(scale * squares(xp, x, vector)) + xp.sqrt(b2)
+        error = ratio(xp, xp.sqrt(r2), whole)
+        largest = float(xp.max(error))
+        if not math.isfinite(largest):
+            fault = f"the residual is {largest}"
             raise NotFinite(fault)
-        state = ConjugateGradientState(step, r, r2, p)
-        return Step(residual, x, state, converged=bool(xp.all(r2 <= enough)))
+        state = ConjugateGradientState(step, r, r2, p, scale, error)
+        return Step(largest, x, state, converged=largest <= tolerance)
 
-    nothing = ConjugateGradientState(0, None, None, None)
+    nothing = ConjugateGradientState(0, None, None, None, None, None)
     return run(call, begin, advance, rhs, nothing, steps, callback, progress, first=0)
+
+
+def ratio(xp: Any, a: Array, b: Array) -> Array:
+    """Return ``a / b``, and zero where ``b`` is zero or negative."""
+    nothing = b <= 0
+    return xp.where(nothing, 0.0, a) / xp.where(nothing, 1.0, b)
 
 
 def products(xp: Any, a: Array, b: Array, vector: tuple[int, ...]) -> Array:

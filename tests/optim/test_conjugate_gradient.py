@@ -26,14 +26,34 @@ def test_few_eigenvalues_take_few_steps():
     assert result.steps == 3
 
 
-def test_the_residual_is_the_true_one():
+def test_the_error_is_that_of_the_true_residual():
+    """In the norm of the operator that the directions have shown, at most the true one."""
     H, b = positive_definite(20, 100.0), RNG.standard_normal(20) + 0j
     seen = []
     optim.conjugate_gradient(
-        lambda x: H @ x, b, steps=15, callback=lambda _, r, x: seen.append((r, x))
+        lambda x: H @ x, b, steps=15, callback=lambda _, e, x: seen.append((e, x))
     )
-    for r, x in seen:
-        assert r == pytest.approx(np.linalg.norm(b - H @ x) / np.linalg.norm(b), rel=1e-6)
+    for error, x in seen:
+        r, size, rhs = (np.linalg.norm(a) for a in (b - H @ x, x, b))
+        assert r / (100 * size + rhs) <= error * (1 + 1e-9)
+    assert error <= r / (50 * size + rhs)
+
+
+def test_the_solution_is_as_near_along_every_eigenvector():
+    """Relative to |b| alone, the second of these residuals would have to be 1e4 times smaller."""
+    H, (_, vectors) = (h := positive_definite(30, 1e4)), np.linalg.eigh(h)
+    for b in (vectors[:, -1] + 0.1 * vectors[:, 3], vectors[:, 0] + 0.1 * vectors[:, -3]):
+        x = optim.conjugate_gradient(lambda x: H @ x, b, steps=200, tolerance=1e-8).params
+        exact = np.linalg.solve(H, b)
+        assert np.linalg.norm(x - exact) < 1e4 * 1e-8 * np.linalg.norm(exact)
+
+
+def test_the_end_is_in_reach_of_single_precision():
+    H = np.diag(np.geomspace(1e-5, 1.0, 40).astype(np.float32))
+    b = np.zeros(40, np.float32)
+    b[:3] = 1.0
+    result = optim.conjugate_gradient(lambda x: H @ x, b, steps=500, tolerance=1e-6)
+    assert result.converged
 
 
 def test_systems_beside_each_other_are_solved_as_alone():
