@@ -13,10 +13,11 @@ from optim._vectors import Axes, vector_axes
 
 
 class ConjugateGradientState(NamedTuple):
-    """State of `conjugate_gradient`: number of steps, residual ``r``, its square, direction ``p``.
+    """State of `conjugate_gradient`: number of steps, residual ``r``, ``<r, M r>``, direction ``p``.
 
     `scale` is the largest ``|H p|^2 / |p|^2`` so far, which estimates ``|H|^2`` from below;
-    `error` is ``|r| / (|H| |x| + |b|)``. These and `square` have an entry for each system.
+    `error` is ``|r| / (|H| |x| + |b|)``. These and `square` have an entry for
+    each system.
     """
 
     step: int
@@ -35,17 +36,19 @@ def conjugate_gradient(
     steps: int,
     tolerance: float = 1e-6,
     axes: Axes = None,
+    precondition: Callable[[Array], Array] | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> Result:
     """Solve ``H x = b`` for a positive definite ``H`` by conjugate gradients.
 
-    From a start ``x`` with the residual ``r = b - H x`` and ``p = r``, ::
+    From a start ``x`` with the residual ``r = b - H x`` and ``p = M r``, where the preconditioner
+    ``M`` is the identity or better, ::
 
-        a = |r|^2 / <p, H p>
+        a = <r, M r> / <p, H p>
         x = x + a p
         r+ = r - a H p
-        p = r+ + (|r+|^2 / |r|^2) p
+        p = M r+ + (<r+, M r+> / <r, M r>) p
 
     Parameters
     ----------
@@ -65,6 +68,9 @@ def conjugate_gradient(
     axes : int or tuple of int, optional
         Axes that make one system; `rhs` holds one for each index of the others, with step sizes
         of its own, and one that has converged stays where it is. By default all axes make one.
+    precondition : callable, optional
+        ``precondition(r) -> M r``, linear, self-adjoint and positive definite like the operator.
+        The more it is like ``H^-1``, the fewer steps.
     callback : callable, optional
         ``callback(step, error, x)`` with the entry of `history`, at the start, where `step` is
         0, and after each step. The loop stops if it returns a true value.
@@ -118,6 +124,8 @@ def conjugate_gradient(
     """
     call = "conjugate_gradient"
     function(call, "operator", operator)
+    if precondition is not None:
+        function(call, "precondition", precondition, "a callable or None")
     check_parameters(call, rhs)
     tolerance = not_negative(call, "tolerance", tolerance)
     vector = vector_axes(call, some_axes(call, axes), rhs)
@@ -131,14 +139,19 @@ def conjugate_gradient(
         check_alike(call, "H x", Hx, rhs)
         return Hx
 
+    def conditioned(r: Array) -> Array:
+        Mr = precondition(r)
+        check_alike(call, "M r", Mr, rhs)
+        return Mr
+
     def begin() -> Step:
         x = xp.zeros_like(rhs) if guess is None else guess
         Hx = x if guess is None else applied(x)
-        r = rhs - Hx
-        return reached(x, 0, r, r, ratio(xp, squares(xp, Hx, vector), squares(xp, x, vector)))
+        scale = ratio(xp, squares(xp, Hx, vector), squares(xp, x, vector))
+        return reached(x, 0, rhs - Hx, scale, None, None)
 
     def advance(result: Result) -> Step:
-        step, r, r2, p, scale, error = result.state
+        step, r, rMr, p, scale, error = result.state
         Hp = applied(p)
         p2, q2 = squares(xp, p, vector), squares(xp, Hp, vector)
         curvature = products(xp, p, Hp, vector)
@@ -150,14 +163,15 @@ def conjugate_gradient(
             )
             raise ValueError(msg)
         moves = (error > tolerance) & (curvature > 0)
-        a = as_factor(xp, xp.where(moves, ratio(xp, r2, curvature), 0.0), rhs)
-        x = result.params + a * p
-        s = r - a * Hp
-        b = as_factor(xp, xp.where(moves, ratio(xp, squares(xp, s, vector), r2), 0.0), rhs)
-        found = reached(x, step + 1, s, s + b * p, xp.maximum(scale, ratio(xp, q2, p2)))
+        a = as_factor(xp, xp.where(moves, ratio(xp, rMr, curvature), 0.0), rhs)
+        x, s = result.params + a * p, r - a * Hp
+        scale = xp.maximum(scale, ratio(xp, q2, p2))
+        found = reached(x, step + 1, s, scale, p, xp.where(moves, rMr, 0.0))
         return found if bool(xp.any(moves)) else found._replace(last=True)
 
-    def reached(x: Array, step: int, r: Array, p: Array, scale: Array) -> Step:
+    def reached(
+        x: Array, step: int, r: Array, scale: Array, p: Array | None, before: Array | None
+    ) -> Step:
         r2 = squares(xp, r, vector)
         whole = xp.sqrt(scale * squares(xp, x, vector)) + xp.sqrt(b2)
         error = ratio(xp, xp.sqrt(r2), whole)
@@ -165,7 +179,10 @@ def conjugate_gradient(
         if not math.isfinite(largest):
             fault = f"the residual is {largest}"
             raise NotFinite(fault)
-        state = ConjugateGradientState(step, r, r2, p, scale, error)
+        Mr = r if precondition is None else conditioned(r)
+        rMr = r2 if precondition is None else products(xp, r, Mr, vector)
+        direction = Mr if p is None else Mr + as_factor(xp, ratio(xp, rMr, before), rhs) * p
+        state = ConjugateGradientState(step, r, rMr, direction, scale, error)
         return Step(largest, x, state, converged=largest <= tolerance)
 
     nothing = ConjugateGradientState(0, None, None, None, None, None)

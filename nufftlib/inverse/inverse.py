@@ -10,12 +10,13 @@ so that derivatives of every order are solves with the same operator.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import instance
 from nufftlib.core.operator import LinearOperator, Map, ParameterJacobian, ParameterMap
 from nufftlib.core.shapes import Shapes
-from nufftlib.inverse.solve import settled, solution, solve
+from nufftlib.inverse.solve import settle, solution, solve
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +30,12 @@ class Inverse(LinearOperator):
     operator : LinearOperator
         ``H``, whose parameters are the inverse's. That it is self-adjoint is not checked.
     tolerance : float
-        Residual at which a solve ends, relative to the right-hand side.
+        Part by which ``H`` and the right-hand side would have to change for a solution to be
+        exact, at which a solve ends; see `optim.conjugate_gradient`.
     steps : int
         Number of steps at most. A solve that needs more gives a `NotConvergedWarning`.
+    preconditioner : LinearOperator, optional
+        Of conjugate gradients: self-adjoint, positive definite, and like ``H^-1``.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Inverse(LinearOperator):
     operator: LinearOperator
     tolerance: float = 1e-6
     steps: int = 200
+    preconditioner: LinearOperator | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no inverse, and settings out of range."""
@@ -67,10 +72,11 @@ class Inverse(LinearOperator):
                 f"operator that keeps the shape, such as A.N + damping"
             )
             raise ValueError(msg)
-        for name, value in zip(
-            ("tolerance", "steps"), settled("Inverse", self.tolerance, self.steps), strict=True
-        ):
-            object.__setattr__(self, name, value)
+        settle("Inverse", self)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return dict(self.operator.parameters)  # the preconditioner changes no solution
 
     @property
     def H(self) -> LinearOperator:
@@ -84,7 +90,13 @@ class Inverse(LinearOperator):
 
     # H^-1 x
     def _apply(self, x: Array) -> Array:
-        result = solve(self.operator, x, tolerance=self.tolerance, steps=self.steps)
+        result = solve(
+            self.operator,
+            x,
+            tolerance=self.tolerance,
+            steps=self.steps,
+            preconditioner=self.preconditioner,
+        )
         return solution("Inverse", result, self.tolerance)
 
     def _adjoint(self, y: Array) -> Array:

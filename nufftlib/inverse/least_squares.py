@@ -50,7 +50,7 @@ from nufftlib.core.operator import (
 )
 from nufftlib.core.shapes import Shapes, Swapped
 from nufftlib.inverse.inverse import Inverse
-from nufftlib.inverse.solve import settled, solution, solve
+from nufftlib.inverse.solve import settle, solution, solve
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -80,10 +80,14 @@ class LeastSquares(LinearOperator):
     guess : array, optional
         Where to start, of the solution's shape; by default zero. It does not change the solution.
     tolerance : float
-        Residual ``|H x - A^H W y|`` at which a solve ends, relative to that of ``x = 0``.
+        Part by which ``H`` and the right-hand side would have to change for a solution to be
+        exact, at which a solve ends; see `optim.conjugate_gradient`.
     steps : int
         Steps of conjugate gradients at most. A solve that needs more gives a
         `NotConvergedWarning`.
+    preconditioner : LinearOperator, optional
+        Of conjugate gradients: self-adjoint, positive definite, and like ``H^-1``, such as
+        `mri.circulant_preconditioner`. It changes the number of steps alone.
 
     Raises
     ------
@@ -129,6 +133,7 @@ class LeastSquares(LinearOperator):
     guess: Array | None = None
     tolerance: float = 1e-6
     steps: int = 200
+    preconditioner: LinearOperator | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings out of range, and two parameters of one name."""
@@ -136,9 +141,7 @@ class LeastSquares(LinearOperator):
         instance(call, "model", self.model, LinearOperator, "a LinearOperator")
         if self.regularizer is not None:
             instance(call, "regularizer", self.regularizer, LinearOperator, "a LinearOperator")
-        tolerance, steps = settled(call, self.tolerance, self.steps)
-        object.__setattr__(self, "tolerance", tolerance)
-        object.__setattr__(self, "steps", steps)
+        settle(call, self)
         if is_array(self.damping):
             # Arithmetic turns NumPy's arrays of zero dimensions into scalars.
             damping = namespace(self.damping).asarray(self.damping)
@@ -195,7 +198,7 @@ class LeastSquares(LinearOperator):
     @cached_property
     def inverse(self) -> Inverse:
         """``H^-1``."""
-        return Inverse(self.normal, self.tolerance, self.steps)
+        return Inverse(self.normal, self.tolerance, self.steps, self.preconditioner)
 
     def solve(self, y: Array) -> optim.Result:
         """Return the solution with the course of its iteration.
@@ -218,6 +221,7 @@ class LeastSquares(LinearOperator):
             self.guess,
             tolerance=self.tolerance,
             steps=self.steps,
+            preconditioner=self.preconditioner,
         )
 
     # H^-1 A^H W y

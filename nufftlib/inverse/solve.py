@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from array_api_compat import size
 
 import optim
 from nufftlib.core.arrays import Array, complex_dtype, namespace
-from nufftlib.core.kinds import integer, positive
+from nufftlib.core.kinds import instance, integer, positive
 from nufftlib.core.operator import LinearOperator
 
 
@@ -16,9 +17,15 @@ class NotConvergedWarning(UserWarning):
     """A solve has come to its last step before its tolerance; its derivatives are not exact."""
 
 
-def settled(call: str, tolerance: float, steps: int) -> tuple[float, int]:
-    """Return the settings of a solve, and refuse those that are none."""
-    return positive(call, "tolerance", tolerance), integer(call, "steps", steps, least=1)
+def settle(call: str, solver: LinearOperator) -> None:
+    """Refuse settings of a solve that are none; keep the others as plain numbers."""
+    kept: Any = solver
+    tolerance = positive(call, "tolerance", kept.tolerance)
+    steps = integer(call, "steps", kept.steps, least=1)
+    object.__setattr__(solver, "tolerance", tolerance)
+    object.__setattr__(solver, "steps", steps)
+    if kept.preconditioner is not None:
+        instance(call, "preconditioner", kept.preconditioner, LinearOperator, "a LinearOperator")
 
 
 def solve(
@@ -28,6 +35,7 @@ def solve(
     *,
     tolerance: float,
     steps: int,
+    preconditioner: LinearOperator | None,
 ) -> optim.Result:
     """Solve ``H x = b`` by conjugate gradients, each item of a batch with its own steps."""
     xp = namespace(rhs)
@@ -37,7 +45,13 @@ def solve(
         rhs = xp.astype(rhs, complex_dtype(xp, rhs), copy=False)
     axes = tuple(range(-len(operator.shapes.source), 0)) if operator.shapes else ()
     result = optim.conjugate_gradient(
-        operator.apply, rhs, guess, steps=steps, tolerance=tolerance, axes=axes or None
+        operator.apply,
+        rhs,
+        guess,
+        steps=steps,
+        tolerance=tolerance,
+        axes=axes or None,
+        precondition=preconditioner and preconditioner.apply,
     )
     if result.interrupted:
         raise KeyboardInterrupt
@@ -48,8 +62,8 @@ def solution(call: str, result: optim.Result, tolerance: float) -> Array:
     """Return the solution, with a warning if the solve has not come to its tolerance."""
     if not result.converged:
         msg = (
-            f"{call}: after {result.steps} steps the residual is {result.history[-1]:.2g} of the "
-            f"right-hand side; want {tolerance:g}: more steps, more damping or a larger tolerance"
+            f"{call}: after {result.steps} steps the error is {result.history[-1]:.2g}; want "
+            f"{tolerance:g}: more steps, more damping or a larger tolerance"
         )
         warnings.warn(msg, NotConvergedWarning, stacklevel=5)
     return result.params

@@ -4,6 +4,7 @@ from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
 from nufftlib.mri.density import pipe_menon
 from nufftlib.mri.holes import Hole, largest_hole
+from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
     BSpline,
     Certificate,
@@ -39,6 +40,7 @@ __all__ = [
     "TrajectoryReport",
     "birdcage_maps",
     "check_trajectory",
+    "circulant_preconditioner",
     "from_cycles_per_fov",
     "from_radians",
     "gradients",

@@ -134,7 +134,7 @@ def test_a_guess_saves_steps_and_changes_nothing_else():
 
 def test_a_solve_that_does_not_converge_warns():
     f = nl.LeastSquares(A, 0.5, steps=2)
-    with pytest.warns(nl.NotConvergedWarning, match="after 2 steps the residual is .*; want 1e-06"):
+    with pytest.warns(nl.NotConvergedWarning, match="after 2 steps the error is .*; want 1e-06"):
         f(Y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,0 +1,162 @@
+r"""The circulant matrix that is nearest to the normal matrix of CG-SENSE.
+
+Of all circulant matrices ``C`` the nearest one to a matrix ``H`` in the Frobenius norm has on each
+cyclic diagonal the mean of the entries of ``H`` there, and the eigenvalues
+:math:`e_k^H H e_k / N`, with the waves :math:`e_k`: it is positive where ``H`` is. For
+
+.. math:: H_{nm} = \sum_c \bar s_{cn}\, p_{n-m}\, s_{cm} + \lambda\, \delta_{nm},
+
+``p`` being the lags of :math:`F^H W F`, the mean at the lag ``l`` is that of
+:math:`p_l \sum_c \sum_m \bar s_{c,m+l}\, s_{cm}`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from nufftlib.core.arrays import Array, common_namespace, complex_dtype
+from nufftlib.core.fourier import fft, ifft
+from nufftlib.core.kinds import instance, positive
+from nufftlib.core.operator import LinearOperator
+from nufftlib.core.shapes import Exchanged
+from nufftlib.nufft.gram import as_data, check_weights, on_lags
+from nufftlib.nufft.operator import NUFFT
+
+
+def circulant_preconditioner(
+    F: NUFFT, maps: Array | None = None, *, damping: float, weights: Array | None = None
+) -> LinearOperator:
+    r"""Return the inverse of the circulant matrix nearest to :math:`S^H F^H W F S + \lambda`.
+
+    As `preconditioner` of ``LeastSquares(F @ Sense(maps), damping, weights)`` it saves steps: the
+    parts of the image that no sample sees, where the matrix is the damping alone, are solved at
+    once.
+
+    Parameters
+    ----------
+    F : NUFFT
+        ``F``.
+    maps : array, shape (coils, *F.shape), complex, optional
+        Coil sensitivities ``S``; by default one coil that is the same everywhere.
+    damping : float
+        ``lambda``, positive.
+    weights : array, shape of the samples, real, optional
+        ``W``; by default 1.
+
+    Returns
+    -------
+    LinearOperator
+        Self-adjoint and positive definite, of images of `F`; two FFTs of an image. It has no
+        parameters: a solution does not depend on its preconditioner.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind, or the arrays do not go together.
+    ValueError
+        If the shapes do not fit, or `damping` is not positive.
+
+    Notes
+    -----
+    Its set-up takes one adjoint NUFFT of twice the image and two FFTs of that size for each coil.
+
+    References
+    ----------
+    T. F. Chan, "An optimal circulant preconditioner for Toeplitz systems", SIAM J. Sci. Stat.
+    Comput. 9 (1988) 766-771.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> F = nl.NUFFT(nl.mri.trajectories.radial(16, 64), (32, 32), norm="ortho")
+    >>> S = nl.mri.birdcage_maps(4, (32, 32))
+    >>> M = nl.mri.circulant_preconditioner(F, S, damping=0.03)
+    >>> y = (F @ nl.Sense(S))(np.ones((32, 32), np.complex64))
+    >>> plain = nl.LeastSquares(F @ nl.Sense(S), 0.03).solve(y)
+    >>> quick = nl.LeastSquares(F @ nl.Sense(S), 0.03, preconditioner=M).solve(y)
+    >>> quick.steps < plain.steps
+    True
+    """
+    call = "circulant_preconditioner"
+    instance(call, "F", F, NUFFT, "a NUFFT")
+    damping = positive(call, "damping", damping)
+    if weights is not None:
+        check_weights(F, weights)
+    xp, shape = F.transform.xp, F.shape
+    p = on_lags(F).adjoint(as_data(F, weights))
+    p = F.transform.scaled(F.transform.scaled(p)) / math.prod(shape)
+    if maps is None:
+        s = xp.ones((1, *shape), dtype=complex_dtype(xp, F.trajectory), device=p.device)
+    else:
+        s = checked_maps(call, F, maps)
+    doubled = tuple(2 * n for n in shape)
+    S = fft(xp, s, doubled, real=False)
+    power = xp.sum(xp.real(S) ** 2 + xp.imag(S) ** 2, axis=0)
+    r = xp.conj(ifft(xp, xp.astype(power, s.dtype), doubled, real=False))
+    means = p * centred(xp, r, shape)
+    for axis, n in enumerate(shape):
+        means = wrapped(xp, means, axis, n)
+    spectrum = xp.real(fft(xp, means, shape, real=False))
+    return CirculantInverse(xp.maximum(spectrum, xp.zeros_like(spectrum)) + damping)
+
+
+def checked_maps(call: str, F: NUFFT, maps: Array) -> Array:
+    """Return coil maps as complex arrays; refuse those that are none of the images of `F`."""
+    xp = common_namespace(f"{call}(maps)", maps=maps, trajectory=F.trajectory)
+    if tuple(maps.shape[1:]) != F.shape or maps.ndim != len(F.shape) + 1:
+        msg = (
+            f"{call}(maps): maps have the shape {tuple(maps.shape)}; "
+            f"want (coils, {', '.join(map(str, F.shape))})"
+        )
+        raise ValueError(msg)
+    F.transform.check_complex(call, "maps", maps)
+    return xp.asarray(maps)
+
+
+def centred(xp, r: Array, shape: tuple[int, ...]) -> Array:
+    """Return cyclic lags of twice the sizes as lags from ``-(n - 1)`` to ``n - 1``."""
+    for axis, n in enumerate(shape):
+        r = xp.roll(r, n - 1, axis=axis)
+        r = r[(*(slice(None) for _ in range(axis)), slice(0, 2 * n - 1), ...)]
+    return r
+
+
+def wrapped(xp, p: Array, axis: int, n: int) -> Array:
+    """Return the sums of lags that are equal modulo `n`, the lag zero first."""
+    lead = tuple(slice(None) for _ in range(axis))
+    ahead, behind = p[(*lead, slice(n - 1, None), ...)], p[(*lead, slice(0, n - 1), ...)]
+    zero, others = ahead[(*lead, slice(0, 1), ...)], ahead[(*lead, slice(1, None), ...)]
+    return xp.concat([zero, others + behind], axis=axis)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CirculantInverse(LinearOperator):
+    """The inverse of the circular convolution that has a positive spectrum."""
+
+    spectrum: Array
+
+    @property
+    def H(self) -> LinearOperator:
+        """The operator itself."""
+        return self
+
+    @cached_property
+    def shapes(self) -> Exchanged:
+        """The image's axes, unchanged."""
+        return Exchanged(tuple(self.spectrum.shape), tuple(self.spectrum.shape))
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Always."""
+        return True
+
+    # ifft(fft(x) / spectrum)
+    def _apply(self, x: Array) -> Array:
+        xp = common_namespace("CirculantInverse", x=x, spectrum=self.spectrum)
+        sizes = tuple(self.spectrum.shape)
+        return ifft(xp, fft(xp, x, sizes, real=False) / self.spectrum, sizes, real=False)
+
+    def _adjoint(self, y: Array) -> Array:
+        return self._apply(y)
