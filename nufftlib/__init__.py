@@ -8,6 +8,7 @@ from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.convert import convert
 from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.differences import FiniteDifferences
 from nufftlib.core.inner import inner
 from nufftlib.core.losses import (
     HalfSquaredError,
@@ -21,7 +22,10 @@ from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.least_squares import LeastSquares
+from nufftlib.inverse.penalized import PenalizedLeastSquares
+from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import NotConvergedWarning
+from nufftlib.inverse.unrolled import UnrolledConjugateGradient, UnrolledProximalGradient
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
@@ -29,8 +33,10 @@ __all__ = [
     "NUFFT",
     "BlockDiagonal",
     "Blur",
+    "Charbonnier",
     "Diagonal",
     "Downsample",
+    "FiniteDifferences",
     "HalfSquaredError",
     "Huber",
     "Inverse",
@@ -43,10 +49,13 @@ __all__ = [
     "MeanSquaredError",
     "NotConvergedWarning",
     "OperatorReport",
+    "PenalizedLeastSquares",
     "PoissonLikelihood",
     "Quadratic",
     "Sense",
     "SpaceVaryingBlur",
+    "UnrolledConjugateGradient",
+    "UnrolledProximalGradient",
     "blur",
     "check_operator",
     "convert",

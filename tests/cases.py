@@ -154,6 +154,15 @@ def dense_space_varying(boundary, d=2):
     return oracle
 
 
+def dense_differences(d):
+    def oracle(parameters, x):
+        ends = [np.take(x, [-1], axis=a) for a in range(-d, 0)]
+        pairs = zip(range(-d, 0), ends, strict=True)
+        return np.stack([np.diff(x, axis=a, append=end) for a, end in pairs], axis=-d - 1)
+
+    return oracle
+
+
 # --- an operator that the library does not have ------------------------------------------
 
 
@@ -327,6 +336,41 @@ def dense_inverse(parameters, x):
     return np.linalg.solve(H, x[..., None])[..., 0]
 
 
+def penalized(m, batch=()):
+    """Few voxels, well conditioned: their solution is at rounding in either precision."""
+    A = nl.BlockDiagonal(m.complex(4, 3, 3)) + nl.Diagonal(m.row.array([3.0], m.real_dtype)).rename(
+        weights="more"
+    )
+    R = nl.FiniteDifferences((4, 3)) @ nl.Diagonal(positive(m, 4, 3)).rename(weights="gain")
+    scale, damping = (m.row.array(value, m.real_dtype) for value in (0.5, 0.2))
+    phi = nl.Charbonnier(scale, 0.7, R, axis=-3)
+    f = nl.PenalizedLeastSquares(
+        A, phi, damping, positive(m, 4, 1), tolerance=1e-5 if m.single else 1e-13
+    )
+    return f, m.complex(*batch, 4, 3)
+
+
+def jacobian_of(kind, name=None):
+    """The Jacobian of a map that solves or iterates, by its data or by a parameter."""
+
+    def make(m):
+        f, y = penalized(m, (2,))
+        problem = nl.PenalizedLeastSquares(f.model, None, f.damping, f.weights)
+        size, threshold = (m.row.array(value, m.real_dtype) for value in (0.02, 0.01))
+        f, x = {
+            "penalty": lambda: (f.penalty, y),
+            "penalized": lambda: (f, y),
+            "descent": lambda: (nl.UnrolledProximalGradient(f, 5, size, threshold), y),
+            "conjugate": lambda: (nl.UnrolledConjugateGradient(problem, 3), y),
+        }[kind]()
+        _, J = f.linearize(x, wrt=name)
+        theta = x if name is None else f.parameters[name]
+        is_complex = m.row.xp.isdtype(theta.dtype, "complex floating")
+        return J, (m.complex if is_complex else m.real)(*theta.shape)
+
+    return make
+
+
 def two_blurs(m):
     first = nl.Blur(m.real(2, 3), boundary="circular")
     second = nl.Blur(m.real(3, 3)).rename(psf="second")
@@ -421,6 +465,21 @@ CASES = [
         "diagonal, two axes and the batch share a weight",
         lambda m: (nl.Diagonal(m.complex(3, 1, 1)), m.complex(2, 3, 4, 5)),
         lambda p, x: p["weights"] * x,
+    ),
+    *(
+        Case(
+            f"finite differences in {len(shape)}D, {kind} batch {batch}",
+            lambda m, shape=shape, batch=batch, kind=kind: (
+                nl.FiniteDifferences(shape),
+                getattr(m, kind)(*batch, *shape),
+            ),
+            dense_differences(len(shape)),
+        )
+        for shape, batch, kind in [
+            ((5,), (2,), "real"),
+            ((4, 1), (2, 3), "complex"),
+            ((3, 4, 2), (), "complex"),
+        ]
     ),
     Case(
         "blocks real",
@@ -635,6 +694,28 @@ CASES = [
     Case(
         "jacobian of an inverse",
         lambda m: (lambda A, x: (A.linearize(x, wrt="blocks")[1], m.complex(2, 3, 3)))(*inverse(m)),
+    ),
+    Case(
+        "hessian of a penalty",
+        lambda m: (lambda f, x: (f.penalty.hessian(x), m.complex(2, 4, 3)))(*penalized(m, (2,))),
+    ),
+    *(
+        Case(
+            f"jacobian of {what}{f' by its {name}' if name else ''}",
+            jacobian_of(kind, name),
+            eps=1e-12,
+            eps_single=1e-5,
+        )
+        for kind, what, name in [
+            ("penalty", "a penalty", None),
+            ("penalty", "a penalty", "gain"),
+            ("penalized", "penalised least squares", None),
+            ("penalized", "penalised least squares", "blocks"),
+            ("penalized", "penalised least squares", "gain"),
+            ("descent", "unrolled descent", None),
+            ("descent", "unrolled descent", "weights"),
+            ("conjugate", "unrolled conjugate gradients", "blocks"),
+        ]
     ),
     Case(
         "gram between coil maps, its trajectory once more",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from cases import first_of_each
+from cases import first_of_each, penalized
 from packages import PACKAGES
 from patterns import PATTERNS
 from rows import CPU_ROWS, CUDA_ROWS
@@ -343,6 +343,23 @@ BY_HAND = [
     Entry("nufftlib.LinearOperator", product),
     Entry(
         "nufftlib.Map", lambda m: (nl.HalfSquaredError(m.real(4)) @ nl.Magnitude())(m.complex(4))
+    ),
+    *(
+        Entry(f"nufftlib.{name}", lambda m, f=f: mapped(*f(m)))
+        for name, f in {
+            "Charbonnier": lambda m: (penalized(m)[0].penalty, m.complex(2, 4, 3)),
+            "PenalizedLeastSquares": penalized,
+            "UnrolledProximalGradient": lambda m: (
+                nl.UnrolledProximalGradient(penalized(m)[0], 3, 0.02, 0.01),
+                m.complex(4, 3),
+            ),
+            "UnrolledConjugateGradient": lambda m: (
+                nl.UnrolledConjugateGradient(
+                    nl.PenalizedLeastSquares(penalized(m)[0].model, damping=0.1), 3
+                ),
+                m.complex(4, 3),
+            ),
+        }.items()
     ),
     Entry("nufftlib.Magnitude", lambda m: mapped(nl.Magnitude(), m.complex(3, 4))),
     Entry("nufftlib.MeanNormalize", lambda m: mapped(nl.MeanNormalize(), positive(m, 3, 4))),

@@ -21,6 +21,7 @@ from patterns import PATTERNS
 import nufftlib as nl
 from nufftlib import blur, data, io, mri, plots, workflows
 from nufftlib.core import kinds
+from nufftlib.inverse.differential import Differentiable
 
 RNG = np.random.default_rng(0)
 K = RNG.uniform(-0.4, 0.4, (4, 9, 2))
@@ -34,6 +35,7 @@ BLURRED = nl.Blur(H)(X)
 TURNS = {"in_out": True, "tilt": "golden"}
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
 V = np.ones(3)
+PROBLEM = nl.PenalizedLeastSquares(nl.Diagonal(V), damping=0.5)
 SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
 FILE = open(os.devnull, "wb")  # noqa: SIM115  # of all tests
@@ -74,6 +76,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     nl.Sense: {"maps": COILS},
     nl.Diagonal: {"weights": V},
+    nl.FiniteDifferences: {"shape": SHAPE},
     nl.BlockDiagonal: {"blocks": np.eye(3)},
     nl.Inverse: {"operator": nl.Diagonal(V), "tolerance": 1e-6, "steps": 9},
     nl.LeastSquares: {
@@ -85,6 +88,25 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "tolerance": 1e-6,
         "steps": 9,
     },
+    nl.Charbonnier: {"scale": 0.5, "delta": 0.25, "operator": nl.Diagonal(V), "axis": None},
+    nl.PenalizedLeastSquares: {
+        "model": nl.BlockDiagonal(np.eye(3)),
+        "penalty": None,
+        "damping": 0.5,
+        "weights": V,
+        "guess": None,
+        "tolerance": 1e-6,
+        "steps": 9,
+        "iterations": 9,
+    },
+    nl.UnrolledProximalGradient: {
+        "problem": PROBLEM,
+        "steps": 3,
+        "step_size": 0.5,
+        "threshold": 0.25,
+        "accelerated": True,
+    },
+    nl.UnrolledConjugateGradient: {"problem": PROBLEM, "steps": 3},
     nl.HalfSquaredError: {"target": V, "weights": V},
     nl.MeanSquaredError: {"target": V},
     nl.MeanAbsoluteError: {"target": V},
@@ -343,7 +365,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
     data.brain: {},
     data.astronaut: {},
 }
-HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
+HOOKS = (  # that authors of operators, losses and iterations write
+    "inner_names(",
+    "at(",
+    "differential(",
+    "begin(",
+    "advance(",
+)
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
@@ -390,6 +418,11 @@ MAPS = {  # a map of each class, and its argument
     "PoissonLikelihood": (nl.PoissonLikelihood(V), V),
     "Quadratic": (nl.Quadratic(np.eye(3), V, 0.5), V),
     "Magnitude": (nl.Magnitude(), V),
+    "FiniteDifferences": (nl.FiniteDifferences(SHAPE), X),
+    "Charbonnier": (nl.Charbonnier(np.asarray(0.5), 0.25), V),
+    "PenalizedLeastSquares": (PROBLEM, V),
+    "UnrolledProximalGradient": (nl.UnrolledProximalGradient(PROBLEM, 3, 0.5), V),
+    "UnrolledConjugateGradient": (nl.UnrolledConjugateGradient(PROBLEM, 3), V),
     "MeanNormalize": (nl.MeanNormalize(), V),
     "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
@@ -403,6 +436,10 @@ OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
 JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
 METHODS = {  # of every other public method
     "LeastSquares.solve": (nl.LeastSquares(nl.Diagonal(V), 0.5).solve, {"y": V}),
+    "PenalizedLeastSquares.solve": (PROBLEM.solve, {"y": V}),
+    "PenalizedLeastSquares.hessian": (PROBLEM.hessian, {"x": V}),
+    "Charbonnier.gradient": (nl.Charbonnier(0.5, 0.25).gradient, {"x": V}),
+    "Charbonnier.hessian": (nl.Charbonnier(0.5, 0.25).hessian, {"x": V}),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
@@ -586,6 +623,15 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "LeastSquares(damping)": NO_NUMBER,
     "LeastSquares(weights)": [a for a in NO_REAL_ARRAY if a is not None],
     "regularizer": NO_OBJECT[1:],
+    "penalty": NO_OBJECT[1:],
+    "problem": NO_OBJECT,
+    **dict.fromkeys(
+        ("PenalizedLeastSquares(damping)", "scale", "step_size", "threshold"), NO_NUMBER
+    ),
+    "PenalizedLeastSquares(weights)": [a for a in NO_REAL_ARRAY if a is not None],
+    "Charbonnier(operator)": NO_OBJECT[1:],
+    "Charbonnier(axis)": [n for n in NO_INTEGER if n is not None],
+    "accelerated": NO_FLAG,
     "guess": [a for a in NO_ARRAY if a is not None],
     "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
     "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
@@ -636,6 +682,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
 
 SPEAKERS = {  # another public call takes the argument, and checks it
     "TrajectoryProjection.__call__(k)": ["project_trajectory"],
+    "PenalizedLeastSquares.solve(y)": ["Diagonal.outline_adjoint"],
+    "PenalizedLeastSquares.hessian(x)": ["Diagonal.outline"],
+    **{f"Charbonnier.{name}(x)": ["Charbonnier"] for name in ("gradient", "hessian")},
     "attract_repel(density)": ["AttractionRepulsion"],
     "attract_repel(grid)": ["AttractionRepulsion"],
     "attract_repel(engine)": ["NUFFT"],
@@ -705,6 +754,7 @@ def test_every_method_of_a_public_class_is_in_the_tables():
         of_map = issubclass(cls, nl.Map)
         calls = operator_calls(*OPERATORS["Diagonal"]) if issubclass(cls, nl.LinearOperator) else {}
         calls = calls or (map_calls(*MAPS["Huber"]) if of_map else {})
+        calls |= calls_by_name(PROBLEM, V) if issubclass(cls, Differentiable) else {}
         for method, names in public_methods(cls).items():
             known = METHODS.get(f"{cls.__name__}.{method}", (None, ()))[1]
             missing += [
@@ -794,11 +844,28 @@ def map_calls(f, x):
     }
 
 
+def calls_by_name(f, x):
+    """Return those that a map with parameters has beside."""
+    name, theta = next(iter(f.parameters.items()))
+    return {
+        "as_map(name)": (lambda v: f.as_map(v, x), NO_NAME),
+        "as_map(x)": (lambda v: f.as_map(name, v)(theta), NO_ARRAY),
+        "linearize(wrt)": (lambda v: f.linearize(x, wrt=v), NO_NAME[1:]),
+        "replace(parameters)": (lambda v: f.replace(**{name: v}), NO_ARRAY),
+        "require(name)": (f.require, NO_NAME),
+    }
+
+
 OF_METHODS = {
     f"{label}: {call}": found
     for label, calls in (
         *((label, operator_calls(*pair)) for label, pair in OPERATORS.items()),
         *((label, map_calls(*pair)) for label, pair in MAPS.items()),
+        *(
+            (label, calls_by_name(f, x))
+            for label, (f, x) in MAPS.items()
+            if isinstance(f, Differentiable)
+        ),
     )
     for call, found in calls.items()
 }
@@ -833,11 +900,18 @@ def is_number(value):
     return several or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+PARAMETERS = {
+    "LeastSquares(damping)",
+    "PenalizedLeastSquares(damping)",
+    "Charbonnier(scale)",
+    "UnrolledProximalGradient(step_size)",
+    "UnrolledProximalGradient(threshold)",
+}
 NUMBERS = [
     (call, name)
     for call, name in ARGUMENTS
     # An array given as damping is a parameter, which keeps its dtype and stays an array.
-    if is_number(CALLS[call][1][name]) and (call, name) != ("LeastSquares", "damping")
+    if is_number(CALLS[call][1][name]) and f"{call}({name})" not in PARAMETERS
 ]
 
 

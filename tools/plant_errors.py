@@ -56,6 +56,13 @@ PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic 
 ATTRACTION = ("tests/mri/sampling/test_attraction_repulsion.py", "-k", "definition and 256-float64")
 SAMPLES = ("tests/mri/sampling/test_samples.py", "-k", "not what_all_have and not errors")
 CURVES = ("tests/mri/trajectories/test_patterns.py", "-k", "own_property")
+PENALTIES = ("tests/inverse/test_penalties.py", "-k", "not strict and not torch")
+PENALIZED = ("tests/inverse/test_penalized.py", "-k", "finite_differences or far_sharper or report")
+UNROLLED = (
+    "tests/inverse/test_unrolled.py",
+    "-k",
+    "(finite_differences and 3) or steps_are or alive or converged_item",
+)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 
 PLANTS = [
@@ -109,6 +116,89 @@ PLANTS = [
             )
         },
         laws("block"),
+    ),
+    # --- differences, penalties, solves and unrolled iterations
+    Plant(
+        "an adjoint difference at the wrong end",
+        {
+            "xp.concat([zero, change], axis=a) - xp.concat([change, zero], axis=a)": (
+                "xp.concat([change, zero], axis=a) - xp.concat([zero, change], axis=a)"
+            )
+        },
+        laws("differences"),
+    ),
+    Plant(
+        "the last difference goes around",
+        {
+            "components.append(xp.concat([change, nothing(x, a)], axis=a))": (
+                "components.append(xp.roll(x, -1, axis=a) - x)"
+            )
+        },
+        laws("differences"),
+    ),
+    Plant(
+        "a curvature without the part along the vector",
+        {"self.weight * (x - self.p * products(self.p, x, self.axis))": "self.weight * x"},
+        PENALTIES,
+    ),
+    Plant(
+        "the products of complex vectors stay complex",
+        {"product = real_part(xp, conjugate(xp, a) * b)": "product = conjugate(xp, a) * b"},
+        PENALTIES,
+    ),
+    Plant(
+        "the gradient of a penalty by its operator forgets one of two places",
+        {"(R.vjp(name, z, self.p) + R.vjp(name, self.x, back))": "R.vjp(name, z, self.p)"},
+        PENALTIES,
+    ),
+    Plant(
+        "a number in a parameter's place is replaced by the parameter of a part",
+        {"inside.get(name, value) if is_array(value) else value": "inside.get(name, value)"},
+        ("tests/inverse/test_penalized.py", "-k", "name_of_a_part"),
+    ),
+    Plant(
+        "the solution's gradient by the weights has the wrong sign",
+        {'(p, self.residual) if name == "weights"': '(-p, self.residual) if name == "weights"'},
+        PENALIZED,
+    ),
+    Plant(
+        "a solution whose Hessian lacks the penalty",
+        {
+            "self.normal if self.penalty is None else self.normal + self.penalty.hessian(x)": (
+                "self.normal"
+            )
+        },
+        PENALIZED,
+    ),
+    Plant(
+        "Newton's method does not start",
+        {"        for _ in range(self.iterations):\n": "        for _ in ():\n"},
+        PENALIZED,
+    ),
+    Plant(
+        "the change of a step size is not that of the threshold",
+        {"by_l = by_s * method.threshold - inner(by_z, self.g)": "by_l = -inner(by_z, self.g)"},
+        UNROLLED,
+    ),
+    Plant(
+        "step sizes of conjugate gradients are taken for constants",
+        {"by_rr = by_a - self.c * by_c": "by_rr = -self.c * by_c"},
+        UNROLLED,
+    ),
+    Plant(
+        "every state is a checkpoint",
+        {"            if k % self.stretch == 0:\n": "            if True:\n"},
+        UNROLLED,
+    ),
+    Plant(
+        "no momentum",
+        {"found.append(2 / (1 + root) if self.accelerated else 1.0)": "found.append(1.0)"},
+        UNROLLED,
+    ),
+    Plant(
+        "a converged system divides by nothing",
+        {"moves = (rr >= least) & (ph >= least)": "moves = (rr >= -1) & (ph >= -1)"},
+        UNROLLED,
     ),
     # --- settings
     Plant(

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from numbers import Number, Real
 from types import MappingProxyType
-from typing import Any, final, overload
+from typing import Any, Self, final, overload
 
 from array_api_compat import array_namespace
 
@@ -58,7 +58,7 @@ from nufftlib.core.shapes import (
     meet,
     written,
 )
-from nufftlib.core.tree import Node, children, held_arrays, with_fields
+from nufftlib.core.tree import Node, children, held_arrays, is_array, with_fields
 
 NUMBERS = (bool, int, float, complex)
 """Python's numbers, of the shape (): the cotangent of a loss is 1.0."""
@@ -235,7 +235,108 @@ def parameter(*, linear: bool = False, default: Any = dataclasses.MISSING) -> An
     return dataclasses.field(default=default, metadata={"linear": linear})
 
 
-class LinearOperator(Map):
+class Parametric(Map):
+    """A map with differentiable parameters ``theta``, declared by `parameter`.
+
+    Fields may be such maps as well: their parameters are its own.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that are not floating point, or do not go together."""
+        name = type(self).__name__
+        own = {}
+        for p in declared(type(self)):
+            value = getattr(self, p)
+            if value is None and getattr(type(self), p, 0) is None:  # None is its default
+                continue
+            own[p] = value
+            xp = common_namespace(f"{name}({p})", **{p: value})
+            check_floating(xp, f"{name}({p})", p, value)
+        if len(own) > 1:
+            call = f"{name}({', '.join(own)})"
+            check_precision(common_namespace(call, **own), call, **own)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        """The declared parameters, and those of maps among the fields.
+
+        A number in a parameter's place is a setting.
+        """
+        values = {name: getattr(self, name) for name in declared(type(self))}
+        own = {name: value for name, value in values.items() if type(value) not in NUMBERS}
+        inner = [part for _, part in children(self) if isinstance(part, Parametric)]
+        return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
+
+    @final
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The differentiable parameters by name."""
+        return MappingProxyType(self._parameters)
+
+    @final
+    def require(self, name: str) -> None:
+        """Raise unless the operator has a parameter of this name.
+
+        Parameters
+        ----------
+        name : str
+            The name asked for.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the error lists those that there are.
+        """
+        try:
+            known = name in self._parameters
+        except TypeError:  # it cannot be hashed
+            known = False
+        if not known:
+            have = ", ".join(map(repr, self._parameters)) or "none"
+            msg = f"{type(self).__name__} has no parameter {name!r}; it has {have}"
+            raise ValueError(msg)
+
+    @final
+    def replace(self, /, **parameters: Array) -> Self:
+        """Return a copy with other values of the named parameters.
+
+        Parameters
+        ----------
+        **parameters : array
+            New values by name.
+
+        Returns
+        -------
+        Parametric
+            The new operator; this one is unchanged.
+
+        Raises
+        ------
+        ValueError
+            If the operator has no parameter of that name.
+        """
+        for name in parameters:
+            self.require(name)
+        new: Self = substitute(self, parameters, {})
+        return new
+
+    def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return new parameter values by the names that they have in the operator's fields.
+
+        Parameters
+        ----------
+        values : dict
+            Values by the operator's own names.
+
+        Returns
+        -------
+        dict
+            The same values; `Renamed` has other names inside.
+        """
+        return values
+
+
+class LinearOperator(Parametric):
     """A linear operator ``A(theta)`` with adjoint and derivatives by its parameters.
 
     Subclasses are frozen dataclasses: immutable, so that nothing cached can go stale. They
@@ -301,35 +402,7 @@ class LinearOperator(Map):
         if xp is None or not is_floating(xp, x):
             check_floating(common_namespace(call, **{label: x}), call, label, x)
 
-    @cached_property
-    def _parameters(self) -> dict[str, Array]:
-        """The declared parameters, and those of operators among the fields."""
-        own = {name: getattr(self, name) for name in declared(type(self))}
-        inner = [part for _, part in children(self) if isinstance(part, LinearOperator)]
-        return merge_parameters(type(self).__name__, own, *(part.parameters for part in inner))
-
     # --- the library's part ----------------------------------------------------------------
-
-    def __post_init__(self) -> None:
-        """Refuse parameters that are not floating point, or do not go together."""
-        name = type(self).__name__
-        own = {}
-        for p in declared(type(self)):
-            value = getattr(self, p)
-            if value is None and getattr(type(self), p, 0) is None:  # None is its default
-                continue
-            own[p] = value
-            xp = common_namespace(f"{name}({p})", **{p: value})
-            check_floating(xp, f"{name}({p})", p, value)
-        if len(own) > 1:
-            call = f"{name}({', '.join(own)})"
-            check_precision(common_namespace(call, **own), call, **own)
-
-    @final
-    @property
-    def parameters(self) -> Mapping[str, Array]:
-        """The differentiable parameters by name."""
-        return MappingProxyType(self._parameters)
 
     @final
     def __call__(self, x: Array) -> Array:
@@ -531,29 +604,6 @@ class LinearOperator(Map):
             return self.apply(x), self
         return self.as_map(wrt, x).linearize(self._parameters[wrt])
 
-    @final
-    def require(self, name: str) -> None:
-        """Raise unless the operator has a parameter of this name.
-
-        Parameters
-        ----------
-        name : str
-            The name asked for.
-
-        Raises
-        ------
-        ValueError
-            If there is none; the error lists those that there are.
-        """
-        try:
-            known = name in self._parameters
-        except TypeError:  # it cannot be hashed
-            known = False
-        if not known:
-            have = ", ".join(map(repr, self._parameters)) or "none"
-            msg = f"{type(self).__name__} has no parameter {name!r}; it has {have}"
-            raise ValueError(msg)
-
     def require_form(self, name: str) -> None:
         """Raise unless ``vjp`` by this parameter has been derived, without computing it.
 
@@ -570,44 +620,6 @@ class LinearOperator(Map):
         self.require(name)
         if type(self)._form is LinearOperator._form:
             self._form(name, None, None)
-
-    @final
-    def replace(self, /, **parameters: Array) -> LinearOperator:
-        """Return a copy with other values of the named parameters.
-
-        Parameters
-        ----------
-        **parameters : array
-            New values by name.
-
-        Returns
-        -------
-        LinearOperator
-            The new operator; this one is unchanged.
-
-        Raises
-        ------
-        ValueError
-            If the operator has no parameter of that name.
-        """
-        for name in parameters:
-            self.require(name)
-        return substitute(self, parameters, {})
-
-    def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return new parameter values by the names that they have in the operator's fields.
-
-        Parameters
-        ----------
-        values : dict
-            Values by the operator's own names.
-
-        Returns
-        -------
-        dict
-            The same values; `Renamed` has other names inside.
-        """
-        return values
 
     def _vjp(self, name: str, x: Array, y: Array) -> Array:
         call = "vjp(name, x, y)"
@@ -1145,9 +1157,7 @@ def declared(kind: type) -> Mapping[str, bool]:
     return {f.name: f.metadata["linear"] for f in fields if "linear" in f.metadata}
 
 
-def substitute(
-    operator: LinearOperator, parameters: Mapping[str, Array], made: dict[Any, Any]
-) -> LinearOperator:
+def substitute(operator: Parametric, parameters: Mapping[str, Array], made: dict[Any, Any]) -> Any:
     """Return the operator with new values of those `parameters` that it has.
 
     An operator that stands in several places of a composition is remade once, and found in
@@ -1162,11 +1172,11 @@ def substitute(
         inside, own = operator.inner_names(values), declared(type(operator))
 
         def change(name: str, value: Any) -> Any:
-            if name in own:
-                return inside.get(name, value)
-            if isinstance(value, LinearOperator):
+            if name in own:  # None and a number are settings, not the parameter of that name
+                return inside.get(name, value) if is_array(value) else value
+            if isinstance(value, Parametric):
                 return substitute(value, inside, made)
-            if isinstance(value, tuple) and any(isinstance(v, LinearOperator) for v in value):
+            if isinstance(value, tuple) and any(isinstance(v, Parametric) for v in value):
                 return tuple(substitute(v, inside, made) for v in value)
             return value
 
@@ -1177,8 +1187,7 @@ def substitute(
                 f"declares; want fields such as `{next(iter(values))}: Array = parameter()`"
             )
             raise TypeError(msg)
-    remade: LinearOperator = made[key]
-    return remade
+    return made[key]
 
 
 def summands(operator: LinearOperator) -> tuple[LinearOperator, ...]:

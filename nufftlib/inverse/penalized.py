@@ -1,0 +1,476 @@
+r"""Penalised least squares as a map of its data.
+
+The minimiser of :math:`\tfrac12 \|W^{1/2}(A x - y)\|^2 + \tfrac\mu2 \|x\|^2 + \varphi(x)` is where
+
+.. math:: g(x; y, \theta) = A^H W (A x - y) + \mu x + \nabla\varphi(x)
+
+vanishes. Differentiate, with the residual :math:`r = y - A x`:
+
+.. math::
+    \mathrm{d}g = H\, \mathrm{d}x - A^H W (\mathrm{d}y - \mathrm{d}A\, x) - \mathrm{d}A^H W r
+        - A^H \mathrm{d}W\, r + \mathrm{d}\mu\, x + \mathrm{d}(\nabla\varphi), \qquad
+    H = A^H W A + \mu + \nabla^2\varphi .
+
+At the solution :math:`\mathrm{d}g = 0`: a derivative is a solve with :math:`H`, in either
+direction, whatever has found the solution. For the cotangent :math:`\bar x` let
+:math:`q = H^{-1} \bar x` and :math:`p = A q`. Then
+
+.. math::
+    \bar y = W p, \qquad \bar\theta_A = B_A(q, W r) - B_A(x, W p), \qquad
+    \bar w = \mathrm{Re}(\bar p\, r), \qquad \bar\mu = -\langle q, x \rangle, \qquad
+    \bar\theta_\varphi = -\nabla_\theta \langle q, \nabla\varphi(x) \rangle .
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from array_api_compat import device, size
+
+import optim
+from nufftlib.core.arrays import (
+    Array,
+    check_alike,
+    check_floating,
+    check_real,
+    common_namespace,
+    conj,
+    namespace,
+    project_like,
+)
+from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.inner import inner
+from nufftlib.core.kinds import instance, integer
+from nufftlib.core.operator import LinearOperator, Scale, parameter
+from nufftlib.core.tree import is_array
+from nufftlib.inverse.differential import (
+    Differentiable,
+    Differential,
+    Direction,
+    Gradients,
+    gather,
+    number_or_parameter,
+    owns,
+    summed,
+)
+from nufftlib.inverse.inverse import Inverse
+from nufftlib.inverse.least_squares import weighted, weighted_gram
+from nufftlib.inverse.penalties import Charbonnier, PenaltyGradient
+from nufftlib.inverse.solve import NotConvergedWarning, settled
+
+DECREASE = 1e-4  # of the slope, at least: Armijo's condition
+FLAT = 0.8  # of the slope, at most, where the change of the loss is rounding
+TRIALS = 40  # of a step, each at most half as long
+ROUNDING = 1e-10  # of a loss, a long sum
+NEAR = 1e-6  # relative gradient at which Newton's method takes over
+CARE = 1e-3  # tolerance of the last solve, relative to what is left to do
+FORCING = 0.1  # tolerance of a solve far off; near the solution it is the relative gradient
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PenalizedLeastSquares(Differentiable):
+    r"""The solution of least squares with a smooth penalty, as a map of its data.
+
+    .. math::
+        y \mapsto \operatorname{argmin}_x \tfrac12 \|W^{1/2}(A x - y)\|^2
+            + \tfrac\mu2 \|x\|^2 + \varphi(x)
+
+    It has derivatives by ``y``, by every parameter of ``A`` and of the penalty, by the weights
+    and by the damping: ``f(y)``, ``f.linearize(y)``, ``f.linearize(y, wrt="trajectory")``,
+    ``f.as_map("trajectory", y)``. They are those of the solution, by the implicit function
+    theorem: one linear solve each, in either direction; nothing of the iteration is kept.
+
+    Parameters
+    ----------
+    model : LinearOperator
+        ``A``, from the solution to the data. Its Gram is used, such as a NUFFT's convolution.
+    penalty : Charbonnier, optional
+        ``phi``, such as a smooth total variation.
+    damping : float or array of zero dimensions
+        ``mu``, 0 or more. An array is a parameter, named ``damping``; a number is not.
+    weights : array, real, optional
+        ``W``, which broadcasts to the data; by default 1. A parameter, named ``weights``.
+    guess : array, optional
+        Where to start, of the solution's shape; by default zero. It does not change the solution.
+    tolerance : float
+        The iteration ends where ``|g(x)|`` is at most this, relative to ``|g(0)|``, in every item
+        of a batch. The solves of derivatives end at the same relative residual.
+    steps : int
+        Steps of descent at most, and of conjugate gradients in one solve.
+    iterations : int
+        Steps of Newton's method at most. A solution that needs more gives a
+        `NotConvergedWarning`.
+
+    Raises
+    ------
+    TypeError
+        If the arrays do not go together, or an argument is of the wrong kind.
+    ValueError
+        If a setting is out of range, or two parameters have one name: rename one, as in
+        ``A.rename(weights="gain")``.
+
+    Notes
+    -----
+    Accelerated gradient descent comes near the solution, to a relative gradient of 1e-6, with
+    a step size that it finds on the way. Newton's method does the rest: conjugate gradients
+    solve for its step, and a line search shortens it. It converges faster than linearly, so that
+    the gradient is at the tolerance, which the derivatives rely on.
+
+    References
+    ----------
+    S. Gould et al., "On differentiating parameterized argmin and argmax problems with
+    application to bi-level optimization", arXiv:1607.05447 (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> R = nl.FiniteDifferences((6,))
+    >>> denoise = nl.PenalizedLeastSquares(
+    ...     nl.Diagonal(np.ones(6)), nl.Charbonnier(np.asarray(0.1), 1e-3, R, axis=-2)
+    ... )
+    >>> y = np.asarray([0.0, 0.1, 0.0, 1.0, 1.1, 1.0])
+    >>> denoise(y).round(2)
+    array([0.07, 0.07, 0.07, 1.  , 1.  , 1.  ])
+    >>> loss = nl.MeanSquaredError(np.asarray([0.0, 0, 0, 1, 1, 1])) @ denoise.as_map("scale", y)
+    >>> value, gradient = loss.value_and_grad(denoise.parameters["scale"])
+    >>> bool(gradient > 0)  # less of it would do
+    True
+    """
+
+    model: LinearOperator
+    penalty: Charbonnier | None = None
+    damping: Array | float = parameter(default=0.0)
+    weights: Array | None = parameter(default=None)
+    guess: Array | None = None
+    tolerance: float = 1e-6
+    steps: int = 1000
+    iterations: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range, and two parameters of one name."""
+        call = "PenalizedLeastSquares"
+        instance(call, "model", self.model, LinearOperator, "a LinearOperator")
+        if self.penalty is not None:
+            instance(call, "penalty", self.penalty, Charbonnier, "a Charbonnier")
+        number_or_parameter(self, "damping")
+        if self.weights is not None:
+            caller = f"{call}(weights)"
+            xp = common_namespace(caller, weights=self.weights)
+            check_real(xp, caller, "weights", self.weights)
+        if self.guess is not None:
+            caller = f"{call}(guess)"
+            xp = common_namespace(caller, guess=self.guess)
+            check_floating(xp, caller, "guess", self.guess)
+        tolerance, steps = settled(call, self.tolerance, self.steps)
+        iterations = integer(call, "iterations", self.iterations, least=1)
+        settings = {"tolerance": tolerance, "steps": steps, "iterations": iterations}
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+        self._parameters  # noqa: B018  # merges the names
+
+    def outline(self, x: Array) -> Array:
+        """Like the solution, which is complex if one of the operators gives complex images."""
+        z = self.normal.outline(self.backward.outline(x))
+        return z if self.penalty is None else self.penalty.R.N.outline(z)
+
+    def _checked(self, x: Array) -> None:
+        self.backward.outline(x)
+
+    @property
+    def axes(self) -> tuple[int, ...] | None:
+        """The axes of one solution, all if there is no rule; others are batch."""
+        rule = self.model.shapes
+        return tuple(range(-len(rule.source), 0)) or None if rule else None
+
+    @cached_property
+    def backward(self) -> LinearOperator:
+        """``A^H W``."""
+        return self.model.H if self.weights is None else self.model.H @ Diagonal(self.weights)
+
+    @cached_property
+    def normal(self) -> LinearOperator:
+        """``A^H W A + mu``."""
+        gram = weighted_gram(self.model, self.weights)
+        if is_array(self.damping):
+            return gram + Diagonal(self.damping).rename(weights="damping")
+        return gram + Scale(self.damping) if self.damping else gram
+
+    def hessian(self, x: Array) -> LinearOperator:
+        """Return ``H = A^H W A + mu + phi''(x)``.
+
+        Parameters
+        ----------
+        x : array
+            The point.
+
+        Returns
+        -------
+        LinearOperator
+            Self-adjoint; linear over the real numbers.
+        """
+        self.normal.outline(x)  # refuses what is no image
+        return self.normal if self.penalty is None else self.normal + self.penalty.hessian(x)
+
+    def differential(self, x: Array) -> Differential:
+        """Return the solution of these data with its derivative."""
+        return SolutionDifferential(self, x, self(x))
+
+    def __call__(self, x: Array) -> Array:
+        """Return the solution; warn if it is none to the tolerance."""
+        found = self.solve(x)
+        if not found.converged:
+            msg = (
+                f"PenalizedLeastSquares: after {found.steps} steps the gradient is "
+                f"{found.history[-1]:.2g} of that of zero; want {self.tolerance:g}: more "
+                f"steps or iterations, more damping or a larger tolerance"
+            )
+            warnings.warn(msg, NotConvergedWarning, stacklevel=2)
+        return found.params
+
+    def solve(self, y: Array) -> optim.Result:
+        """Return the solution with the course of its iteration.
+
+        Parameters
+        ----------
+        y : array
+            Data.
+
+        Returns
+        -------
+        optim.Result
+            `params` is ``f(y)``, `history` has ``|g(x)| / |g(0)|``, the largest of the items, at
+            the start, after the descent and after each step of Newton's method; `steps` counts
+            those of both, and `converged` tells whether the tolerance was met.
+        """
+        self._checked(y)
+        b, x = self.backward.apply(y), beginning(self, y)
+        point, steps = Point.of(self, b, x, self.normal.apply(x)), 0
+        history = [relative(point.gradient, b, self.axes)]
+        near = max(self.tolerance, NEAR)
+        if self.penalty is not None and history[-1] > near:
+            point, steps = descended(self, b, x, near)
+            history.append(relative(point.gradient, b, self.axes))
+        for _ in range(self.iterations):
+            if history[-1] <= self.tolerance:
+                break
+            point, steps = newton(self, b, point, history[-1]), steps + 1
+            history.append(relative(point.gradient, b, self.axes))
+        last = history[-1]
+        return optim.Result(
+            params=point.x,
+            history=history,
+            state=None,
+            best_params=point.x,
+            best_value=last,
+            steps=steps,
+            interrupted=False,
+            converged=last <= self.tolerance,
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Slope(Differential):
+    """The gradient ``N x + phi'(x)``, to which the data add ``-A^H W y``; ``N = A^H W A + mu``."""
+
+    problem: PenalizedLeastSquares
+    x: Array
+
+    @cached_property
+    def penalty(self) -> Differential | None:
+        """``phi'(x)``."""
+        penalty = self.problem.penalty
+        return None if penalty is None else penalty.gradient(self.x)
+
+    @cached_property
+    def value(self) -> Array:
+        """``N x + phi'(x)``."""
+        Nx = self.problem.normal.apply(self.x)
+        return Nx if self.penalty is None else Nx + self.penalty.value
+
+    def tangent(self, direction: Direction) -> Array:
+        """Return the change along a direction; names of others are left out."""
+        N, penalty = self.problem.normal, self.problem.penalty
+        terms = []
+        for name, d in direction.items():
+            if name is None:
+                terms.append(N.apply(d))
+            elif name in N.parameters:
+                terms.append(N.jvp(name, self.x, d))
+        if penalty is not None and self.penalty is not None:
+            own = {n: d for n, d in direction.items() if n is None or n in penalty.parameters}
+            terms += [self.penalty.tangent(own)] if own else []
+        return summed(terms)
+
+    def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
+        """Return the gradients; names of others are left out."""
+        N, penalty = self.problem.normal, self.problem.penalty
+        found: Gradients = {}
+        for name in names:
+            if name is None:
+                found[None] = N.adjoint(z)
+            elif name in N.parameters:
+                found[name] = N.vjp(name, self.x, z)
+        if penalty is not None and self.penalty is not None:
+            own = [name for name in names if name is None or name in penalty.parameters]
+            gather(found, self.penalty.cotangents(z, own))
+        return found
+
+
+class Point(NamedTuple):
+    """A point, its image under ``A^H W A + mu``, the loss up to a constant, and its gradient."""
+
+    x: Array
+    Nx: Array
+    loss: float
+    gradient: Array
+
+    @classmethod
+    def of(cls, problem: PenalizedLeastSquares, b: Array, x: Array, Nx: Array) -> Point:
+        """Return the point: ``<x, N x> / 2 - <b, x> + phi(x)``, and ``N x - b + phi'(x)``."""
+        loss, gradient = float(inner(x, 0.5 * Nx - b)), Nx - b
+        if problem.penalty is not None:
+            at = PenaltyGradient(problem.penalty, x)
+            loss, gradient = loss + float(at.loss), gradient + at.value
+        return cls(x, Nx, loss, gradient)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SolutionDifferential(Differential):
+    """A solution ``x`` of the data ``y``, with its derivative: one solve each way."""
+
+    problem: PenalizedLeastSquares
+    y: Array
+    x: Array
+
+    @property
+    def value(self) -> Array:
+        """The solution."""
+        return self.x
+
+    @cached_property
+    def inverse(self) -> Inverse:
+        """``H^-1``."""
+        f = self.problem
+        return Inverse(f.hessian(self.x), f.tolerance, f.steps)
+
+    @cached_property
+    def residual(self) -> Array:
+        """``r = y - A x``."""
+        return self.y - self.problem.model.apply(self.x)
+
+    # H dx = A^H W (dy - dA x) + dA^H W r + A^H dW r - dmu x - d(phi')
+    def tangent(self, direction: Direction) -> Array:
+        """Return the change of the solution."""
+        f, x = self.problem, self.x
+        terms = []
+        for name, d in direction.items():
+            if name is None:
+                terms.append(f.backward.apply(d))
+                continue
+            if name in f.model.parameters:
+                dA = f.model.derivative(name, d)
+                terms.append(dA.adjoint(weighted(f.weights, self.residual)))
+                terms.append(-f.backward.apply(dA.apply(x)))
+            if owns(f, name):
+                change = d * (self.residual if name == "weights" else x)
+                terms.append(f.model.adjoint(change) if name == "weights" else -change)
+            if f.penalty is not None and name in f.penalty.parameters:
+                terms.append(-f.penalty.gradient(x).tangent({name: d}))
+        return self.inverse.apply(summed(terms))
+
+    # With q = H^-1 z and p = A q: W p; B(q, W r) - B(x, W p); Re(conj(p) r); -<q, x>
+    def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
+        """Return the gradients, all of them for one solve."""
+        f, x = self.problem, self.x
+        q = self.inverse.apply(z)
+        p = f.model.apply(q)
+        found: Gradients = {}
+        for name in names:
+            if name is None:
+                found[None] = project_like(namespace(p), weighted(f.weights, p), self.y)
+                continue
+            terms = []
+            if name in f.model.parameters:
+                terms.append(f.model.vjp(name, q, weighted(f.weights, self.residual)))
+                terms.append(-f.model.vjp(name, x, weighted(f.weights, p)))
+            if owns(f, name):
+                pair = (p, self.residual) if name == "weights" else (q, -x)
+                product = conj(pair[0]) * pair[1]
+                terms.append(project_like(namespace(p), product, f.parameters[name]))
+            if f.penalty is not None and name in f.penalty.parameters:
+                terms.append(-f.penalty.gradient(x).cotangents(q, (name,))[name])
+            found[name] = summed(terms)
+        return found
+
+
+# --- Newton's method ------------------------------------------------------------------------
+
+
+def beginning(problem: PenalizedLeastSquares, y: Array) -> Array:
+    """Return where an iteration starts: the guess, or zeros."""
+    like = problem.outline(y)
+    if problem.guess is not None:
+        check_alike("PenalizedLeastSquares", "guess", problem.guess, "f(y)", like)
+        return problem.guess
+    return namespace(y).zeros(like.shape, dtype=like.dtype, device=device(like))
+
+
+def relative(gradient: Array, b: Array, axes: tuple[int, ...] | None) -> float:
+    """Return the norm of the gradient relative to that at zero, the largest of the items."""
+    if not size(gradient):
+        return 0.0
+    xp = namespace(gradient)
+    axes = axes or tuple(range(gradient.ndim))
+    norm, unit = (xp.sqrt(xp.sum(xp.abs(a) ** 2, axis=axes)) for a in (gradient, b))
+    return float(xp.max(norm / xp.where(unit > 0, unit, xp.ones_like(unit))))
+
+
+def descended(
+    problem: PenalizedLeastSquares, b: Array, x: Array, tolerance: float
+) -> tuple[Point, int]:
+    """Return a point near the solution, found by accelerated descent, and its number of steps."""
+
+    def value_and_grad(x: Array) -> tuple[float, Array]:
+        point = Point.of(problem, b, x, problem.normal.apply(x))
+        return point.loss, point.gradient
+
+    nothing = optim.proximal.Penalty(value=lambda _: 0.0, prox=lambda x, _: x)
+    enough = tolerance * math.sqrt(float(inner(b, b)))
+    found = optim.accelerated_proximal_gradient(
+        value_and_grad, x, nothing, steps=problem.steps, tolerance=enough
+    )
+    if found.interrupted:
+        raise KeyboardInterrupt
+    x = found.params
+    return Point.of(problem, b, x, problem.normal.apply(x)), found.steps
+
+
+def newton(problem: PenalizedLeastSquares, b: Array, point: Point, residual: float) -> Point:
+    """Return the point after a step of Newton's method with a line search."""
+    H = problem.hessian(point.x)
+    # The tolerance of a solve is that of a backward error, which the condition of H makes worse.
+    least = max(4 * float(namespace(b).finfo(b.dtype).eps), CARE * problem.tolerance / residual)
+    ahead = problem.tolerance if problem.penalty is None else residual
+    enough = max(min(FORCING, ahead), least)
+    solved = optim.conjugate_gradient(
+        H.apply, -point.gradient, steps=problem.steps, tolerance=enough, axes=problem.axes
+    )
+    if solved.interrupted:
+        raise KeyboardInterrupt
+    s = solved.params
+    Ns, slope, length = problem.normal.apply(s), float(inner(point.gradient, s)), 1.0
+    for _ in range(TRIALS):
+        new = Point.of(problem, b, point.x + length * s, point.Nx + length * Ns)
+        change, end = new.loss - point.loss, float(inner(new.gradient, s))
+        rounding = abs(change) <= ROUNDING * abs(point.loss)
+        if change <= DECREASE * length * slope or (rounding and end <= FLAT * abs(slope)):
+            break
+        # Where the slope along the step would vanish, if it fell in proportion.
+        length *= min(max(slope / (slope - end), 0.1), 0.5)
+    return new
