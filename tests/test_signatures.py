@@ -274,7 +274,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
-    workflows.TrajectoryObjective: {"image": X, "coil_maps": COILS, "nufft": F, "maps": "true"},
+    workflows.TrajectoryObjective: {
+        "image": X,
+        "coil_maps": COILS,
+        "nufft": F,
+        "maps": "true",
+        "noise": F(COILS),
+    },
     workflows.calibrate_psf: {
         "sharp": X,
         "blurred": BLURRED,
@@ -595,6 +601,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "upper": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "Sense(maps)": NO_ARRAY,
+    "TrajectoryObjective(noise)": NO_ARRAY,
     "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
     "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
