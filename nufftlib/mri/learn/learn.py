@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from array_api_compat import size
@@ -207,14 +208,14 @@ def learn_trajectory(
     course = Course(callback)
     p = trajectory
     begun = time.perf_counter()
-    parts = stages(objective, samples, protocol, fixed, points)
+    parts = stages(samples, protocol, fixed, points)
     for i, stage in enumerate(parts):
         done = course.steps
         p = stage.begin(p)
         if course.first is None:
             course.first = stage.trajectory(p)
         result = optim.minimize(
-            stage.value_and_grad,
+            partial(stage.value_and_grad, objective),
             p,
             stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
             steps=steps * (i + 1) // len(parts) - done,
@@ -239,7 +240,9 @@ def learn_trajectory(
         seconds=seconds,
         interrupted=result.interrupted,
         protocol=protocol,
-        certificate=None if protocol is None else certificate_of(course.best, protocol, result),
+        certificate=None
+        if protocol is None
+        else certificate_of(course.best, protocol, result.state),
     )
 
 
