@@ -26,7 +26,7 @@ from itertools import pairwise
 from array_api_compat import size
 
 import optim
-from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.arrays import Array, Namespace, check_real, common_namespace
 from nufftlib.core.kinds import (
     flag,
     instance,
@@ -187,18 +187,8 @@ def learn_trajectory(
             f"a volume (height, width, depth)"
         )
         raise ValueError(msg)
-    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
-    if size(trajectory) == 0:
-        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
-        raise ValueError(msg)
-    farthest = float(xp.max(xp.abs(trajectory)))
-    if farthest > 0.5:
-        msg = (
-            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
-            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
-        )
-        raise ValueError(msg)
-    points = control_sizes(trajectory, tuple(image.shape), protocol, fixed, control_points)
+    check_start(xp, call, trajectory)
+    points = control_sizes(call, trajectory, tuple(image.shape), protocol, fixed, control_points)
     samples = trajectory.shape[-2] if protocol is not None else 0
     sampled = trajectory if protocol is None else receiver(protocol, samples).apply(trajectory)
     objective = TrajectoryObjective(
@@ -287,7 +277,23 @@ class Course:
         self.ended = self.ended or result.interrupted
 
 
+def check_start(xp: Namespace, call: str, trajectory: Array) -> None:
+    """Refuse a trajectory that is not real, has no points, or leaves the band."""
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if size(trajectory) == 0:
+        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
+        raise ValueError(msg)
+    farthest = float(xp.max(xp.abs(trajectory)))
+    if farthest > 0.5:
+        msg = (
+            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
+        )
+        raise ValueError(msg)
+
+
 def control_sizes(
+    call: str,
     trajectory: Array,
     shape: tuple[int, ...],
     protocol: Protocol | None,
@@ -295,7 +301,6 @@ def control_sizes(
     control_points: int | tuple[int, ...] | None,
 ) -> tuple[int, ...]:
     """Return the numbers of control points; refuse settings that do not fit."""
-    call = "learn_trajectory"
     if protocol is None:
         for name, value in (("fixed", fixed), ("control_points", control_points)):
             if value is not None:
