@@ -214,8 +214,10 @@ def stages(
     ]
 
 
-def certificate_of(k: Array, protocol: Protocol, state: Any) -> Certificate:
+def certificate_of(k: Array, protocol: Protocol | None, state: Any) -> Certificate | None:
     """Return the certificate of an optimiser's last projection, with a trajectory's violation."""
+    if protocol is None:
+        return None
     last: ProjectedTrajectory | None = state.projection
     if last is None:  # no step was made
         return project_trajectory(k, protocol).certificate
