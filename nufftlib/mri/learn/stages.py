@@ -10,8 +10,7 @@ from array_api_compat import array_namespace, device
 
 import optim
 from nufftlib.core.arrays import Array, is_single
-from nufftlib.core.operator import LinearOperator
-from nufftlib.mri.learn.objective import TrajectoryObjective
+from nufftlib.core.operator import Map
 from nufftlib.mri.scanner.curve import BSpline, receiver
 from nufftlib.mri.scanner.projection import (
     Certificate,
@@ -50,14 +49,14 @@ class Stage:
     value_and_grad: Callable[[Array], tuple[Array, Array]]
 
 
-def free_stage(objective: TrajectoryObjective) -> Stage:
+def free_stage(objective: Map) -> Stage:
     """Return the stage that moves all samples within the band."""
     project = optim.projections.box(-0.5, 0.5)
     return Stage(optim.adam, project, as_it_is, as_it_is, objective.value_and_grad)
 
 
 def playable_stage(
-    objective: TrajectoryObjective, protocol: Protocol, fixed: Fixed | None, samples: int
+    objective: Map, protocol: Protocol, fixed: Fixed | None, samples: int
 ) -> Stage:
     """Return the stage that moves all samples within a scanner's limits."""
     projection = TrajectoryProjection(protocol, fixed)
@@ -70,12 +69,12 @@ def playable_stage(
         None,
         begin,
         as_it_is,
-        along(objective, receiver(protocol, samples)),
+        (objective @ receiver(protocol, samples)).value_and_grad,
     )
 
 
 def spline_stage(
-    objective: TrajectoryObjective,
+    objective: Map,
     protocol: Protocol,
     fixed: Fixed | None,
     samples: int,
@@ -116,25 +115,13 @@ def spline_stage(
         None,
         begin,
         spline.apply,
-        along(objective, receiver(protocol, samples) @ spline),
+        (objective @ receiver(protocol, samples) @ spline).value_and_grad,
     )
 
 
 def as_it_is(k: Array) -> Array:
     """Return the argument."""
     return k
-
-
-def along(
-    objective: TrajectoryObjective, path: LinearOperator
-) -> Callable[[Array], tuple[Array, Array]]:
-    """Return the objective of the parameters from which a linear path leads to the samples."""
-
-    def value_and_grad(p: Array) -> tuple[Array, Array]:
-        value, gradient = objective.value_and_grad(path.apply(p))
-        return value, path.adjoint(gradient)
-
-    return value_and_grad
 
 
 def nearest_samples(k: Array, spline: BSpline) -> Array:
@@ -197,7 +184,7 @@ def tightened(coarse: Protocol, protocol: Protocol, k: Array) -> Protocol:
 
 
 def stages(
-    objective: TrajectoryObjective,
+    objective: Map,
     samples: int,
     protocol: Protocol | None,
     fixed: Fixed | None,
