@@ -109,6 +109,13 @@ def density(m):
     return nl.mri.pipe_menon(nl.NUFFT(k, (8, 9), engine="direct"), width=4, iterations=3)
 
 
+def density_map(m):
+    k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
+    F = nl.NUFFT(k, (8, 9), engine="direct")
+    w, J = nl.mri.PipeMenon(F, width=4, iterations=3).linearize(k)
+    return w, J(k), J.adjoint(w)
+
+
 def low_frequencies(m):
     F = small(m)
     k = F.trajectory
@@ -451,6 +458,7 @@ BY_HAND = [
     Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
     Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
+    Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
     Entry("nufftlib.blur.gaussian_psf", lambda m: nl.blur.gaussian_psf(5, 1.2, **given(m)), MADE),

@@ -212,6 +212,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "smoothing": 2.0,
     },
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
     mri.Protocol: {
         "scanner": SCANNER,
@@ -264,6 +265,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coil_maps": COILS,
         "trajectory": CURVE,
         "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
         "steps": 1,
         "learning_rate": (1e-5, 0.0),
         "eps": 1e-4,
@@ -274,7 +278,16 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
-    workflows.TrajectoryObjective: {"image": X, "coil_maps": COILS, "nufft": F, "maps": "true"},
+    workflows.TrajectoryObjective: {
+        "image": X,
+        "coil_maps": COILS,
+        "nufft": F,
+        "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
+        "noise": None,
+    },
     workflows.calibrate_psf: {
         "sharp": X,
         "blurred": BLURRED,
@@ -380,6 +393,8 @@ MAPS = {  # a map of each class, and its argument
     "MeanNormalize": (nl.MeanNormalize(), V),
     "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
+    "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
+    "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
     "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
     "a map of weights": (nl.Diagonal(V).as_map("weights", V), V),
@@ -393,8 +408,6 @@ METHODS = {  # of every other public method
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
-    "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
-    "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
     "AttractionRepulsion.value_and_grad": (
         mri.sampling.AttractionRepulsion(X, 32, "direct").value_and_grad,
@@ -407,10 +420,6 @@ METHODS = {  # of every other public method
     "LinearNerveModel.percent": (
         mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
         {"slew": CURVE, "raster": 1e-5},
-    ),
-    "TrajectoryObjective.value_and_grad_at": (
-        OBJECTIVE.value_and_grad_at,
-        {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
     ),
 }
 
@@ -595,7 +604,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "upper": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "Sense(maps)": NO_ARRAY,
-    "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
+    "constants": NO_FLAG,
+    "reconstruction": NO_NAME,
+    **{f"{job}(loss)": NO_NAME for job in ("TrajectoryObjective", "learn_trajectory")},
     "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "psf_error(psf)": NO_REAL_ARRAY,
@@ -625,7 +636,10 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "AttractionRepulsion(engine)": ["NUFFT"],
     "learn_trajectory(image)": ["TrajectoryObjective"],
     "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
-    "learn_trajectory(maps)": ["TrajectoryObjective"],
+    **{
+        f"learn_trajectory({n})": ["TrajectoryObjective"]
+        for n in ("maps", "constants", "reconstruction", "loss")
+    },
     "learn_trajectory(eps)": ["NUFFT"],
     "learn_trajectory(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],

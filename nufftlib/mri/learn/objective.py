@@ -140,29 +140,30 @@ class TrajectoryObjective(Map):
             object.__setattr__(self, name, value)
         if not callable(self.loss):
             choice(call, "loss", self.loss, LOSSES)
+        self.loss_of_image  # noqa: B018  # refuses a function that makes no map
 
-    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the loss and its Jacobian.
 
         Parameters
         ----------
-        k : array, shape (..., d), real
+        x : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
         -------
         value : array
-            ``L(k)``, of zero dimensions.
+            ``L(x)``, of zero dimensions.
         jacobian : LinearOperator
             The directional derivative of the loss; its adjoint at 1 is the gradient.
         """
-        J = TrajectoryJacobian(self, k)
+        J = TrajectoryJacobian(self, x)
         return J.value, J
 
-    def outline(self, k: Array) -> Array:
+    def outline(self, x: Array) -> Array:
         """Like one real number."""
-        self.check(f"{type(self).__name__}(k)", k)
-        return blank(k, (), complex=False)
+        check_points("TrajectoryObjective(k)", x, self.image)
+        return blank(x, (), complex=False)
 
     def reconstruct(self, k: Array) -> Array:
         """Return the reconstruction at ``k``, scaled to the mean of the image.
@@ -177,15 +178,9 @@ class TrajectoryObjective(Map):
         array, of the image's shape, real
             ``|a| mean(x) / mean|a|``.
         """
-        self.check("TrajectoryObjective.reconstruct(k)", k)
+        check_points("TrajectoryObjective.reconstruct(k)", k, self.image)
         z = MeanNormalize()(Magnitude()(Acquired(self, k).image))
         return z * array_namespace(z).mean(self.image)
-
-    def check(self, call: str, k: Array) -> None:
-        """Refuse what is no trajectory beside the image."""
-        xp = common_namespace(call, k=k, image=self.image)
-        check_real(xp, call, "k", k)
-        check_precision(xp, call, k=k, image=self.image)
 
     @cached_property
     def spectrum(self) -> Map:
@@ -196,11 +191,21 @@ class TrajectoryObjective(Map):
     def loss_of_image(self) -> Map:
         """The map from a reconstruction to its loss."""
         make = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
-        return make(MeanNormalize()(self.image)) @ MeanNormalize() @ Magnitude()
+        wish = "a name, or a function from an image to a map"
+        made: Map = make(MeanNormalize()(self.image))
+        instance("TrajectoryObjective", "loss", made, Map, wish)
+        return made @ MeanNormalize() @ Magnitude()
 
     @property
     def _no_data(self) -> Array:
         return self.nufft.outline(self.coil_maps)
+
+
+def check_points(call: str, k: Array, image: Array) -> None:
+    """Refuse what is no trajectory beside the image."""
+    xp = common_namespace(call, k=k, image=image)
+    check_real(xp, call, "k", k)
+    check_precision(xp, call, k=k, image=image)
 
 
 class Acquired:
@@ -238,7 +243,8 @@ class Acquired:
             S = array_namespace(y).ones_like(objective.coil_maps)
         self.image: Array
         self.recipe: Linearized
-        self.image, self.recipe = recipe.linearize(F, y, d if recipe.needs_density else None, S)
+        self.needs_density = recipe.needs_density
+        self.image, self.recipe = recipe.linearize(F, y, d if self.needs_density else None, S)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -257,7 +263,7 @@ class TrajectoryJacobian(LinearOperator):
     trajectory: Array
 
     def __post_init__(self) -> None:
-        self.objective.check("TrajectoryObjective(k)", self.trajectory)
+        check_points("TrajectoryObjective(k)", self.trajectory, self.objective.image)
 
     @cached_property
     def shapes(self) -> Fixed:
@@ -302,9 +308,8 @@ class TrajectoryJacobian(LinearOperator):
                 dd = at.density.apply(x)
             if at.estimate is not None:
                 dS = at.estimate.tangent(x, dy, dd)
-        if not self.objective.reconstruction.needs_density:
-            dd = None
-        return self.linearized_loss[1].apply(at.recipe.tangent(x, dy, dd, dS))
+        dz = at.recipe.tangent(x, dy, dd if at.needs_density else None, dS)
+        return self.linearized_loss[1].apply(dz)
 
     # and back
     def _adjoint(self, y: Array) -> Array:

@@ -23,27 +23,27 @@ class Linearized(ABC):
     def tangent(
         self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
     ) -> Array:
-        """Return the change of the image.
+        r"""Return the change of the image.
 
         Parameters
         ----------
         dk, dy, dd, dS : array or None
-            Directions of the trajectory, of the data (coils, \\*samples), of the density weights
-            (\\*samples) and of the coil maps (coils, \\*shape); None stands for no change.
+            Directions of the trajectory, of the data (coils, \*samples), of the density weights
+            (\*samples) and of the coil maps (coils, \*shape); None stands for no change.
 
         Returns
         -------
-        array, shape (\\*shape), complex
+        array, shape (\*shape), complex
             The directional derivative.
         """
 
     @abstractmethod
     def cotangents(self, z_bar: Array) -> Cotangents:
-        """Return the gradients by trajectory, data, density weights and coil maps.
+        r"""Return the gradients by trajectory, data, density weights and coil maps.
 
         Parameters
         ----------
-        z_bar : array, shape (\\*shape), complex
+        z_bar : array, shape (\*shape), complex
             Gradient by the image.
 
         Returns
@@ -60,25 +60,23 @@ class Reconstruction(ABC):
     """Whether it takes density weights; else it is given None."""
 
     @abstractmethod
-    def linearize(
-        self, F: NUFFT, y: Array, d: Array | None, S: Array
-    ) -> tuple[Array, Linearized]:
-        """Return the image and its derivative.
+    def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
+        r"""Return the image and its derivative.
 
         Parameters
         ----------
         F : NUFFT
             The operator at the trajectory.
-        y : array, shape (coils, \\*samples), complex
+        y : array, shape (coils, \*samples), complex
             Data.
-        d : array, shape (\\*samples), real, or None
+        d : array, shape (\*samples), real, or None
             Density weights, if the recipe needs them.
-        S : array, shape (coils, \\*shape), complex
+        S : array, shape (coils, \*shape), complex
             Coil maps.
 
         Returns
         -------
-        image : array, shape (\\*shape), complex
+        image : array, shape (\*shape), complex
             The reconstruction.
         derivative : Linearized
             Its derivative by all of them.
@@ -91,9 +89,7 @@ class AdjointReconstruction(Reconstruction):
 
     needs_density: ClassVar[bool] = True
 
-    def linearize(
-        self, F: NUFFT, y: Array, d: Array | None, S: Array
-    ) -> tuple[Array, Linearized]:
+    def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return ``S^H F^H (d y)`` and its derivative."""
         assert d is not None
         coil_images = F.adjoint(d * y)

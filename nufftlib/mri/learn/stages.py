@@ -55,9 +55,7 @@ def free_stage(objective: Map) -> Stage:
     return Stage(optim.adam, project, as_it_is, as_it_is, objective.value_and_grad)
 
 
-def playable_stage(
-    objective: Map, protocol: Protocol, fixed: Fixed | None, samples: int
-) -> Stage:
+def playable_stage(objective: Map, protocol: Protocol, fixed: Fixed | None, samples: int) -> Stage:
     """Return the stage that moves all samples within a scanner's limits."""
     projection = TrajectoryProjection(protocol, fixed)
 
