@@ -57,6 +57,10 @@ ATTRACTION = ("tests/mri/sampling/test_attraction_repulsion.py", "-k", "definiti
 SAMPLES = ("tests/mri/sampling/test_samples.py", "-k", "not what_all_have and not errors")
 CURVES = ("tests/mri/trajectories/test_patterns.py", "-k", "own_property")
 COPIES = ("tests/mri/trajectories/test_tools.py",)
+DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
+ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
+SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
+JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
     # --- operators and their rules
@@ -767,6 +771,70 @@ PLANTS = [
         "the bore runs downwards in a figure",
         {"Plane(image[i].T[::-1],": "Plane(image[i].T,"},
         ("tests/cli/test_figures.py", "-k", "three_middle_planes"),
+    ),
+    Plant(
+        "density: half of the slopes in the weights' gradient",
+        {
+            "k_bar = k_bar + p[:, None] * slopes + w[:, None] * slopes_p": "k_bar = k_bar + p[:, None] * slopes"
+        },
+        DENSITY,
+    ),
+    Plant(
+        "density: an iteration forgets those before it",
+        {"            w_bar = q + Cp\n": "            w_bar = q\n"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the other half of the forward derivative",
+        {"dz = C.apply(dw) + C.along(dk, w) + xp.sum(": "dz = C.apply(dw) + xp.sum("},
+        DENSITY,
+    ),
+    Plant(
+        "density: the scale does not follow the trajectory",
+        {"k_bar = J.adjoint(y_bar) + K.adjoint(self.data)": "k_bar = J.adjoint(y_bar)"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the spectrum of a usual picture is held",
+        {"k_bar = k_bar + v_bar[..., None] * self._spectrum_slopes()": "k_bar = k_bar + 0.0"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the kernel's slope for a cell half as wide",
+        {"rate[:-1] = -2.0 * powers": "rate[:-1] = -1.0 * powers"},
+        SPREADING,
+    ),
+    Plant(
+        "maps: the phase is held",
+        {
+            "self.images.derivative(p * magnitude + 1j * p * turn)": "self.images.derivative(p * magnitude)"
+        },
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: smoothing taken for its own adjoint",
+        {"self.smoothing, ndim, adjoint=True)": "self.smoothing, ndim)"},
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: samples beyond the radius have a gradient",
+        {"        Fs = self._kept(Fs)\n": ""},
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: the root sum of squares is held",
+        {"return (ds - u * part) * (rate": "return ds * (rate"},
+        ESTIMATED,
+    ),
+    Plant(
+        "job 1: the density is held",
+        {"if at.density is not None and d_bar is not None:": "if False:"},
+        JOB_1,
+    ),
+    Plant(
+        "job 1: the data of the estimated maps are held",
+        {"y_bar, d_bar = plus(y_bar, y_more), plus(d_bar, d_more)": "d_bar = plus(d_bar, d_more)"},
+        JOB_1,
     ),
 ]
 
