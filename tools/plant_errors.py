@@ -775,7 +775,7 @@ PLANTS = [
     Plant(
         "density: half of the slopes in the weights' gradient",
         {
-            "k_bar = k_bar + p[:, None] * slopes + w[:, None] * slopes_p": "k_bar = k_bar + p[:, None] * slopes"
+            "p[:, None] * slopes + w[:, None] * slopes_p": "p[:, None] * slopes",
         },
         DENSITY,
     ),
@@ -807,18 +807,13 @@ PLANTS = [
     Plant(
         "maps: the phase is held",
         {
-            "self.images.derivative(p * magnitude + 1j * p * turn)": "self.images.derivative(p * magnitude)"
+            "(p * magnitude + 1j * p * turn)": "(p * magnitude)",
         },
         ESTIMATED,
     ),
     Plant(
         "maps: smoothing taken for its own adjoint",
         {"self.smoothing, ndim, adjoint=True)": "self.smoothing, ndim)"},
-        ESTIMATED,
-    ),
-    Plant(
-        "maps: samples beyond the radius have a gradient",
-        {"        Fs = self._kept(Fs)\n": ""},
         ESTIMATED,
     ),
     Plant(

@@ -1,7 +1,8 @@
 """Learn a sampling trajectory with four optimisers: our Adam, SciPy's L-BFGS-B, torch's, optax's.
 
 All minimise the loss of job 1 on a small picture, with the density weights of the start: these
-are constants, so that the loss is short in every library. Run it: ``python docs/examples/learn_trajectory.py``.
+are constants, so that the loss is short in every library. Run it:
+``python docs/examples/learn_trajectory.py``.
 """
 
 import numpy as np

@@ -301,9 +301,9 @@ class CoilEstimate:
         if dk is not None:
             ds = ds + F.derivative("trajectory", dk).adjoint(self.d * self.y)
         if dy is not None:
-            ds = ds + F.adjoint(self.d * (self._kept(dy) / self.y_root / self.y_root))
+            ds = ds + F.adjoint(self.d * (dy / self.y_root / self.y_root))
         if dd is not None:
-            ds = ds + F.adjoint((self._kept(dd) / self.d_root / self.d_root) * self.y)
+            ds = ds + F.adjoint((dd / self.d_root / self.d_root) * self.y)
         du, p = self.images.derivative(ds), self.phase
         turned = xp.conj(p) * du
         magnitude, dp = xp.real(turned), 1j * p * (xp.imag(turned) * self._inverse_magnitude())
@@ -331,7 +331,6 @@ class CoilEstimate:
         turn = self.smooth * xp.imag(turned) * self._inverse_magnitude()
         s_bar = self.images.derivative(p * magnitude + 1j * p * turn)
         Fs, J = F.linearize(s_bar, wrt="trajectory")
-        Fs = self._kept(Fs)
         y_bar = self.d * Fs / self.y_root / self.y_root
         d_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
         return J.adjoint(self.d * self.y), y_bar, d_bar / self.d_root / self.d_root
