@@ -289,6 +289,12 @@ def blocks(m):
     return result.params, result.history
 
 
+def conjugate_gradient(m):
+    d = positive(m, 5)
+    result = optim.conjugate_gradient(lambda x: d * x, m.complex(3, 5), steps=3, axes=-1)
+    return result.params, result.history
+
+
 def projected(project):
     return lambda m: [project(m.real(2, 5)), project(positive(m, 7))]
 
@@ -503,6 +509,7 @@ BY_HAND = [
         double=True,
     ),
     Entry("optim.levenberg_marquardt", blocks),
+    Entry("optim.conjugate_gradient", conjugate_gradient),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(
         "optim.projected_gradient_norm",
@@ -606,6 +613,7 @@ PICTURE = "an array of any library and device, through the CPU, to a picture"
 FIELDS = "its own arrays"
 NO_ARRAYS = "no arrays"
 WITHOUT_CALL = {
+    "nufftlib.NotConvergedWarning": "a warning",
     "nufftlib.OperatorReport": "numbers, no arrays",
     "nufftlib.blur": "a package",
     "nufftlib.mri": "a package",

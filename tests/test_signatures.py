@@ -75,6 +75,16 @@ FUNCTIONS = {  # a call that works, of every public function and class
     nl.Sense: {"maps": COILS},
     nl.Diagonal: {"weights": V},
     nl.BlockDiagonal: {"blocks": np.eye(3)},
+    nl.Inverse: {"operator": nl.Diagonal(V), "tolerance": 1e-6, "steps": 9},
+    nl.LeastSquares: {
+        "model": nl.BlockDiagonal(np.eye(3)),
+        "damping": 0.5,
+        "weights": V,
+        "regularizer": None,
+        "guess": None,
+        "tolerance": 1e-6,
+        "steps": 9,
+    },
     nl.HalfSquaredError: {"target": V, "weights": V},
     nl.MeanSquaredError: {"target": V},
     nl.MeanAbsoluteError: {"target": V},
@@ -350,6 +360,7 @@ HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
+    nl.NotConvergedWarning,  # which the library gives
     io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
@@ -376,6 +387,8 @@ OPERATORS = {  # an operator of each class, and its input
     "Sense": (nl.Sense(COILS), X),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
+    "Inverse": (nl.Inverse(nl.Diagonal(V)), V),
+    "LeastSquares": (nl.LeastSquares(nl.Diagonal(V), 0.5), V),
     "a product": (nl.Diagonal(V) @ nl.BlockDiagonal(np.eye(3)), V),
     "a sum": (nl.Diagonal(V) + nl.BlockDiagonal(np.eye(3)), V),
     "a multiple": (2 * nl.Diagonal(V), V),
@@ -404,6 +417,7 @@ MAPS = {  # a map of each class, and its argument
 OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
 JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
 METHODS = {  # of every other public method
+    "LeastSquares.solve": (nl.LeastSquares(nl.Diagonal(V), 0.5).solve, {"y": V}),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
@@ -578,6 +592,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **{f"{f}(shape)": [*NOTHING, "nope", [2.0], True, V, 1j, 0.0, -1] for f in OFFSETS},
     "spacing": [*NOTHING, "1", [1.0], True, V, 1j, 0.0],
     "BSpline(spacing)": NO_NUMBER,
+    "LeastSquares(damping)": NO_NUMBER,
+    "LeastSquares(weights)": [a for a in NO_REAL_ARRAY if a is not None],
+    "regularizer": NO_OBJECT[1:],
+    "guess": [a for a in NO_ARRAY if a is not None],
     "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
     "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
     "make": [*NO_FUNCTION, lambda _: V, lambda _: 5, lambda _: SPATIAL],
@@ -829,7 +847,12 @@ def is_number(value):
     return several or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-NUMBERS = [(call, name) for call, name in ARGUMENTS if is_number(CALLS[call][1][name])]
+NUMBERS = [
+    (call, name)
+    for call, name in ARGUMENTS
+    # An array given as damping is a parameter, which keeps its dtype and stays an array.
+    if is_number(CALLS[call][1][name]) and (call, name) != ("LeastSquares", "damping")
+]
 
 
 @pytest.mark.parametrize(("call", "name"), NUMBERS)

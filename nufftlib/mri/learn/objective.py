@@ -32,7 +32,7 @@ from nufftlib.nufft.derivatives import SampledJacobian
 from nufftlib.nufft.operator import NUFFT
 
 Maps = Literal["estimated", "ones", "true"]
-Loss = str | Callable[[Array], Map]
+LossOrName = str | Callable[[Array], Map]
 
 LOSSES: dict[str, Callable[[Array], Map]] = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
 """Losses by their names: from the image, divided by its mean, to the loss of a reconstruction."""
@@ -87,7 +87,7 @@ class TrajectoryObjective(Map):
     maps: Maps = "estimated"
     constants: bool = field(default=False, kw_only=True)
     reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
-    loss: Loss = field(default="mse", kw_only=True)
+    loss: LossOrName = field(default="mse", kw_only=True)
     noise: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -157,12 +157,12 @@ class TrajectoryObjective(Map):
         jacobian : LinearOperator
             The directional derivative of the loss; its adjoint at 1 is the gradient.
         """
-        J = TrajectoryJacobian(self, x)
+        J = ObjectiveJacobian(self, x)
         return J.value, J
 
     def outline(self, x: Array) -> Array:
         """Like one real number."""
-        check_points("TrajectoryObjective(k)", x, self.image)
+        check_points("TrajectoryObjective(k)", x, self)
         return blank(x, (), complex=False)
 
     def reconstruct(self, k: Array) -> Array:
@@ -178,7 +178,7 @@ class TrajectoryObjective(Map):
         array, of the image's shape, real
             ``|a| mean(x) / mean|a|``.
         """
-        check_points("TrajectoryObjective.reconstruct(k)", k, self.image)
+        check_points("TrajectoryObjective.reconstruct(k)", k, self)
         z = MeanNormalize()(Magnitude()(Acquired(self, k).image))
         return z * array_namespace(z).mean(self.image)
 
@@ -201,11 +201,18 @@ class TrajectoryObjective(Map):
         return self.nufft.outline(self.coil_maps)
 
 
-def check_points(call: str, k: Array, image: Array) -> None:
-    """Refuse what is no trajectory beside the image."""
+def check_points(call: str, k: Array, objective: TrajectoryObjective) -> None:
+    """Refuse what is no trajectory beside the image and the noise."""
+    image, noise = objective.image, objective.noise
     xp = common_namespace(call, k=k, image=image)
     check_real(xp, call, "k", k)
     check_precision(xp, call, k=k, image=image)
+    if noise is not None and tuple(k.shape[:-1]) != tuple(noise.shape[1:]):
+        msg = (
+            f"{call}: k has the shape {tuple(k.shape)}; want {(*noise.shape[1:], image.ndim)}, "
+            f"the points of the noise"
+        )
+        raise ValueError(msg)
 
 
 class Acquired:
@@ -248,7 +255,7 @@ class Acquired:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrajectoryJacobian(LinearOperator):
+class ObjectiveJacobian(LinearOperator):
     """The Jacobian of `TrajectoryObjective`, by the chain rule.
 
     Parameters
@@ -263,7 +270,7 @@ class TrajectoryJacobian(LinearOperator):
     trajectory: Array
 
     def __post_init__(self) -> None:
-        check_points("TrajectoryObjective(k)", self.trajectory, self.objective.image)
+        check_points("TrajectoryObjective(k)", self.trajectory, self.objective)
 
     @cached_property
     def shapes(self) -> Fixed:
@@ -293,7 +300,8 @@ class TrajectoryJacobian(LinearOperator):
         if label == "x":
             check_alike(call, "dk", x, "trajectory", self.trajectory)
         else:
-            check_precision(common_namespace(call, y=x, k=self.trajectory), call, y=x, k=x)
+            xp = common_namespace(call, y=x, k=self.trajectory)
+            check_precision(xp, call, y=x, k=self.trajectory)
 
     def _gives_complex(self, label: str, x: Array) -> bool:
         """Never."""
