@@ -2,5 +2,13 @@
 
 from nufftlib.mri.learn.learn import LearnedTrajectory, learn_trajectory
 from nufftlib.mri.learn.objective import TrajectoryObjective
+from nufftlib.mri.learn.reconstructions import AdjointReconstruction, Linearized, Reconstruction
 
-__all__ = ["LearnedTrajectory", "TrajectoryObjective", "learn_trajectory"]
+__all__ = [
+    "AdjointReconstruction",
+    "LearnedTrajectory",
+    "Linearized",
+    "Reconstruction",
+    "TrajectoryObjective",
+    "learn_trajectory",
+]
