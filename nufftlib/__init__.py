@@ -19,6 +19,9 @@ from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
+from nufftlib.inverse.inverse import Inverse
+from nufftlib.inverse.least_squares import LeastSquares
+from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
@@ -30,12 +33,15 @@ __all__ = [
     "Downsample",
     "HalfSquaredError",
     "Huber",
+    "Inverse",
+    "LeastSquares",
     "LinearOperator",
     "Magnitude",
     "Map",
     "MeanAbsoluteError",
     "MeanNormalize",
     "MeanSquaredError",
+    "NotConvergedWarning",
     "OperatorReport",
     "PoissonLikelihood",
     "Quadratic",

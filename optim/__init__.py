@@ -2,6 +2,7 @@
 
 from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
+from optim._conjugate_gradient import conjugate_gradient
 from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
@@ -20,6 +21,7 @@ __all__ = [
     "accelerated_proximal_gradient",
     "adam",
     "adamw",
+    "conjugate_gradient",
     "constant",
     "levenberg_marquardt",
     "linear_schedule",

@@ -15,6 +15,7 @@ from rows import open_row
 from scipy.interpolate import BSpline
 
 import nufftlib as nl
+import nufftlib.workflows
 from nufftlib.core.losses import Functional
 from nufftlib.core.operator import ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
@@ -278,6 +279,55 @@ def weighted_gram(m):
     return F.H @ nl.Diagonal(m.real(3, 4)) @ F, m.complex(5, 6)
 
 
+def dense_least_squares(parameters, y):
+    """The normal equations of a NUFFT, between coil maps or not, item after item."""
+    A = dft((2, 2), parameters["trajectory"])
+    if "maps" in parameters:
+        A = np.concatenate([A * row for row in parameters["maps"].reshape(2, -1)])
+    w = np.broadcast_to(np.ravel(parameters.get("weights", 1.0)), len(A))[:, None]
+    penalty = parameters.get("damping", 0.5) * np.abs(parameters.get("gain", np.ones(4))) ** 2
+    H = A.conj().T @ (w * A) + np.diag(np.ravel(penalty))
+    rhs = y.reshape(-1, len(A)) @ (w * A).conj()
+    batch = y.shape[: y.ndim - (2 if "maps" in parameters else 1)]
+    return np.linalg.solve(H, rhs.T).T.reshape(*batch, 2, 2)
+
+
+def least_squares(*, coils=(2,), batch=(), weights=None, **settings):
+    """A few voxels, which as many steps solve."""
+
+    def make(m):
+        A = nl.NUFFT(m.trajectory(6, 2), (2, 2), engine="direct")
+        A = A @ nl.Sense(m.complex(*coils, 2, 2)) if coils else A
+        more = {name: value(m) for name, value in settings.items()}
+        w = None if weights is None else positive(m, *weights)
+        f = nl.LeastSquares(
+            A, weights=w, tolerance=1e-6 if m.single else 1e-14, **{"damping": 0.5} | more
+        )
+        return f, m.complex(*batch, *coils, 6)
+
+    return make
+
+
+def positive(m, *shape):
+    return m.row.array(m.rng.uniform(0.5, 1.5, shape), m.real_dtype)
+
+
+def gain(m):
+    return nl.Diagonal(positive(m, 2, 2)).rename(weights="gain")
+
+
+def inverse(m):
+    """Of a Gram and more, which stays self-adjoint whatever its blocks become."""
+    H = nl.BlockDiagonal(m.complex(2, 3, 3)).N + nl.Diagonal(positive(m, 3)).rename(weights="more")
+    return nl.Inverse(H, tolerance=1e-6 if m.single else 1e-14), m.complex(2, 2, 3)
+
+
+def dense_inverse(parameters, x):
+    M = parameters["blocks"]
+    H = M.conj().swapaxes(-1, -2) @ M + np.diag(parameters["more"])
+    return np.linalg.solve(H, x[..., None])[..., 0]
+
+
 def two_blurs(m):
     first = nl.Blur(m.real(2, 3), boundary="circular")
     second = nl.Blur(m.real(3, 3)).rename(psf="second")
@@ -310,6 +360,24 @@ def jacobian_on_the_grid(m):
     F, x = nufft((6, 5), (3, 4), (2,), "ortho", "grid")(m)
     _, J = F.linearize(x, wrt="trajectory")
     return J, m.real(3, 4, 2)
+
+
+def jacobian_of_density_weights(m):
+    F = nl.NUFFT(m.trajectory(3, 4, 2), (9, 10), engine="direct")
+    weights = nl.mri.PipeMenon(F, width=4, grid=(9, 10), iterations=3)
+    return weights.linearize(F.trajectory)[1], m.real(3, 4, 2)
+
+
+def jacobian_of_job_1(maps, **settings):
+    """The loss of a trajectory by all that depends on it, unless they are held constant."""
+
+    def make(m):
+        F = nl.NUFFT(0.2 * m.trajectory(4, 6, 2), (14, 15), engine="direct")
+        image = m.row.xp.abs(m.real(14, 15)) + 0.5
+        job = nl.workflows.TrajectoryObjective(image, m.complex(2, 14, 15), F, maps, **settings)
+        return job.linearize(F.trajectory)[1], m.real(4, 6, 2)
+
+    return make
 
 
 def hessian_of_nufft(m):
@@ -565,6 +633,28 @@ CASES = [
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
+    Case("inverse of a gram and more", inverse, dense_inverse),
+    Case("least squares", least_squares(batch=(2,)), dense_least_squares),
+    Case(
+        "least squares, weighted, with a regulariser",
+        least_squares(coils=(), batch=(2,), weights=(6,), damping=positive, regularizer=gain),
+        dense_least_squares,
+    ),
+    Case(
+        "least squares, a weight for each coil",
+        least_squares(weights=(2, 6)),
+        dense_least_squares,
+    ),
+    Case(
+        "jacobian of least squares by the trajectory",
+        lambda m: (lambda f, y: (f.linearize(y, wrt="trajectory")[1], m.real(6, 2)))(
+            *least_squares(batch=(2,), damping=positive)(m)
+        ),
+    ),
+    Case(
+        "jacobian of an inverse",
+        lambda m: (lambda A, x: (A.linearize(x, wrt="blocks")[1], m.complex(2, 3, 3)))(*inverse(m)),
+    ),
     Case(
         "gram between coil maps, its trajectory once more",
         lambda m: (
@@ -662,6 +752,14 @@ CASES = [
     Case("jacobian of a nufft", jacobian_of_nufft),
     Case("jacobian of a nufft on the grid", jacobian_on_the_grid, host=True),
     Case("hessian of a nufft", hessian_of_nufft),
+    Case("jacobian of density weights", jacobian_of_density_weights),
+    # The iteration and the phases of small voxels magnify rounding.
+    Case("jacobian of the loss of a trajectory", jacobian_of_job_1("estimated"), eps_single=1e-5),
+    Case(
+        "jacobian of it, constants held",
+        jacobian_of_job_1("estimated", constants=True),
+        eps_single=1e-5,
+    ),
     Case(
         "jacobian of a diagonal",
         lambda m: (

@@ -112,6 +112,13 @@ def density(m):
     return nl.mri.pipe_menon(nl.NUFFT(k, (8, 9), engine="direct"), width=4, iterations=3)
 
 
+def density_map(m):
+    k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
+    F = nl.NUFFT(k, (8, 9), engine="direct")
+    w, J = nl.mri.PipeMenon(F, width=4, iterations=3).linearize(k)
+    return w, J(k), J.adjoint(w)
+
+
 def low_frequencies(m):
     F = small(m)
     k = F.trajectory
@@ -282,6 +289,12 @@ def blocks(m):
         return 0.5 * xp.sum(r * r, axis=-1), 2 * p * r, (2 * p)[..., None] ** 2 * eye
 
     result = optim.levenberg_marquardt(function, xp.ones_like(c), steps=3)
+    return result.params, result.history
+
+
+def conjugate_gradient(m):
+    d = positive(m, 5)
+    result = optim.conjugate_gradient(lambda x: d * x, m.complex(3, 5), steps=3, axes=-1)
     return result.params, result.history
 
 
@@ -474,6 +487,7 @@ BY_HAND = [
     Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
     Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
+    Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
     Entry("nufftlib.blur.gaussian_psf", lambda m: nl.blur.gaussian_psf(5, 1.2, **given(m)), MADE),
@@ -518,6 +532,7 @@ BY_HAND = [
         double=True,
     ),
     Entry("optim.levenberg_marquardt", blocks),
+    Entry("optim.conjugate_gradient", conjugate_gradient),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(
         "optim.projected_gradient_norm",
@@ -624,6 +639,7 @@ PICTURE = "an array of any library and device, through the CPU, to a picture"
 FIELDS = "its own arrays"
 NO_ARRAYS = "no arrays"
 WITHOUT_CALL = {
+    "nufftlib.NotConvergedWarning": "a warning",
     "nufftlib.OperatorReport": "numbers, no arrays",
     "nufftlib.blur": "a package",
     "nufftlib.mri": "a package",

@@ -61,7 +61,8 @@ def signed(package, entry):
     name = name_of(entry)
     thing = getattr(package, name)
     called = not (inspect.isabstract(thing) or getattr(thing, "_is_protocol", False))
-    if isinstance(thing, types.ModuleType | tuple) or not called:
+    warning = isinstance(thing, type) and issubclass(thing, Warning)
+    if isinstance(thing, types.ModuleType | tuple) or warning or not called:
         return name
     arguments = list(inspect.signature(thing).parameters.values())
     if "(" in entry:

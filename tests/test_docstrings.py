@@ -32,6 +32,7 @@ WITHOUT_EXAMPLE = {
     "LearnedTrajectory",
     "NerveModel",
     "NonFiniteError",
+    "NotConvergedWarning",
     "Hole",
     "PointSpread",
     "ProjectedTrajectory",

@@ -75,6 +75,16 @@ FUNCTIONS = {  # a call that works, of every public function and class
     nl.Sense: {"maps": COILS},
     nl.Diagonal: {"weights": V},
     nl.BlockDiagonal: {"blocks": np.eye(3)},
+    nl.Inverse: {"operator": nl.Diagonal(V), "tolerance": 1e-6, "steps": 9},
+    nl.LeastSquares: {
+        "model": nl.BlockDiagonal(np.eye(3)),
+        "damping": 0.5,
+        "weights": V,
+        "regularizer": None,
+        "guess": None,
+        "tolerance": 1e-6,
+        "steps": 9,
+    },
     nl.HalfSquaredError: {"target": V, "weights": V},
     nl.MeanSquaredError: {"target": V},
     nl.MeanAbsoluteError: {"target": V},
@@ -213,6 +223,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "smoothing": 2.0,
     },
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
     mri.Protocol: {
         "scanner": SCANNER,
@@ -265,6 +276,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coil_maps": COILS,
         "trajectory": CURVE,
         "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
         "steps": 1,
         "learning_rate": (1e-5, 0.0),
         "eps": 1e-4,
@@ -280,6 +294,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coil_maps": COILS,
         "nufft": F,
         "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
         "noise": F(COILS),
     },
     workflows.ImagesObjective: {
@@ -287,6 +304,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coil_maps": COILS,
         "nufft": F,
         "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
         "noise": 0.5,
         "seed": 1,
     },
@@ -302,6 +322,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "trajectory": CURVE,
         "validation": X[None],
         "maps": "true",
+        "reconstruction": "adjoint",
+        "loss": "mse",
+        "constants": False,
         "epochs": 1,
         "batch": 2,
         "seed": 0,
@@ -379,6 +402,7 @@ HOOKS = ("inner_names(", "at(")  # that authors of operators and losses write
 NOT_CALLED_WITH_SETTINGS = {
     nl.LinearOperator,  # a base class, as Map is
     nl.Map,
+    nl.NotConvergedWarning,  # which the library gives
     io.SafeNerveModel,  # needs pypulseq, as the next; tests/io has their errors
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
@@ -407,6 +431,8 @@ OPERATORS = {  # an operator of each class, and its input
     "Sense": (nl.Sense(COILS), X),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
+    "Inverse": (nl.Inverse(nl.Diagonal(V)), V),
+    "LeastSquares": (nl.LeastSquares(nl.Diagonal(V), 0.5), V),
     "a product": (nl.Diagonal(V) @ nl.BlockDiagonal(np.eye(3)), V),
     "a sum": (nl.Diagonal(V) + nl.BlockDiagonal(np.eye(3)), V),
     "a multiple": (2 * nl.Diagonal(V), V),
@@ -424,6 +450,9 @@ MAPS = {  # a map of each class, and its argument
     "MeanNormalize": (nl.MeanNormalize(), V),
     "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
+    "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
+    "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
+    "ImagesObjective": (workflows.ImagesObjective(X[None], COILS, F, "true"), K),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
     "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
     "a map of weights": (nl.Diagonal(V).as_map("weights", V), V),
@@ -434,14 +463,12 @@ OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
 OF_IMAGES = workflows.ImagesObjective(X[None], COILS, F, "true")
 JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
 METHODS = {  # of every other public method
+    "LeastSquares.solve": (nl.LeastSquares(nl.Diagonal(V), 0.5).solve, {"y": V}),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
-    "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
-    "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
-    "ImagesObjective.value_and_grad": (OF_IMAGES.value_and_grad, {"k": K}),
     "ImagesObjective.reconstruct": (OF_IMAGES.reconstruct, {"k": K}),
     "ImagesObjective.scores": (OF_IMAGES.scores, {"k": K}),
     "Augmentation.__call__": (
@@ -459,10 +486,6 @@ METHODS = {  # of every other public method
     "LinearNerveModel.percent": (
         mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
         {"slew": CURVE, "raster": 1e-5},
-    ),
-    "TrajectoryObjective.value_and_grad_at": (
-        OBJECTIVE.value_and_grad_at,
-        {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
     ),
 }
 
@@ -553,6 +576,7 @@ NO_ARRAY = [
 NO_REAL_ARRAY = [*NO_ARRAY, V + 0j]
 NO_OBJECT = [*NOTHING, 5, "a", V, int]
 NO_FUNCTION = [object(), 3, "f", [len], V]
+JOBS = ("TrajectoryObjective", "learn_trajectory", "ImagesObjective", "learn_on_images")
 NO_PATH = [*NOTHING, 5, ["a"], V]
 WRONG = {  # by the argument's name, or by the call and the name where it means another thing
     **dict.fromkeys(("boundary", "method", "engine", "maps", "path", "norm", "name"), NO_NAME),
@@ -621,6 +645,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **{f"{f}(shape)": [*NOTHING, "nope", [2.0], True, V, 1j, 0.0, -1] for f in OFFSETS},
     "spacing": [*NOTHING, "1", [1.0], True, V, 1j, 0.0],
     "BSpline(spacing)": NO_NUMBER,
+    "LeastSquares(damping)": NO_NUMBER,
+    "LeastSquares(weights)": [a for a in NO_REAL_ARRAY if a is not None],
+    "regularizer": NO_OBJECT[1:],
+    "guess": [a for a in NO_ARRAY if a is not None],
     "precess(axis)": [*NO_INTEGER[:-5], np.ones(2), 3, "z", [0, 0, 0], MASKED],
     "axes": [*NO_SIZES, (0, 0), (), (0, 3)],
     "make": [*NO_FUNCTION, lambda _: V, lambda _: 5, lambda _: SPATIAL],
@@ -655,7 +683,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "Sense(maps)": NO_ARRAY,
     "birdcage_maps(angle)": NO_NUMBER,
     "TrajectoryObjective(noise)": NO_ARRAY,
-    "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
+    "constants": NO_FLAG,
+    "reconstruction": NO_NAME,
+    **{f"{job}(loss)": NO_NAME for job in JOBS},
     "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "psf_error(psf)": NO_REAL_ARRAY,
@@ -685,15 +715,17 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "AttractionRepulsion(engine)": ["NUFFT"],
     "learn_trajectory(image)": ["TrajectoryObjective"],
     "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
-    "learn_trajectory(maps)": ["TrajectoryObjective"],
+    **{
+        f"learn_trajectory({n})": ["TrajectoryObjective"]
+        for n in ("maps", "constants", "reconstruction", "loss")
+    },
     "learn_trajectory(eps)": ["NUFFT"],
     "learn_trajectory(engine)": ["NUFFT"],
-    **{f"ImagesObjective({n})": ["TrajectoryObjective"] for n in ("images", "coil_maps", "maps")},
-    **{f"ImagesObjective.{n}(k)": ["TrajectoryObjective"] for n in ("reconstruct", "scores")},
-    "ImagesObjective.value_and_grad(k)": ["TrajectoryObjective"],
-    "learn_on_images(images)": ["TrajectoryObjective"],
-    "learn_on_images(coil_maps)": ["TrajectoryObjective"],
-    "learn_on_images(maps)": ["TrajectoryObjective"],
+    **{
+        f"{job}({n})": ["TrajectoryObjective"]
+        for job in ("ImagesObjective", "learn_on_images")
+        for n in ("images", "coil_maps", "maps", "constants", "reconstruction", "loss")
+    },
     "learn_on_images(eps)": ["NUFFT"],
     "learn_on_images(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],
@@ -883,7 +915,12 @@ def is_number(value):
     return several or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-NUMBERS = [(call, name) for call, name in ARGUMENTS if is_number(CALLS[call][1][name])]
+NUMBERS = [
+    (call, name)
+    for call, name in ARGUMENTS
+    # An array given as damping is a parameter, which keeps its dtype and stays an array.
+    if is_number(CALLS[call][1][name]) and (call, name) != ("LeastSquares", "damping")
+]
 
 
 @pytest.mark.parametrize(("call", "name"), NUMBERS)

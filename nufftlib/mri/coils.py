@@ -305,12 +305,12 @@ class CoilEstimate:
         if dk is not None:
             ds = ds + F.derivative("trajectory", dk).adjoint(self.d * self.y)
         if dy is not None:
-            ds = ds + F.adjoint(self.d * (self._kept(dy) / self.y_root / self.y_root))
+            ds = ds + F.adjoint(self.d * (dy / self.y_root / self.y_root))
         if dd is not None:
-            ds = ds + F.adjoint((self._kept(dd) / self.d_root / self.d_root) * self.y)
+            ds = ds + F.adjoint((dd / self.d_root / self.d_root) * self.y)
         du, p = self.images.derivative(ds), self.phase
-        magnitude = xp.real(xp.conj(p) * du)
-        dp = 1j * p * (xp.imag(xp.conj(p) * du) * self._inverse_magnitude())
+        turned = xp.conj(p) * du
+        magnitude, dp = xp.real(turned), 1j * p * (xp.imag(turned) * self._inverse_magnitude())
         smooth = gaussian_smooth(xp, magnitude, self.smoothing, len(F.shape))
         return self.smoothed.derivative(smooth * p + self.smooth * dp)
 
@@ -329,12 +329,12 @@ class CoilEstimate:
         """
         xp, F, p = self.xp, self.F, self.phase
         t_bar = self.smoothed.derivative(maps_bar)
-        along, across = xp.real(xp.conj(p) * t_bar), xp.imag(xp.conj(p) * t_bar)
-        magnitude = gaussian_smooth(xp, along, self.smoothing, len(F.shape), adjoint=True)
-        turn = self.smooth * across * self._inverse_magnitude()
+        turned = xp.conj(p) * t_bar
+        ndim, along = len(F.shape), xp.real(turned)
+        magnitude = gaussian_smooth(xp, along, self.smoothing, ndim, adjoint=True)
+        turn = self.smooth * xp.imag(turned) * self._inverse_magnitude()
         s_bar = self.images.derivative(p * magnitude + 1j * p * turn)
         Fs, J = F.linearize(s_bar, wrt="trajectory")
-        Fs = self._kept(Fs)
         y_bar = self.d * Fs / self.y_root / self.y_root
         d_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
         return J.adjoint(self.d * self.y), y_bar, d_bar / self.d_root / self.d_root
@@ -366,18 +366,17 @@ class Normalized:
         self.xp = xp
         self.root = root_of_largest(xp, s, 0)
         s = s / self.root / self.root
-        rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
-        self.rss = xp.where(rss > 0, rss, xp.ones_like(rss))
-        self.value = s / self.rss
+        self.rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
+        self.value = s / xp.where(self.rss > 0, self.rss, xp.ones_like(self.rss))
 
     # du = (ds - u sum_c Re(conj(u_c) ds_c)) / |s|: it is its own adjoint
     def derivative(self, ds: Array) -> Array:
         """Return the change of the value, or the gradient by what was divided."""
         xp, u = self.xp, self.value
         part = xp.sum(xp.real(u) * xp.real(ds) + xp.imag(u) * xp.imag(ds), axis=0)
-        change = (ds - u * part) / self.rss / self.root / self.root
-        silent = xp.all(u == 0, axis=0)
-        return xp.where(silent, xp.zeros_like(change), change)
+        heard = self.rss > 0
+        rate = xp.astype(heard, part.dtype) / xp.where(heard, self.rss, xp.ones_like(part))
+        return (ds - u * part) * (rate / self.root / self.root)
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:

@@ -36,8 +36,8 @@ def pipe_menon(
 
     from ``w = 1``. The weights are then scaled to
     :math:`\langle x, F^H w F x \rangle = \langle x, x \rangle` for the image :math:`x = F^H (w v)`
-    with the spectrum :math:`v = 1 / (1 + \sum_a (N_a k_a)^2)` of a usual picture. For every norm of ``F`` the density-compensated adjoint thus has the
-    scale of the image.
+    with the spectrum :math:`v = 1 / (1 + \sum_a (N_a k_a)^2)` of a usual picture. For every
+    norm of ``F`` the density-compensated adjoint thus has the scale of the image.
 
     Parameters
     ----------
@@ -178,19 +178,19 @@ class PipeMenon(Map):
         for name, value in zip(("width", "grid", "iterations"), settings, strict=True):
             object.__setattr__(self, name, value)
 
-    def __call__(self, k: Array) -> Array:
+    def __call__(self, x: Array) -> Array:
         """Return the weights, of which only the last are kept."""
-        F = self._at(k)
+        F = self._at(x)
         for last in self._iterates(F):
             w = last
         return Scaling(F, w).weights
 
-    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the weights and their Jacobian by the trajectory.
 
         Parameters
         ----------
-        k : array, shape (..., d), real
+        x : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
@@ -200,19 +200,22 @@ class PipeMenon(Map):
         jacobian : LinearOperator
             From directions of the trajectory's shape to those of the weights'.
         """
-        F = self._at(k)
+        F = self._at(x)
         jacobian = PipeMenonJacobian(F, self.width, self.grid, tuple(self._iterates(F)))
         return jacobian.scaling.weights, jacobian
 
-    def outline(self, k: Array) -> Array:
+    def outline(self, x: Array) -> Array:
         """Like one real number for each point."""
-        return blank(k, tuple(k.shape[:-1]), complex=False)
+        self._check(x)
+        return blank(x, tuple(x.shape[:-1]), complex=False)
+
+    def _check(self, k: Array) -> None:
+        xp = common_namespace("PipeMenon(k)", k=k, trajectory=self.F.trajectory)
+        check_precision(xp, "PipeMenon(k)", k=k, trajectory=self.F.trajectory)
 
     def _at(self, k: Array) -> NUFFT:
-        F = self.F
-        xp = common_namespace("PipeMenon(k)", k=k, trajectory=F.trajectory)
-        check_precision(xp, "PipeMenon(k)", k=k, trajectory=F.trajectory)
-        return F if k is F.trajectory else replace(F, trajectory=k)
+        self._check(k)
+        return self.F if k is self.F.trajectory else replace(self.F, trajectory=k)
 
     # w <- w / |C w|
     def _iterates(self, F: NUFFT) -> Iterator[Array]:

@@ -55,6 +55,10 @@ def test_the_gradient_of_any_loss_with_noise(loss):
     noise = rng.standard_normal((3, 6, 9)) + 1j * rng.standard_normal((3, 6, 9))
     job = replace(objective(maps="estimated"), loss=loss, noise=noise)
     assert float(job(K)) != float(replace(job, noise=None)(K))
+    with pytest.raises(
+        ValueError, match=r"k has the shape \(5, 9, 2\); want \(6, 9, 2\), the points of"
+    ):
+        job(K[1:])
     assert gradient_error(job) < 1e-6
 
 

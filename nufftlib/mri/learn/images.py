@@ -23,12 +23,13 @@ from nufftlib.core.losses import Functional
 from nufftlib.core.noise import add_gaussian
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.mri.learn.objective import (
-    Loss,
+    LossOrName,
     Maps,
-    TrajectoryJacobian,
+    ObjectiveJacobian,
     TrajectoryObjective,
     density_at,
     plus,
+    scaled,
 )
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore, score
@@ -98,7 +99,7 @@ class ImagesObjective(Map):
     maps: Maps = "estimated"
     constants: bool = field(default=False, kw_only=True)
     reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
-    loss: Loss = field(default="mse", kw_only=True)
+    loss: LossOrName = field(default="mse", kw_only=True)
     noise: float = field(default=0.0, kw_only=True)
     seed: int = field(default=0, kw_only=True)
 
@@ -160,7 +161,7 @@ class ImagesObjective(Map):
             Magnitudes, of the noisy data if there is noise.
         """
         found = self._jacobians("ImagesObjective.reconstruct(k)", k)
-        each = [J.objective.scaled(J.acquired.image) for J in found]
+        each = [scaled(J.acquired.image, J.objective.reference) for J in found]
         return array_namespace(self.images).stack(each)
 
     def scores(self, k: Array) -> tuple[ImageScore, ...]:
@@ -174,12 +175,12 @@ class ImagesObjective(Map):
         Returns
         -------
         tuple of ImageScore
-            Loss, PSNR and SSIM of each image.
+            LossOrName, PSNR and SSIM of each image.
         """
         found = self._jacobians("ImagesObjective.scores(k)", k)
         return tuple(score(J.objective, J.acquired.image) for J in found)
 
-    def _jacobians(self, call: str, k: Array) -> Iterator[TrajectoryJacobian]:
+    def _jacobians(self, call: str, k: Array) -> Iterator[ObjectiveJacobian]:
         """Yield the Jacobian of each image, of which the next one takes no more memory."""
         self._check(call, k)
         F, weights = replace(self.nufft, trajectory=k), None
@@ -187,7 +188,7 @@ class ImagesObjective(Map):
             objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)
             if weights is None and objective.needs_density:
                 weights = density_at(F)
-            yield TrajectoryJacobian(objective, F.trajectory, weights)  # its own copy of k
+            yield ObjectiveJacobian(objective, F.trajectory, weights)  # its own copy of k
 
     def _objective(self, x: Array, s: Array, F: NUFFT, noise: Array | None) -> TrajectoryObjective:
         return TrajectoryObjective(

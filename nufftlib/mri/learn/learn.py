@@ -39,7 +39,7 @@ from nufftlib.core.kinds import (
     wrong_kind,
 )
 from nufftlib.core.run import Run
-from nufftlib.mri.learn.objective import Loss, Maps, TrajectoryObjective
+from nufftlib.mri.learn.objective import LossOrName, Maps, TrajectoryObjective
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
@@ -87,7 +87,7 @@ def learn_trajectory(
     maps: Maps = "estimated",
     constants: bool = False,
     reconstruction: str | Reconstruction = "adjoint",
-    loss: Loss = "mse",
+    loss: LossOrName = "mse",
     steps: int = 100,
     learning_rate: tuple[float, float] = (1e-3, 1e-4),
     eps: float = 1e-4,

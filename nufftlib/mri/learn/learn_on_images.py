@@ -26,7 +26,7 @@ from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Epochs, Told, mean_losses
 from nufftlib.mri.learn.images import ImagesObjective, Shuffled, check_images, taken
 from nufftlib.mri.learn.learn import check_start, control_sizes, rates
-from nufftlib.mri.learn.objective import Loss, Maps
+from nufftlib.mri.learn.objective import LossOrName, Maps
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
@@ -138,7 +138,7 @@ def learn_on_images(
     validation: Array | Pair | float | None = None,
     maps: Maps = "estimated",
     reconstruction: str | Reconstruction = "adjoint",
-    loss: Loss = "mse",
+    loss: LossOrName = "mse",
     constants: bool = False,
     epochs: int = 10,
     batch: int = 4,

@@ -34,7 +34,7 @@ from nufftlib.nufft.operator import NUFFT
 Linearization = tuple[Array, LinearOperator]
 """A value and the Jacobian there."""
 Maps = Literal["estimated", "ones", "true"]
-Loss = str | Callable[[Array], Map]
+LossOrName = str | Callable[[Array], Map]
 
 LOSSES: dict[str, Callable[[Array], Map]] = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
 """Losses by their names: from the image, divided by its mean, to the loss of a reconstruction."""
@@ -90,7 +90,7 @@ class TrajectoryObjective(Map):
     maps: Maps = "estimated"
     constants: bool = field(default=False, kw_only=True)
     reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
-    loss: Loss = field(default="mse", kw_only=True)
+    loss: LossOrName = field(default="mse", kw_only=True)
     noise: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -143,6 +143,7 @@ class TrajectoryObjective(Map):
             object.__setattr__(self, name, value)
         if not callable(self.loss):
             choice(call, "loss", self.loss, LOSSES)
+        self.loss_of_image  # noqa: B018  # refuses a function that makes no map
 
     @property
     def needs_density(self) -> bool:
@@ -156,28 +157,28 @@ class TrajectoryObjective(Map):
         xp = array_namespace(self.image)
         return xp.abs(self.image) if is_complex(xp, self.image) else self.image
 
-    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the loss and its Jacobian.
 
         Parameters
         ----------
-        k : array, shape (..., d), real
+        x : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
         -------
         value : array
-            ``L(k)``, of zero dimensions.
+            ``L(x)``, of zero dimensions.
         jacobian : LinearOperator
             The directional derivative of the loss; its adjoint at 1 is the gradient.
         """
-        J = TrajectoryJacobian(self, k)
+        J = ObjectiveJacobian(self, x)
         return J.value, J
 
-    def outline(self, k: Array) -> Array:
+    def outline(self, x: Array) -> Array:
         """Like one real number."""
-        self.check(f"{type(self).__name__}(k)", k)
-        return blank(k, (), complex=False)
+        check_points("TrajectoryObjective(k)", x, self)
+        return blank(x, (), complex=False)
 
     def reconstruct(self, k: Array) -> Array:
         """Return the reconstruction at ``k``, scaled to the mean of the image.
@@ -192,19 +193,8 @@ class TrajectoryObjective(Map):
         array, of the image's shape, real
             ``|a| mean(x) / mean|a|``, `x` being the `reference`.
         """
-        self.check("TrajectoryObjective.reconstruct(k)", k)
-        return self.scaled(Acquired(self, k).image)
-
-    def scaled(self, a: Array) -> Array:
-        """Return the magnitude of a reconstruction, scaled to the mean of the image."""
-        z = MeanNormalize()(Magnitude()(a))
-        return z * array_namespace(z).mean(self.reference)
-
-    def check(self, call: str, k: Array) -> None:
-        """Refuse what is no trajectory beside the image."""
-        xp = common_namespace(call, k=k, image=self.image)
-        check_real(xp, call, "k", k)
-        check_precision(xp, call, k=k, image=self.image)
+        check_points("TrajectoryObjective.reconstruct(k)", k, self)
+        return scaled(Acquired(self, k).image, self.reference)
 
     @cached_property
     def spectrum(self) -> Map:
@@ -215,11 +205,33 @@ class TrajectoryObjective(Map):
     def loss_of_image(self) -> Map:
         """The map from a reconstruction to its loss."""
         make = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
-        return make(MeanNormalize()(self.reference)) @ MeanNormalize() @ Magnitude()
+        wish = "a name, or a function from an image to a map"
+        made: Map = make(MeanNormalize()(self.reference))
+        instance("TrajectoryObjective", "loss", made, Map, wish)
+        return made @ MeanNormalize() @ Magnitude()
 
     @property
     def _no_data(self) -> Array:
         return self.nufft.outline(self.coil_maps)
+
+
+def check_points(call: str, k: Array, objective: TrajectoryObjective) -> None:
+    """Refuse what is no trajectory beside the image and the noise."""
+    image, noise = objective.image, objective.noise
+    xp = common_namespace(call, k=k, image=image)
+    check_real(xp, call, "k", k)
+    check_precision(xp, call, k=k, image=image)
+    if noise is not None and tuple(k.shape[:-1]) != tuple(noise.shape[1:]):
+        msg = (
+            f"{call}: k has the shape {tuple(k.shape)}; want {(*noise.shape[1:], image.ndim)}, "
+            f"the points of the noise"
+        )
+        raise ValueError(msg)
+
+
+def scaled(a: Array, reference: Array) -> Array:
+    """Return the magnitude of a reconstruction, scaled to the mean of the reference."""
+    return MeanNormalize()(Magnitude()(a)) * array_namespace(a).mean(reference)
 
 
 def density_at(F: NUFFT) -> Linearization:
@@ -265,11 +277,12 @@ class Acquired:
             S = array_namespace(y).ones_like(objective.coil_maps)
         self.image: Array
         self.recipe: Linearized
-        self.image, self.recipe = recipe.linearize(F, y, d if recipe.needs_density else None, S)
+        self.needs_density = recipe.needs_density
+        self.image, self.recipe = recipe.linearize(F, y, d if self.needs_density else None, S)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TrajectoryJacobian(LinearOperator):
+class ObjectiveJacobian(LinearOperator):
     """The Jacobian of `TrajectoryObjective`, by the chain rule.
 
     Parameters
@@ -287,7 +300,7 @@ class TrajectoryJacobian(LinearOperator):
     weights: Linearization | None = None
 
     def __post_init__(self) -> None:
-        self.objective.check("TrajectoryObjective(k)", self.trajectory)
+        check_points("TrajectoryObjective(k)", self.trajectory, self.objective)
 
     @cached_property
     def shapes(self) -> Fixed:
@@ -317,7 +330,8 @@ class TrajectoryJacobian(LinearOperator):
         if label == "x":
             check_alike(call, "dk", x, "trajectory", self.trajectory)
         else:
-            check_precision(common_namespace(call, y=x, k=self.trajectory), call, y=x, k=x)
+            xp = common_namespace(call, y=x, k=self.trajectory)
+            check_precision(xp, call, y=x, k=self.trajectory)
 
     def _gives_complex(self, label: str, x: Array) -> bool:
         """Never."""
@@ -332,9 +346,8 @@ class TrajectoryJacobian(LinearOperator):
                 dd = at.density.apply(x)
             if at.estimate is not None:
                 dS = at.estimate.tangent(x, dy, dd)
-        if not self.objective.reconstruction.needs_density:
-            dd = None
-        return self.linearized_loss[1].apply(at.recipe.tangent(x, dy, dd, dS))
+        dz = at.recipe.tangent(x, dy, dd if at.needs_density else None, dS)
+        return self.linearized_loss[1].apply(dz)
 
     # and back
     def _adjoint(self, y: Array) -> Array:

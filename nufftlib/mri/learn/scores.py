@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import Array
-from nufftlib.mri.learn.objective import TrajectoryObjective
+from nufftlib.mri.learn.objective import TrajectoryObjective, scaled
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class ImageScore:
 
 def score(objective: TrajectoryObjective, a: Array) -> ImageScore:
     """Return the score of a reconstruction of the objective's image."""
-    z, x = objective.scaled(a), objective.reference
+    x = objective.reference
+    z = scaled(a, x)
     return ImageScore(float(objective.loss_of_image(a)), psnr(z, x), math.nan)
 
 

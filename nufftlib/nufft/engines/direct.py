@@ -18,8 +18,8 @@ import array_api_compat
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, item_bytes
 from nufftlib.nufft.engines.base import (
     Engine,
-    Points,
     Gridding,
+    Points,
     Whole,
     fold,
     parts,
@@ -125,9 +125,7 @@ class DirectGridding(Gridding):
         Cells that the kernel covers.
     """
 
-    def __init__(
-        self, xp: Namespace, points: Points, shape: tuple[int, ...], width: int
-    ) -> None:
+    def __init__(self, xp: Namespace, points: Points, shape: tuple[int, ...], width: int) -> None:
         self.xp = xp
         both = [kernel_matrices(xp, k, n, width) for k, n in zip(points.axes, shape, strict=True)]
         self.values, self.derivatives = zip(*both, strict=True)

@@ -1,0 +1,55 @@
+"""Linear systems with an operator that is self-adjoint and positive definite."""
+
+from __future__ import annotations
+
+import warnings
+
+from array_api_compat import size
+
+import optim
+from nufftlib.core.arrays import Array, complex_dtype, namespace
+from nufftlib.core.kinds import integer, positive
+from nufftlib.core.operator import LinearOperator
+
+
+class NotConvergedWarning(UserWarning):
+    """A solve has come to its last step before its tolerance; its derivatives are not exact."""
+
+
+def settled(call: str, tolerance: float, steps: int) -> tuple[float, int]:
+    """Return the settings of a solve, and refuse those that are none."""
+    return positive(call, "tolerance", tolerance), integer(call, "steps", steps, least=1)
+
+
+def solve(
+    operator: LinearOperator,
+    rhs: Array,
+    guess: Array | None = None,
+    *,
+    tolerance: float,
+    steps: int,
+) -> optim.Result:
+    """Solve ``H x = b`` by conjugate gradients, each item of a batch with its own steps."""
+    xp = namespace(rhs)
+    if size(rhs) == 0:
+        return optim.Result(rhs, [0.0], None, rhs, 0.0, 0, False, True)
+    if guess is None and xp.isdtype(operator.outline(rhs).dtype, "complex floating"):
+        rhs = xp.astype(rhs, complex_dtype(xp, rhs), copy=False)
+    axes = tuple(range(-len(operator.shapes.source), 0)) if operator.shapes else ()
+    result = optim.conjugate_gradient(
+        operator.apply, rhs, guess, steps=steps, tolerance=tolerance, axes=axes or None
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result
+
+
+def solution(call: str, result: optim.Result, tolerance: float) -> Array:
+    """Return the solution, with a warning if the solve has not come to its tolerance."""
+    if not result.converged:
+        msg = (
+            f"{call}: after {result.steps} steps the residual is {result.history[-1]:.2g} of the "
+            f"right-hand side; want {tolerance:g}: more steps, more damping or a larger tolerance"
+        )
+        warnings.warn(msg, NotConvergedWarning, stacklevel=5)
+    return result.params
