@@ -40,5 +40,7 @@ def score(objective: TrajectoryObjective, a: Array) -> ImageScore:
 def psnr(image: Array, reference: Array) -> float:
     """Return the peak signal-to-noise ratio."""
     xp = array_namespace(image)
-    mse = float(xp.mean((image - reference) ** 2))
-    return 10 * math.log10(float(xp.max(reference) - xp.min(reference)) ** 2 / mse)
+    mse, peak = float(xp.mean((image - reference) ** 2)), float(xp.max(reference))
+    if not 0 < mse < math.inf:
+        return math.inf if mse == 0 else math.nan
+    return 10 * math.log10((peak - float(xp.min(reference))) ** 2 / mse)
