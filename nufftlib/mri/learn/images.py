@@ -56,8 +56,12 @@ class ImagesObjective(Map):
         Any operator of the images' shape; its settings are kept, its trajectory replaced.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction, see `TrajectoryObjective`.
-    constants, reconstruction, loss
-        As of `TrajectoryObjective`.
+    constants : bool
+        Whether the derivative holds density weights and maps constant.
+    reconstruction : str or Reconstruction
+        The recipe that makes the images, see `TrajectoryObjective`.
+    loss : str or callable
+        The loss of an image, see `TrajectoryObjective`.
     noise : float
         Standard deviation :math:`\sigma` of the noise in an image, relative to its mean magnitude,
         if one coil of sensitivity one had sampled it on a full Cartesian grid.

@@ -181,8 +181,12 @@ def learn_on_images(
         part of `images`, between 0 and 1, which the seed draws.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction, see `TrajectoryObjective`.
-    reconstruction, loss, constants
-        What is minimised, and by which gradient, see `TrajectoryObjective`.
+    reconstruction : str or Reconstruction
+        The recipe that makes the images, see `TrajectoryObjective`.
+    loss : str or callable
+        The loss of an image, see `TrajectoryObjective`.
+    constants : bool
+        Whether the gradient holds the density weights and the estimated maps constant.
     epochs : int
         How often each image is seen, at most.
     batch : int
