@@ -9,12 +9,17 @@ from nufftlib.blur.calibrate.objective import objective_of
 from nufftlib.blur.calibrate.recipes import RECIPES
 
 
+@pytest.mark.parametrize("constants", [True, False])
 @pytest.mark.parametrize("maps", ["ones", "estimated", "true"])
-def test_step_of_learn_trajectory(xp, timed, maps):
+def test_step_of_learn_trajectory(xp, timed, maps, constants):
     image = xp.asarray(data.brain())
     k = nl.mri.trajectories.radial(32, 256, xp=xp)
     objective = workflows.TrajectoryObjective(
-        image, nl.mri.birdcage_maps(6, image.shape, xp=xp), nl.NUFFT(k, image.shape, eps=1e-4), maps
+        image,
+        nl.mri.birdcage_maps(6, image.shape, xp=xp),
+        nl.NUFFT(k, image.shape, eps=1e-4),
+        maps,
+        constants=constants,
     )
     timed(objective.value_and_grad, k)
 

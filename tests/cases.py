@@ -15,6 +15,7 @@ from rows import open_row
 from scipy.interpolate import BSpline
 
 import nufftlib as nl
+import nufftlib.workflows
 from nufftlib.core.losses import Functional
 from nufftlib.core.operator import ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
@@ -403,6 +404,24 @@ def jacobian_on_the_grid(m):
     F, x = nufft((6, 5), (3, 4), (2,), "ortho", "grid")(m)
     _, J = F.linearize(x, wrt="trajectory")
     return J, m.real(3, 4, 2)
+
+
+def jacobian_of_density_weights(m):
+    F = nl.NUFFT(m.trajectory(3, 4, 2), (9, 10), engine="direct")
+    weights = nl.mri.PipeMenon(F, width=4, grid=(9, 10), iterations=3)
+    return weights.linearize(F.trajectory)[1], m.real(3, 4, 2)
+
+
+def jacobian_of_job_1(maps, **settings):
+    """The loss of a trajectory by all that depends on it, unless they are held constant."""
+
+    def make(m):
+        F = nl.NUFFT(0.2 * m.trajectory(4, 6, 2), (14, 15), engine="direct")
+        image = m.row.xp.abs(m.real(14, 15)) + 0.5
+        job = nl.workflows.TrajectoryObjective(image, m.complex(2, 14, 15), F, maps, **settings)
+        return job.linearize(F.trajectory)[1], m.real(4, 6, 2)
+
+    return make
 
 
 def hessian_of_nufft(m):
@@ -814,6 +833,14 @@ CASES = [
     Case("jacobian of a nufft", jacobian_of_nufft),
     Case("jacobian of a nufft on the grid", jacobian_on_the_grid, host=True),
     Case("hessian of a nufft", hessian_of_nufft),
+    Case("jacobian of density weights", jacobian_of_density_weights),
+    # The iteration and the phases of small voxels magnify rounding.
+    Case("jacobian of the loss of a trajectory", jacobian_of_job_1("estimated"), eps_single=1e-5),
+    Case(
+        "jacobian of it, constants held",
+        jacobian_of_job_1("estimated", constants=True),
+        eps_single=1e-5,
+    ),
     Case(
         "jacobian of a diagonal",
         lambda m: (

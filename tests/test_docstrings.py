@@ -29,6 +29,8 @@ WITHOUT_EXAMPLE = {
     "CalibratedPSF",
     "Certificate",
     "Identifiability",
+    "ImageScore",
+    "LearnedOnImages",
     "LearnedTrajectory",
     "NerveModel",
     "NonFiniteError",

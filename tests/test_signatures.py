@@ -234,6 +234,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "shape": (4, 5),
         "radius": 1.5,
         "rings": 2,
+        "angle": 0.5,
         **XP | {"dtype": np.complex128},
     },
     mri.low_frequency_maps: {
@@ -244,6 +245,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "smoothing": 2.0,
     },
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
     mri.Protocol: {
         "scanner": SCANNER,
@@ -296,6 +298,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "coil_maps": COILS,
         "trajectory": CURVE,
         "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
         "steps": 1,
         "learning_rate": (1e-5, 0.0),
         "eps": 1e-4,
@@ -306,7 +311,57 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
-    workflows.TrajectoryObjective: {"image": X, "coil_maps": COILS, "nufft": F, "maps": "true"},
+    workflows.TrajectoryObjective: {
+        "image": X,
+        "coil_maps": COILS,
+        "nufft": F,
+        "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
+        "noise": F(COILS),
+    },
+    workflows.ImagesObjective: {
+        "images": X[None],
+        "coil_maps": COILS,
+        "nufft": F,
+        "maps": "true",
+        "constants": False,
+        "reconstruction": "adjoint",
+        "loss": "mse",
+        "noise": 0.5,
+        "seed": 1,
+    },
+    workflows.Augmentation: {
+        "flips": True,
+        "quarter_turns": False,
+        "phase": 0.5,
+        "coils": (1.5, 2.0),
+    },
+    workflows.learn_on_images: {
+        "images": X[None],
+        "coil_maps": COILS,
+        "trajectory": CURVE,
+        "validation": X[None],
+        "maps": "true",
+        "reconstruction": "adjoint",
+        "loss": "mse",
+        "constants": False,
+        "epochs": 1,
+        "batch": 2,
+        "seed": 0,
+        "augment": None,
+        "patience": 1,
+        "learning_rate": (1e-5, 0.0),
+        "noise": 0.25,
+        "eps": 1e-4,
+        "engine": "direct",
+        "protocol": SCAN,
+        "fixed": None,
+        "control_points": (2, 4),
+        "callback": None,
+        "progress": False,
+    },
     workflows.calibrate_psf: {
         "sharp": X,
         "blurred": BLURRED,
@@ -390,6 +445,8 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
+    workflows.ImageScore,
+    workflows.LearnedOnImages,
     workflows.LearnedTrajectory,
     io.TrajectoryFile,
 }
@@ -426,6 +483,9 @@ MAPS = {  # a map of each class, and its argument
     "MeanNormalize": (nl.MeanNormalize(), V),
     "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
+    "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
+    "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
+    "ImagesObjective": (workflows.ImagesObjective(X[None], COILS, F, "true"), K),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
     "a sum of maps": (nl.Magnitude() + nl.Magnitude(), V),
     "a map of weights": (nl.Diagonal(V).as_map("weights", V), V),
@@ -433,6 +493,7 @@ MAPS = {  # a map of each class, and its argument
     "a map of a PSF": (nl.Blur(H).as_map("psf", X), H),
 }
 OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
+OF_IMAGES = workflows.ImagesObjective(X[None], COILS, F, "true")
 JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
 METHODS = {  # of every other public method
     "LeastSquares.solve": (nl.LeastSquares(nl.Diagonal(V), 0.5).solve, {"y": V}),
@@ -444,9 +505,13 @@ METHODS = {  # of every other public method
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
-    "TrajectoryObjective.value_and_grad": (OBJECTIVE.value_and_grad, {"k": K}),
-    "TrajectoryObjective.constants": (OBJECTIVE.constants, {"k": K}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
+    "ImagesObjective.reconstruct": (OF_IMAGES.reconstruct, {"k": K}),
+    "ImagesObjective.scores": (OF_IMAGES.scores, {"k": K}),
+    "Augmentation.__call__": (
+        workflows.Augmentation(flips=True),
+        {"images": X[None], "coil_maps": COILS, "seed": 0},
+    ),
     "AttractionRepulsion.value_and_grad": (
         mri.sampling.AttractionRepulsion(X, 32, "direct").value_and_grad,
         {"k": K},
@@ -458,10 +523,6 @@ METHODS = {  # of every other public method
     "LinearNerveModel.percent": (
         mri.LinearNerveModel(360e-6, 20.0, 0.333).percent,
         {"slew": CURVE, "raster": 1e-5},
-    ),
-    "TrajectoryObjective.value_and_grad_at": (
-        OBJECTIVE.value_and_grad_at,
-        {"k": K, "density": POINTS, "maps": nl.Sense(COILS)},
     ),
 }
 
@@ -552,6 +613,7 @@ NO_ARRAY = [
 NO_REAL_ARRAY = [*NO_ARRAY, V + 0j]
 NO_OBJECT = [*NOTHING, 5, "a", V, int]
 NO_FUNCTION = [object(), 3, "f", [len], V]
+JOBS = ("TrajectoryObjective", "learn_trajectory", "ImagesObjective", "learn_on_images")
 NO_PATH = [*NOTHING, 5, ["a"], V]
 WRONG = {  # by the argument's name, or by the call and the name where it means another thing
     **dict.fromkeys(("boundary", "method", "engine", "maps", "path", "norm", "name"), NO_NAME),
@@ -658,8 +720,18 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "grad": [None, object(), 5, "a", [1.0]],
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "upper": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
+    **dict.fromkeys(("epochs", "patience", "learn_on_images(batch)"), NO_INTEGER),
+    **dict.fromkeys(("flips", "quarter_turns"), NO_FLAG),
+    "phase": NO_NUMBER,
+    "Augmentation(coils)": [object(), 1.5, "a", (1.0,), (1, 2, 3), ("a", 1), (True, 1), V, {1, 2}],
+    "augment": NO_OBJECT,
+    "validation": [x for x in NO_ARRAY if not isinstance(x, list)] + [(X[None],), True, 1j, V],
     "Sense(maps)": NO_ARRAY,
-    "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
+    "birdcage_maps(angle)": NO_NUMBER,
+    "TrajectoryObjective(noise)": NO_ARRAY,
+    "constants": NO_FLAG,
+    "reconstruction": NO_NAME,
+    **{f"{job}(loss)": NO_NAME for job in JOBS},
     "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "psf_error(psf)": NO_REAL_ARRAY,
@@ -692,9 +764,19 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "AttractionRepulsion(engine)": ["NUFFT"],
     "learn_trajectory(image)": ["TrajectoryObjective"],
     "learn_trajectory(coil_maps)": ["TrajectoryObjective"],
-    "learn_trajectory(maps)": ["TrajectoryObjective"],
+    **{
+        f"learn_trajectory({n})": ["TrajectoryObjective"]
+        for n in ("maps", "constants", "reconstruction", "loss")
+    },
     "learn_trajectory(eps)": ["NUFFT"],
     "learn_trajectory(engine)": ["NUFFT"],
+    **{
+        f"{job}({n})": ["TrajectoryObjective"]
+        for job in ("ImagesObjective", "learn_on_images")
+        for n in ("images", "coil_maps", "maps", "constants", "reconstruction", "loss")
+    },
+    "learn_on_images(eps)": ["NUFFT"],
+    "learn_on_images(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],
     "OperatorModule(learn)": ["Diagonal"],
     **{f"wave_caipi({n})": ["packing_offsets"] for n in ("packing", "shape", "spacing", "seed")},

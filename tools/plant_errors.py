@@ -63,7 +63,13 @@ UNROLLED = (
     "-k",
     "(finite_differences and 3) or steps_are or alive or converged_item",
 )
+IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
+AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 COPIES = ("tests/mri/trajectories/test_tools.py",)
+DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
+ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
+SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
+JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
     # --- operators and their rules
@@ -827,6 +833,62 @@ PLANTS = [
         {"receiver(protocol, samples) @ spline": "spline"},
         ("tests/mri/test_learn_within_limits.py", "-k", "gradient_goes"),
     ),
+    # --- sets of images
+    Plant(
+        "the gradient of a set forgets the density weights",
+        {"k_bar = k_bar + density.adjoint(d_bar)": "k_bar = k_bar"},
+        (*IMAGES, "finite_differences"),
+    ),
+    Plant(
+        "the gradient of a set is a sum",
+        {"return value / n, Functional(k_bar / n)": "return value / n, Functional(k_bar)"},
+        (*IMAGES, "mean_of_those"),
+    ),
+    Plant(
+        "the last, smaller batch counts as the others",
+        {"n = objective.images.shape[0]": "n = 1"},
+        (*IMAGES, "at_their_steps"),
+    ),
+    Plant(
+        "the order is the same in every epoch",
+        {"default_rng((self.seed, epoch)).permutation": "default_rng(self.seed).permutation"},
+        (*IMAGES, "each_image_once"),
+    ),
+    Plant(
+        "the held-out images are learned from",
+        {"for part in (order[:count], order[count:])": "for part in (order[:count], order)"},
+        (*IMAGES, "held_out_and_not"),
+    ),
+    Plant(
+        "patience waits for an epoch more",
+        {"waited >= self.patience": "waited > self.patience"},
+        (*IMAGES, "patience"),
+    ),
+    Plant(
+        "the steps of a set leave the band",
+        {"p = stage.project(p)": "stage.project(p)"},
+        (*IMAGES, "stay_in_the_band"),
+    ),
+    Plant(
+        "noise of both parts has the deviation of one",
+        {"math.sqrt(voxels / 2)": "math.sqrt(voxels)"},
+        (*IMAGES, "full_grid"),
+    ),
+    Plant(
+        "coils stay where they are while their image turns",
+        {"moved(s, turns, axes, x.ndim)": "s"},
+        (*AUGMENTATION, "symmetries"),
+    ),
+    Plant(
+        "two quarter turns are one flip",
+        {"x = xp.flip(x, axis=(rows, columns))": "x = xp.flip(x, axis=rows)"},
+        (*AUGMENTATION, "moved_image or of_numpy"),
+    ),
+    Plant(
+        "the cosines of a phase have a mean square of one half",
+        {"(math.sqrt(2.0) if waves else 1.0) * np.cos": "np.cos"},
+        (*AUGMENTATION, "smooth"),
+    ),
     # --- volumes
     Plant(
         "the wires of a ring are twice as long",
@@ -857,6 +919,65 @@ PLANTS = [
         "the bore runs downwards in a figure",
         {"Plane(image[i].T[::-1],": "Plane(image[i].T,"},
         ("tests/cli/test_figures.py", "-k", "three_middle_planes"),
+    ),
+    Plant(
+        "density: half of the slopes in the weights' gradient",
+        {
+            "p[:, None] * slopes + w[:, None] * slopes_p": "p[:, None] * slopes",
+        },
+        DENSITY,
+    ),
+    Plant(
+        "density: an iteration forgets those before it",
+        {"            w_bar = q + Cp\n": "            w_bar = q\n"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the other half of the forward derivative",
+        {"dz = C.apply(dw) + C.along(dk, w) + xp.sum(": "dz = C.apply(dw) + xp.sum("},
+        DENSITY,
+    ),
+    Plant(
+        "density: the scale does not follow the trajectory",
+        {"k_bar = J.adjoint(y_bar) + K.adjoint(self.data)": "k_bar = J.adjoint(y_bar)"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the spectrum of a usual picture is held",
+        {"k_bar = k_bar + v_bar[..., None] * self._spectrum_slopes()": "k_bar = k_bar + 0.0"},
+        DENSITY,
+    ),
+    Plant(
+        "density: the kernel's slope for a cell half as wide",
+        {"rate[:-1] = -2.0 * powers": "rate[:-1] = -1.0 * powers"},
+        SPREADING,
+    ),
+    Plant(
+        "maps: the phase is held",
+        {
+            "(p * magnitude + 1j * p * turn)": "(p * magnitude)",
+        },
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: smoothing taken for its own adjoint",
+        {"self.smoothing, ndim, adjoint=True)": "self.smoothing, ndim)"},
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: the root sum of squares is held",
+        {"return (ds - u * part) * (rate": "return ds * (rate"},
+        ESTIMATED,
+    ),
+    Plant(
+        "job 1: the density is held",
+        {"if at.density is not None and d_bar is not None:": "if False:"},
+        JOB_1,
+    ),
+    Plant(
+        "job 1: the data of the estimated maps are held",
+        {"y_bar, d_bar = plus(y_bar, y_more), plus(d_bar, d_more)": "d_bar = plus(d_bar, d_more)"},
+        JOB_1,
     ),
 ]
 

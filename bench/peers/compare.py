@@ -78,6 +78,7 @@ def our_trajectory(arrays, steps, maps, **options):
         arrays["coil_maps"],
         arrays["trajectory"],
         maps=maps,
+        constants=True,  # as theirs
         steps=steps,
         **options,
     )

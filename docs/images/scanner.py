@@ -78,7 +78,8 @@ def errors(k, steps=15):
 
 def learn(k, maps, **settings):
     """Return the result of 100 steps."""
-    return workflows.learn_trajectory(IMAGE, COILS, k.astype(np.float32), maps=maps, **settings)
+    k = k.astype(np.float32)
+    return workflows.learn_trajectory(IMAGE, COILS, k, maps=maps, constants=True, **settings)
 
 
 def starts():

@@ -7,12 +7,14 @@ With the coil images :math:`u_c = s_c x` of a known image, and at the trajectory
     L(k) = \operatorname{mean}\Bigl(\frac{|a|}{\operatorname{mean}|a|}
            - \frac{x}{\operatorname{mean} x}\Bigr)^2.
 
-The density weights ``d`` and the coil maps ``S`` of the reconstruction are computed anew
-at each ``k`` and held constant in the derivative. Both transforms depend on ``k``. With
-the gradient :math:`\bar a` of the loss by ``a``, and :math:`v = S \bar a`, the product
-rule gives
+The density weights ``d`` and the estimated coil maps ``S`` are functions of ``k`` as well. With
+the gradient :math:`\bar a` of the loss by ``a``, and :math:`v = S \bar a`, the product rule gives
 
-.. math:: \nabla_k L = B(v,\, d y) + B(u,\, d\,F v).
+.. math::
+    \nabla_k L = B(v,\, d y) + J_d^H \bar d + B(u,\, \bar y), \qquad
+    \bar d = \operatorname{Re} \sum_c \bar y_c (F v)_c, \quad \bar y = d\,F v,
+
+and estimated maps add their part to each. Held constant, they leave the first and the last term.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from array_api_compat import size
 
 import optim
-from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.arrays import Array, Namespace, check_real, common_namespace
 from nufftlib.core.kinds import (
     flag,
     instance,
@@ -36,7 +39,8 @@ from nufftlib.core.kinds import (
     wrong_kind,
 )
 from nufftlib.core.run import Run
-from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
+from nufftlib.mri.learn.objective import LossOrName, Maps, TrajectoryObjective
+from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
 from nufftlib.mri.scanner.projection import Certificate
@@ -81,6 +85,9 @@ def learn_trajectory(
     trajectory: Array,
     *,
     maps: Maps = "estimated",
+    constants: bool = False,
+    reconstruction: str | Reconstruction = "adjoint",
+    loss: LossOrName = "mse",
     steps: int = 100,
     learning_rate: tuple[float, float] = (1e-3, 1e-4),
     eps: float = 1e-4,
@@ -91,7 +98,7 @@ def learn_trajectory(
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> LearnedTrajectory:
-    """Learn the trajectory at which a density-compensated reconstruction is best.
+    """Learn the trajectory at which a reconstruction is best.
 
     Adam with a rate that falls linearly. After each step the points are clipped to [-1/2, 1/2],
     or, with a protocol, the trajectory is projected onto the limits of the scanner: all that are
@@ -109,6 +116,14 @@ def learn_trajectory(
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: estimated from the low-frequency samples, all
         ones (a plain sum over the coils), or `coil_maps`.
+    constants : bool
+        Whether the gradient holds the density weights and the estimated maps constant, as
+        published examples do.
+    reconstruction : {"adjoint"} or Reconstruction
+        The recipe that makes the image: by default the density-compensated adjoint.
+    loss : {"mse", "mae"} or callable
+        The loss of the magnitude of the reconstruction, divided by its mean, see
+        `TrajectoryObjective`.
     steps : int
         Number of steps.
     learning_rate : tuple of float
@@ -186,35 +201,31 @@ def learn_trajectory(
             f"a volume (height, width, depth)"
         )
         raise ValueError(msg)
-    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
-    if size(trajectory) == 0:
-        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
-        raise ValueError(msg)
-    farthest = float(xp.max(xp.abs(trajectory)))
-    if farthest > 0.5:
-        msg = (
-            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
-            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
-        )
-        raise ValueError(msg)
-    points = control_sizes(trajectory, tuple(image.shape), protocol, fixed, control_points)
+    check_start(xp, call, trajectory)
+    points = control_sizes(call, trajectory, tuple(image.shape), protocol, fixed, control_points)
     samples = trajectory.shape[-2] if protocol is not None else 0
     sampled = trajectory if protocol is None else receiver(protocol, samples).apply(trajectory)
     objective = TrajectoryObjective(
-        image, coil_maps, NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine), maps
+        image,
+        coil_maps,
+        NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine),
+        maps,
+        constants=constants,
+        reconstruction=reconstruction,
+        loss=loss,
     )
     rate = optim.linear_schedule(first, last, steps) if steps else None
     course = Course(callback)
     p = trajectory
     begun = time.perf_counter()
-    parts = stages(objective, samples, protocol, fixed, points)
+    parts = stages(samples, protocol, fixed, points)
     for i, stage in enumerate(parts):
         done = course.steps
         p = stage.begin(p)
         if course.first is None:
             course.first = stage.trajectory(p)
         result = optim.minimize(
-            stage.value_and_grad,
+            partial(stage.value_and_grad, objective),
             p,
             stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
             steps=steps * (i + 1) // len(parts) - done,
@@ -239,7 +250,9 @@ def learn_trajectory(
         seconds=seconds,
         interrupted=result.interrupted,
         protocol=protocol,
-        certificate=None if protocol is None else certificate_of(course.best, protocol, result),
+        certificate=None
+        if protocol is None
+        else certificate_of(course.best, protocol, result.state),
     )
 
 
@@ -284,7 +297,23 @@ class Course:
         self.ended = self.ended or result.interrupted
 
 
+def check_start(xp: Namespace, call: str, trajectory: Array) -> None:
+    """Refuse a trajectory that is not real, has no points, or leaves the band."""
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if size(trajectory) == 0:
+        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
+        raise ValueError(msg)
+    farthest = float(xp.max(xp.abs(trajectory)))
+    if farthest > 0.5:
+        msg = (
+            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
+        )
+        raise ValueError(msg)
+
+
 def control_sizes(
+    call: str,
     trajectory: Array,
     shape: tuple[int, ...],
     protocol: Protocol | None,
@@ -292,7 +321,6 @@ def control_sizes(
     control_points: int | tuple[int, ...] | None,
 ) -> tuple[int, ...]:
     """Return the numbers of control points; refuse settings that do not fit."""
-    call = "learn_trajectory"
     if protocol is None:
         for name, value in (("fixed", fixed), ("control_points", control_points)):
             if value is not None:
