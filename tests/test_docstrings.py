@@ -29,6 +29,7 @@ WITHOUT_EXAMPLE = {
     "CalibratedPSF",
     "Certificate",
     "Identifiability",
+    "ImageSet",
     "LearnedTrajectory",
     "NerveModel",
     "NonFiniteError",

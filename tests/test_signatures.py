@@ -330,6 +330,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.load_picture: {"path": "picture.npy"},
     workflows.load_psf: {"path": "picture.npy"},
     workflows.load_volume: {"path": "volume.npy", "size": 4},
+    workflows.load_images: {
+        "path": "volume.npy",
+        "size": 2,
+        "plane": None,
+        "slices": None,
+        "progress": False,
+    },
     data.brain: {},
     data.astronaut: {},
 }
@@ -351,6 +358,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
+    workflows.ImageSet,
     workflows.LearnedTrajectory,
     io.TrajectoryFile,
 }
@@ -389,6 +397,10 @@ MAPS = {  # a map of each class, and its argument
 OBJECTIVE = workflows.TrajectoryObjective(X, COILS, F, "true")
 JACOBIAN = F.linearize(X + 0j, wrt="trajectory")[1]
 METHODS = {  # of every other public method
+    "ImageSet.split": (
+        workflows.ImageSet(X[:9, None], ("",) * 9, (0,) * 9, (None,) * 9, 0).split,
+        {"fraction": 0.3},
+    ),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
@@ -607,6 +619,11 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_psf(path)": NO_PATH,
     "load_volume(path)": NO_PATH,
     "load_volume(size)": NO_INTEGER,
+    "load_images(path)": NO_PATH,
+    "ImageSet.split(fraction)": NO_NUMBER,
+    "load_images(size)": NO_INTEGER,
+    "load_images(plane)": NO_NAME,
+    "load_images(slices)": [object(), 5, "2:4", [1, 2], slice(2), MASKED],
     "save_trajectory(path)": NO_PATH,
     "load_trajectory(path)": NO_PATH,
     "read_trajectory(path)": NO_PATH,

@@ -12,6 +12,7 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
 from nufftlib.io.volumes import load_volume
 from nufftlib.mri.learn import LearnedTrajectory, TrajectoryObjective, learn_trajectory
@@ -21,6 +22,7 @@ __all__ = [
     "BlindCalibration",
     "CalibratedPSF",
     "Identifiability",
+    "ImageSet",
     "LearnedTrajectory",
     "TrajectoryObjective",
     "calibrate_blind",
@@ -29,6 +31,7 @@ __all__ = [
     "learn_trajectory",
     "load_color",
     "load_gray",
+    "load_images",
     "load_picture",
     "load_psf",
     "load_volume",
