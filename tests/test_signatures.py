@@ -202,6 +202,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "shape": (4, 5),
         "radius": 1.5,
         "rings": 2,
+        "angle": 0.5,
         **XP | {"dtype": np.complex128},
     },
     mri.low_frequency_maps: {
@@ -274,7 +275,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
-    workflows.TrajectoryObjective: {"image": X, "coil_maps": COILS, "nufft": F, "maps": "true"},
+    workflows.TrajectoryObjective: {
+        "image": X,
+        "coil_maps": COILS,
+        "nufft": F,
+        "maps": "true",
+        "noise": F(COILS),
+    },
     workflows.calibrate_psf: {
         "sharp": X,
         "blurred": BLURRED,
@@ -607,6 +614,8 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "upper": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
     "Sense(maps)": NO_ARRAY,
+    "birdcage_maps(angle)": NO_NUMBER,
+    "TrajectoryObjective(noise)": NO_ARRAY,
     "TrajectoryObjective.value_and_grad_at(maps)": [*NOTHING, 5, "true", COILS],
     "gaussian_psf(std)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],

@@ -20,7 +20,7 @@ from nufftlib.core.arrays import (
     real_dtype,
 )
 from nufftlib.core.fourier import fast_size, fft, ifft
-from nufftlib.core.kinds import instance, integer, positive, sizes
+from nufftlib.core.kinds import finite, instance, integer, positive, sizes
 from nufftlib.core.pointwise import magnitude_and_phase
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -32,6 +32,7 @@ def birdcage_maps(
     *,
     radius: float = 1.5,
     rings: int = 2,
+    angle: float = 0.0,
     xp: Namespace = np,
     dtype: Any = None,
     device: Any = None,
@@ -39,7 +40,7 @@ def birdcage_maps(
     r"""Simulate the sensitivities of coils around the image, on a ring or on several.
 
     Write the pixel at :math:`(p_0, p_1) \in [-1, 1)^2` as :math:`p = p_1 + i p_0`, and
-    put coil :math:`c` at :math:`r e^{i\varphi_c}`, :math:`\varphi_c = 2\pi c / C`. The
+    put coil :math:`c` at :math:`r e^{i\varphi_c}`, :math:`\varphi_c = \alpha + 2\pi c / C`. The
     transverse field of a wire, in the frame that turns with the coil, is
 
     .. math:: s_c(p) \propto i \,/\, \overline{w}, \qquad
@@ -72,6 +73,8 @@ def birdcage_maps(
         coils are outside of the image.
     rings : int
         Number of rings along the bore of a volume; an image has one, whatever is given.
+    angle : float
+        The angle :math:`\alpha` of the first coil, in radians, from axis 1 to axis 0.
     xp, dtype, device : module, dtype, device
         Array-API namespace, complex dtype and device of the result; by default NumPy,
         complex64 and the library's own.
@@ -110,7 +113,8 @@ def birdcage_maps(
     pixels = sizes("birdcage_maps", "shape", shape, wish, counts=(2, 3))
     radius = positive("birdcage_maps", "radius", radius)
     rings = integer("birdcage_maps", "rings", rings, least=1)
-    turn = np.exp(2j * np.pi * np.arange(coils) / coils)[:, None, None]
+    angle = finite("birdcage_maps", "angle", angle)
+    turn = np.exp(1j * (angle + 2 * np.pi * np.arange(coils) / coils))[:, None, None]
     p0, p1, *bore = ((np.arange(n) - n // 2) / (n / 2) for n in pixels)
     w = (p1[None, None, :] + 1j * p0[None, :, None] - radius * turn) * np.conj(turn)
     # i / conj(w) = i (w / |w|) / |w|, where w / |w| is taken as one at the wire itself.

@@ -15,19 +15,33 @@ from nufftlib.blur.calibrate import (
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
 from nufftlib.io.volumes import load_volume
-from nufftlib.mri.learn import LearnedTrajectory, TrajectoryObjective, learn_trajectory
+from nufftlib.mri.learn import (
+    Augmentation,
+    ImageScore,
+    ImagesObjective,
+    LearnedOnImages,
+    LearnedTrajectory,
+    TrajectoryObjective,
+    learn_on_images,
+    learn_trajectory,
+)
 
 __all__ = [
     "METHODS",
+    "Augmentation",
     "BlindCalibration",
     "CalibratedPSF",
     "Identifiability",
+    "ImageScore",
     "ImageSet",
+    "ImagesObjective",
+    "LearnedOnImages",
     "LearnedTrajectory",
     "TrajectoryObjective",
     "calibrate_blind",
     "calibrate_psf",
     "identifiability",
+    "learn_on_images",
     "learn_trajectory",
     "load_color",
     "load_gray",

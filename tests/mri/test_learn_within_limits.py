@@ -98,15 +98,15 @@ def test_the_gradient_goes_through_receiver_and_spline(control_points, rest):
     sampled = nl.mri.receiver(protocol, SAMPLES)(k)
     nufft = nl.NUFFT(sampled, image.shape, engine="direct")
     job = Held(workflows.TrajectoryObjective(image, maps, nufft, "ones"), sampled)
-    (stage,) = stages(job, SAMPLES, protocol, None, control_points)
+    (stage,) = stages(SAMPLES, protocol, None, control_points)
     rng = np.random.default_rng(1)
     p = stage.begin(k + 1e-3 * rng.standard_normal(k.shape))
-    _, gradient = stage.value_and_grad(p)
+    _, gradient = stage.value_and_grad(job, p)
     assert gradient.shape == p.shape
     t, h = rng.standard_normal(p.shape), 1e-5
 
     def value(step):
-        return float(stage.value_and_grad(p + step * t)[0])
+        return float(stage.value_and_grad(job, p + step * t)[0])
 
     slope = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     assert float(np.sum(gradient * t)) == pytest.approx(slope, rel=1e-6)
@@ -123,13 +123,13 @@ def test_the_gradient_of_a_volume_goes_through_receiver_and_spline(control_point
     sampled = nl.mri.receiver(protocol, 24)(k)
     nufft = nl.NUFFT(sampled, image.shape, engine="direct")
     job = Held(workflows.TrajectoryObjective(image, maps, nufft, "estimated"), sampled)
-    (stage,) = stages(job, 24, protocol, None, control_points)
+    (stage,) = stages(24, protocol, None, control_points)
     p = stage.begin(k + 1e-3 * rng.standard_normal(k.shape))
-    _, gradient = stage.value_and_grad(p)
+    _, gradient = stage.value_and_grad(job, p)
     t, h = rng.standard_normal(p.shape), 1e-5
 
     def value(step):
-        return float(stage.value_and_grad(p + step * t)[0])
+        return float(stage.value_and_grad(job, p + step * t)[0])
 
     slope = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
     assert float(np.sum(gradient * t)) == pytest.approx(slope, rel=1e-6)

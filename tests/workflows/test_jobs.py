@@ -1,5 +1,6 @@
 """The two headline jobs: exact gradients of the whole loss, and that they learn."""
 
+import dataclasses
 from typing import get_args
 
 import numpy as np
@@ -65,6 +66,28 @@ def test_the_whole_loss_of_a_volume_against_finite_differences(maps, engine):
         t = rng.standard_normal(SOLID_K.shape) * np.eye(3)[axis]
         want = slope(lambda dk: float(job.value_and_grad_at(SOLID_K + dk, *constants)[0]), t)
         assert float(np.sum(gradient * t)) == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("maps", ["ones", "true", "estimated"])
+def test_the_phase_of_an_image_changes_nothing_that_its_coils_could_not(maps):
+    phase = np.exp(1j * np.linspace(0, 3, IMAGE.size).reshape(IMAGE.shape))
+    F = nl.NUFFT(K, IMAGE.shape, engine="direct")
+    of_image = workflows.TrajectoryObjective(IMAGE * phase, MAPS, F, maps)
+    of_coils = workflows.TrajectoryObjective(IMAGE, MAPS * phase, F, maps)
+    for have, want in zip(of_image.value_and_grad(K), of_coils.value_and_grad(K), strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-9, atol=1e-12)
+    have = of_image.reconstruct(K)
+    np.testing.assert_allclose(have, of_coils.reconstruct(K), rtol=1e-9)
+    assert have.mean() == pytest.approx(IMAGE.mean())
+
+
+@pytest.mark.parametrize("maps", ["ones", "true", "estimated"])
+def test_the_loss_with_noise_against_finite_differences(maps):
+    noise = 3 * (rng.standard_normal((3, 6, 9)) + 1j * rng.standard_normal((3, 6, 9)))
+    clean = objective(maps=maps)
+    job = dataclasses.replace(clean, noise=noise)
+    assert abs(float(job.value_and_grad(K)[0]) / float(clean.value_and_grad(K)[0]) - 1) > 0.01
+    assert gradient_error(job, *job.constants(K)) < 1e-6
 
 
 class DensityDropped(workflows.TrajectoryObjective):
@@ -233,9 +256,11 @@ def test_the_last_trajectory_is_evaluated_once_and_seen_by_the_callback(monkeypa
     ("change", "message"),
     [
         ({"maps": "none"}, "maps is 'none'; want one of"),
-        ({"image": IMAGE + 0j}, "want real"),
-        ({"image": IMAGE[1:]}, r"\(16, 16\); want real, \(17, 16\)"),
+        ({"image": IMAGE[1:]}, r"\(16, 16\); want \(17, 16\)"),
         ({"image": -IMAGE}, "want it positive"),
+        ({"image": 0j * IMAGE}, "want it positive"),
+        ({"noise": np.zeros((3, 6, 9))}, "noise has the shape .* and dtype float64; want those"),
+        ({"noise": np.zeros((2, 6, 9)) + 0j}, r"noise has the shape \(2, 6, 9\) and .*; want"),
         ({"coil_maps": MAPS[:, 1:]}, r"want \(coils, 17, 16\)"),
         ({"coil_maps": MAPS.real}, "coil_maps are float64; want complex"),
         ({"coil_maps": MAPS.astype("c8")}, "coil_maps is complex64 and trajectory is float64"),

@@ -20,12 +20,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from array_api_compat import size
 
 import optim
-from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.arrays import Array, Namespace, check_real, common_namespace
 from nufftlib.core.kinds import (
     flag,
     instance,
@@ -186,18 +187,8 @@ def learn_trajectory(
             f"a volume (height, width, depth)"
         )
         raise ValueError(msg)
-    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
-    if size(trajectory) == 0:
-        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
-        raise ValueError(msg)
-    farthest = float(xp.max(xp.abs(trajectory)))
-    if farthest > 0.5:
-        msg = (
-            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
-            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
-        )
-        raise ValueError(msg)
-    points = control_sizes(trajectory, tuple(image.shape), protocol, fixed, control_points)
+    check_start(xp, call, trajectory)
+    points = control_sizes(call, trajectory, tuple(image.shape), protocol, fixed, control_points)
     samples = trajectory.shape[-2] if protocol is not None else 0
     sampled = trajectory if protocol is None else receiver(protocol, samples).apply(trajectory)
     objective = TrajectoryObjective(
@@ -207,14 +198,14 @@ def learn_trajectory(
     course = Course(callback)
     p = trajectory
     begun = time.perf_counter()
-    parts = stages(objective, samples, protocol, fixed, points)
+    parts = stages(samples, protocol, fixed, points)
     for i, stage in enumerate(parts):
         done = course.steps
         p = stage.begin(p)
         if course.first is None:
             course.first = stage.trajectory(p)
         result = optim.minimize(
-            stage.value_and_grad,
+            partial(stage.value_and_grad, objective),
             p,
             stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
             steps=steps * (i + 1) // len(parts) - done,
@@ -239,7 +230,9 @@ def learn_trajectory(
         seconds=seconds,
         interrupted=result.interrupted,
         protocol=protocol,
-        certificate=None if protocol is None else certificate_of(course.best, protocol, result),
+        certificate=None
+        if protocol is None
+        else certificate_of(course.best, protocol, result.state),
     )
 
 
@@ -284,7 +277,23 @@ class Course:
         self.ended = self.ended or result.interrupted
 
 
+def check_start(xp: Namespace, call: str, trajectory: Array) -> None:
+    """Refuse a trajectory that is not real, has no points, or leaves the band."""
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if size(trajectory) == 0:
+        msg = f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want points"
+        raise ValueError(msg)
+    farthest = float(xp.max(xp.abs(trajectory)))
+    if farthest > 0.5:
+        msg = (
+            f"{call}(trajectory): the largest coordinate is {farthest:g}; want at most "
+            f"0.5 cycles per voxel (nufftlib.mri.from_radians converts radians)"
+        )
+        raise ValueError(msg)
+
+
 def control_sizes(
+    call: str,
     trajectory: Array,
     shape: tuple[int, ...],
     protocol: Protocol | None,
@@ -292,7 +301,6 @@ def control_sizes(
     control_points: int | tuple[int, ...] | None,
 ) -> tuple[int, ...]:
     """Return the numbers of control points; refuse settings that do not fit."""
-    call = "learn_trajectory"
     if protocol is None:
         for name, value in (("fixed", fixed), ("control_points", control_points)):
             if value is not None:

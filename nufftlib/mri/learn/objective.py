@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import (
     Array,
+    blank,
     check_alike,
     check_finite,
     check_precision,
@@ -37,8 +38,9 @@ class TrajectoryObjective:
 
     Parameters
     ----------
-    image : array, shape (height, width) or (height, width, depth), real
-        The image or the volume to be sampled; positive mean.
+    image : array, shape (height, width) or (height, width, depth)
+        The image or the volume to be sampled: real with a positive mean, or complex. The
+        reference of the loss is a complex image's magnitude.
     coil_maps : array, shape (coils, *image.shape), complex
         Sensitivities of the coils that sample it.
     nufft : NUFFT
@@ -46,6 +48,8 @@ class TrajectoryObjective:
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: from the low-frequency samples, all ones (a
         plain sum over the coils), or `coil_maps`.
+    noise : array, shape (coils, *trajectory.shape[:-1]), complex, optional
+        Added to the data.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class TrajectoryObjective:
     coil_maps: Array
     nufft: NUFFT
     maps: Maps = "estimated"
+    noise: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         call = "TrajectoryObjective"
@@ -80,15 +85,15 @@ class TrajectoryObjective:
         if not is_complex(xp, self.coil_maps):
             msg = f"{call}(coil_maps): coil_maps are {self.coil_maps.dtype}; want complex"
             raise TypeError(msg)
-        if is_complex(xp, self.image) or self.image.shape != self.nufft.shape:
+        if self.image.shape != self.nufft.shape:
             msg = (
-                f"{call}(image): the image is {self.image.dtype} of shape "
-                f"{tuple(self.image.shape)}; want real, {self.nufft.shape}"
+                f"{call}(image): the image has the shape {tuple(self.image.shape)}; "
+                f"want {self.nufft.shape}"
             )
             raise ValueError(msg)
         for name in ("image", "coil_maps"):
             check_finite(xp, f"{call}({name})", name, arrays[name])
-        mean, size = float(xp.mean(self.image)), float(xp.mean(xp.abs(self.image)))
+        mean, size = float(xp.mean(self.reference)), float(xp.mean(xp.abs(self.image)))
         # Below this, half of the mean's digits are rounding, and L begins at 1 / eps.
         if not mean > math.sqrt(xp.finfo(self.image.dtype).eps) * size:
             msg = (
@@ -104,6 +109,15 @@ class TrajectoryObjective:
             )
             raise ValueError(msg)
         choice(call, "maps", self.maps, get_args(Maps))
+        if self.noise is not None:
+            like = blank(self.image, (coils[0], *self.nufft.trajectory.shape[:-1]), complex=True)
+            check_alike(f"{call}(noise)", "noise", self.noise, "the data", like)
+
+    @property
+    def reference(self) -> Array:
+        """The image that a reconstruction is compared with: real, of the image's shape."""
+        xp = array_namespace(self.image)
+        return xp.abs(self.image) if is_complex(xp, self.image) else self.image
 
     def value_and_grad(self, k: Array) -> tuple[Array, Array]:
         """Return ``L(k)`` and its gradient; density and maps are found at ``k``.
@@ -178,12 +192,12 @@ class TrajectoryObjective:
         Returns
         -------
         array, of the image's shape, real
-            ``|a| mean(x) / mean|a|``.
+            ``|a| mean(x) / mean|a|``, `x` being the `reference`.
         """
         F, y, _ = self._sample("reconstruct", k)
         d, S = self._calibrate(F, y)
         z = MeanNormalize()(Magnitude()(S.adjoint(F.adjoint(d * y))))
-        return z * array_namespace(z).mean(self.image)
+        return z * array_namespace(z).mean(self.reference)
 
     @cached_property
     def _spectrum(self) -> Map:
@@ -192,7 +206,7 @@ class TrajectoryObjective:
 
     @cached_property
     def _loss(self) -> Map:
-        target = MeanNormalize()(self.image)
+        target = MeanNormalize()(self.reference)
         return MeanSquaredError(target) @ MeanNormalize() @ Magnitude()
 
     def _sample(self, method: str, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
@@ -203,6 +217,8 @@ class TrajectoryObjective:
         y, J = self._spectrum.linearize(k)
         assert isinstance(J, SampledJacobian)
         assert isinstance(J.nufft, NUFFT)
+        if self.noise is not None:
+            y = y + self.noise
         return J.nufft, y, J  # the operator at k that it was computed with
 
     def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:

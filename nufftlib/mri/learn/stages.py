@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from typing import Protocol as Interface
 
 from array_api_compat import array_namespace, device
 
 import optim
 from nufftlib.core.arrays import Array, is_single
 from nufftlib.core.operator import LinearOperator
-from nufftlib.mri.learn.objective import TrajectoryObjective
 from nufftlib.mri.scanner.curve import BSpline, receiver
 from nufftlib.mri.scanner.projection import (
     Certificate,
@@ -23,6 +23,14 @@ from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.mri.scanner.report import check_trajectory
 
 Fixed = Mapping[int, Any]
+
+
+class Objective(Interface):
+    """What a trajectory is learned for."""
+
+    def value_and_grad(self, k: Array) -> tuple[Array, Array]:
+        """Return the loss of the points that are sampled, and its gradient."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,26 +47,32 @@ class Stage:
         From the trajectory, or the parameters of the stage before, to the first parameters.
     trajectory : callable
         From parameters to the trajectory.
-    value_and_grad : callable
-        The objective of the parameters.
+    path : LinearOperator or None
+        From parameters to the points that are sampled; None where they are these points.
     """
 
     optimizer: Callable[[Any], optim.Optimizer]
     project: Callable[[Array], Array] | None
     begin: Callable[[Array], Array]
     trajectory: Callable[[Array], Array]
-    value_and_grad: Callable[[Array], tuple[Array, Array]]
+    path: LinearOperator | None
+
+    def sampled(self, p: Array) -> Array:
+        """Return the points that are sampled."""
+        return p if self.path is None else self.path.apply(p)
+
+    def value_and_grad(self, objective: Objective, p: Array) -> tuple[Array, Array]:
+        """Return the loss of the points that are sampled, and its gradient by the parameters."""
+        value, gradient = objective.value_and_grad(self.sampled(p))
+        return value, gradient if self.path is None else self.path.adjoint(gradient)
 
 
-def free_stage(objective: TrajectoryObjective) -> Stage:
+def free_stage() -> Stage:
     """Return the stage that moves all samples within the band."""
-    project = optim.projections.box(-0.5, 0.5)
-    return Stage(optim.adam, project, as_it_is, as_it_is, objective.value_and_grad)
+    return Stage(optim.adam, optim.projections.box(-0.5, 0.5), as_it_is, as_it_is, None)
 
 
-def playable_stage(
-    objective: TrajectoryObjective, protocol: Protocol, fixed: Fixed | None, samples: int
-) -> Stage:
+def playable_stage(protocol: Protocol, fixed: Fixed | None, samples: int) -> Stage:
     """Return the stage that moves all samples within a scanner's limits."""
     projection = TrajectoryProjection(protocol, fixed)
 
@@ -70,12 +84,11 @@ def playable_stage(
         None,
         begin,
         as_it_is,
-        along(objective, receiver(protocol, samples)),
+        receiver(protocol, samples),
     )
 
 
 def spline_stage(
-    objective: TrajectoryObjective,
     protocol: Protocol,
     fixed: Fixed | None,
     samples: int,
@@ -116,25 +129,13 @@ def spline_stage(
         None,
         begin,
         spline.apply,
-        along(objective, receiver(protocol, samples) @ spline),
+        receiver(protocol, samples) @ spline,
     )
 
 
 def as_it_is(k: Array) -> Array:
     """Return the argument."""
     return k
-
-
-def along(
-    objective: TrajectoryObjective, path: LinearOperator
-) -> Callable[[Array], tuple[Array, Array]]:
-    """Return the objective of the parameters from which a linear path leads to the samples."""
-
-    def value_and_grad(p: Array) -> tuple[Array, Array]:
-        value, gradient = objective.value_and_grad(path.apply(p))
-        return value, path.adjoint(gradient)
-
-    return value_and_grad
 
 
 def nearest_samples(k: Array, spline: BSpline) -> Array:
@@ -197,7 +198,6 @@ def tightened(coarse: Protocol, protocol: Protocol, k: Array) -> Protocol:
 
 
 def stages(
-    objective: TrajectoryObjective,
     samples: int,
     protocol: Protocol | None,
     fixed: Fixed | None,
@@ -205,18 +205,20 @@ def stages(
 ) -> list[Stage]:
     """Return the stages of the learning, from coarse to fine."""
     if protocol is None:
-        return [free_stage(objective)]
+        return [free_stage()]
     if not control_points:
-        return [playable_stage(objective, protocol, fixed, samples)]
+        return [playable_stage(protocol, fixed, samples)]
     return [
-        spline_stage(objective, protocol, fixed, samples, points, first=i == 0)
+        spline_stage(protocol, fixed, samples, points, first=i == 0)
         for i, points in enumerate(control_points)
     ]
 
 
-def certificate_of(k: Array, protocol: Protocol, result: optim.Result) -> Certificate:
-    """Return the certificate of the last projection, with the violation of a trajectory."""
-    state: ProjectedTrajectory | None = result.state.projection
-    if state is None:  # no step was made
+def certificate_of(k: Array, protocol: Protocol | None, state: Any) -> Certificate | None:
+    """Return the certificate of an optimiser's last projection, with a trajectory's violation."""
+    if protocol is None:
+        return None
+    last: ProjectedTrajectory | None = state.projection
+    if last is None:  # no step was made
         return project_trajectory(k, protocol).certificate
-    return replace(state.certificate, violation=check_trajectory(k, protocol).violation)
+    return replace(last.certificate, violation=check_trajectory(k, protocol).violation)

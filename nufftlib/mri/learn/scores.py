@@ -1,0 +1,46 @@
+"""How well an image is reconstructed: its loss, and the numbers that people report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+
+from nufftlib.core.arrays import Array
+from nufftlib.core.losses import MeanSquaredError
+from nufftlib.core.pointwise import MeanNormalize
+from nufftlib.mri.learn.objective import TrajectoryObjective
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """How well an image is reconstructed.
+
+    Parameters
+    ----------
+    loss : float
+        The loss that is learned.
+    psnr : float
+        Peak signal-to-noise ratio in dB, of the magnitude scaled to the mean of the image.
+    ssim : float
+        Structural similarity, of the same.
+    """
+
+    loss: float
+    psnr: float
+    ssim: float
+
+
+def score(objective: TrajectoryObjective, k: Array) -> ImageScore:
+    """Return the score of an image at a trajectory."""
+    z, x = objective.reconstruct(k), objective.reference
+    loss = MeanSquaredError(MeanNormalize()(x))(MeanNormalize()(z))
+    return ImageScore(float(loss), psnr(z, x), math.nan)
+
+
+def psnr(image: Array, reference: Array) -> float:
+    """Return the peak signal-to-noise ratio."""
+    xp = array_namespace(image)
+    mse = float(xp.mean((image - reference) ** 2))
+    return 10 * math.log10(float(xp.max(reference) - xp.min(reference)) ** 2 / mse)
