@@ -38,8 +38,8 @@ Plane = Literal["axial", "coronal", "sagittal"]
 EMPTY = 0.1
 """A slice is empty if its mean is at most this part of the largest in its volume."""
 
-GAP = 0.1
-"""Part of a file's images that is left out on each side of those that are held out."""
+GAP = 0.05
+"""Part of a file's images that is left out on each side of a block that is held out."""
 
 MOST = f"at most {MOST_VOXELS} pixels in all, as of 2048 images of 256 x 256"
 
@@ -80,9 +80,9 @@ class ImageSet:
         """Return which images to train with, and which to hold out.
 
         Neighbouring slices of a volume are nearly equal: random ones among the others would test
-        nothing. Of several files, whole ones are held out, those in the middle. Of one file it is
-        a block of images in the middle, and a tenth of all images on each side of it, at least one,
-        is in neither part. No chance is in it.
+        nothing. So blocks are held out: two, in the middle of each half, or a single image in the
+        middle. Of several files, the blocks are of whole files. Of one file, a twentieth of all
+        images on each side of a block, at least one, is in neither part. No chance is in it.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class ImageSet:
         >>> with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         ...     np.save(file.name, np.random.default_rng(0).random((20, 32, 32)))
         ...     load_images(file.name).split(0.2)
-        (array([ 0,  1,  2,  3,  4,  5, 14, 15, 16, 17, 18, 19]), array([ 8,  9, 10, 11]))
+        (array([ 0,  1,  2,  7,  8,  9, 10, 11, 12, 17, 18, 19]), array([ 4,  5, 14, 15]))
         """
         call = "ImageSet.split"
         part = number(call, "fraction", fraction)
@@ -120,9 +120,14 @@ class ImageSet:
         total = int(unit[-1]) + 1
         held = max(1, round(part * total)) if part else 0
         gap = max(1, round(GAP * total)) if held and not several else 0
-        first = (total - held) // 2
-        held_out = (unit >= first) & (unit < first + held)
-        training = (unit < first - gap) | (unit >= first + held + gap)
+        held_out, near = np.zeros((2, len(unit)), bool)
+        blocks = min(2, held)
+        for i in range(blocks):
+            length = (held + blocks - 1 - i) // blocks
+            first = int((i + 0.5) * total / blocks - length / 2)
+            held_out |= (unit >= first) & (unit < first + length)
+            near |= (unit >= first - gap) & (unit < first + length + gap)
+        training = ~near
         if not training.any():
             what = "files" if several else "images"
             beside = f" with {gap} on each side of them in neither part" if gap else ""
