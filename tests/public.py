@@ -26,6 +26,9 @@ NOTHING = "nothing"
 THERE = "nothing: made in `xp` on `device`"
 MADE = "made by NumPy on the CPU, and copied once to `xp` and `device`"
 DRAWN = "drawn by NumPy on the CPU, and copied to the image's library and device"
+NOISE = "as `NUFFT`; the noise, from the CPU"
+DRAWS = "phases and coil maps, made by NumPy, from the CPU"
+STEPS = "as `NUFFT`; the order of the images and all noise, from the CPU"
 COUNTED = "the image, on CUDA, to the CPU for drawing; the counts back"
 START = "the random start of its iteration, from the CPU"
 HOST = (
@@ -302,6 +305,26 @@ def objective(m):
     return workflows.TrajectoryObjective(image, s, nl.NUFFT(k, (16, 15))).value_and_grad(k)
 
 
+def of_images(m):
+    image, s, k = job_1(m)
+    images = m.row.xp.stack([image, 2 * m.row.xp.flip(image, axis=0)])
+    several = workflows.ImagesObjective(images, s, nl.NUFFT(k, (16, 15)), noise=0.1)
+    return several.value_and_grad(k), several.reconstruct(k)
+
+
+def augmented(m):
+    images, s = positive(m, 3, 16, 16), m.complex(2, 16, 16)
+    change = workflows.Augmentation(True, True, 0.5, (1.3, 2.0))
+    return change(images, s, seed=0)
+
+
+def learned_on_images(m):
+    image, s, k = job_1(m)
+    images = m.row.xp.stack([image, 2 * m.row.xp.flip(image, axis=0), m.row.xp.flip(image, axis=1)])
+    found = workflows.learn_on_images(images, s, k, validation=0.3, epochs=1, batch=1)
+    return found.trajectory, found.training, found.validation
+
+
 def calibrated(m):
     found = workflows.calibrate_psf(positive(m, 16, 14), positive(m, 14, 12), size=3, steps=2)
     return found.psf, found.losses
@@ -526,6 +549,9 @@ BY_HAND = [
         1e-4,
     ),
     Entry("nufftlib.workflows.TrajectoryObjective", objective, "as `NUFFT`", "", True, 1e-6),
+    Entry("nufftlib.workflows.ImagesObjective", of_images, NOISE, "", True, 1e-6),
+    Entry("nufftlib.workflows.Augmentation", augmented, DRAWS),
+    Entry("nufftlib.workflows.learn_on_images", learned_on_images, STEPS, "", True, 1e-6),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
     Entry(
@@ -629,7 +655,9 @@ WITHOUT_CALL = {
     "nufftlib.workflows.BlindCalibration": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,
     "nufftlib.workflows.Identifiability": FIELDS,
+    "nufftlib.workflows.ImageScore": NO_ARRAYS,
     "nufftlib.workflows.ImageSet": FIELDS,
+    "nufftlib.workflows.LearnedOnImages": FIELDS,
     "nufftlib.workflows.LearnedTrajectory": FIELDS,
     "nufftlib.workflows.load_color": FILES,
     "nufftlib.workflows.load_gray": FILES,

@@ -54,6 +54,19 @@ def test_all_coils_are_alike_at_the_centre_of_an_odd_image():
     np.testing.assert_allclose(centre, centre[0], atol=1e-14)
 
 
+def test_birdcage_maps_at_an_angle():
+    for shape in ((15, 16), (14, 15, 16)):
+        s, turned = (
+            mri.birdcage_maps(5, shape, rings=1, angle=angle, dtype=np.complex128)
+            for angle in (0.3, 0.3 + 2 * np.pi / 5)
+        )
+        np.testing.assert_allclose(turned[:-1], s[1:], atol=1e-12)
+        np.testing.assert_allclose(turned[-1], s[0], atol=1e-12)
+    # The first coil, at 90 degrees, is nearest to the last row.
+    first = abs(mri.birdcage_maps(3, (15, 15), angle=np.pi / 2)[0])
+    assert np.unravel_index(first.argmax(), first.shape)[0] == 14
+
+
 def test_birdcage_maps_written_out():
     """The field of a wire with magnitude and angle, as it is usually programmed."""
     coils, (height, width), r = 5, (6, 8), 1.5

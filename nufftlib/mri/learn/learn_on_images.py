@@ -343,17 +343,21 @@ def split(
     seed: int,
 ) -> tuple[Source, Pair | None, tuple[int, ...]]:
     """Return the batches, the images that are held out, and the shape of an image."""
-    held_out = held_out_pair(call, coil_maps, validation)
     if not is_array(images) and callable(images):
         if coil_maps is not None:
-            msg = f"{call}(coil_maps): coil_maps are given, and batches; want None, or images"
+            msg = (
+                f"{call}(images, coil_maps): images is a callable, whose batches have maps, and "
+                f"coil_maps are given; want None"
+            )
             raise ValueError(msg)
+        held_out = held_out_pair(call, coil_maps, validation)
         if isinstance(held_out, float):
             msg = f"{call}(validation): a part, {held_out:g}, of a callable; want images and maps"
             raise ValueError(msg)
         first, _ = next(checked(call, 0, images(0)))
         return images, held_out, tuple(first.shape[1:])
     check_images(f"{call}(images, coil_maps)", images, coil_maps)
+    held_out = held_out_pair(call, coil_maps, validation)
     shape = tuple(images.shape[1:])
     if isinstance(held_out, float):
         n = images.shape[0]
