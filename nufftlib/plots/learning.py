@@ -125,7 +125,7 @@ def draw_course(axes: Axes, learned: LearnedOnImages) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(which="both", alpha=0.25)
     # Above the axes: within them it might hide a curve.
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, borderpad=0.1)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1)
 
 
 def said(score: ImageScore) -> str:
