@@ -170,8 +170,8 @@ OPTIONS = [
         type=Real(min=0, max=1, max_open=True),
         metavar="FRACTION",
         help="Part of the images to hold out, which choose the best epoch; 0 for none. They are "
-        "two blocks, in the middle of each half: of several files, whole ones; of one file, "
-        "images, and a twentieth of all on each side of a block is in neither part.  "
+        "two blocks, in the middle of each half, and a twentieth of all on each side of a block is "
+        "in neither part. Of several volumes or stacks, whole ones are held out.  "
         f"[default: {VALIDATE:g}]",
     ),
     click.option(

@@ -39,7 +39,7 @@ EMPTY = 0.1
 """A slice is empty if its mean is at most this part of the largest in its volume."""
 
 GAP = 0.05
-"""Part of a file's images that is left out on each side of a block that is held out."""
+"""Part of the images that is left out on each side of a block that is held out."""
 
 MOST = f"at most {MOST_VOXELS} pixels in all, as of 2048 images of 256 x 256"
 
@@ -81,13 +81,14 @@ class ImageSet:
 
         Neighbouring slices of a volume are nearly equal: random ones among the others would test
         nothing. So blocks are held out: two, in the middle of each half, or a single image in the
-        middle. Of several files, the blocks are of whole files. Of one file, a twentieth of all
-        images on each side of a block, at least one, is in neither part. No chance is in it.
+        middle. On each side of a block a twentieth of all images, at least one, is in neither part.
+        Of several files with several images, such as volumes, the blocks are whole files, and
+        nothing lies between. No chance is in it.
 
         Parameters
         ----------
         fraction : float
-            Part of the files, or of the file's images, to hold out: at least one, unless it is 0.
+            Part of the images, or of the files, to hold out: at least one, unless it is 0.
 
         Returns
         -------
@@ -115,11 +116,11 @@ class ImageSet:
         part = number(call, "fraction", fraction)
         if not 0 <= part < 1:
             raise out_of_range(call, "fraction", part, "a number from 0 to below 1")
-        several = self.files[-1] > 0
-        unit = np.asarray(self.files) if several else np.arange(len(self.names))
+        whole_files = 0 < self.files[-1] < len(self.files) - 1  # with several images in one
+        unit = np.asarray(self.files) if whole_files else np.arange(len(self.files))
         total = int(unit[-1]) + 1
         held = max(1, round(part * total)) if part else 0
-        gap = max(1, round(GAP * total)) if held and not several else 0
+        gap = 0 if whole_files else max(1, round(GAP * total))
         held_out, near = np.zeros((2, len(unit)), bool)
         blocks = min(2, held)
         for i in range(blocks):
@@ -129,7 +130,7 @@ class ImageSet:
             near |= (unit >= first - gap) & (unit < first + length + gap)
         training = ~near
         if not training.any():
-            what = "files" if several else "images"
+            what = "files" if whole_files else "images"
             beside = f" with {gap} on each side of them in neither part" if gap else ""
             msg = (
                 f"{call}(fraction): {part:g} of {total} {what} are held out{beside}; want some "

@@ -319,12 +319,13 @@ def test_options_of_a_set_want_a_set(learn, options):
 def test_pictures_of_a_folder_are_one_size_or_resized(learn_set):
     Path("pictures").mkdir()
     rng = np.random.default_rng(0)
-    for i in range(3):
-        size = (30 + i // 2, 40, 3)
+    for i in range(4):
+        size = (30 + i // 3, 40, 3)
         Image.fromarray(rng.integers(0, 255, size, np.uint8)).save(f"pictures/{i}.png")
     folder = ("--images", "pictures", "--no-figures")
     output = learn_set(*folder, code=2).output
-    assert "2.png (31, 40)" in output
+    assert "3.png (31, 40)" in output
     assert "want one shape, or a size" in output
     learn_set(*folder, "--size", "24")
-    assert result()[0]["settings"]["held_out"] == ["1.png"]
+    settings = result()[0]["settings"]
+    assert (settings["training"], settings["held_out"]) == (["3.png"], ["1.png"])

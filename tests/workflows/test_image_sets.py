@@ -274,6 +274,14 @@ def test_of_several_files_whole_ones_are_held_out(tmp_path):
     assert (training.tolist(), held_out.tolist()) == ([0, 1, 5, 6, 7, 8, 9], [2, 3, 4])
 
 
+def test_a_folder_of_single_images_may_be_the_slices_of_a_volume(tmp_path):
+    for i in range(20):
+        np.save(tmp_path / f"slice-{i}.npy", slices_of(4, 4))
+    training, held_out = load_images(tmp_path).split(0.2)
+    assert held_out.tolist() == [4, 5, 14, 15]
+    assert training.tolist() == [0, 1, 2, *range(7, 13), 17, 18, 19]
+
+
 def test_something_is_left_to_train_with(tmp_path):
     found = load_images(saved(tmp_path / "x.npy", slices_of(3, 4, 4)))
     with pytest.raises(ValueError, match=r"0.3 of 3 images .* with 1 on each side .*left to train"):
