@@ -74,6 +74,8 @@ def compute(engine, arrays):
     points = engine.prepare(k)
     spectrum = engine.fix(x)
     value, J = spectrum.linearize(points)
+    C = engine.gridding(k, engine.shape, 4)
+    values, slopes = C.slopes(w)
     return {
         "forward": engine.forward(points, x),
         "linearized value": value,
@@ -84,7 +86,9 @@ def compute(engine, arrays):
         "gauss_newton": J.gauss_newton(),
         "curvature": spectrum.curvature(points, y),
         "derivative_adjoint": engine.derivative_adjoint(points, dk, y),
-        "density": engine.spread_interpolate(points, w, 4),
+        "density": C.apply(w),
+        "density and slopes": np.concatenate([values[:, None], slopes], axis=-1),
+        "density along": C.along(dk, w),
     }
 
 
@@ -102,7 +106,7 @@ def deviations(got, want):
 
 def check(setting, got, exact):
     """Compare with the exact sums, to the accuracy that was asked for."""
-    want = {name: value for name, value in exact.items() if name != "density"}
+    want = {name: value for name, value in exact.items() if not name.startswith("density")}
     for name, deviation in deviations(got, want).items():
         bound = TOLERANCES.get(name, 4) * setting.eps + setting.rounding
         assert deviation < bound, f"{name}: {deviation:.1e}, want {bound:.1e}"
@@ -122,26 +126,37 @@ def check_adjoint(setting, got):
 
 
 def check_density(kernel_layout, setting, got):
-    """Compare ``C w`` with the kernel's weights written out, a matrix for each axis."""
-    k, *_, w = setting.arrays
+    """Compare ``C w`` and its derivatives with the kernel written out, a matrix for each axis."""
+    k, dk, _, _, w = setting.arrays
     k = k.astype("f8") - np.rint(k.astype("f8"))
-    C = np.ones((setting.samples, *setting.shape))
+    ndim = len(setting.shape)
+    G, *derivatives = np.ones((1 + ndim, setting.samples, *setting.shape))  # by no axis, by each
     width = kernel_layout.kernel.width
     for axis, size in enumerate(setting.shape):
         left = k[:, axis] * size - width / 2
         first = np.ceil(left)
         powers = (2 * (first - left) - 1)[:, None] ** np.arange(kernel_layout.kernel.degree + 1)
-        weights = powers @ kernel_layout.polynomials[axis, 0]
-        dense = np.zeros((setting.samples, size))
-        for cell in range(width):
-            place = (first.astype(int) + cell) % size
-            np.add.at(dense, (np.arange(setting.samples), place), weights[:, cell])
-        shape = [1] * len(setting.shape)
+        dense = np.zeros((2, setting.samples, size))
+        shape = [1] * ndim
         shape[axis] = size
-        C *= dense.reshape(setting.samples, *shape)
-    C = C.reshape(setting.samples, -1)
-    want = C @ (C.T @ w)
-    assert np.linalg.norm(got["density"] - want) < setting.rounding * np.linalg.norm(want)
+        for order in (0, 1):
+            weights = powers @ kernel_layout.polynomials[axis, order]
+            for cell in range(width):
+                place = (first.astype(int) + cell) % size
+                np.add.at(dense[order], (np.arange(setting.samples), place), weights[:, cell])
+        dense = dense.reshape(2, setting.samples, *shape)
+        G *= dense[0]
+        for other, derivative in enumerate(derivatives):
+            derivative *= dense[int(other == axis)]
+    G, *derivatives = (each.reshape(setting.samples, -1) for each in (G, *derivatives))
+    grid = G.T @ w
+    want = {
+        "density": G @ grid,
+        "density and slopes": np.stack([each @ grid for each in (G, *derivatives)], axis=-1),
+        "density along": G @ sum(d.T @ (dk[:, a] * w) for a, d in enumerate(derivatives)),
+    }
+    for name, deviation in deviations(got, want).items():
+        assert deviation < setting.rounding, f"{name}: {deviation:.1e}"
 
 
 def exact_of(engine: Engine, setting):

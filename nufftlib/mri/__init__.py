@@ -2,7 +2,7 @@
 
 from nufftlib.mri import sampling, trajectories
 from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
-from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.density import PipeMenon, pipe_menon
 from nufftlib.mri.holes import Hole, largest_hole
 from nufftlib.mri.scanner import (
     BSpline,
@@ -31,6 +31,7 @@ __all__ = [
     "Hole",
     "LinearNerveModel",
     "NerveModel",
+    "PipeMenon",
     "PointSpread",
     "ProjectedTrajectory",
     "Protocol",

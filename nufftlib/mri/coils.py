@@ -155,8 +155,12 @@ def apparent(distance: Any, p2: float, ring: Any, rings: int) -> Any:
     return np.divide(distance, part, out=np.full_like(distance, np.inf), where=part > 0)
 
 
+RADIUS, SMOOTHING = 0.1, 20.0
+"""Of the centre of k-space, in cycles per voxel, and of the maps, in voxels."""
+
+
 def low_frequency_maps(
-    F: NUFFT, data: Array, weights: Array, *, radius: float = 0.1, smoothing: float = 20.0
+    F: NUFFT, data: Array, weights: Array, *, radius: float = RADIUS, smoothing: float = SMOOTHING
 ) -> Array:
     r"""Estimate coil maps from the samples near the centre of k-space.
 
@@ -205,75 +209,210 @@ def low_frequency_maps(
     >>> nl.mri.low_frequency_maps(F, F(s), w, smoothing=4.0).shape
     (4, 32, 32)
     """
-    instance("low_frequency_maps", "F", F, NUFFT, "a NUFFT")
-    xp = common_namespace(
-        "low_frequency_maps(F, data, weights)",
-        data=data,
-        weights=weights,
-        trajectory=F.trajectory,
-    )
-    call = "low_frequency_maps(data, weights)"
-    check_precision(xp, call, data=data, weights=weights, trajectory=F.trajectory)
-    check_real(xp, "low_frequency_maps(weights)", "weights", weights)
-    radius = positive("low_frequency_maps", "radius", radius)
-    smoothing = positive("low_frequency_maps", "smoothing", smoothing)
-    samples = tuple(F.trajectory.shape[:-1])
-    if data.shape[1:] != samples or weights.shape != samples:
-        msg = (
-            f"{call}: the shapes are {tuple(data.shape)} and {tuple(weights.shape)}; "
-            f"want {('coils', *samples)} and {samples}"
+    return CoilEstimate(F, data, weights, radius=radius, smoothing=smoothing).maps
+
+
+class CoilEstimate:
+    r"""The maps of `low_frequency_maps`, and their derivatives by trajectory, data and weights.
+
+    .. math::
+        s = F^H (w\, m\, y), \quad u = s / \|s\|, \quad
+        t = \frac{u}{|u|}\, P |u|, \quad S = t / \|t\|,
+
+    with the root sum of squares over the coils :math:`\|\cdot\|` and the smoothing :math:`P`. Which
+    samples :math:`m` keeps is held constant: the maps jump where a sample comes in or goes out,
+    and elsewhere `m` has no derivative. Where a root or a magnitude is zero, zero is used.
+
+    Parameters
+    ----------
+    F, data, weights, radius, smoothing
+        As of `low_frequency_maps`.
+    """
+
+    def __init__(
+        self,
+        F: NUFFT,
+        data: Array,
+        weights: Array,
+        *,
+        radius: float = RADIUS,
+        smoothing: float = SMOOTHING,
+    ) -> None:
+        instance("low_frequency_maps", "F", F, NUFFT, "a NUFFT")
+        xp = common_namespace(
+            "low_frequency_maps(F, data, weights)",
+            data=data,
+            weights=weights,
+            trajectory=F.trajectory,
         )
-        raise ValueError(msg)
-    k = fold(xp, F.trajectory)
-    kept = xp.sum(k * k, axis=-1) <= radius * radius
-    if not bool(xp.any(kept)):
-        msg = (
-            f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
-            f"want a radius that holds some"
+        call = "low_frequency_maps(data, weights)"
+        check_precision(xp, call, data=data, weights=weights, trajectory=F.trajectory)
+        check_real(xp, "low_frequency_maps(weights)", "weights", weights)
+        radius = positive("low_frequency_maps", "radius", radius)
+        smoothing = positive("low_frequency_maps", "smoothing", smoothing)
+        samples = tuple(F.trajectory.shape[:-1])
+        if data.shape[1:] != samples or weights.shape != samples:
+            msg = (
+                f"{call}: the shapes are {tuple(data.shape)} and {tuple(weights.shape)}; "
+                f"want {('coils', *samples)} and {samples}"
+            )
+            raise ValueError(msg)
+        k = fold(xp, F.trajectory)
+        kept = xp.sum(k * k, axis=-1) <= radius * radius
+        if not bool(xp.any(kept)):
+            msg = (
+                f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
+                f"want a radius that holds some"
+            )
+            raise ValueError(msg)
+        self.F, self.xp, self.kept, self.smoothing = F, xp, kept, smoothing
+        # No scale changes the maps. With numbers of at most about one the sums stay finite.
+        y, d = self._kept(data), self._kept(weights)
+        self.y_root, self.d_root = root_of_largest(xp, y, None), root_of_largest(xp, d, None)
+        self.y, self.d = y / self.y_root / self.y_root, d / self.d_root / self.d_root
+        self.images = Normalized(xp, F.adjoint(self.d * self.y))
+        self.magnitude, self.phase = magnitude_and_phase(
+            "low_frequency_maps(data)", self.images.value
         )
-        raise ValueError(msg)
-    y = xp.where(kept, data, xp.zeros_like(data))
-    d = xp.where(kept, weights, xp.zeros_like(weights))
-    # No scale changes the maps. With numbers of at most about one the sums stay finite.
-    s = normalize_coils(xp, F.adjoint(in_range(xp, d, None) * in_range(xp, y, None)))
-    magnitude, phase = magnitude_and_phase("low_frequency_maps(data)", s)
-    return normalize_coils(xp, gaussian_smooth(xp, magnitude, smoothing, len(F.shape)) * phase)
+        self.smooth = gaussian_smooth(xp, self.magnitude, smoothing, len(F.shape))
+        self.smoothed = Normalized(xp, self.smooth * self.phase)
+
+    @property
+    def maps(self) -> Array:
+        """The maps, shape (coils, *image shape)."""
+        return self.smoothed.value
+
+    # ds = dF^H (d y) + F^H (dd y + d dy),  dt = (P d|u|) p + (P |u|) dp
+    def tangent(self, dk: Array | None, dy: Array | None, dd: Array | None) -> Array:
+        """Return the change of the maps; None stands for no change.
+
+        Parameters
+        ----------
+        dk : array, shape of the trajectory, real, or None
+            Direction of the trajectory.
+        dy : array, of the shape of the data, complex, or None
+            Direction of the data.
+        dd : array, of the shape of the weights, real, or None
+            Direction of the weights.
+
+        Returns
+        -------
+        array, shape (coils, *image shape), complex
+            The directional derivative.
+        """
+        xp, F = self.xp, self.F
+        ds = xp.zeros_like(self.maps)
+        if dk is not None:
+            ds = ds + F.derivative("trajectory", dk).adjoint(self.d * self.y)
+        if dy is not None:
+            ds = ds + F.adjoint(self.d * (self._kept(dy) / self.y_root / self.y_root))
+        if dd is not None:
+            ds = ds + F.adjoint((self._kept(dd) / self.d_root / self.d_root) * self.y)
+        du, p = self.images.derivative(ds), self.phase
+        magnitude = xp.real(xp.conj(p) * du)
+        dp = 1j * p * (xp.imag(xp.conj(p) * du) * self._inverse_magnitude())
+        smooth = gaussian_smooth(xp, magnitude, self.smoothing, len(F.shape))
+        return self.smoothed.derivative(smooth * p + self.smooth * dp)
+
+    def cotangents(self, maps_bar: Array) -> tuple[Array, Array, Array]:
+        """Return the gradients by trajectory, data and weights.
+
+        Parameters
+        ----------
+        maps_bar : array, shape (coils, *image shape), complex
+            Gradient by the maps.
+
+        Returns
+        -------
+        k_bar, y_bar, d_bar : array
+            Of the shapes and dtypes of trajectory, data and weights.
+        """
+        xp, F, p = self.xp, self.F, self.phase
+        t_bar = self.smoothed.derivative(maps_bar)
+        along, across = xp.real(xp.conj(p) * t_bar), xp.imag(xp.conj(p) * t_bar)
+        magnitude = gaussian_smooth(xp, along, self.smoothing, len(F.shape), adjoint=True)
+        turn = self.smooth * across * self._inverse_magnitude()
+        s_bar = self.images.derivative(p * magnitude + 1j * p * turn)
+        Fs, J = F.linearize(s_bar, wrt="trajectory")
+        Fs = self._kept(Fs)
+        y_bar = self.d * Fs / self.y_root / self.y_root
+        d_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
+        return J.adjoint(self.d * self.y), y_bar, d_bar / self.d_root / self.d_root
+
+    def _kept(self, x: Array) -> Array:
+        return self.xp.where(self.kept, x, self.xp.zeros_like(x))
+
+    def _inverse_magnitude(self) -> Array:
+        """``1 / |u|``, zero where the phase is."""
+        xp, m = self.xp, self.magnitude
+        usable = m >= xp.finfo(m.dtype).smallest_normal
+        return xp.where(usable, 1.0 / xp.where(usable, m, xp.ones_like(m)), xp.zeros_like(m))
+
+
+class Normalized:
+    """Arrays divided by their root sum of squares over the first axis; where it is zero, zero.
+
+    Each voxel is first brought near one, so that no square leaves the range of its precision.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the array.
+    s : array, shape (coils, ...), complex
+        What is divided.
+    """
+
+    def __init__(self, xp: Namespace, s: Array) -> None:
+        self.xp = xp
+        self.root = root_of_largest(xp, s, 0)
+        s = s / self.root / self.root
+        rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
+        self.rss = xp.where(rss > 0, rss, xp.ones_like(rss))
+        self.value = s / self.rss
+
+    # du = (ds - u sum_c Re(conj(u_c) ds_c)) / |s|: it is its own adjoint
+    def derivative(self, ds: Array) -> Array:
+        """Return the change of the value, or the gradient by what was divided."""
+        xp, u = self.xp, self.value
+        part = xp.sum(xp.real(u) * xp.real(ds) + xp.imag(u) * xp.imag(ds), axis=0)
+        change = (ds - u * part) / self.rss / self.root / self.root
+        silent = xp.all(u == 0, axis=0)
+        return xp.where(silent, xp.zeros_like(change), change)
 
 
 def normalize_coils(xp: Namespace, s: Array) -> Array:
-    """Divide by the root sum of squares over the first axis; where it is zero, return zero.
+    """Divide by the root sum of squares over the first axis; where it is zero, return zero."""
+    return Normalized(xp, s).value
 
-    Each voxel is first brought near one, so that no square leaves the range of its precision.
+
+def root_of_largest(xp: Namespace, x: Array, axis: int | None) -> Array:
+    """Return the root of the largest real or imaginary part along an axis, of zeros one.
+
+    Divide by it twice: the reciprocal of the largest numbers has not all its digits.
     """
-    s = in_range(xp, s, 0)
-    rss = xp.sqrt(xp.sum(xp.real(s) ** 2 + xp.imag(s) ** 2, axis=0))
-    return s / xp.where(rss > 0, rss, xp.ones_like(rss))
-
-
-def in_range(xp: Namespace, x: Array, axis: int | None) -> Array:
-    """Divide by the largest real or imaginary part along an axis; zeros stay zeros."""
     parts = (xp.real(x), xp.imag(x)) if is_complex(xp, x) else (x,)
     found, *rest = (xp.max(xp.abs(part), axis=axis) for part in parts)
     found = xp.maximum(found, rest[0]) if rest else found
-    # Twice by the root: the reciprocal of the largest numbers has not all its digits.
-    root = xp.sqrt(xp.where(found > 0, found, xp.ones_like(found)))
-    return x / root / root
+    return xp.sqrt(xp.where(found > 0, found, xp.ones_like(found)))
 
 
-def gaussian_smooth(xp: Namespace, x: Array, sigma: float, ndim: int) -> Array:
+def gaussian_smooth(
+    xp: Namespace, x: Array, sigma: float, ndim: int, *, adjoint: bool = False
+) -> Array:
     r"""Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image.
 
     Along each axis :math:`x_n \leftarrow \sum_m g_{n-m} x_m / \sum_m g_{n-m}` with
     :math:`g_l = e^{-l^2 / (2 \sigma^2)}`. Both sums are products in the Fourier domain, which
-    round relative to the largest entries of `x`.
+    round relative to the largest entries of `x`. The adjoint divides first: :math:`g` is even.
     """
     real = {"dtype": real_dtype(xp, x), "device": device_of(x)}
     filters = [gaussian_filter(xp, n, sigma, **real) for n in x.shape[x.ndim - ndim :]]
-    x = filter_axes(xp, x, filters)
+    if not adjoint:
+        x = filter_axes(xp, x, filters)
     for axis, each in enumerate(filters, start=x.ndim - ndim):
         mass = filter_axes(xp, xp.ones(x.shape[axis], **real), [each])
         x = x / xp.reshape(mass, (-1, *(1 for _ in range(axis + 1, x.ndim))))
-    return x
+    return filter_axes(xp, x, filters) if adjoint else x
 
 
 class Filter(NamedTuple):

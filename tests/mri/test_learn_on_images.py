@@ -10,6 +10,8 @@ from scans import PROTOCOL, violation
 import nufftlib as nl
 import optim
 from nufftlib import workflows
+from nufftlib.core.losses import Functional
+from nufftlib.mri.density import PipeMenon, PipeMenonJacobian
 from nufftlib.mri.learn.images import Shuffled
 from nufftlib.mri.learn.learn_on_images import split
 from nufftlib.mri.learn.stages import Stage
@@ -71,6 +73,43 @@ def test_the_objective_is_the_mean_of_those_of_the_images(row, maps, of):
     assert float(value) == pytest.approx(np.mean([v for v, _ in each]), rel=1e-9)
     want = np.mean([g for _, g in each], axis=0)
     np.testing.assert_allclose(row.numpy(gradient), want, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("of", ["estimated", "ones"])
+@pytest.mark.parametrize("constants", [False, True])
+def test_the_gradient_against_finite_differences(of, constants):
+    several = objective(IMAGES[:3], EACH[:3], of=of, noise=0.1, loss="mae", constants=constants)
+    k = K + 0.01 * RNG.standard_normal(K.shape)  # off the lines where kernels gain a cell
+    value, gradient = several.value_and_grad(k)
+    assert several(k) == value
+    t = RNG.standard_normal(K.shape)
+    h = 1e-6
+    slope = (several(k + h * t) - several(k - h * t)) / (2 * h)
+    have = float(np.sum(gradient * t))
+    if constants:
+        assert abs(have / slope - 1) > 1e-3
+    else:
+        assert have == pytest.approx(slope, rel=1e-5)
+
+
+def test_operator_and_density_weights_are_computed_once_for_all_images(monkeypatch):
+    made, weights = [], []
+
+    def counted(make, calls):
+        def call(*arguments, **settings):
+            calls.append(arguments)
+            return make(*arguments, **settings)
+
+        return call
+
+    monkeypatch.setattr(nl.NUFFT, "__post_init__", counted(nl.NUFFT.__post_init__, made))
+    monkeypatch.setattr(PipeMenon, "linearize", counted(PipeMenon.linearize, weights))
+    monkeypatch.setattr(PipeMenonJacobian, "adjoint", counted(PipeMenonJacobian.adjoint, weights))
+    several, k = objective(of="estimated"), K + 0.01
+    for evaluate, of_weights in ((several.value_and_grad, 2), (several.reconstruct, 1)):
+        made.clear(), weights.clear()
+        evaluate(k)
+        assert (len(made), len(weights)) == (1, of_weights)
 
 
 def test_reconstructions_and_scores_are_those_of_the_images():
@@ -369,12 +408,12 @@ def test_points_without_a_protocol_stay_in_the_band():
 
 
 def pressing(monkeypatch, name, at, action):
-    """Act at a call of a method of the objective."""
+    """Act at a call of a method of the objective; a step calls `linearize` once."""
     calls = itertools.count()
     plain = getattr(workflows.ImagesObjective, name)
 
-    def counted(self, k):
-        return action() if next(calls) == at else plain(self, k)
+    def counted(self, x):
+        return action() if next(calls) == at else plain(self, x)
 
     monkeypatch.setattr(workflows.ImagesObjective, name, counted)
 
@@ -393,7 +432,7 @@ def test_ctrl_c_keeps_the_epochs_that_are_complete(monkeypatch, validation, cont
         settings = {}
     settings |= {"validation": validation, "epochs": 4, "batch": 4}
     want = learn(**settings)  # two steps in each epoch
-    pressing(monkeypatch, "value_and_grad", step, press)
+    pressing(monkeypatch, "linearize", step, press)
     result = learn(**settings)
     assert result.interrupted
     assert not result.stopped_early
@@ -410,7 +449,7 @@ def test_ctrl_c_in_a_validation_keeps_the_epoch_before(monkeypatch):
     assert (len(result.training), len(result.validation)) == (1, 2)
 
 
-@pytest.mark.parametrize(("name", "validation"), [("scores", 0.3), ("value_and_grad", None)])
+@pytest.mark.parametrize(("name", "validation"), [("scores", 0.3), ("linearize", None)])
 def test_ctrl_c_before_the_first_loss_is_raised(monkeypatch, name, validation):
     pressing(monkeypatch, name, 0, press)
     with pytest.raises(KeyboardInterrupt):
@@ -434,10 +473,10 @@ def test_a_callback_ends_it(control_points, last):
 @pytest.mark.parametrize(
     ("name", "bad", "message"),
     [
-        ("value_and_grad", (np.float64("nan"), K), "at step 1 of epoch 2 the loss is nan"),
+        ("linearize", (np.float64("nan"), Functional(K)), "at step 1 of epoch 2 the loss is nan"),
         (
-            "value_and_grad",
-            (1.0, np.full_like(K, np.inf)),
+            "linearize",
+            (np.float64(1.0), Functional(np.full_like(K, np.inf))),
             "at step 1 of epoch 2 the gradient is not finite",
         ),
         (
@@ -452,7 +491,7 @@ def test_what_is_not_finite_is_an_error_with_the_result_so_far(monkeypatch, name
     with pytest.raises(optim.NonFiniteError, match=f"learn_on_images: {message}; want") as caught:
         learn(validation=0.3, batch=4)
     result = caught.value.result
-    epochs = 1 if name == "value_and_grad" else 2
+    epochs = 1 if name == "linearize" else 2
     assert (result.steps, len(result.history)) == (epochs, epochs + 1)
     assert result.best_value == min(result.history)
     assert np.all(np.isfinite(result.best_params))

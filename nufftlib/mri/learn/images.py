@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,24 +14,36 @@ from nufftlib.core.arrays import (
     Array,
     blank,
     check_precision,
+    check_real,
     common_namespace,
     is_complex,
-    summary,
 )
 from nufftlib.core.kinds import instance, integer, not_negative
+from nufftlib.core.losses import Functional
 from nufftlib.core.noise import add_gaussian
-from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
+from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.mri.learn.objective import (
+    Loss,
+    Maps,
+    TrajectoryJacobian,
+    TrajectoryObjective,
+    density_at,
+    plus,
+)
+from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore, score
 from nufftlib.nufft.operator import NUFFT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ImagesObjective:
+class ImagesObjective(Map):
     r"""The mean loss of a trajectory over several images, and its gradient.
 
     .. math:: L(k) = \frac1n \sum_{i=1}^{n} L_i(k),
 
-    with the objective :math:`L_i` of each image, see `TrajectoryObjective`.
+    with the objective :math:`L_i` of each image, see `TrajectoryObjective`. The operator at `k` and
+    the density weights do not depend on the image. They are computed once, and so is the
+    derivative through the weights.
 
     Parameters
     ----------
@@ -43,6 +55,8 @@ class ImagesObjective:
         Any operator of the images' shape; its settings are kept, its trajectory replaced.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction, see `TrajectoryObjective`.
+    constants, reconstruction, loss
+        As of `TrajectoryObjective`.
     noise : float
         Standard deviation :math:`\sigma` of the noise in an image, relative to its mean magnitude,
         if one coil of sensitivity one had sampled it on a full Cartesian grid.
@@ -82,6 +96,9 @@ class ImagesObjective:
     coil_maps: Array
     nufft: NUFFT
     maps: Maps = "estimated"
+    constants: bool = field(default=False, kw_only=True)
+    reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
+    loss: Loss = field(default="mse", kw_only=True)
     noise: float = field(default=0.0, kw_only=True)
     seed: int = field(default=0, kw_only=True)
 
@@ -91,38 +108,43 @@ class ImagesObjective:
         check_images(f"{call}(images, coil_maps)", self.images, self.coil_maps)
         object.__setattr__(self, "noise", not_negative(call, "noise", self.noise))
         object.__setattr__(self, "seed", integer(call, "seed", self.seed, least=0))
-        for x, s in pairs(self.images, self.coil_maps):  # rather now than at the first evaluation
-            TrajectoryObjective(x, s, self.nufft, self.maps)
+        for x, s in pairs(self.images, self.coil_maps):  # rather now than at an evaluation
+            self._objective(x, s, self.nufft, None)
 
-    def __repr__(self) -> str:
-        """Return the arrays by shape and dtype, and the settings."""
-        return (
-            f"ImagesObjective({summary(self.images)}, {summary(self.coil_maps)}, "
-            f"maps={self.maps!r}, noise={self.noise:g}, seed={self.seed})"
-        )
-
-    def value_and_grad(self, k: Array) -> tuple[Array, Array]:
-        """Return ``L(k)`` and its gradient.
+    def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
+        """Return the loss and its Jacobian, the functional of its gradient.
 
         Parameters
         ----------
-        k : array, shape (..., d), real
+        x : array, shape (..., d), real
             Trajectory in cycles per voxel.
 
         Returns
         -------
         value : array
-            ``L(k)``, of zero dimensions.
-        gradient : array
-            Of the shape and dtype of ``k``.
+            ``L(x)``, of zero dimensions.
+        jacobian : LinearOperator
+            ``dk -> <g, dk>`` with the gradient ``g``.
         """
-        first, *rest = (one.value_and_grad for one in self._each())
-        value, gradient = first(k)
-        for evaluate in rest:
-            more = evaluate(k)
-            value, gradient = value + more[0], gradient + more[1]
         n = self.images.shape[0]
-        return value / n, gradient / n
+        value = k_bar = d_bar = density = None
+        for J in self._jacobians("ImagesObjective(k)", x):
+            density, value = J.acquired.density, plus(value, J.value)
+            k_more, d_more = J.cotangents(1.0)
+            k_bar, d_bar = plus(k_bar, k_more), plus(d_bar, d_more)
+        if density is not None and d_bar is not None:
+            k_bar = k_bar + density.adjoint(d_bar)
+        return value / n, Functional(k_bar / n)
+
+    def __call__(self, x: Array) -> Array:
+        """Return ``L(x)``."""
+        values = [J.value for J in self._jacobians("ImagesObjective(k)", x)]
+        return sum(values[1:], start=values[0]) / len(values)
+
+    def outline(self, x: Array) -> Array:
+        """Like one real number."""
+        self._check("ImagesObjective(k)", x)
+        return blank(x, (), complex=False)
 
     def reconstruct(self, k: Array) -> Array:
         """Return the reconstructions at ``k``, each scaled to the mean of its image.
@@ -137,7 +159,9 @@ class ImagesObjective:
         array, shape (n, *shape), real
             Magnitudes, of the noisy data if there is noise.
         """
-        return array_namespace(self.images).stack([one.reconstruct(k) for one in self._each()])
+        found = self._jacobians("ImagesObjective.reconstruct(k)", k)
+        each = [J.objective.scaled(J.acquired.image) for J in found]
+        return array_namespace(self.images).stack(each)
 
     def scores(self, k: Array) -> tuple[ImageScore, ...]:
         """Return how well each image is reconstructed at ``k``.
@@ -152,12 +176,35 @@ class ImagesObjective:
         tuple of ImageScore
             Loss, PSNR and SSIM of each image.
         """
-        return tuple(score(one, k) for one in self._each())
+        found = self._jacobians("ImagesObjective.scores(k)", k)
+        return tuple(score(J.objective, J.acquired.image) for J in found)
 
-    def _each(self) -> Iterator[TrajectoryObjective]:
+    def _jacobians(self, call: str, k: Array) -> Iterator[TrajectoryJacobian]:
+        """Yield the Jacobian of each image, of which the next one takes no more memory."""
+        self._check(call, k)
+        F, weights = replace(self.nufft, trajectory=k), None
         for i, (x, s) in enumerate(pairs(self.images, self.coil_maps)):
-            noise = self._noise_of(i, x) if self.noise else None
-            yield TrajectoryObjective(x, s, self.nufft, self.maps, noise=noise)
+            objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)
+            if weights is None and objective.needs_density:
+                weights = density_at(F)
+            yield TrajectoryJacobian(objective, F.trajectory, weights)  # its own copy of k
+
+    def _objective(self, x: Array, s: Array, F: NUFFT, noise: Array | None) -> TrajectoryObjective:
+        return TrajectoryObjective(
+            x,
+            s,
+            F,
+            self.maps,
+            constants=self.constants,
+            reconstruction=self.reconstruction,
+            loss=self.loss,
+            noise=noise,
+        )
+
+    def _check(self, call: str, k: Array) -> None:
+        xp = common_namespace(call, k=k, images=self.images)
+        check_real(xp, call, "k", k)
+        check_precision(xp, call, k=k, images=self.images)
 
     def _noise_of(self, i: int, x: Array) -> Array:
         """Return the noise in the data of one image."""

@@ -7,12 +7,14 @@ With the coil images :math:`u_c = s_c x` of a known image, and at the trajectory
     L(k) = \operatorname{mean}\Bigl(\frac{|a|}{\operatorname{mean}|a|}
            - \frac{x}{\operatorname{mean} x}\Bigr)^2.
 
-The density weights ``d`` and the coil maps ``S`` of the reconstruction are computed anew
-at each ``k`` and held constant in the derivative. Both transforms depend on ``k``. With
-the gradient :math:`\bar a` of the loss by ``a``, and :math:`v = S \bar a`, the product
-rule gives
+The density weights ``d`` and the estimated coil maps ``S`` are functions of ``k`` as well. With
+the gradient :math:`\bar a` of the loss by ``a``, and :math:`v = S \bar a`, the product rule gives
 
-.. math:: \nabla_k L = B(v,\, d y) + B(u,\, d\,F v).
+.. math::
+    \nabla_k L = B(v,\, d y) + J_d^H \bar d + B(u,\, \bar y), \qquad
+    \bar d = \operatorname{Re} \sum_c \bar y_c (F v)_c, \quad \bar y = d\,F v,
+
+and estimated maps add their part to each. Held constant, they leave the first and the last term.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from nufftlib.core.kinds import (
     wrong_kind,
 )
 from nufftlib.core.run import Run
-from nufftlib.mri.learn.objective import Maps, TrajectoryObjective
+from nufftlib.mri.learn.objective import Loss, Maps, TrajectoryObjective
+from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
 from nufftlib.mri.scanner.projection import Certificate
@@ -82,6 +85,9 @@ def learn_trajectory(
     trajectory: Array,
     *,
     maps: Maps = "estimated",
+    constants: bool = False,
+    reconstruction: str | Reconstruction = "adjoint",
+    loss: Loss = "mse",
     steps: int = 100,
     learning_rate: tuple[float, float] = (1e-3, 1e-4),
     eps: float = 1e-4,
@@ -92,7 +98,7 @@ def learn_trajectory(
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> LearnedTrajectory:
-    """Learn the trajectory at which a density-compensated reconstruction is best.
+    """Learn the trajectory at which a reconstruction is best.
 
     Adam with a rate that falls linearly. After each step the points are clipped to [-1/2, 1/2],
     or, with a protocol, the trajectory is projected onto the limits of the scanner: all that are
@@ -110,6 +116,14 @@ def learn_trajectory(
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: estimated from the low-frequency samples, all
         ones (a plain sum over the coils), or `coil_maps`.
+    constants : bool
+        Whether the gradient holds the density weights and the estimated maps constant, as
+        published examples do.
+    reconstruction : {"adjoint"} or Reconstruction
+        The recipe that makes the image: by default the density-compensated adjoint.
+    loss : {"mse", "mae"} or callable
+        The loss of the magnitude of the reconstruction, divided by its mean, see
+        `TrajectoryObjective`.
     steps : int
         Number of steps.
     learning_rate : tuple of float
@@ -192,7 +206,13 @@ def learn_trajectory(
     samples = trajectory.shape[-2] if protocol is not None else 0
     sampled = trajectory if protocol is None else receiver(protocol, samples).apply(trajectory)
     objective = TrajectoryObjective(
-        image, coil_maps, NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine), maps
+        image,
+        coil_maps,
+        NUFFT(sampled, tuple(image.shape), eps=eps, engine=engine),
+        maps,
+        constants=constants,
+        reconstruction=reconstruction,
+        loss=loss,
     )
     rate = optim.linear_schedule(first, last, steps) if steps else None
     course = Course(callback)

@@ -26,7 +26,8 @@ from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Epochs, Told, mean_losses
 from nufftlib.mri.learn.images import ImagesObjective, Shuffled, check_images, taken
 from nufftlib.mri.learn.learn import check_start, control_sizes, rates
-from nufftlib.mri.learn.objective import Maps
+from nufftlib.mri.learn.objective import Loss, Maps
+from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
 from nufftlib.mri.scanner.curve import receiver
@@ -136,6 +137,9 @@ def learn_on_images(
     *,
     validation: Array | Pair | float | None = None,
     maps: Maps = "estimated",
+    reconstruction: str | Reconstruction = "adjoint",
+    loss: Loss = "mse",
+    constants: bool = False,
     epochs: int = 10,
     batch: int = 4,
     seed: int = 0,
@@ -177,6 +181,8 @@ def learn_on_images(
         part of `images`, between 0 and 1, which the seed draws.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction, see `TrajectoryObjective`.
+    reconstruction, loss, constants
+        What is minimised, and by which gradient, see `TrajectoryObjective`.
     epochs : int
         How often each image is seen, at most.
     batch : int
@@ -280,7 +286,16 @@ def learn_on_images(
     nufft = NUFFT(sampled(trajectory, protocol), shape, eps=eps, engine=engine)
 
     def objective_of(pair: Pair, *stream: int) -> ImagesObjective:
-        return ImagesObjective(*pair, nufft, maps, noise=noise, seed=drawn(seed, *stream))
+        return ImagesObjective(
+            *pair,
+            nufft,
+            maps,
+            constants=constants,
+            reconstruction=reconstruction,
+            loss=loss,
+            noise=noise,
+            seed=drawn(seed, *stream),
+        )
 
     def batches(epoch: int) -> Iterator[ImagesObjective]:
         for i, pair in enumerate(checked(call, epoch, source(epoch))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
@@ -19,22 +20,32 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
 )
-from nufftlib.core.kinds import choice, instance
-from nufftlib.core.losses import MeanSquaredError
+from nufftlib.core.kinds import choice, flag, instance
+from nufftlib.core.losses import MeanAbsoluteError, MeanSquaredError
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
-from nufftlib.mri.coils import low_frequency_maps
-from nufftlib.mri.density import pipe_menon
-from nufftlib.mri.sense import Sense
+from nufftlib.core.shapes import Fixed
+from nufftlib.mri.coils import CoilEstimate
+from nufftlib.mri.density import PipeMenon
+from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
 from nufftlib.nufft.derivatives import SampledJacobian
 from nufftlib.nufft.operator import NUFFT
 
+Linearization = tuple[Array, LinearOperator]
+"""A value and the Jacobian there."""
 Maps = Literal["estimated", "ones", "true"]
+Loss = str | Callable[[Array], Map]
+
+LOSSES: dict[str, Callable[[Array], Map]] = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
+"""Losses by their names: from the image, divided by its mean, to the loss of a reconstruction."""
 
 
-@dataclass(frozen=True, eq=False)
-class TrajectoryObjective:
-    """The loss of a trajectory, and its gradient.
+@dataclass(frozen=True, eq=False, repr=False)
+class TrajectoryObjective(Map):
+    """The loss of a trajectory, a map with its gradient.
+
+    The density weights and the estimated coil maps depend on the trajectory, and so the gradient
+    goes through them.
 
     Parameters
     ----------
@@ -48,8 +59,16 @@ class TrajectoryObjective:
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction: from the low-frequency samples, all ones (a
         plain sum over the coils), or `coil_maps`.
+    constants : bool
+        Whether the derivative holds density weights and maps constant, as published examples do.
+        It then is not that of the loss.
+    reconstruction : {"adjoint"} or Reconstruction
+        The recipe that makes the image.
+    loss : {"mse", "mae"} or callable
+        The loss of the magnitude of the reconstruction, divided by its mean: the name of one, or
+        a function from the image, divided by its mean, to a map to one number.
     noise : array, shape (coils, *trajectory.shape[:-1]), complex, optional
-        Added to the data.
+        Noise that is added to the data.
 
     Examples
     --------
@@ -69,6 +88,9 @@ class TrajectoryObjective:
     coil_maps: Array
     nufft: NUFFT
     maps: Maps = "estimated"
+    constants: bool = field(default=False, kw_only=True)
+    reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
+    loss: Loss = field(default="mse", kw_only=True)
     noise: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -79,7 +101,9 @@ class TrajectoryObjective:
             "coil_maps": self.coil_maps,
             "trajectory": self.nufft.trajectory,
         }
-        caller = f"{call}(image, coil_maps, nufft)"
+        if self.noise is not None:
+            arrays["noise"] = self.noise
+        caller = f"{call}({', '.join(name.replace('trajectory', 'nufft') for name in arrays)})"
         xp = common_namespace(caller, **arrays)
         check_precision(xp, caller, **arrays)
         if not is_complex(xp, self.coil_maps):
@@ -91,7 +115,7 @@ class TrajectoryObjective:
                 f"want {self.nufft.shape}"
             )
             raise ValueError(msg)
-        for name in ("image", "coil_maps"):
+        for name in arrays.keys() - {"trajectory"}:
             check_finite(xp, f"{call}({name})", name, arrays[name])
         mean, size = float(xp.mean(self.reference)), float(xp.mean(xp.abs(self.image)))
         # Below this, half of the mean's digits are rounding, and L begins at 1 / eps.
@@ -108,19 +132,32 @@ class TrajectoryObjective:
                 f"want (coils, {', '.join(map(str, self.image.shape))}), at least one coil"
             )
             raise ValueError(msg)
-        choice(call, "maps", self.maps, get_args(Maps))
         if self.noise is not None:
-            like = blank(self.image, (coils[0], *self.nufft.trajectory.shape[:-1]), complex=True)
-            check_alike(f"{call}(noise)", "noise", self.noise, "the data", like)
+            check_alike(f"{call}(noise)", "noise", self.noise, "the data", self._no_data)
+        settled = {
+            "maps": choice(call, "maps", self.maps, get_args(Maps)),
+            "constants": flag(call, "constants", self.constants),
+            "reconstruction": reconstruction_of(call, self.reconstruction),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+        if not callable(self.loss):
+            choice(call, "loss", self.loss, LOSSES)
 
     @property
+    def needs_density(self) -> bool:
+        """Whether the density weights take part: in the reconstruction, or in the maps."""
+        assert isinstance(self.reconstruction, Reconstruction)
+        return self.reconstruction.needs_density or self.maps == "estimated"
+
+    @cached_property
     def reference(self) -> Array:
         """The image that a reconstruction is compared with: real, of the image's shape."""
         xp = array_namespace(self.image)
         return xp.abs(self.image) if is_complex(xp, self.image) else self.image
 
-    def value_and_grad(self, k: Array) -> tuple[Array, Array]:
-        """Return ``L(k)`` and its gradient; density and maps are found at ``k``.
+    def linearize(self, k: Array) -> tuple[Array, LinearOperator]:
+        """Return the loss and its Jacobian.
 
         Parameters
         ----------
@@ -131,55 +168,16 @@ class TrajectoryObjective:
         -------
         value : array
             ``L(k)``, of zero dimensions.
-        gradient : array
-            Of the shape and dtype of ``k``.
+        jacobian : LinearOperator
+            The directional derivative of the loss; its adjoint at 1 is the gradient.
         """
-        F, y, J = self._sample("value_and_grad", k)
-        d, S = self._calibrate(F, y)
-        return self._value_and_grad(F, y, J, d, S)
+        J = TrajectoryJacobian(self, k)
+        return J.value, J
 
-    def constants(self, k: Array) -> tuple[Array, Sense]:
-        """Return the density weights and the coil maps of the reconstruction at ``k``.
-
-        Parameters
-        ----------
-        k : array, shape (..., d), real
-            Trajectory in cycles per voxel.
-
-        Returns
-        -------
-        density : array, shape (...)
-            Weights.
-        maps : Sense
-            Coil combination.
-        """
-        F, y, _ = self._sample("constants", k)
-        return self._calibrate(F, y)
-
-    def value_and_grad_at(self, k: Array, density: Array, maps: Sense) -> tuple[Array, Array]:
-        """Return the loss and its gradient with given density weights and maps.
-
-        Parameters
-        ----------
-        k : array, shape (..., d), real
-            Trajectory in cycles per voxel.
-        density : array, shape (...)
-            Weights.
-        maps : Sense
-            Coil combination.
-
-        Returns
-        -------
-        value : array
-            The loss, of zero dimensions.
-        gradient : array
-            Its exact gradient, density and maps being constants.
-        """
-        F, y, J = self._sample("value_and_grad_at", k)
-        call = "TrajectoryObjective.value_and_grad_at"
-        check_alike(f"{call}(density)", "density", density, "the points", k[..., 0])
-        instance(call, "maps", maps, Sense, "a Sense, such as constants(k)[1]")
-        return self._value_and_grad(F, y, J, density, maps)
+    def outline(self, k: Array) -> Array:
+        """Like one real number."""
+        self.check(f"{type(self).__name__}(k)", k)
+        return blank(k, (), complex=False)
 
     def reconstruct(self, k: Array) -> Array:
         """Return the reconstruction at ``k``, scaled to the mean of the image.
@@ -194,46 +192,174 @@ class TrajectoryObjective:
         array, of the image's shape, real
             ``|a| mean(x) / mean|a|``, `x` being the `reference`.
         """
-        F, y, _ = self._sample("reconstruct", k)
-        d, S = self._calibrate(F, y)
-        z = MeanNormalize()(Magnitude()(S.adjoint(F.adjoint(d * y))))
+        self.check("TrajectoryObjective.reconstruct(k)", k)
+        return self.scaled(Acquired(self, k).image)
+
+    def scaled(self, a: Array) -> Array:
+        """Return the magnitude of a reconstruction, scaled to the mean of the image."""
+        z = MeanNormalize()(Magnitude()(a))
         return z * array_namespace(z).mean(self.reference)
 
+    def check(self, call: str, k: Array) -> None:
+        """Refuse what is no trajectory beside the image."""
+        xp = common_namespace(call, k=k, image=self.image)
+        check_real(xp, call, "k", k)
+        check_precision(xp, call, k=k, image=self.image)
+
     @cached_property
-    def _spectrum(self) -> Map:
+    def spectrum(self) -> Map:
         """The map ``k -> F(k) u``; the coil images never change."""
         return self.nufft.as_map("trajectory", self.coil_maps * self.image)
 
     @cached_property
-    def _loss(self) -> Map:
-        target = MeanNormalize()(self.reference)
-        return MeanSquaredError(target) @ MeanNormalize() @ Magnitude()
+    def loss_of_image(self) -> Map:
+        """The map from a reconstruction to its loss."""
+        make = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        return make(MeanNormalize()(self.reference)) @ MeanNormalize() @ Magnitude()
 
-    def _sample(self, method: str, k: Array) -> tuple[NUFFT, Array, LinearOperator]:
-        call = f"TrajectoryObjective.{method}(k)"
-        xp = common_namespace(call, k=k, image=self.image)
-        check_real(xp, call, "k", k)
-        check_precision(xp, call, k=k, image=self.image)
-        y, J = self._spectrum.linearize(k)
-        assert isinstance(J, SampledJacobian)
-        assert isinstance(J.nufft, NUFFT)
-        if self.noise is not None:
-            y = y + self.noise
-        return J.nufft, y, J  # the operator at k that it was computed with
+    @property
+    def _no_data(self) -> Array:
+        return self.nufft.outline(self.coil_maps)
 
-    def _calibrate(self, F: NUFFT, y: Array) -> tuple[Array, Sense]:
-        # The density of the published example: its kernel, on the image's grid.
-        d = pipe_menon(F, width=7, grid=F.shape, iterations=10)
-        if self.maps == "estimated":
-            return d, Sense(low_frequency_maps(F, y, d))
-        if self.maps == "true":
-            return d, Sense(self.coil_maps)
-        return d, Sense(array_namespace(y).ones_like(self.coil_maps))
 
-    def _value_and_grad(
-        self, F: NUFFT, y: Array, J: LinearOperator, d: Array, S: Sense
-    ) -> tuple[Array, Array]:
-        dy = d * y
-        value, a_bar = self._loss.value_and_grad(S.adjoint(F.adjoint(dy)))
-        Fv, K = F.linearize(S.apply(a_bar), wrt="trajectory")
-        return value, K.adjoint(dy) + J.adjoint(d * Fv)
+def density_at(F: NUFFT) -> Linearization:
+    """Return the density weights and their Jacobian, with which no image has to do."""
+    # The density of the published example: its kernel, on the image's grid.
+    return PipeMenon(F, width=7, grid=F.shape, iterations=10).linearize(F.trajectory)
+
+
+class Acquired:
+    """What the reconstruction at a trajectory is made of, each with its derivative.
+
+    Parameters
+    ----------
+    objective : TrajectoryObjective
+        Says what is reconstructed, and how.
+    k : array
+        The trajectory.
+    weights : tuple, optional
+        The density weights at `k` and their Jacobian, if they are known.
+    """
+
+    def __init__(
+        self, objective: TrajectoryObjective, k: Array, weights: Linearization | None = None
+    ) -> None:
+        recipe = objective.reconstruction
+        assert isinstance(recipe, Reconstruction)
+        y, self.spectrum = objective.spectrum.linearize(k)
+        assert isinstance(self.spectrum, SampledJacobian)
+        assert isinstance(self.spectrum.nufft, NUFFT)
+        F = self.spectrum.nufft  # the operator at k that the data were computed with
+        y = y if objective.noise is None else y + objective.noise
+        self.density: LinearOperator | None = None
+        self.estimate: CoilEstimate | None = None
+        d: Array = None
+        if objective.needs_density:
+            d, self.density = density_at(F) if weights is None else weights
+        if objective.maps == "estimated":
+            self.estimate = CoilEstimate(F, y, d)
+            S = self.estimate.maps
+        elif objective.maps == "true":
+            S = objective.coil_maps
+        else:
+            S = array_namespace(y).ones_like(objective.coil_maps)
+        self.image: Array
+        self.recipe: Linearized
+        self.image, self.recipe = recipe.linearize(F, y, d if recipe.needs_density else None, S)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrajectoryJacobian(LinearOperator):
+    """The Jacobian of `TrajectoryObjective`, by the chain rule.
+
+    Parameters
+    ----------
+    objective : TrajectoryObjective
+        The objective.
+    trajectory : array
+        The point of linearisation.
+    weights : tuple, optional
+        The density weights there and their Jacobian, if they are known.
+    """
+
+    objective: TrajectoryObjective
+    trajectory: Array
+    weights: Linearization | None = None
+
+    def __post_init__(self) -> None:
+        self.objective.check("TrajectoryObjective(k)", self.trajectory)
+
+    @cached_property
+    def shapes(self) -> Fixed:
+        """From the trajectory to a number."""
+        return Fixed(tuple(self.trajectory.shape), ())
+
+    @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        return {}  # the trajectory is the argument
+
+    @cached_property
+    def acquired(self) -> Acquired:
+        """The reconstruction with its derivatives."""
+        return Acquired(self.objective, self.trajectory, self.weights)
+
+    @cached_property
+    def linearized_loss(self) -> tuple[Array, LinearOperator]:
+        """The loss of the reconstruction, and its Jacobian."""
+        return self.objective.loss_of_image.linearize(self.acquired.image)
+
+    @property
+    def value(self) -> Array:
+        """The loss."""
+        return self.linearized_loss[0]
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        if label == "x":
+            check_alike(call, "dk", x, "trajectory", self.trajectory)
+        else:
+            check_precision(common_namespace(call, y=x, k=self.trajectory), call, y=x, k=x)
+
+    def _gives_complex(self, label: str, x: Array) -> bool:
+        """Never."""
+        return False
+
+    # dk -> dy -> dd -> dS -> dz -> dL
+    def _apply(self, x: Array) -> Array:
+        at = self.acquired
+        dy, dd, dS = at.spectrum.apply(x), None, None
+        if not self.objective.constants:
+            if at.density is not None:
+                dd = at.density.apply(x)
+            if at.estimate is not None:
+                dS = at.estimate.tangent(x, dy, dd)
+        if not self.objective.reconstruction.needs_density:
+            dd = None
+        return self.linearized_loss[1].apply(at.recipe.tangent(x, dy, dd, dS))
+
+    # and back
+    def _adjoint(self, y: Array) -> Array:
+        k_bar, d_bar = self.cotangents(y)
+        density = self.acquired.density
+        return k_bar if d_bar is None or density is None else k_bar + density.adjoint(d_bar)
+
+    def cotangents(self, y: Array) -> tuple[Array, Array | None]:
+        """Return the gradients by the trajectory, at constant weights, and by the weights.
+
+        The second is None where they are constants, or take no part.
+        """
+        at = self.acquired
+        z_bar = self.linearized_loss[1].adjoint(y)
+        k_bar, y_bar, d_bar, S_bar = at.recipe.cotangents(z_bar)
+        if self.objective.constants:
+            S_bar = d_bar = None
+        if at.estimate is not None and S_bar is not None:
+            k_more, y_more, d_more = at.estimate.cotangents(S_bar)
+            k_bar, y_bar, d_bar = plus(k_bar, k_more), plus(y_bar, y_more), plus(d_bar, d_more)
+        return plus(k_bar, None if y_bar is None else at.spectrum.adjoint(y_bar)), d_bar
+
+
+def plus(a: Array | None, b: Array | None) -> Array:
+    """Return the sum of two gradients, of which one may be None."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 
 from nufftlib.core.arrays import Array
-from nufftlib.core.losses import MeanSquaredError
-from nufftlib.core.pointwise import MeanNormalize
 from nufftlib.mri.learn.objective import TrajectoryObjective
 
 
@@ -32,11 +30,10 @@ class ImageScore:
     ssim: float
 
 
-def score(objective: TrajectoryObjective, k: Array) -> ImageScore:
-    """Return the score of an image at a trajectory."""
-    z, x = objective.reconstruct(k), objective.reference
-    loss = MeanSquaredError(MeanNormalize()(x))(MeanNormalize()(z))
-    return ImageScore(float(loss), psnr(z, x), math.nan)
+def score(objective: TrajectoryObjective, a: Array) -> ImageScore:
+    """Return the score of a reconstruction of the objective's image."""
+    z, x = objective.scaled(a), objective.reference
+    return ImageScore(float(objective.loss_of_image(a)), psnr(z, x), math.nan)
 
 
 def psnr(image: Array, reference: Array) -> float:

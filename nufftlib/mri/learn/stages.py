@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from typing import Protocol as Interface
 
 from array_api_compat import array_namespace, device
 
 import optim
 from nufftlib.core.arrays import Array, is_single
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.mri.scanner.curve import BSpline, receiver
 from nufftlib.mri.scanner.projection import (
     Certificate,
@@ -23,14 +22,6 @@ from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.mri.scanner.report import check_trajectory
 
 Fixed = Mapping[int, Any]
-
-
-class Objective(Interface):
-    """What a trajectory is learned for."""
-
-    def value_and_grad(self, k: Array) -> tuple[Array, Array]:
-        """Return the loss of the points that are sampled, and its gradient."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -61,10 +52,9 @@ class Stage:
         """Return the points that are sampled."""
         return p if self.path is None else self.path.apply(p)
 
-    def value_and_grad(self, objective: Objective, p: Array) -> tuple[Array, Array]:
+    def value_and_grad(self, objective: Map, p: Array) -> tuple[Array, Array]:
         """Return the loss of the points that are sampled, and its gradient by the parameters."""
-        value, gradient = objective.value_and_grad(self.sampled(p))
-        return value, gradient if self.path is None else self.path.adjoint(gradient)
+        return (objective if self.path is None else objective @ self.path).value_and_grad(p)
 
 
 def free_stage() -> Stage:

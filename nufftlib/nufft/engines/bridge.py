@@ -14,7 +14,13 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 from nufftlib.core.arrays import Array, Namespace, library
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy, import_cupy
-from nufftlib.nufft.engines.base import Engine, FixedImages, Points, TrajectoryJacobian
+from nufftlib.nufft.engines.base import (
+    Engine,
+    FixedImages,
+    Gridding,
+    Points,
+    TrajectoryJacobian,
+)
 
 
 @dataclass(frozen=True)
@@ -97,9 +103,11 @@ class BridgedEngine(Engine):
         """Those of the engine on the other side."""
         return self.inner.transform_bytes()
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w``."""
-        return border_of(w).cross(self.inner.spread_interpolate, points, w, width)
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """Spreading of CuPy arrays."""
+        border = border_of(trajectory)
+        with callers_stream(border.xp, border.device):
+            return BridgedGridding(border, self.inner.gridding(as_cupy(trajectory), shape, width))
 
     def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Prepare images, as CuPy arrays."""
@@ -157,6 +165,29 @@ class BridgedJacobian(TrajectoryJacobian):
     def gauss_newton(self) -> Array:
         """Return ``J^H J``, one symmetric block for each point: (M, d, d)."""
         return self.border.cross(self.inner.gauss_newton)
+
+
+@dataclass(frozen=True, eq=False)
+class BridgedGridding(Gridding):
+    """Spreading and interpolation of CuPy arrays, for another library's arrays."""
+
+    border: Border
+    inner: Gridding
+
+    def apply(self, w: Array) -> Array:
+        """``C w``."""
+        return self.border.cross(self.inner.apply, w)
+
+    def slopes(self, w: Array) -> tuple[Array, Array]:
+        """``C w`` and ``D w``."""
+        border = self.border
+        with callers_stream(border.xp, border.device):
+            values, slopes = self.inner.slopes(as_cupy(w))
+            return from_cupy(border.xp, values), from_cupy(border.xp, slopes)
+
+    def along(self, dk: Array, w: Array) -> Array:
+        """``G dG[dk]^T w``."""
+        return self.border.cross(self.inner.along, dk, w)
 
 
 def bridged(xp: Namespace, engine: type[Engine]) -> Callable[..., Engine]:

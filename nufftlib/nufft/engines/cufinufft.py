@@ -11,8 +11,9 @@ import threading
 from typing import Any
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
+from nufftlib.nufft.engines.base import Engine, Gridding, Points, batch_blocks, fold
 from nufftlib.nufft.engines.cuda12 import import_cufinufft
+from nufftlib.nufft.engines.grid.cuda.engine import CudaGridEngine
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 
@@ -69,19 +70,11 @@ class CufinufftEngine(Engine):
         """Type 1 with the opposite sign."""
         return self._execute(TYPE_1, points, y, self.shape)
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with cufinufft's kernel and no FFT."""
-        xp = self.xp
-        # Its rule for oversampling by 2 is width = ceil(-log10(eps / 10)).
-        options = {
-            "eps": 10.0 ** (1.5 - width),
-            "gpu_spreadinterponly": 1,
-            "upsampfac": 2.0,
-            "gpu_kerevalmeth": 0,
-        }
-        data = xp.astype(w, xp.result_type(w.dtype, xp.complex64))[None, :]
-        grid = self._execute(TYPE_1, points, data, self.shape, **options)
-        return xp.real(self._execute(TYPE_2, points, grid, (points.size,), **options))[0, :]
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """As our own grid does: cufinufft's kernel has no derivative."""
+        return CudaGridEngine(self.xp, shape, self.dtype, self.eps, self.memory_limit).gridding(
+            trajectory, shape, width
+        )
 
     def _execute(
         self,
@@ -89,7 +82,6 @@ class CufinufftEngine(Engine):
         points: Points,
         data: Array,
         out_shape: tuple[int, ...],
-        **options: float,
     ) -> Array:
         import cupy
 
@@ -103,7 +95,7 @@ class CufinufftEngine(Engine):
             for part in batch_blocks(source.shape[0], most):
                 inside = source[part].astype(working, copy=False)
                 outside = cupy.empty(out[part].shape, working) if cast else out[part]
-                self._plan(kind, inside, **options).execute(points, inside, outside)
+                self._plan(kind, inside).execute(points, inside, outside)
                 if cast:
                     out[part] = outside
             return out
@@ -112,14 +104,13 @@ class CufinufftEngine(Engine):
         """One oversampled grid, of twice the size on each axis."""
         return int(2 ** len(self.shape) * math.prod(self.shape) * (16 if self.double else 8))
 
-    def _plan(self, kind: int, data: Array, **options: float) -> SharedPlan:
+    def _plan(self, kind: int, data: Array) -> SharedPlan:
         import cupy
 
         settings: dict[str, Any] = {
             "eps": self.eps,
             "gpu_stream": cupy.cuda.get_current_stream().ptr,
             "gpu_device_id": data.device.id,
-            **options,
         }
         n_trans = data.shape[0]
         fit = self.memory_limit // 2 // self.transform_bytes()

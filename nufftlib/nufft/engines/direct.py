@@ -16,7 +16,15 @@ from collections.abc import Iterator
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, item_bytes
-from nufftlib.nufft.engines.base import Engine, Points, Whole, fold, parts, voxel_index
+from nufftlib.nufft.engines.base import (
+    Engine,
+    Points,
+    Gridding,
+    Whole,
+    fold,
+    parts,
+    voxel_index,
+)
 
 
 class DirectEngine(Engine):
@@ -59,17 +67,9 @@ class DirectEngine(Engine):
             whole.put(rows, total)
         return whole.result
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C_jl = sum_g phi(k_j - g) phi(k_l - g)`` with separable weights."""
-        xp = self.xp
-        axes = [es_weights(xp, points.axes[a], n, width) for a, n in enumerate(self.shape)]
-        # In the letters of the other sums: matmul for the last axis, products for the rest.
-        last = axes[-1]
-        outer = xp.ones((1, points.size), dtype=w.dtype, device=array_api_compat.device(w))
-        for phi in axes[:-1]:
-            outer = xp.reshape(outer[:, None, :] * phi.T[None, :, :], (-1, points.size))
-        grid = xp.matmul(outer * w, last)  # (N_1 ... N_{d-1}, N_d)
-        return xp.sum(outer * xp.matmul(grid, last.T), axis=0)
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """Matrices of the kernel, one for each axis."""
+        return DirectGridding(self.xp, self.prepare(trajectory), shape, width)
 
     def _phases(self, points: Points, part: slice, like: Array) -> list[Array]:
         """Return ``exp(-2 pi i k_a n)``, shape (m, N_a), for each axis."""
@@ -110,17 +110,85 @@ def exp_minus_i(xp: Namespace, phase: Array) -> Array:
     return xp.exp(-1j * xp.astype(phase, complex_dtype(xp, phase)))
 
 
-def es_weights(xp: Namespace, k: Array, size: int, width: int) -> Array:
-    """Return the weights (M, size) of points `k` on the cells of a periodic grid.
+class DirectGridding(Gridding):
+    """``C_jl = sum_g phi(k_j - g) phi(k_l - g)``, a product over the axes, as matrices.
 
-    The kernel is ``exp(beta (sqrt(1 - t^2) - 1))`` with ``t`` the distance in half
-    widths and ``beta = 2.3 width``: Barnett, Magland and af Klinteberg, SIAM J. Sci.
-    Comput. 41 (2019) C479, eq. 1.8.
+    Parameters
+    ----------
+    xp : module
+        Namespace of the arrays.
+    points : Points
+        The points, in cycles per voxel.
+    shape : tuple of int
+        Cells of the grid.
+    width : int
+        Cells that the kernel covers.
     """
-    cells = voxel_index(xp, size, k.dtype, k)
-    distance = k[:, None] * size - cells[None, :]
-    distance = distance - size * xp.round(distance / size)
-    t = 1.0 - (2.0 * distance / width) ** 2
-    inside = t > 0
-    root = xp.sqrt(xp.where(inside, t, xp.zeros_like(t)))
-    return xp.where(inside, xp.exp(2.3 * width * (root - 1.0)), xp.zeros_like(t))
+
+    def __init__(
+        self, xp: Namespace, points: Points, shape: tuple[int, ...], width: int
+    ) -> None:
+        self.xp = xp
+        both = [kernel_matrices(xp, k, n, width) for k, n in zip(points.axes, shape, strict=True)]
+        self.values, self.derivatives = zip(*both, strict=True)
+
+    def apply(self, w: Array) -> Array:
+        """``G G^T w``."""
+        return self._read(self.values, self._spread(self.values, w))
+
+    def slopes(self, w: Array) -> tuple[Array, Array]:
+        """``G G^T w``, and ``G_a G^T w`` with the derivatives by each coordinate."""
+        grid = self._spread(self.values, w)
+        slopes = [self._read(self._derived(a), grid) for a in range(len(self.values))]
+        return self._read(self.values, grid), self.xp.stack(slopes, axis=-1)
+
+    def along(self, dk: Array, w: Array) -> Array:
+        """``sum_a G G_a^T (dk_a w)``."""
+        axes = range(len(self.values))
+        grid = sum(self._spread(self._derived(a), dk[:, a] * w) for a in axes)
+        return self._read(self.values, grid)
+
+    def _derived(self, axis: int) -> tuple[Array, ...]:
+        """Return the matrices of the derivative by one coordinate."""
+        return (*self.values[:axis], self.derivatives[axis], *self.values[axis + 1 :])
+
+    # In the letters of the other sums: matmul for the last axis, products for the rest.
+    def _spread(self, axes: tuple[Array, ...], w: Array) -> Array:
+        return self.xp.matmul(self._outer(axes) * w, axes[-1])  # (N_1 ... N_{d-1}, N_d)
+
+    def _read(self, axes: tuple[Array, ...], grid: Array) -> Array:
+        return self.xp.sum(self._outer(axes) * self.xp.matmul(grid, axes[-1].T), axis=0)
+
+    def _outer(self, axes: tuple[Array, ...]) -> Array:
+        samples = axes[-1].shape[0]
+        outer = self.xp.ones_like(axes[-1][None, :, 0])
+        for phi in axes[:-1]:
+            outer = self.xp.reshape(outer[:, None, :] * phi.T[None, :, :], (-1, samples))
+        return outer
+
+
+def kernel_matrices(xp: Namespace, k: Array, size: int, width: int) -> tuple[Array, Array]:
+    """Return the weights (M, size) of points `k` on a periodic axis, and their derivatives by `k`.
+
+    Cell ``g`` is the ``l``-th of those that a point at ``c`` covers, with ``l`` the whole part
+    of ``width / 2 - (c - g)``; the rest is where the point lies in its cell.
+    """
+    # On use: this imports SciPy's optimisers.
+    from nufftlib.nufft.engines.grid.kernel import density_kernel
+
+    distance = k[:, None] * size - voxel_index(xp, size, k.dtype, k)[None, :]
+    left = 0.5 * width - (distance - size * xp.round(distance / size))
+    covered = (left >= 0) & (left < width)
+    whole = xp.floor(xp.where(covered, left, xp.zeros_like(left)))
+    x = 2.0 * (left - whole) - 1.0
+    number = xp.reshape(xp.astype(whole, xp.int32), (-1,))
+    matrices = []
+    for order in (0, 1):
+        polynomials = density_kernel(width).coefficients[order] * size**order
+        device = array_api_compat.device(k)
+        value = xp.zeros_like(x)
+        for power in reversed(polynomials):
+            factors = xp.take(xp.asarray(power, dtype=k.dtype, device=device), number)
+            value = value * x + xp.reshape(factors, x.shape)
+        matrices.append(xp.where(covered, value, xp.zeros_like(value)))
+    return matrices[0], matrices[1]

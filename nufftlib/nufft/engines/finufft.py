@@ -20,7 +20,8 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
-from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
+from nufftlib.nufft.engines.base import Engine, Points, Gridding, batch_blocks, fold
+from nufftlib.nufft.engines.grid.cpu.engine import GridEngine
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 
@@ -30,7 +31,7 @@ class SharedPlan:
     Parameters
     ----------
     plan : finufft.Plan
-        A plan of type 2 with a negative exponent, or one that spreads.
+        A plan of type 2 with a negative exponent.
     """
 
     def __init__(self, plan: finufft.Plan) -> None:
@@ -51,9 +52,6 @@ class SharedPlan:
 
 
 PLANS: PlanCache[SharedPlan] = PlanCache(size=16)
-
-WIDEST_SINGLE = 8
-"""Wider kernels cancel catastrophically in float32, and finufft narrows them unasked."""
 
 FORKED = False
 """Whether this process is a fork, where the threads of the OpenMP library are lost."""
@@ -88,31 +86,11 @@ class FinufftEngine(Engine):
         """Type 1, as the adjoint of the plan of type 2."""
         return self._execute(points, y, self.shape, adjoint=True)
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with finufft's kernel and no FFT."""
-        weights, real = as_numpy(w), points.axes[0].dtype
-        if real == np.float32 and width > WIDEST_SINGLE:
-            msg = (
-                f"kernel width {width}: finufft's kernels in single precision are at most "
-                f"{WIDEST_SINGLE} wide; want a trajectory of float64 or a smaller eps"
-            )
-            raise ValueError(msg)
-        data = weights.astype(np.result_type(real, np.complex64))
-        plan = shared_plan(
-            self.shape,
-            data.dtype,
-            eps_of_width(width, len(self.shape)),
-            1,
-            nthreads=threads(max(w.shape[0], math.prod(self.shape))),
-            spreadinterponly=1,
-            upsampfac=2.0,
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """As our own grid does: finufft's kernel has no derivative."""
+        return GridEngine(self.xp, shape, self.dtype, self.eps, self.memory_limit).gridding(
+            trajectory, shape, width
         )
-        grid = np.empty(self.shape, dtype=data.dtype)
-        plan.execute(points, data, grid, adjoint=True)
-        plan.execute(points, grid, data, adjoint=False)
-        out = empty(weights.shape, weights.dtype)
-        out[...] = data.real
-        return from_numpy(self.xp, out)
 
     def _execute(
         self, points: Points, data: Array, out_shape: tuple[int, ...], *, adjoint: bool
@@ -169,12 +147,3 @@ def threads(work: int) -> int:
     gone, and waiting for them would last forever.
     """
     return 1 if FORKED or work < 2**17 else 0
-
-
-def eps_of_width(width: int, ndim: int) -> float:
-    """Return the accuracy for which finufft, oversampling by 2, takes this kernel width.
-
-    Its rule is ``width = ceil(log(0.18 * 1.4**(ndim - 1) / eps) / (pi sqrt(1/2)) + 1)``;
-    the middle of the interval is taken.
-    """
-    return float(0.18 * 1.4 ** (ndim - 1) * np.exp(-np.pi * np.sqrt(0.5) * (width - 1.5)))

@@ -10,7 +10,14 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
-from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, batch_blocks, fold
+from nufftlib.nufft.engines.base import (
+    Engine,
+    Gridding,
+    Points,
+    TrajectoryJacobian,
+    batch_blocks,
+    fold,
+)
 from nufftlib.nufft.engines.grid.cpu import loops
 from nufftlib.nufft.engines.grid.cpu.grid import Grid
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split
@@ -60,16 +67,9 @@ class GridEngine(Engine):
             kept.append((block, grid))
         return GridImages(self, images, tuple(kept))
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with `density_kernel`, on a grid of the image's own size."""
-        data = np.ascontiguousarray(as_numpy(w))[None, :, None]
-        grid = Grid(density_layout(self.shape, width), data.dtype, 1, 1)
-        grid.spread(points, data, None)
-        grid.fold()
-        grid.wrap()
-        out = empty(data.shape, data.dtype)
-        grid.read("values", points, out, None)
-        return from_numpy(self.xp, out[0, :, 0])
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """On a grid of this shape, which is not oversampled."""
+        return GridGridding(self, self.prepare(trajectory), density_layout(shape, width))
 
     @property
     def layout(self) -> Layout:
@@ -182,6 +182,55 @@ class GridImages:
 
     def _data(self, points: Points) -> Any:
         return empty((self.images.shape[0], points.size, 2), self.images.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class GridGridding(Gridding):
+    """Spreading to a grid of reals, and interpolation there.
+
+    Parameters
+    ----------
+    engine : GridEngine
+        The engine whose arrays it takes.
+    points : Points
+        The points.
+    layout : Layout
+        The grid.
+    """
+
+    engine: GridEngine
+    points: Points
+    layout: Layout
+
+    def apply(self, w: Array) -> Array:
+        """``G G^T w``."""
+        return self._values(self._spread(w, None))
+
+    def slopes(self, w: Array) -> tuple[Array, Array]:
+        """Values and derivatives of ``G^T w`` at the points, in one pass."""
+        grid = self._spread(w, None)
+        values = empty((1, self.points.size, 1), grid.cells.dtype)
+        slopes = empty((self.points.size, len(self.layout.shape), 1), values.dtype)
+        grid.read("linearize", self.points, values, slopes)
+        xp = self.engine.xp
+        return from_numpy(xp, values[0, :, 0]), from_numpy(xp, slopes[:, :, 0])
+
+    def along(self, dk: Array, w: Array) -> Array:
+        """``G dG[dk]^T w``."""
+        return self._values(self._spread(w, np.ascontiguousarray(as_numpy(dk))))
+
+    def _spread(self, w: Array, direction: Any) -> Grid:
+        data = np.ascontiguousarray(as_numpy(w))[None, :, None]
+        grid = Grid(self.layout, data.dtype, 1, 1)
+        grid.spread(self.points, data, direction)
+        grid.fold()
+        grid.wrap()
+        return grid
+
+    def _values(self, grid: Grid) -> Array:
+        out = empty((1, self.points.size, 1), grid.cells.dtype)
+        grid.read("values", self.points, out, None)
+        return from_numpy(self.engine.xp, out[0, :, 0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ SLABS = 32
 
 
 KEPT = 2
-"""Grids for which points stay sorted: that of the image, and one for density weights."""
+"""Grids for which points stay sorted: those used last."""
 
 
 @dataclass(frozen=True, eq=False)

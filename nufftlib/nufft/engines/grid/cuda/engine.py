@@ -13,7 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.base import Engine, Points, TrajectoryJacobian, batch_blocks
+from nufftlib.nufft.engines.base import (
+    Engine,
+    Gridding,
+    Points,
+    TrajectoryJacobian,
+    batch_blocks,
+)
 from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, THREADS, Cuda
 from nufftlib.nufft.engines.grid.cuda.grid import Grid
 from nufftlib.nufft.engines.grid.cuda.points import CudaPoints
@@ -59,16 +65,10 @@ class CudaGridEngine(Engine):
             return CudaGridImages(self, images.copy() if lasting else images)
         return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
 
-    def spread_interpolate(self, points: Points, w: Array, width: int) -> Array:
-        """``C w`` with `density_kernel`, on a grid of the image's own size."""
-        assert isinstance(points, CudaPoints)
-        cuda, data = self.cuda, self.cuda.contiguous(w)
-        cells = cuda.zeros(cuda.device(data), (1, *self.shape), data.dtype)
-        grid = Grid(cuda, density_layout(self.shape, width), cells)
-        grid.spread(points, data, None, self.spreading)
-        out = cuda.empty(cuda.device(data), data.shape, data.dtype)
-        grid.interpolate(points, out, None, 0)
-        return out
+    def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
+        """On a grid of this shape, which is not oversampled."""
+        points, grid = self.prepare(trajectory), density_layout(shape, width)
+        return CudaGridGridding(self.cuda, points, grid, self.spreading)
 
     @property
     def layout(self) -> Layout:
@@ -186,6 +186,59 @@ class CudaGridImages:
     def _empty(self, *shape: int) -> Any:
         cuda = self.engine.cuda
         return cuda.empty(cuda.device(self.images), shape, self.images.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class CudaGridGridding(Gridding):
+    """Spreading to a grid of reals, and interpolation there.
+
+    Parameters
+    ----------
+    cuda : Cuda
+        The device that launches the kernels.
+    points : CudaPoints
+        The points.
+    layout : Layout
+        The grid.
+    method : {"auto", "atomics", "tiles"}
+        How points are added to the grid.
+    """
+
+    cuda: Cuda
+    points: CudaPoints
+    layout: Layout
+    method: Literal["auto", "atomics", "tiles"]
+
+    def apply(self, w: Array) -> Array:
+        """``G G^T w``."""
+        return self._values(self._spread(w, None))
+
+    def slopes(self, w: Array) -> tuple[Array, Array]:
+        """Values and derivatives of ``G^T w`` at the points, in one launch."""
+        grid, M = self._spread(w, None), self.points.size
+        values = self._empty(grid, M)
+        slopes = self._empty(grid, len(self.layout.shape), M)
+        grid.interpolate(self.points, values, slopes, M)
+        return values, slopes.T
+
+    def along(self, dk: Array, w: Array) -> Array:
+        """``G dG[dk]^T w``."""
+        return self._values(self._spread(w, self.cuda.contiguous(dk)))
+
+    def _spread(self, w: Array, direction: Any) -> Grid:
+        cuda, data = self.cuda, self.cuda.contiguous(w)
+        cells = cuda.zeros(cuda.device(data), (1, *self.layout.sizes), data.dtype)
+        grid = Grid(cuda, self.layout, cells)
+        grid.spread(self.points, data, direction, self.method)
+        return grid
+
+    def _values(self, grid: Grid) -> Array:
+        out = self._empty(grid, self.points.size)
+        grid.interpolate(self.points, out, None, 0)
+        return out
+
+    def _empty(self, grid: Grid, *shape: int) -> Array:
+        return self.cuda.empty(self.cuda.device(grid.cells), shape, grid.cells.dtype)
 
 
 @dataclass(frozen=True, eq=False)
