@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -41,10 +42,11 @@ from nufftlib.cli.learning import (
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
 from nufftlib.io.image_sets import Plane
+from nufftlib.mri.learn.objective import LOSSES
+from nufftlib.mri.learn.reconstructions import RECONSTRUCTIONS
 
 VALIDATE, EPOCHS, BATCH = 0.25, 10, 4
-RECONSTRUCTIONS = ("adjoint", "cg", "tv")
-LOSSES = ("mse", "mae", "ssim", "ms-ssim")
+RECONSTRUCTION, LOSS = "adjoint", "mse"
 CHANGES = ("flips", "turns", "phase", "coils")
 PHASE = 0.5
 """Standard deviation of the random phase of ``--augment phase``, in radians."""
@@ -87,9 +89,9 @@ class SetSettings(Settings):
         Which of them.
     validate : float
         Part of the images to hold out.
-    reconstruction : {"adjoint", "cg", "tv"}
+    reconstruction : str or None
         What the trajectory is learned for.
-    loss : {"mse", "mae", "ssim", "ms-ssim"}
+    loss : str or None
         What is learned by.
     epochs, batch : int
         How often each image is seen, and images of a step.
@@ -123,8 +125,8 @@ class SetSettings(Settings):
         """The settings of the learning, as `learn_on_images` names them."""
         return {
             "maps": self.maps,
-            "reconstruction": self.reconstruction or RECONSTRUCTIONS[0],
-            "loss": self.loss or LOSSES[0],
+            "reconstruction": self.reconstruction or RECONSTRUCTION,
+            "loss": self.loss or LOSS,
             "epochs": self.epochs or EPOCHS,
             "batch": self.batch or BATCH,
             "seed": self.seed or 0,
@@ -176,15 +178,14 @@ OPTIONS = [
     ),
     click.option(
         "--reconstruction",
-        type=click.Choice(RECONSTRUCTIONS),
-        help="Reconstruction to learn for: density-compensated adjoint, CG-SENSE, or total "
-        f"variation.  [default: {RECONSTRUCTIONS[0]}]",
+        type=click.Choice(list(RECONSTRUCTIONS)),
+        help="Reconstruction to learn for; the adjoint is the density-compensated one.  "
+        f"[default: {RECONSTRUCTION}]",
     ),
     click.option(
         "--loss",
-        type=click.Choice(LOSSES),
-        help="Loss of an image: mean squared or absolute error, or one minus SSIM.  "
-        f"[default: {LOSSES[0]}]",
+        type=click.Choice(list(LOSSES)),
+        help=f"Loss of an image, divided by its mean.  [default: {LOSS}]",
     ),
     click.option(
         "--epochs",
@@ -479,13 +480,13 @@ def record_of(
         "epochs": learned.steps,
         "stopped_early": learned.stopped_early,
         "scores": [
-            {"image": names[i], "start": asdict(start), "learned": asdict(end)}
+            {"image": names[i], "start": known(asdict(start)), "learned": known(asdict(end))}
             for i, start, end in zip(
                 images.held_out, learned.scores_start, learned.scores, strict=True
             )
         ],
-        "mean": {when: mean_of(scores) for when, scores in both(learned)},
-        "worst": {when: worst_of(scores) for when, scores in both(learned)},
+        "mean": {when: known(mean_of(scores)) for when, scores in both(learned)},
+        "worst": {when: known(worst_of(scores)) for when, scores in both(learned)},
         "seconds": learned.seconds,
         "interrupted": learned.interrupted,
     }
@@ -511,6 +512,11 @@ def mean_of(scores: Scores) -> dict[str, float]:
 def worst_of(scores: Scores) -> dict[str, float]:
     """Return the worst of each kind of score, of whichever image."""
     return {name: pick(asdict(score)[name] for score in scores) for name, pick in KINDS.items()}
+
+
+def known(scores: dict[str, float]) -> dict[str, float | None]:
+    """Return scores for JSON, which has no infinity: the PSNR of an image without an error."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def tell(learned: workflows.LearnedOnImages, images: Images) -> None:

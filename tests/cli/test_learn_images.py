@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -126,11 +127,11 @@ def passed_on(monkeypatch):
 def test_all_settings_are_passed_on(learn_set, monkeypatch):
     passed = passed_on(monkeypatch)
     learn_set(
-        *("--reconstruction", "cg", "--loss", "ssim", "--patience", "3", "--batch", "5"),
+        *("--reconstruction", "adjoint", "--loss", "mae", "--patience", "3", "--batch", "5"),
         *("--augment", "flips,phase", "--coils", "2", "--shots", "5"),
         code=130,
     )
-    want = {"reconstruction": "cg", "loss": "ssim", "patience": 3, "batch": 5, "epochs": 2}
+    want = {"reconstruction": "adjoint", "loss": "mae", "patience": 3, "batch": 5, "epochs": 2}
     assert {name: passed[name] for name in want} == want
     assert passed["augment"] == workflows.Augmentation(flips=True, phase=learn_images.PHASE)
     assert passed["coil_maps"].shape == (2, 24, 24)
@@ -257,6 +258,21 @@ def test_the_figure_shows_the_worst_and_the_best_by_the_loss(learn_set, monkeypa
         np.testing.assert_array_equal(example.image, arrays[f"image_{which}"])
         np.testing.assert_array_equal(example.learned, arrays[f"reconstruction_{which}"])
         np.testing.assert_array_equal(example.start, arrays[f"reconstruction_start_{which}"])
+
+
+def test_a_score_without_bound_is_null_in_the_record(learn_set, monkeypatch):
+    learn = workflows.learn_on_images
+
+    def exact(*args, **settings):
+        result = learn(*args, **settings)
+        scores = tuple(replace(score, psnr=np.inf) for score in result.scores)
+        return replace(result, scores=scores)
+
+    monkeypatch.setattr(workflows, "learn_on_images", exact)
+    assert "  inf  " in learn_set("--no-figures").stdout
+    record, _ = result()
+    assert record["mean"]["learned"]["psnr"] is record["scores"][0]["learned"]["psnr"] is None
+    assert record["worst"]["start"]["psnr"] > 0
 
 
 # --- what is refused
