@@ -194,6 +194,8 @@ def learn(
         scan.coil_maps,
         scan.trajectory,
         maps=settings.maps,
+        reconstruction=settings.reconstruction,
+        loss=settings.loss,
         steps=steps,
         learning_rate=learning_rate(scan.image.shape),
         eps=EPS,
@@ -250,6 +252,8 @@ def record_of(
                 "shots": scan.trajectory.shape[0],
                 "samples": scan.trajectory.shape[1],
                 "maps": settings.maps,
+                "reconstruction": settings.reconstruction,
+                "loss": settings.loss,
                 "steps": settings.number_of_steps,
                 "learning_rate": learning_rate(scan.image.shape),
                 "eps": EPS,
@@ -285,7 +289,9 @@ def pictures_of(
 
     def animate(file: BinaryIO) -> None:
         F = nl.NUFFT(scan.receiver(scan.trajectory), x.shape, eps=EPS)
-        objective = workflows.TrajectoryObjective(scan.image, scan.coil_maps, F, settings.maps)
+        objective = workflows.TrajectoryObjective(
+            scan.image, scan.coil_maps, F, settings.maps, reconstruction=settings.reconstruction
+        )
         frames = [
             figures.Frame(
                 step, device.to_host(k), device.to_host(objective.reconstruct(scan.receiver(k)))

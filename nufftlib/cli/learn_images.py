@@ -42,11 +42,8 @@ from nufftlib.cli.learning import (
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
 from nufftlib.io.image_sets import Plane
-from nufftlib.mri.learn.objective import LOSSES
-from nufftlib.mri.learn.reconstructions import RECONSTRUCTIONS
 
 VALIDATE, EPOCHS, BATCH = 0.25, 10, 4
-RECONSTRUCTION, LOSS = "adjoint", "mse"
 CHANGES = ("flips", "turns", "phase", "coils")
 PHASE = 0.5
 """Standard deviation of the random phase of ``--augment phase``, in radians."""
@@ -89,10 +86,6 @@ class SetSettings(Settings):
         Which of them.
     validate : float
         Part of the images to hold out.
-    reconstruction : str or None
-        What the trajectory is learned for.
-    loss : str or None
-        What is learned by.
     epochs, batch : int
         How often each image is seen, and images of a step.
     patience : int or None
@@ -107,8 +100,6 @@ class SetSettings(Settings):
     plane: Plane | None
     slices: range | None
     validate: float | None
-    reconstruction: str | None
-    loss: str | None
     epochs: int | None
     batch: int | None
     patience: int | None
@@ -125,8 +116,8 @@ class SetSettings(Settings):
         """The settings of the learning, as `learn_on_images` names them."""
         return {
             "maps": self.maps,
-            "reconstruction": self.reconstruction or RECONSTRUCTION,
-            "loss": self.loss or LOSS,
+            "reconstruction": self.reconstruction,
+            "loss": self.loss,
             "epochs": self.epochs or EPOCHS,
             "batch": self.batch or BATCH,
             "seed": self.seed or 0,
@@ -177,17 +168,6 @@ OPTIONS = [
         f"[default: {VALIDATE:g}]",
     ),
     click.option(
-        "--reconstruction",
-        type=click.Choice(list(RECONSTRUCTIONS)),
-        help="Reconstruction to learn for; the adjoint is the density-compensated one.  "
-        f"[default: {RECONSTRUCTION}]",
-    ),
-    click.option(
-        "--loss",
-        type=click.Choice(list(LOSSES)),
-        help=f"Loss of an image, divided by its mean.  [default: {LOSS}]",
-    ),
-    click.option(
         "--epochs",
         type=Whole(min=1),
         help=f"How often each image is seen, at most.  [default: {EPOCHS}]",
@@ -218,8 +198,6 @@ OF_SETS = [
     "plane",
     "slices",
     "validate",
-    "reconstruction",
-    "loss",
     "epochs",
     "batch",
     "patience",

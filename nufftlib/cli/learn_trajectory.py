@@ -14,7 +14,8 @@ from nufftlib.cli.learn_images import OF_SETS, SetSettings, learn_on_images, opt
 from nufftlib.cli.learning import FOV, LEAST, RASTER, Settings
 from nufftlib.cli.scans import COILS, DEFAULT, NAMES, SAMPLES, SHOTS
 from nufftlib.io.stored import UNITS
-from nufftlib.mri.learn.objective import Maps
+from nufftlib.mri.learn.objective import LOSSES, Maps
+from nufftlib.mri.learn.reconstructions import RECONSTRUCTIONS
 from nufftlib.mri.scanner.protocol import Norm
 
 LIMIT = Real(min=0, min_open=True)
@@ -67,6 +68,20 @@ Made = TypeVar("Made", bound=Settings)
     show_default=True,
     help="Coil maps of the reconstruction: estimated from the data at each step, all ones "
     "(a plain sum over the coils), or the true ones.",
+)
+@click.option(
+    "--reconstruction",
+    type=click.Choice(list(RECONSTRUCTIONS)),
+    default="adjoint",
+    show_default=True,
+    help="Reconstruction to learn for; the adjoint is the density-compensated one.",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(list(LOSSES)),
+    default="mse",
+    show_default=True,
+    help="Loss of the reconstruction, when it and the image are divided by their means.",
 )
 @click.option(
     "--start",

@@ -44,6 +44,10 @@ class Settings(Options):
         File of their maps.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction.
+    reconstruction : str
+        Name of the recipe to learn for.
+    loss : str
+        Name of the loss to learn by.
     start : str or None
         Name of a pattern or of a file to start with.
     shots, samples : int or None
@@ -66,6 +70,8 @@ class Settings(Options):
     coils: int | None
     coil_maps: Path | None
     maps: Maps
+    reconstruction: str
+    loss: str
     start: str | None
     shots: int | None
     samples: int | None

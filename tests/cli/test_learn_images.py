@@ -321,9 +321,8 @@ def test_options_that_do_not_fit_are_refused_before_the_folder_is_made(learn_set
 @pytest.mark.parametrize(
     "options",
     [(f"--{name}", value) for name, value in {
-        "plane": "axial", "slices": "1:2", "validate": "0", "reconstruction": "adjoint",
-        "loss": "mse", "epochs": "3", "batch": "2", "patience": "1", "noise": "0",
-        "augment": "flips",
+        "plane": "axial", "slices": "1:2", "validate": "0", "epochs": "3", "batch": "2",
+        "patience": "1", "noise": "0", "augment": "flips",
     }.items()],
 )  # fmt: skip
 def test_options_of_a_set_want_a_set(learn, options):

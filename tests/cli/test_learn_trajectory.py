@@ -90,6 +90,21 @@ def test_arrays_are_those_of_the_workflow(learn):
     np.testing.assert_allclose(arrays["reconstruction"], expected.reconstruction, atol=1e-2)
 
 
+def test_recipe_and_loss_are_those_of_the_workflow(learn):
+    learn("--no-figures", "--maps", "true", "--reconstruction", "adjoint", "--loss", "mae")
+    record, arrays = result()
+    expected = workflows.learn_trajectory(
+        arrays["image"],
+        mri.birdcage_maps(3, (48, 48)),
+        mri.trajectories.radial(8, 24),
+        maps="true",
+        loss="mae",
+        steps=3,
+    )
+    assert (record["settings"]["reconstruction"], record["settings"]["loss"]) == ("adjoint", "mae")
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+
+
 def test_the_default_image_is_the_brain(monkeypatch):
     monkeypatch.setattr(learn_image.data, "brain", lambda: brain()[::4, ::4])
     app.cli(["learn-trajectory", "--steps", "1", "--no-figures"], standalone_mode=False)
