@@ -13,11 +13,10 @@ from optim._vectors import Axes, vector_axes
 
 
 class ConjugateGradientState(NamedTuple):
-    """State of `conjugate_gradient`: number of steps, residual ``r``, ``<r, M r>``, direction ``p``.
+    """State of `conjugate_gradient`: number of steps, residual `r`, ``<r, M r>``, direction `p`.
 
     `scale` is the largest ``|H p|^2 / |p|^2`` so far, which estimates ``|H|^2`` from below;
-    `error` is ``|r| / (|H| |x| + |b|)``. These and `square` have an entry for
-    each system.
+    `error` is ``|r| / (|H| |x| + |b|)``. These and `square` have an entry for each system.
     """
 
     step: int
@@ -140,6 +139,8 @@ def conjugate_gradient(
         return Hx
 
     def conditioned(r: Array) -> Array:
+        if precondition is None:
+            return r
         Mr = precondition(r)
         check_alike(call, "M r", Mr, rhs)
         return Mr
@@ -179,7 +180,7 @@ def conjugate_gradient(
         if not math.isfinite(largest):
             fault = f"the residual is {largest}"
             raise NotFinite(fault)
-        Mr = r if precondition is None else conditioned(r)
+        Mr = conditioned(r)
         rMr = r2 if precondition is None else products(xp, r, Mr, vector)
         direction = Mr if p is None else Mr + as_factor(xp, ratio(xp, rMr, before), rhs) * p
         state = ConjugateGradientState(step, r, rMr, direction, scale, error)

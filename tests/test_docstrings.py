@@ -31,6 +31,7 @@ WITHOUT_EXAMPLE = {
     "Identifiability",
     "ImageScore",
     "LearnedOnImages",
+    "ImageSet",
     "LearnedTrajectory",
     "NerveModel",
     "NonFiniteError",

@@ -65,6 +65,7 @@ UNROLLED = (
 )
 IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
 AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
+IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
@@ -912,7 +913,7 @@ PLANTS = [
     ),
     Plant(
         "the echo of a start may move",
-        {"return {sample: (0.0,) * self.image.ndim}": "return None"},
+        {"return {sample: (0.0,) * trajectory.shape[-1]}": "return None"},
         ("tests/cli/test_learn_trajectory.py", "-k", "in_out_shots or limits_are_kept"),
     ),
     Plant(
@@ -978,6 +979,51 @@ PLANTS = [
         "job 1: the data of the estimated maps are held",
         {"y_bar, d_bar = plus(y_bar, y_more), plus(d_bar, d_more)": "d_bar = plus(d_bar, d_more)"},
         JOB_1,
+    ),
+    Plant(
+        "neighbours of a held-out slice are learned from",
+        {"near |= (unit >= first - gap) &": "near |= (unit >= first) &"},
+        IMAGE_SETS,
+    ),
+    Plant(
+        "empty slices are images too",
+        {"max(0, EMPTY * means.max())": "-np.inf"},
+        IMAGE_SETS,
+    ),
+    Plant(
+        "the top of the head is down in a coronal slice",
+        {"images.transpose(0, 2, 1)[:, ::-1]": "images.transpose(0, 2, 1)"},
+        IMAGE_SETS,
+    ),
+    Plant(
+        "slice 10 comes before slice 9",
+        {"int(part) if i % 2 else part": "part"},
+        IMAGE_SETS,
+    ),
+    Plant(
+        "a central square has the field of view of its image",
+        {"(fov[0] * side / rows, fov[1] * side / columns)": "fov"},
+        IMAGE_SETS,
+    ),
+    Plant(
+        "images of a set share one scale",
+        {"found.images.max(axis=(1, 2), keepdims=True)": "found.images.max()"},
+        ("tests/cli/test_learn_images.py", "-k", "parts_of_the_set or passed_on"),
+    ),
+    Plant(
+        "the best image is shown as the worst",
+        {"losses.index(max(losses)), losses.index(min(losses))": "losses.index(min(losses)), 0"},
+        ("tests/cli/test_learn_images.py", "-k", "by_the_loss or parts_of_the_set"),
+    ),
+    Plant(
+        "the mean over an epoch is drawn at its start",
+        {"np.arange(len(learned.training)) + 0.5": "np.arange(len(learned.training))"},
+        ("tests/cli/test_figures.py", "-k", "course_on_a_set"),
+    ),
+    Plant(
+        "the error of a reconstruction is that of the other one",
+        {"error = example.learned - example.image": "error = example.start - example.image"},
+        ("tests/cli/test_figures.py", "-k", "held_out_images_are_shown"),
     ),
 ]
 

@@ -73,6 +73,9 @@ class Inverse(LinearOperator):
             )
             raise ValueError(msg)
         settle("Inverse", self)
+        if self.preconditioner is not None:
+            wish = "a LinearOperator"
+            instance("Inverse", "preconditioner", self.preconditioner, LinearOperator, wish)
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:

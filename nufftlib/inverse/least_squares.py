@@ -142,6 +142,9 @@ class LeastSquares(LinearOperator):
         if self.regularizer is not None:
             instance(call, "regularizer", self.regularizer, LinearOperator, "a LinearOperator")
         settle(call, self)
+        if self.preconditioner is not None:
+            wish = "a LinearOperator"
+            instance(call, "preconditioner", self.preconditioner, LinearOperator, wish)
         if is_array(self.damping):
             # Arithmetic turns NumPy's arrays of zero dimensions into scalars.
             damping = namespace(self.damping).asarray(self.damping)

@@ -61,7 +61,7 @@ from nufftlib.inverse.differential import (
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.least_squares import weighted, weighted_gram
 from nufftlib.inverse.penalties import Charbonnier, PenaltyGradient
-from nufftlib.inverse.solve import NotConvergedWarning, settled
+from nufftlib.inverse.solve import NotConvergedWarning, settle
 
 DECREASE = 1e-4  # of the slope, at least: Armijo's condition
 FLAT = 0.8  # of the slope, at most, where the change of the loss is rounding
@@ -167,11 +167,9 @@ class PenalizedLeastSquares(Differentiable):
             caller = f"{call}(guess)"
             xp = common_namespace(caller, guess=self.guess)
             check_floating(xp, caller, "guess", self.guess)
-        tolerance, steps = settled(call, self.tolerance, self.steps)
+        settle(call, self)
         iterations = integer(call, "iterations", self.iterations, least=1)
-        settings = {"tolerance": tolerance, "steps": steps, "iterations": iterations}
-        for name, value in settings.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "iterations", iterations)
         self._parameters  # noqa: B018  # merges the names
 
     def outline(self, x: Array) -> Array:

@@ -9,23 +9,21 @@ from array_api_compat import size
 
 import optim
 from nufftlib.core.arrays import Array, complex_dtype, namespace
-from nufftlib.core.kinds import instance, integer, positive
-from nufftlib.core.operator import LinearOperator
+from nufftlib.core.kinds import integer, positive
+from nufftlib.core.operator import LinearOperator, Map
 
 
 class NotConvergedWarning(UserWarning):
     """A solve has come to its last step before its tolerance; its derivatives are not exact."""
 
 
-def settle(call: str, solver: LinearOperator) -> None:
+def settle(call: str, solver: Map) -> None:
     """Refuse settings of a solve that are none; keep the others as plain numbers."""
     kept: Any = solver
     tolerance = positive(call, "tolerance", kept.tolerance)
     steps = integer(call, "steps", kept.steps, least=1)
     object.__setattr__(solver, "tolerance", tolerance)
     object.__setattr__(solver, "steps", steps)
-    if kept.preconditioner is not None:
-        instance(call, "preconditioner", kept.preconditioner, LinearOperator, "a LinearOperator")
 
 
 def solve(

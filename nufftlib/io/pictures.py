@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def load_gray(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]
            [ 5.,  6.,  7.],
            [ 9., 10., 11.]], dtype=float32)
     """
-    return _luma(_load("load_gray", path, size))
+    return luma(_load("load_gray", path, size))
 
 
 def load_color(path: str | PathLike[str], size: int = 256) -> NDArray[np.float32]:
@@ -200,7 +200,7 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     ...     load_psf(file.name)
     array([[0.25, 0.5 , 0.25]], dtype=float32)
     """
-    psf = _luma(_whole(file_path("load_psf", "path", path))).astype(np.float64)
+    psf = luma(_whole(file_path("load_psf", "path", path))).astype(np.float64)
     if psf.min() < 0 or not psf.any():
         msg = (
             f"{path}: the values run from {psf.min():g} to {psf.max():g}; want a PSF, "
@@ -211,7 +211,8 @@ def load_psf(path: str | PathLike[str]) -> NDArray[np.float32]:
     return whole
 
 
-def _luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def luma(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the grey picture of one with channels in front."""
     weights = LUMA if len(picture) == 3 else (1.0,)
     # In double precision the weights of white add up to exactly 1.
     gray: NDArray[np.float32] = np.tensordot(weights, picture, axes=1).astype(np.float32)
@@ -233,7 +234,7 @@ def _load(call: str, path: str | PathLike[str], size: int) -> NDArray[np.float32
     """Read, check, crop and resize; the result has the shape (1 or 3, size, size)."""
     file, size = file_path(call, "path", path), integer(call, "size", size, least=1)
     with explained_import(file):
-        return _resized(_central_square(file, _whole(file)), size)
+        return resized(central_square(file, _whole(file)), size)
 
 
 def _whole(path: Path) -> NDArray[np.float32]:
@@ -287,11 +288,16 @@ def read_npy(path: Path, check: Callable[[Sequence[int]], None] = _check_size) -
     """Read an array whose shape passes a check."""
     # np.load would also accept pickles and archives under this suffix.
     with path.open("rb") as file:
-        old = np.lib.format.read_magic(file) == (1, 0)
-        header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        check(header(file)[0])
-        file.seek(0)
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return read_checked(file, check)
+
+
+def read_checked(file: IO[bytes], check: Callable[[Sequence[int]], None]) -> NDArray[Any]:
+    """Read an array whose shape passes a check from an open file in the format ``.npy``."""
+    old = np.lib.format.read_magic(file) == (1, 0)
+    header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    check(header(file)[0])
+    file.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
@@ -421,7 +427,8 @@ def _with_channels(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     return picture
 
 
-def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut the central square out of each channel; refuse one that shows nothing."""
     rows, columns = picture.shape[1:]
     side = min(rows, columns)
     # The centre voxel N // 2 stays the centre voxel.
@@ -430,7 +437,8 @@ def _central_square(path: Path, picture: NDArray[np.float32]) -> NDArray[np.floa
     return _varied(path, square, "central square")
 
 
-def _resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def resized(square: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Resize each channel."""
     if square.shape[1:] == (size, size):
         return np.ascontiguousarray(square)
     from PIL import Image

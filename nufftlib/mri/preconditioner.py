@@ -16,7 +16,9 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from nufftlib.core.arrays import Array, common_namespace, complex_dtype
+from array_api_compat import device
+
+from nufftlib.core.arrays import Array, Namespace, common_namespace, complex_dtype
 from nufftlib.core.fourier import fft, ifft
 from nufftlib.core.kinds import instance, positive
 from nufftlib.core.operator import LinearOperator
@@ -89,7 +91,7 @@ def circulant_preconditioner(
     p = on_lags(F).adjoint(as_data(F, weights))
     p = F.transform.scaled(F.transform.scaled(p)) / math.prod(shape)
     if maps is None:
-        s = xp.ones((1, *shape), dtype=complex_dtype(xp, F.trajectory), device=p.device)
+        s = xp.ones((1, *shape), dtype=complex_dtype(xp, F.trajectory), device=device(p))
     else:
         s = checked_maps(call, F, maps)
     doubled = tuple(2 * n for n in shape)
@@ -116,7 +118,7 @@ def checked_maps(call: str, F: NUFFT, maps: Array) -> Array:
     return xp.asarray(maps)
 
 
-def centred(xp, r: Array, shape: tuple[int, ...]) -> Array:
+def centred(xp: Namespace, r: Array, shape: tuple[int, ...]) -> Array:
     """Return cyclic lags of twice the sizes as lags from ``-(n - 1)`` to ``n - 1``."""
     for axis, n in enumerate(shape):
         r = xp.roll(r, n - 1, axis=axis)
@@ -124,7 +126,7 @@ def centred(xp, r: Array, shape: tuple[int, ...]) -> Array:
     return r
 
 
-def wrapped(xp, p: Array, axis: int, n: int) -> Array:
+def wrapped(xp: Namespace, p: Array, axis: int, n: int) -> Array:
     """Return the sums of lags that are equal modulo `n`, the lag zero first."""
     lead = tuple(slice(None) for _ in range(axis))
     ahead, behind = p[(*lead, slice(n - 1, None), ...)], p[(*lead, slice(0, n - 1), ...)]

@@ -130,7 +130,7 @@ def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> No
         if column == 3:
             scale_beside(shown[0], "difference", extend="both")
     loss = figure.add_subplot(grid[rows, 0])
-    draw_losses(loss, learned.losses, "mean squared error")
+    draw_losses(loss, learned.losses, "loss")
     mark_best(loss, learned)
     loss.set_title("Loss, its best marked")
     loss.set_box_aspect(1)
@@ -162,7 +162,7 @@ def animate_learning(frames: Sequence[Frame], losses: Sequence[float], file: Bin
     cells = [grid[1]] if first.ndim == 2 else [inner[i] for i in range(3)]
     shown = draw_planes(figure, cells, first, "Reconstruction", white)
     right = figure.add_subplot(grid[2])
-    draw_losses(right, losses, "mean squared error", color="0.8")
+    draw_losses(right, losses, "loss", color="0.8")
     right.set_title("Loss")
     right.set_box_aspect(1)
     (past,) = right.plot([], [], color=BLUE)

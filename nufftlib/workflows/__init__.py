@@ -12,6 +12,7 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
 from nufftlib.io.volumes import load_volume
 from nufftlib.mri.learn import (
@@ -32,6 +33,7 @@ __all__ = [
     "CalibratedPSF",
     "Identifiability",
     "ImageScore",
+    "ImageSet",
     "ImagesObjective",
     "LearnedOnImages",
     "LearnedTrajectory",
@@ -43,6 +45,7 @@ __all__ = [
     "learn_trajectory",
     "load_color",
     "load_gray",
+    "load_images",
     "load_picture",
     "load_psf",
     "load_volume",

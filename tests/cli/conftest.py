@@ -17,6 +17,7 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(calibrate_psf, "PSF_SIZE", (9, 9))
     np.save("brain.npy", 700 * brain()[32:-32:4, 32:-32:4])
     np.save("head.npy", head(18, 16, 14))
+    np.savez("set.npz", images=slices(8))
     np.save("astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
 
 
@@ -36,6 +37,18 @@ def calibrate():
 def learn_volume():
     """Return what runs learn-trajectory on a volume with some more arguments."""
     return command("learn-trajectory", "--volume", "head.npy", "--steps", "3")
+
+
+@pytest.fixture
+def learn_set():
+    """Return what runs learn-trajectory on a set of images with some more arguments."""
+    return command("learn-trajectory", "--images", "set.npz", "--epochs", "2", "--batch", "2")
+
+
+def slices(n):
+    """Return images of 24 x 24 that resemble their neighbours, in the units of a scanner."""
+    x = 700 * brain()[16:-16:9, 16:-16:9][:24, :24]
+    return np.stack([(1 + i) * np.roll(x, (i, -i), (0, 1)) for i in range(n)])
 
 
 def head(*shape):

@@ -193,7 +193,9 @@ def test_cuda_without_a_device_says_so(job, monkeypatch, count, message):
     assert message in job("--device", "cuda", code=1).output
 
 
-def test_computed_arrays_are_brought_back_from_the_device(job, monkeypatch):
+@pytest.fixture
+def brought_back(monkeypatch):
+    """Return the list of arrays that come back from a device of CUDA, which is the CPU."""
     back = []
 
     def asnumpy(array):
@@ -218,6 +220,10 @@ def test_computed_arrays_are_brought_back_from_the_device(job, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(nl, "convert", converted)
+    return back
+
+
+def test_computed_arrays_are_brought_back_from_the_device(job, brought_back):
     job("--device", "cuda")
     record = json.loads(Path("result/result.json").read_text())
     assert record["settings"]["device"] == "cuda"
@@ -230,8 +236,19 @@ def test_computed_arrays_are_brought_back_from_the_device(job, monkeypatch):
             if name not in {"image", "deviations"} and not name.startswith(("losses", "errors"))
         }
     for name, array in computed.items():
-        assert any(np.array_equal(array, x) for x in back), name
+        assert any(np.array_equal(array, x) for x in brought_back), name
     assert len(computed) >= 4
+
+
+def test_of_a_set_trajectories_and_reconstructions_are_brought_back(learn_set, brought_back):
+    learn_set("--device", "cuda", "--no-figures", "--out", "result")
+    back = [one for x in brought_back for one in (x, *x)]  # of all held-out images two are kept
+    with np.load("result/result.npz") as arrays:
+        for name in arrays:
+            if name.startswith(("trajectory", "reconstruction")):
+                assert any(np.array_equal(arrays[name], x) for x in back), name
+        assert len(arrays) == 11
+    assert len(brought_back) == 4
 
 
 def run(code):

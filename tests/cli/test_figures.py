@@ -8,7 +8,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.plots import figures
+from nufftlib.plots import figures, learning
 
 RNG = np.random.default_rng(0)
 FALLS, RISES = [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 1.0, 2.0]
@@ -19,6 +19,13 @@ def drawn(monkeypatch):
     """Return the list of figures that are drawn."""
     drawn = []
     monkeypatch.setattr(figures, "save", lambda figure, _: drawn.append(figure))
+    return drawn
+
+
+@pytest.fixture
+def drawn_set(drawn, monkeypatch):
+    """Return the list of figures that are drawn of the learning on a set."""
+    monkeypatch.setattr(learning, "save", figures.save)
     return drawn
 
 
@@ -202,3 +209,87 @@ def test_a_volume_moves_in_every_frame():
     middle = moved[:, third : 2 * third]
     for rows, columns in (((60, 180), (20, 130)), ((60, 180), (180, 290)), ((240, 350), (20, 130))):
         assert middle[slice(*rows), slice(*columns)].mean() > 0.5
+
+
+# --- a trajectory learned on a set of images
+
+
+def learned_on_set(training, validation, best):
+    k = RNG.uniform(-0.5, 0.5, (2, 3, 4, 2))
+    worst = [1.5 * loss for loss in validation]
+    end, start = (
+        tuple(workflows.ImageScore(i, 20.0 + i, 0.1 * i) for i in pair) for pair in ((1, 2), (2, 3))
+    )
+    scores = (end, start) if validation else ((), ())
+    losses = validation or training
+    return workflows.LearnedOnImages(
+        losses, 1.0, False, *k, training, validation, worst, best, False, *scores, None
+    )
+
+
+def examples(result):
+    pictures = RNG.random((2, 3, 8, 8))
+    return [
+        learning.Example(name, *images, result.scores_start[i], result.scores[i])
+        for i, (name, images) in enumerate(zip(("axial slice 7", "b.png"), pictures, strict=True))
+    ]
+
+
+def test_the_course_on_a_set_has_both_curves_and_its_best(drawn_set):
+    learning.draw_learning_on_images(learned_on_set([3.0, 2.0], [4.0, 1.0, 2.0], 1), [], None)
+    (figure,) = drawn_set
+    course = figure.axes[0]
+    assert course.get_title("left") == "Loss"
+    lines = {line.get_label(): line.get_xydata().tolist() for line in course.lines}
+    assert lines == {
+        "training": [[0.5, 3.0], [1.5, 2.0]],  # the mean of an epoch is at its middle
+        "held out, mean": [[0, 4.0], [1, 1.0], [2, 2.0]],
+        "worst of them": [[0, 6.0], [1, 1.5], [2, 3.0]],
+        "best, after 1 of 2 epochs": [[1, 1.0]],
+    }
+    assert course.get_yscale() == "log"
+    figures.FigureCanvasAgg(figure).draw()
+    legend = course.get_legend().get_window_extent()
+    assert legend.y0 >= course.get_window_extent().y1
+    assert legend.x0 > course.get_window_extent().x0 + 60  # right of the title
+
+
+def test_without_held_out_images_the_best_of_training_is_marked(drawn_set):
+    learning.draw_learning_on_images(learned_on_set([3.0, 2.0, 2.5], [], 2), [], None)
+    (figure,) = drawn_set
+    assert [dot for axes in figure.axes for dot in dots(axes)] == [[[1.5, 2.0]]]
+    assert len([axes for axes in figure.axes if axes.images]) == 0
+    assert "Trajectory after 2 of 3 epochs" in titles(figure)
+
+
+def test_held_out_images_are_shown_with_start_and_learned_and_their_errors(drawn_set):
+    result = learned_on_set([3.0, 2.0], [4.0, 1.0, 0.5], 2)
+    shown = examples(result)
+    learning.draw_learning_on_images(result, shown, None)
+    (figure,) = drawn_set
+    pictures = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in pictures] == [
+        "Worst of the held-out images:\naxial slice 7",
+        "At the start:\nPSNR 22.0 dB, SSIM 0.200",
+        "Learned, after 2 epochs:\nPSNR 21.0 dB, SSIM 0.100",
+        "Error at the start",
+        "Error after 2 epochs",
+        "Best of the held-out images:\nb.png",
+        "At the start:\nPSNR 23.0 dB, SSIM 0.300",
+        "Learned, after 2 epochs:\nPSNR 22.0 dB, SSIM 0.200",
+        "Error at the start",
+        "Error after 2 epochs",
+    ]
+    for row, example in zip((pictures[:5], pictures[5:]), shown, strict=True):
+        x, start, learned = example.image, example.start, example.learned
+        for axes, want in zip(row, (x, start, learned, start - x, learned - x), strict=True):
+            np.testing.assert_array_equal(axes.images[0].get_array(), want)
+        assert {axes.images[0].get_clim() for axes in row[:3]} == {(0, x.max())}
+    (scale,) = {axes.images[0].get_clim() for row in (pictures[3:5], pictures[8:]) for axes in row}
+    assert scale[0] == -scale[1]
+    errors = [abs(z - x.image) for x in shown for z in (x.start, x.learned)]
+    assert scale[1] == max(np.quantile(error, 0.995) for error in errors)
+    k_start, k_end, centre = (axes for axes in figure.axes if "rajectory" in axes.get_title())
+    for axes, k in ((k_start, result.trajectory_start), (k_end, result.trajectory)):
+        np.testing.assert_array_equal(axes.lines[0].get_xdata(), k[..., 1].ravel())
+    assert centre.get_xlim()[1] < 0.11

@@ -8,7 +8,7 @@ from PIL import Image
 from scans import violation
 
 from nufftlib import io, mri, workflows
-from nufftlib.cli import app, learn_trajectory
+from nufftlib.cli import app, learn_image, learning
 from nufftlib.data import brain
 from nufftlib.plots import figures
 
@@ -90,8 +90,23 @@ def test_arrays_are_those_of_the_workflow(learn):
     np.testing.assert_allclose(arrays["reconstruction"], expected.reconstruction, atol=1e-2)
 
 
+def test_recipe_and_loss_are_those_of_the_workflow(learn):
+    learn("--no-figures", "--maps", "true", "--reconstruction", "adjoint", "--loss", "mae")
+    record, arrays = result()
+    expected = workflows.learn_trajectory(
+        arrays["image"],
+        mri.birdcage_maps(3, (48, 48)),
+        mri.trajectories.radial(8, 24),
+        maps="true",
+        loss="mae",
+        steps=3,
+    )
+    assert (record["settings"]["reconstruction"], record["settings"]["loss"]) == ("adjoint", "mae")
+    np.testing.assert_allclose(arrays["losses"], expected.losses, rtol=1e-3)
+
+
 def test_the_default_image_is_the_brain(monkeypatch):
-    monkeypatch.setattr(learn_trajectory.data, "brain", lambda: brain()[::4, ::4])
+    monkeypatch.setattr(learn_image.data, "brain", lambda: brain()[::4, ::4])
     app.cli(["learn-trajectory", "--steps", "1", "--no-figures"], standalone_mode=False)
     record, arrays = result()
     assert record["settings"]["image"] == "brain"
@@ -122,7 +137,7 @@ def test_no_figures_writes_no_pictures_and_leaves_no_old_ones(learn):
 
 
 def test_animation_shows_the_start_and_the_end(learn, monkeypatch):
-    monkeypatch.setattr(learn_trajectory, "FRAMES", 3)
+    monkeypatch.setattr(learn_image, "FRAMES", 3)
     learn("--steps", "8")
     with Image.open(OUT / "learning.gif") as gif:
         assert gif.n_frames == 3
@@ -154,7 +169,7 @@ def test_frames_are_reconstructions_of_the_steps_they_name(learn, monkeypatch):
 
 
 def test_best_is_told_from_the_last(learn, monkeypatch):
-    monkeypatch.setattr(learn_trajectory, "LEARNING_RATE", (0.3, 0.3))  # too large
+    monkeypatch.setattr(learning, "LEARNING_RATE", (0.3, 0.3))  # too large
     frames = []
     monkeypatch.setattr(figures, "animate_learning", lambda movie, *_: frames.extend(movie))
     output = learn("--maps", "ones", "--steps", "4").output
