@@ -197,11 +197,14 @@ def ratio(xp: Any, a: Array, b: Array) -> Array:
 
 
 def products(xp: Any, a: Array, b: Array, vector: tuple[int, ...]) -> Array:
-    """Return ``Re sum conj(a) b`` of each system, summed in double precision."""
+    """Return ``Re sum conj(a) b`` of each system, summed in double precision if there is one."""
     if xp.isdtype(a.dtype, "complex floating"):
         real = products(xp, xp.real(a), xp.real(b), vector)
         return real + products(xp, xp.imag(a), xp.imag(b), vector)
-    product = xp.astype(a, xp.float64, copy=False) * xp.astype(b, xp.float64, copy=False)
+    # JAX may have been told to do without.
+    kinds = xp.__array_namespace_info__().dtypes(kind="real floating")
+    wide = kinds.get("float64", xp.float32)
+    product = xp.astype(a, wide, copy=False) * xp.astype(b, wide, copy=False)
     return xp.sum(product, axis=vector, keepdims=True)
 
 

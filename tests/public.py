@@ -44,6 +44,7 @@ EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to th
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
 HOST_RESULT = "nothing in; the result, once"
 THROUGH_CPU = "the density to the CPU; the points, drawn by NumPy, back"
+IN_DOUBLE = {"PenalizedLeastSquares"}  # its descent sums in double precision
 NEAR_ON_CPU = "the points to the CPU, and the forces of near pairs back; the density once"
 
 
@@ -375,7 +376,7 @@ BY_HAND = [
         "nufftlib.Map", lambda m: (nl.HalfSquaredError(m.real(4)) @ nl.Magnitude())(m.complex(4))
     ),
     *(
-        Entry(f"nufftlib.{name}", lambda m, f=f: mapped(*f(m)))
+        Entry(f"nufftlib.{name}", lambda m, f=f: mapped(*f(m)), double=name in IN_DOUBLE)
         for name, f in {
             "Charbonnier": lambda m: (penalized(m)[0].penalty, m.complex(2, 4, 3)),
             "PenalizedLeastSquares": penalized,
