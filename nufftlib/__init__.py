@@ -15,10 +15,12 @@ from nufftlib.core.losses import (
     MeanAbsoluteError,
     MeanSquaredError,
 )
+from nufftlib.core.metrics import ms_ssim, nrmse, psnr, ssim
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
+from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.inverse.solve import NotConvergedWarning
@@ -27,6 +29,7 @@ from nufftlib.nufft.operator import NUFFT
 
 __all__ = [
     "NUFFT",
+    "SSIM",
     "BlockDiagonal",
     "Blur",
     "Diagonal",
@@ -41,6 +44,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanNormalize",
     "MeanSquaredError",
+    "MultiScaleSSIM",
     "NotConvergedWarning",
     "OperatorReport",
     "PoissonLikelihood",
@@ -52,4 +56,8 @@ __all__ = [
     "convert",
     "inner",
     "mri",
+    "ms_ssim",
+    "nrmse",
+    "psnr",
+    "ssim",
 ]
