@@ -62,8 +62,8 @@ def count_within(xp: Namespace, mask: Array | None, images: Array, ndim: int) ->
     shape = tuple(images.shape)
     if mask is None:
         return math.prod(shape[images.ndim - ndim :])
-    whole = xp.astype(xp.broadcast_to(mask, shape), xp.int64)
-    return xp.astype(xp.sum(whole, axis=over_images(ndim)), real_dtype(xp, images))
+    count = xp.count_nonzero(xp.broadcast_to(mask, shape), axis=over_images(ndim))
+    return xp.astype(count, real_dtype(xp, images))
 
 
 def within(xp: Namespace, mask: Array | None, x: Array) -> Array:

@@ -59,6 +59,8 @@ class Similarity(Loss):
             "window": choice(call, "window", self.window, WINDOWS),
             "sample_covariance": flag(call, "sample_covariance", self.sample_covariance),
             **{n: positive(call, n, getattr(self, n)) for n in ("sigma", "k1", "k2")},
+            "size": self._size,
+            "ndim": self._ndim,
             "data_range": check_range(call, "target", target, self.data_range, self._ndim),
         }
         for name, value in checked.items():
@@ -136,18 +138,18 @@ class Similarity(Loss):
     def similarity(self, z: Array) -> Array:
         """Return the similarity of each image to the target's, 1 where they are equal."""
         xp = self._checked(z)
-        return 1.0 - self._compare(xp, z - self._centre)[0]
+        return 1.0 - self._compare(xp, z - self.target)[0]
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """Return the mean of the images' ``1 - similarity``, and its gradient."""
-        lack, pull = self._compare(xp, z - self._centre)
+        lack, pull = self._compare(xp, z - self.target)
         return xp.mean(lack), pull(xp.full_like(lack, 1 / entries(lack)))
 
     @abstractmethod
-    def _compare(self, xp: Namespace, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    def _compare(self, xp: Namespace, d: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Return each image's ``1 - similarity``, and the gradient of a weighted sum of them.
 
-        The images ``x`` are those of ``z`` less the target's means.
+        The difference ``d = z - target`` has all its digits where the two are close.
         """
 
 
@@ -223,9 +225,9 @@ class SSIM(Similarity):
     dtype('complex128')
     """
 
-    def _compare(self, xp: Namespace, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    def _compare(self, xp: Namespace, d: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Return those of the one scale."""
-        found = self._references[0].compare(xp, x)
+        found = self._references[0].compare(xp, d)
         return found.value(xp), lambda s: found.gradient(xp, s)
 
 
@@ -311,13 +313,13 @@ class MultiScaleSSIM(Similarity):
         return len(self.weights)
 
     # log V = sum_j w_j log(1 - q_j), and dV = -V sum_j w_j dq_j / (1 - q_j)
-    def _compare(self, xp: Namespace, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+    def _compare(self, xp: Namespace, d: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Return those of all scales."""
         found = []
         for scale, reference in enumerate(self._references, 1):
-            found.append(reference.compare(xp, x, luminance=scale == self._scales))
+            found.append(reference.compare(xp, d, luminance=scale == self._scales))
             if scale < self._scales:
-                x = halve(x, self._ndim)
+                d = halve(d, self._ndim)
         lacks = [comparison.value(xp) for comparison in found]
         similar = lacks[0] < 1
         for q in lacks[1:]:
@@ -358,9 +360,9 @@ class Reference:
     ndim: int
 
     # a = md^2 / A and b = vd / B are what the two factors lack to 1, with d = x - y
-    def compare(self, xp: Namespace, x: Array, *, luminance: bool = True) -> Comparison:
-        """Compare an image, less the centre of the target, with the target in all windows."""
-        d = x - self.y
+    def compare(self, xp: Namespace, d: Array, *, luminance: bool = True) -> Comparison:
+        """Compare the target plus `d` with the target, in all windows."""
+        x = self.y + d
         fields = xp.stack([d, d * d, x * x])
         means = window_means(fields, self.window, self.ndim)
         md, md2, mx2 = (means[k, ...] for k in range(3))
