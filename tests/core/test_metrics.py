@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage import metrics
 
 import nufftlib as nl
 
@@ -49,7 +50,6 @@ def test_of_each_image_in_a_mask(row, mask, ndim):
 
 
 def test_values_of_scikit_image():
-    metrics = pytest.importorskip("skimage.metrics")
     x, y = X[0], Y[0]
     want = metrics.peak_signal_noise_ratio(y, x, data_range=1.7)
     assert float(nl.psnr(x, y, 1.7)) == pytest.approx(want, rel=1e-13)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage import metrics
 
 import nufftlib as nl
 from nufftlib.core.windows import double, halve, spread_means, window_means, window_weights
@@ -173,7 +174,6 @@ def test_a_mask_broadcasts_to_the_batch(row):
     ],
 )
 def test_values_of_scikit_image(ours, theirs, ndim):
-    metrics = pytest.importorskip("skimage.metrics")
     shape = (31, 24) if ndim == 2 else (12, 14, 13)
     y = RNG.random(shape)
     for amount in (1e-4, 0.1, 2.0):
