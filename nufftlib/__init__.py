@@ -16,10 +16,12 @@ from nufftlib.core.losses import (
     MeanAbsoluteError,
     MeanSquaredError,
 )
+from nufftlib.core.metrics import ms_ssim, nrmse, psnr, ssim
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
+from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.inverse.penalized import PenalizedLeastSquares
@@ -31,6 +33,7 @@ from nufftlib.nufft.operator import NUFFT
 
 __all__ = [
     "NUFFT",
+    "SSIM",
     "BlockDiagonal",
     "Blur",
     "Charbonnier",
@@ -47,6 +50,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanNormalize",
     "MeanSquaredError",
+    "MultiScaleSSIM",
     "NotConvergedWarning",
     "OperatorReport",
     "PenalizedLeastSquares",
@@ -61,4 +65,8 @@ __all__ = [
     "convert",
     "inner",
     "mri",
+    "ms_ssim",
+    "nrmse",
+    "psnr",
+    "ssim",
 ]

@@ -331,6 +331,23 @@ def inverse(m):
     return nl.Inverse(H, tolerance=1e-6 if m.single else 1e-14), m.complex(2, 2, 3)
 
 
+def circulant(m):
+    F = nl.NUFFT(m.trajectory(9, 2), (4, 3), engine="direct", norm="ortho")
+    return nl.mri.circulant_preconditioner(F, damping=0.5), m.complex(2, 4, 3)
+
+
+def dense_circulant(parameters, x):
+    """By the mean of the dense matrix along each cyclic diagonal."""
+    k = Maker(None, "double", sum(b"circulant inverse")).rng.uniform(-0.8, 0.8, (9, 2))
+    k[1], k[2] = k[0], -0.5
+    E = dft((4, 3), k) / np.sqrt(12)
+    H = (E.conj().T @ E).reshape(4, 3, 4, 3)
+    c = np.zeros((4, 3), complex)
+    for a, b, i, j in np.ndindex(H.shape):
+        c[(a - i) % 4, (b - j) % 3] += H[a, b, i, j] / 12
+    return np.fft.ifft2(np.fft.fft2(x) / (np.fft.fft2(c).real + 0.5))
+
+
 def dense_inverse(parameters, x):
     M = parameters["blocks"]
     H = M.conj().swapaxes(-1, -2) @ M + np.diag(parameters["more"])
@@ -693,6 +710,7 @@ CASES = [
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
     Case("inverse of a gram and more", inverse, dense_inverse),
+    Case("circulant inverse", circulant, dense_circulant),
     Case("least squares", least_squares(batch=(2,)), dense_least_squares),
     Case(
         "least squares, weighted, with a regulariser",

@@ -244,6 +244,43 @@ def report(m):
     return ()
 
 
+def masked(m, *shape):
+    return m.row.array(np.arange(np.prod(shape)).reshape(shape) % 3 != 1, "bool")
+
+
+def averaged(loss):
+    """Call a loss that is a mean, of all and in a mask."""
+
+    def call(m):
+        y, z = m.complex(3, 4), m.complex(3, 4)
+        return loss(y).value_and_grad(z), loss(y, masked(m, 3, 4)).value_and_grad(z)
+
+    return call
+
+
+def similar(loss, **settings):
+    """Call a loss of images, a batch in a mask too."""
+
+    def call(m):
+        y, z = positive(m, 2, 9, 8), positive(m, 2, 9, 8)
+        more = settings | {"size": 3, "window": "uniform", "sample_covariance": True, "ndim": 2}
+        f, g = loss(y, size=3, ndim=2, **settings), loss(y, 2.0, mask=masked(m, 9, 8), **more)
+        return f.value_and_grad(z), g.value_and_grad(z), g.similarity(z)
+
+    return call
+
+
+def measured(metric, **settings):
+    """Call a metric, of a batch in a mask too."""
+
+    def call(m):
+        y, z = positive(m, 2, 9, 8), positive(m, 2, 9, 8)
+        more = settings | {"mask": masked(m, 9, 8), "ndim": 2}
+        return metric(z, y, **{**settings, "ndim": 2}), metric(z, y, **more)
+
+    return call
+
+
 def problem(m):
     """Return half the squared distance to a point, with a slope that differs by entry."""
     c, w = m.row.array([0.2, 0.9, 0.5], m.real_dtype), m.row.array([1, 0.1, 3], m.real_dtype)
@@ -398,13 +435,18 @@ BY_HAND = [
         "nufftlib.HalfSquaredError",
         lambda m: nl.HalfSquaredError(m.complex(4), positive(m, 4)).value_and_grad(m.complex(4)),
     ),
-    Entry(
-        "nufftlib.MeanSquaredError",
-        lambda m: nl.MeanSquaredError(m.complex(4)).value_and_grad(m.complex(4)),
-    ),
-    Entry(
-        "nufftlib.MeanAbsoluteError",
-        lambda m: nl.MeanAbsoluteError(m.complex(4)).value_and_grad(m.complex(4)),
+    Entry("nufftlib.MeanSquaredError", averaged(nl.MeanSquaredError)),
+    Entry("nufftlib.MeanAbsoluteError", averaged(nl.MeanAbsoluteError)),
+    Entry("nufftlib.SSIM", similar(nl.SSIM)),
+    Entry("nufftlib.MultiScaleSSIM", similar(nl.MultiScaleSSIM, weights=(0.4, 0.6))),
+    *(
+        Entry(f"nufftlib.{metric.__name__}", measured(metric, **settings))
+        for metric, settings in (
+            (nl.psnr, {}),
+            (nl.nrmse, {}),
+            (nl.ssim, {"size": 3}),
+            (nl.ms_ssim, {"size": 3, "weights": (0.4, 0.6)}),
+        )
     ),
     Entry("nufftlib.Huber", lambda m: nl.Huber(m.real(9), 0.5).value_and_grad(m.real(9))),
     Entry(
@@ -550,6 +592,12 @@ BY_HAND = [
         double=True,
     ),
     Entry("optim.levenberg_marquardt", blocks),
+    Entry(
+        "nufftlib.mri.circulant_preconditioner",
+        lambda m: nl.mri.circulant_preconditioner(small(m), m.complex(2, 6, 5), damping=0.5)(
+            m.complex(2, 6, 5)
+        ),
+    ),
     Entry("optim.conjugate_gradient", conjugate_gradient),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(

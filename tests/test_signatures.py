@@ -44,6 +44,19 @@ TOOLS = mri.trajectories.tools
 SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
 
 
+SIMILARITY = {
+    "data_range": 0.5,
+    "window": "gaussian",
+    "size": 3,
+    "sigma": 1.5,
+    "k1": 0.25,
+    "k2": 0.5,
+    "sample_covariance": False,
+    "mask": X > 0,
+    "ndim": 2,
+}
+
+
 def spokes(shots):
     return mri.trajectories.radial(shots, 9, dtype=np.float64)
 
@@ -78,7 +91,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
     nl.Diagonal: {"weights": V},
     nl.FiniteDifferences: {"shape": SHAPE},
     nl.BlockDiagonal: {"blocks": np.eye(3)},
-    nl.Inverse: {"operator": nl.Diagonal(V), "tolerance": 1e-6, "steps": 9},
+    nl.Inverse: {
+        "operator": nl.Diagonal(V),
+        "tolerance": 1e-6,
+        "steps": 9,
+        "preconditioner": None,
+    },
+    mri.circulant_preconditioner: {"F": F, "maps": COILS, "damping": 0.5, "weights": POINTS},
     nl.LeastSquares: {
         "model": nl.BlockDiagonal(np.eye(3)),
         "damping": 0.5,
@@ -87,6 +106,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "guess": None,
         "tolerance": 1e-6,
         "steps": 9,
+        "preconditioner": None,
     },
     nl.Charbonnier: {"scale": 0.5, "delta": 0.25, "operator": nl.Diagonal(V), "axis": None},
     nl.PenalizedLeastSquares: {
@@ -108,10 +128,16 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     nl.UnrolledConjugateGradient: {"problem": PROBLEM, "steps": 3},
     nl.HalfSquaredError: {"target": V, "weights": V},
-    nl.MeanSquaredError: {"target": V},
-    nl.MeanAbsoluteError: {"target": V},
+    nl.MeanSquaredError: {"target": V, "mask": V > 0},
+    nl.MeanAbsoluteError: {"target": V, "mask": V > 0},
     nl.Huber: {"target": V, "delta": 0.5},
     nl.PoissonLikelihood: {"target": V, "gain": 0.5, "background": 0.25},
+    nl.SSIM: {"target": X, **SIMILARITY},
+    nl.MultiScaleSSIM: {"target": X, **SIMILARITY, "weights": (0.5, 0.5)},
+    nl.psnr: {"image": X, "reference": X, "data_range": 0.5, "mask": X > 0, "ndim": 2},
+    nl.nrmse: {"image": X, "reference": X, "mask": X > 0, "ndim": 2},
+    nl.ssim: {"image": X, "reference": X, **SIMILARITY},
+    nl.ms_ssim: {"image": X, "reference": X, **SIMILARITY, "weights": (0.5, 0.5)},
     nl.Quadratic: {"gram": np.eye(3), "rhs": V, "constant": 0.5},
     nl.Magnitude: {},
     nl.MeanNormalize: {},
@@ -481,6 +507,8 @@ MAPS = {  # a map of each class, and its argument
     "MeanAbsoluteError": (nl.MeanAbsoluteError(V), V),
     "Huber": (nl.Huber(V, 0.5), V),
     "PoissonLikelihood": (nl.PoissonLikelihood(V), V),
+    "SSIM": (nl.SSIM(X, size=5), X),
+    "MultiScaleSSIM": (nl.MultiScaleSSIM(X, size=5, weights=(0.5, 0.5)), X),
     "Quadratic": (nl.Quadratic(np.eye(3), V, 0.5), V),
     "Magnitude": (nl.Magnitude(), V),
     "FiniteDifferences": (nl.FiniteDifferences(SHAPE), X),
@@ -514,6 +542,8 @@ METHODS = {  # of every other public method
         {"fraction": 0.3},
     ),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
+    "SSIM.similarity": (nl.SSIM(X).similarity, {"z": X}),
+    "MultiScaleSSIM.similarity": (MAPS["MultiScaleSSIM"][0].similarity, {"z": X}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
@@ -609,6 +639,8 @@ MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics"}  # which take
 
 MASKED = np.ma.array(V, mask=[0, 1, 0])
 NOTHING = [None, object(), b"1", {"a": 1.0}]
+SIMILAR = ["SSIM", "MultiScaleSSIM", "ssim", "ms_ssim"]
+NO_WEIGHTS = [*NOTHING, "1", ["a"], 0.5, [[0.5]], [-1.0], [0.5, None], (), MASKED, V + 0j]
 OFFSETS = ["packing_offsets", "wave_caipi"]
 NO_INTEGER = [*NOTHING, 2.5, 3.0, "3", [1], True, V, np.ones(1, int), np.float64(3), MASKED]
 NO_NUMBER = [*NOTHING, "1", [1.0], True, np.True_, V, np.ma.array(1.0), 1j, float]
@@ -695,7 +727,22 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "spacing": [*NOTHING, "1", [1.0], True, V, 1j, 0.0],
     "BSpline(spacing)": NO_NUMBER,
     "LeastSquares(damping)": NO_NUMBER,
+    **dict.fromkeys(("sigma", "k1", "k2", "data_range"), NO_NUMBER),
+    **{f"{call}({n})": NO_INTEGER for call in SIMILAR for n in ("size", "ndim")},
+    **{f"{call}(weights)": NO_WEIGHTS for call in SIMILAR},
+    **{f"{call}(target)": NO_REAL_ARRAY for call in ("SSIM", "MultiScaleSSIM")},
+    **{f"{call}(image)": NO_REAL_ARRAY for call in ("psnr", "ssim", "ms_ssim")},
+    "reference": NO_REAL_ARRAY,
+    "nrmse(reference)": NO_ARRAY,
+    "z": NO_REAL_ARRAY,
+    "window": NO_NAME,
+    "sample_covariance": NO_FLAG,
+    "mask": [object(), 5, "a", [True], V, V + 0j, np.ones(3, int), np.ma.array(V > 0), bool],
     "LeastSquares(weights)": [a for a in NO_REAL_ARRAY if a is not None],
+    "circulant_preconditioner(maps)": [a for a in NO_ARRAY if a is not None],
+    "circulant_preconditioner(damping)": NO_NUMBER,
+    "circulant_preconditioner(weights)": [a for a in NO_REAL_ARRAY if a is not None],
+    "preconditioner": NO_OBJECT[1:],
     "regularizer": NO_OBJECT[1:],
     "penalty": NO_OBJECT[1:],
     "problem": NO_OBJECT,
@@ -770,6 +817,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
 }
 
 SPEAKERS = {  # another public call takes the argument, and checks it
+    "circulant_preconditioner(weights)": ["NUFFT.gram"],
     "TrajectoryProjection.__call__(k)": ["project_trajectory"],
     "PenalizedLeastSquares.solve(y)": ["Diagonal.outline_adjoint"],
     "PenalizedLeastSquares.hessian(x)": ["Diagonal.outline"],
@@ -795,6 +843,9 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "learn_on_images(eps)": ["NUFFT"],
     "learn_on_images(engine)": ["NUFFT"],
     "simulate_blur(psf)": ["Blur"],
+    **{f"ssim({n})": ["SSIM"] for n in SIMILARITY},
+    **{f"ms_ssim({n})": ["MultiScaleSSIM"] for n in (*SIMILARITY, "weights")},
+    **{f"{f}.similarity(z)": [f] for f in ("SSIM", "MultiScaleSSIM")},
     "OperatorModule(learn)": ["Diagonal"],
     **{f"wave_caipi({n})": ["packing_offsets"] for n in ("packing", "shape", "spacing", "seed")},
     "Objective.nlopt(v)": ["Objective.fun"],

@@ -64,10 +64,14 @@ def test_rules_tell_shapes_and_dtypes(built):
 
 
 NUMBERS = np.arange(1.0, 7.0).reshape(2, 3)
+IMAGE = np.arange(72.0).reshape(9, 8)
 F = nl.NUFFT(NUMBERS.T / 13, (4, 5), norm="ortho")
 MAPS = {
     "loss": (nl.HalfSquaredError(NUMBERS), NUMBERS),
     "complex loss": (nl.Huber(1j * NUMBERS, 0.5), 1j * NUMBERS),
+    "mean in a mask": (nl.MeanAbsoluteError(NUMBERS, NUMBERS > 2), NUMBERS),
+    "similarity": (nl.SSIM(IMAGE, size=3, mask=IMAGE > 9), IMAGE[::-1]),
+    "several scales": (nl.MultiScaleSSIM(IMAGE, size=3, weights=(1, 2)), IMAGE[::-1]),
     "counts": (nl.PoissonLikelihood(NUMBERS), NUMBERS),
     "quadratic": (nl.Quadratic(np.eye(6), NUMBERS, 1.0), NUMBERS),
     "magnitude": (nl.Magnitude(), 1j * NUMBERS),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
-from array_api_compat import array_namespace, is_array_api_obj, size
+from array_api_compat import array_namespace, is_array_api_obj
 
 from nufftlib.core.arrays import (
     Array,
@@ -22,9 +22,11 @@ from nufftlib.core.arrays import (
     check_precision,
     common_namespace,
     is_complex,
+    namespace,
     real_dtype,
     real_part,
 )
+from nufftlib.core.images import check_mask, count_within, within
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import number
 from nufftlib.core.operator import LinearOperator, Map
@@ -147,13 +149,34 @@ class HalfSquaredError(Loss):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeanSquaredError(Loss):
-    """``mean |z - target|^2``; its gradient is ``2 r / size``.
+class MeanLoss(Loss):
+    """A loss that is a mean over the entries, or those in a mask."""
+
+    mask: Array | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mask is not None:
+            check_mask(type(self).__name__, self.mask, "target", self.target, self.target.ndim)
+
+    @cached_property
+    def _count(self) -> float:
+        """The number of entries."""
+        xp = namespace(self.target)
+        return float(count_within(xp, self.mask, self.target, self.target.ndim))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanSquaredError(MeanLoss):
+    """``mean |z - target|^2``; its gradient is ``2 r / n`` with the number ``n`` of entries.
 
     Parameters
     ----------
     target : array
         The data to be matched.
+    mask : array of bool, optional
+        The entries over which the mean is taken, of a shape that broadcasts to the target's;
+        by default all. What is elsewhere has no effect, even if it is not a number.
 
     Examples
     --------
@@ -162,22 +185,27 @@ class MeanSquaredError(Loss):
     >>> value, gradient = nl.MeanSquaredError(np.zeros(2)).value_and_grad(np.asarray([3.0, 4.0]))
     >>> float(value), gradient
     (12.5, array([3., 4.]))
+    >>> loss = nl.MeanSquaredError(np.zeros(2), mask=np.asarray([True, False]))
+    >>> float(loss(np.asarray([3.0, 4.0])))
+    9.0
     """
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
-        """``|r|^2 / size`` and ``2 r / size``."""
-        r = z - self.target
-        return inner(r, r) / size(r), (2.0 / size(r)) * r
+        """``|r|^2 / n`` and ``2 r / n``."""
+        r = within(xp, self.mask, z - self.target)
+        return inner(r, r) / self._count, (2.0 / self._count) * r
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeanAbsoluteError(Loss):
-    """``mean |z - target|``; its gradient is ``(r / |r|) / size``, zero where ``r`` is.
+class MeanAbsoluteError(MeanLoss):
+    """``mean |z - target|``; its gradient is ``(r / |r|) / n``, zero where ``r`` is.
 
     Parameters
     ----------
     target : array
         The data to be matched.
+    mask : array of bool, optional
+        The entries over which the mean is taken, as of `MeanSquaredError`.
 
     Examples
     --------
@@ -189,9 +217,10 @@ class MeanAbsoluteError(Loss):
     """
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
-        """``sum |r| / size`` and ``phase(r) / size``."""
-        magnitude, phase = magnitude_and_phase("MeanAbsoluteError(z)", z - self.target)
-        return xp.mean(magnitude), phase / size(z)
+        """``sum |r| / n`` and ``phase(r) / n``."""
+        r = within(xp, self.mask, z - self.target)
+        magnitude, phase = magnitude_and_phase("MeanAbsoluteError(z)", r)
+        return xp.sum(magnitude) / self._count, phase / self._count
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -184,6 +184,39 @@ def test_weights_broadcast_against_the_target(row, kind, shape):
     assert real_inner(row.numpy(gradient), t) == pytest.approx(difference(plain, z, t), rel=1e-6)
 
 
+# --- masks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 1), (4,)])
+@pytest.mark.parametrize("kind", ["real", "complex"])
+@pytest.mark.parametrize("name", ["mean squared error", "mean absolute error"])
+def test_means_in_a_mask(row, name, kind, shape):
+    make, plain = LOSSES[name]
+    z, y = (REAL, TARGET["real"]) if kind == "real" else (COMPLEX, TARGET["complex"])
+    mask = np.arange(np.prod(shape)).reshape(shape) % 3 != 1
+    inside = np.broadcast_to(mask, z.shape)
+    y = np.where(inside, y, np.nan)  # whatever is outside has no effect
+    loss = make(row.array(y, str(y.dtype)), row.array(mask, "bool"))
+    value, gradient = loss.value_and_grad(row.array(z, str(z.dtype)))
+    assert row.owns(value, "float64")
+    assert row.owns(gradient, str(z.dtype))
+    assert float(value) == pytest.approx(plain((z - y)[inside]), rel=1e-13)
+    t = np.random.default_rng(5).standard_normal(z.shape) * (1 if kind == "real" else 1 + 0.3j)
+    slope = difference(lambda s: plain((s - y)[inside]), z, t)
+    assert real_inner(row.numpy(gradient), t) == pytest.approx(slope, rel=1e-6)
+    np.testing.assert_array_equal(row.numpy(gradient)[~inside], 0)
+
+
+def test_a_mask_of_all_changes_nothing_and_single_precision_stays():
+    for make in (nl.MeanSquaredError, nl.MeanAbsoluteError):
+        for dtype in ("f4", "f8"):
+            z, y = REAL.astype(dtype), TARGET["real"].astype(dtype)
+            plain, masked = (f.value_and_grad(z) for f in (make(y), make(y, np.ones(4, bool))))
+            assert masked[0].dtype == masked[1].dtype == dtype
+            for a, b in zip(plain, masked, strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-6 if dtype == "f4" else 1e-14)
+
+
 # --- counts -----------------------------------------------------------------------------
 
 COUNTS = np.asarray([[0.0, 1.0, 3.0, 7.0], [0.0, 2.0, 50.0, 1e5], [4.0, 0.5, 20.0, 9.0]])
@@ -365,6 +398,9 @@ def test_weights_by_the_variance_are_the_likelihood_of_gaussian_noise():
         (lambda: nl.HalfSquaredError(np.ones(3), 1j * np.ones(3)), TypeError, "want real"),
         (lambda: nl.HalfSquaredError(np.ones(3), 2.0), TypeError, "want an array"),
         (lambda: nl.HalfSquaredError(np.ones(3), np.ones(3, "f4")), TypeError, "one precision"),
+        (lambda: nl.MeanSquaredError(np.ones(3), np.ones(3)), TypeError, "float64; want bool"),
+        (lambda: nl.MeanSquaredError(np.ones(3), np.ones(2, bool)), ValueError, "want one that"),
+        (lambda: nl.MeanAbsoluteError(np.ones(3), np.zeros(3, bool)), ValueError, "want an entry"),
         (lambda: nl.PoissonLikelihood(-np.ones(3)), ValueError, "target are negative or not"),
         (lambda: nl.PoissonLikelihood(1j * np.ones(3)), TypeError, "want real numbers"),
         (lambda: nl.PoissonLikelihood(np.ones(3))(1j * np.ones(3)), TypeError, "z has the dtype"),

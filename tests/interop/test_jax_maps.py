@@ -37,7 +37,7 @@ def maps(rng):
     psf = rng.random((3, 2))
     blurred = nl.Blur(psf).as_map("psf", z)
     normalized = nl.MeanNormalize() @ nl.Magnitude()
-    y = F(x)
+    y, y8 = F(x), rng.random((8, 9))
     return {
         "half squared error": (
             nl.HalfSquaredError(t),
@@ -50,6 +50,13 @@ def maps(rng):
             z,
             lambda z: jnp.sum((z + 0.1) - r * jnp.log(z + 0.1) - r + r * jnp.log(r)),
         ),
+        "mean in a mask": (
+            nl.MeanSquaredError(t, np.arange(6) != 2),
+            x,
+            lambda z: jnp.mean(jnp.abs(z - t)[..., np.arange(6) != 2] ** 2),
+        ),
+        "similarity": (nl.SSIM(r, size=3, mask=r > 0.2) @ nl.Magnitude(), z + 1j * r, None),
+        "several scales": (nl.MultiScaleSSIM(y8, size=3, weights=(1, 2)), y8[::-1] + y8, None),
         "loss of an image": (nl.MeanSquaredError(y) @ F, x, None),
         "loss of a trajectory": (
             nl.MeanSquaredError(y + 1) @ F.as_map("trajectory", x),

@@ -51,6 +51,11 @@ MAPS = {
     "magnitude in torch": nl.Magnitude() @ nl.Diagonal(torch.tensor(complex_(3, 4))),
     "made of no arrays": nl.MeanNormalize() @ nl.Magnitude(),
     "loss": nl.MeanSquaredError(complex_(3, 4)) @ nl.Diagonal(real(3, 4)),
+    "mean in a mask": nl.MeanSquaredError(complex_(3, 4), np.arange(4) != 1),
+    "similarity": nl.SSIM(real(3, 4), size=3) @ nl.Magnitude(),
+    "similarity in torch": nl.SSIM(torch.tensor(real(3, 4)), size=3, mask=torch.arange(4) != 1)
+    @ nl.Magnitude(),
+    "several scales": nl.MultiScaleSSIM(real(3, 4), size=3, weights=(1,)) @ nl.Magnitude(),
     "loss in torch": nl.Huber(torch.tensor(complex_(3, 4)), 0.5),
 }
 

@@ -218,3 +218,23 @@ def test_the_course_is_that_of_conjugate_gradients():
     assert len(result.history) == result.steps + 1
     assert result.history[0] == 1.0
     assert result.history[-1] <= 1e-6
+
+
+def test_a_preconditioner_saves_steps_and_changes_nothing_else():
+    """With coil maps: the circulant matrix has the mean of each cyclic diagonal."""
+    image = brain()[::4, ::4].astype(complex)
+    coils = nl.mri.birdcage_maps(4, image.shape, dtype=np.complex128)
+    k = nl.mri.trajectories.radial(16, 64, dtype=np.float64)
+    big = nl.NUFFT(k, image.shape, norm="ortho")
+    model = big @ nl.Sense(coils)
+    M = nl.mri.circulant_preconditioner(big, coils, damping=0.02)
+    y = model(image)
+    plain, quick = (nl.LeastSquares(model, 0.02, preconditioner=P) for P in (None, M))
+    first, second = plain.solve(y), quick.solve(y)
+    assert second.steps < 0.9 * first.steps
+    assert relative(second.params, first.params) < 1e-3
+    z = np.random.default_rng(1).standard_normal(image.shape) + 0j
+    wave = np.exp(2j * np.pi * (3 * np.arange(64)[:, None] - 5 * np.arange(64)) / 64) / 64
+    assert nl.inner(wave, M(wave)) == pytest.approx(1 / float(nl.inner(wave, plain.normal(wave))))
+    assert nl.inner(z, M(z)) > 0
+    assert set(quick.parameters) == set(plain.parameters)

@@ -60,6 +60,7 @@ GOOD = {  # a call that works, for every public name that is called
         "rhs": START,
         "guess": None,
         "axes": None,
+        "precondition": None,
         **LOOP,
     },
     optim.lipschitz: {
@@ -124,6 +125,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "init": [*NO_FUNCTION, None],
     "update": [*NO_FUNCTION, None],
     "callback": NO_FUNCTION,
+    "precondition": NO_FUNCTION,
     "operator": [*NO_FUNCTION, None],
     "params": NO_ARRAY,
     "rhs": NO_ARRAY,

@@ -50,6 +50,23 @@ def test_the_whole_loss_of_job_1_against_finite_differences(maps, engine):
     assert gradient_error(objective(maps=maps, engine=engine)) < 1e-6
 
 
+@pytest.mark.parametrize("maps", ["true", "estimated"])
+def test_the_whole_loss_of_cg_sense_against_finite_differences(maps):
+    recipe = nl.mri.learn.CGReconstruction(damping=0.5, tolerance=1e-11)
+    assert gradient_error(replace(objective(maps=maps), reconstruction=recipe)) < 1e-6
+
+
+def test_cg_sense_minimises():
+    recipe = nl.mri.learn.CGReconstruction(tolerance=1e-9)
+    job = replace(objective(maps="true"), reconstruction=recipe)
+    F, y = job.nufft, job.nufft(MAPS * IMAGE)
+    A = F @ nl.Sense(MAPS)
+    damping = 0.05 * K[..., 0].size * F.transform.scale**2
+    f = nl.LeastSquares(A, damping, tolerance=1e-10)
+    z = np.abs(f(y))
+    assert np.allclose(job.reconstruct(K), z * (IMAGE.mean() / z.mean()), rtol=1e-6)
+
+
 @pytest.mark.parametrize("loss", ["mse", "mae", lambda x: nl.Huber(x, 0.1)])
 def test_the_gradient_of_any_loss_with_noise(loss):
     noise = rng.standard_normal((3, 6, 9)) + 1j * rng.standard_normal((3, 6, 9))

@@ -5,12 +5,18 @@ from nufftlib.mri.learn.images import ImagesObjective
 from nufftlib.mri.learn.learn import LearnedTrajectory, learn_trajectory
 from nufftlib.mri.learn.learn_on_images import LearnedOnImages, learn_on_images
 from nufftlib.mri.learn.objective import TrajectoryObjective
-from nufftlib.mri.learn.reconstructions import AdjointReconstruction, Linearized, Reconstruction
+from nufftlib.mri.learn.reconstructions import (
+    AdjointReconstruction,
+    CGReconstruction,
+    Linearized,
+    Reconstruction,
+)
 from nufftlib.mri.learn.scores import ImageScore
 
 __all__ = [
     "AdjointReconstruction",
     "Augmentation",
+    "CGReconstruction",
     "ImageScore",
     "ImagesObjective",
     "LearnedOnImages",

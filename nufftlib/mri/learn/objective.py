@@ -25,6 +25,7 @@ from nufftlib.core.losses import MeanAbsoluteError, MeanSquaredError
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.shapes import Fixed
+from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.mri.coils import CoilEstimate
 from nufftlib.mri.density import PipeMenon
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
@@ -36,7 +37,12 @@ Linearization = tuple[Array, LinearOperator]
 Maps = Literal["estimated", "ones", "true"]
 LossOrName = str | Callable[[Array], Map]
 
-LOSSES: dict[str, Callable[[Array], Map]] = {"mse": MeanSquaredError, "mae": MeanAbsoluteError}
+LOSSES: dict[str, Callable[[Array], Map]] = {
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "ssim": SSIM,
+    "ms-ssim": MultiScaleSSIM,
+}
 """Losses by their names: from the image, divided by its mean, to the loss of a reconstruction."""
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from nufftlib.core.arrays import Array, namespace
-from nufftlib.core.kinds import choice
+from nufftlib.core.kinds import choice, integer, positive
+from nufftlib.core.operator import LinearOperator
+from nufftlib.inverse.least_squares import LeastSquares
+from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
@@ -133,7 +138,111 @@ class LinearizedAdjoint(Linearized):
         return J.adjoint(self.d * y), self.d * Fv, d_bar, S_bar
 
 
-RECONSTRUCTIONS: dict[str, Callable[[], Reconstruction]] = {"adjoint": AdjointReconstruction}
+@dataclass(frozen=True)
+class CGReconstruction(Reconstruction):
+    r"""CG-SENSE, ``z = argmin 1/2 |F S z - y|^2 + lambda/2 |z|^2`` by conjugate gradients.
+
+    The derivative is that of the minimiser, by `LeastSquares`.
+
+    Parameters
+    ----------
+    damping : float
+        ``lambda``, relative to the mean diagonal of ``F^H F``, which is the number of samples by
+        that of the voxels if ``F`` is orthonormal, and does not depend on where the samples lie.
+    tolerance, steps : float, int
+        Where a solve ends, as of `LeastSquares`.
+
+    Raises
+    ------
+    TypeError
+        If a setting is of the wrong kind.
+    ValueError
+        If a setting is out of range.
+
+    References
+    ----------
+    K. P. Pruessmann, M. Weiger, P. Börnert and P. Boesiger, "Advances in sensitivity encoding
+    with arbitrary k-space trajectories", Magn. Reson. Med. 46 (2001) 638-651.
+    """
+
+    damping: float = 0.05
+    tolerance: float = 1e-5
+    steps: int = 200
+
+    needs_density: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        call = "CGReconstruction"
+        settled = {
+            "damping": positive(call, "damping", self.damping),
+            "tolerance": positive(call, "tolerance", self.tolerance),
+            "steps": integer(call, "steps", self.steps, least=1),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+    def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
+        """Return the minimiser and its derivative."""
+        damping = self.damping * math.prod(F.transform.samples) * F.transform.scale**2
+        solver = LeastSquares(
+            F @ Sense(S),
+            damping,
+            tolerance=self.tolerance,
+            steps=self.steps,
+            preconditioner=circulant_preconditioner(F, S, damping=damping),
+        )
+        x = solver.apply(y)
+        return x, LinearizedCG(F, y, Sense(S), solver, x)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearizedCG(Linearized):
+    """The derivative of `CGReconstruction`: one solve each way, for all that goes in."""
+
+    F: NUFFT
+    y: Array
+    maps: Sense
+    solver: LeastSquares
+    x: Array
+
+    @cached_property
+    def residual(self) -> tuple[Array, LinearOperator]:
+        """``r = y - F S x``, and the Jacobian of ``F S x`` by the trajectory."""
+        Fu, J = self.F.linearize(self.maps.apply(self.x), wrt="trajectory")
+        return self.y - Fu, J
+
+    # H dz = S^H F^H (dy - dF S x - F dS x) + S^H dF^H r + dS^H F^H r
+    def tangent(
+        self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
+    ) -> Array:
+        """Return the change of the image."""
+        F, (r, J) = self.F, self.residual
+        change = namespace(r).zeros_like(r) if dy is None else dy
+        rhs = 0.0 * self.x
+        if dk is not None:
+            change = change - J.apply(dk)
+            rhs = rhs + self.maps.adjoint(F.derivative("trajectory", dk).adjoint(r))
+        if dS is not None:
+            change = change - F.apply(Sense(dS).apply(self.x))
+            rhs = rhs + Sense(dS).adjoint(F.adjoint(r))
+        return self.solver.inverse.apply(rhs + self.maps.adjoint(F.adjoint(change)))
+
+    # q = H^-1 z_bar, p = F S q:  k_bar = B_F(S q, r) - B_F(S x, p), y_bar = p,
+    # S_bar = B_S(q, F^H r) - B_S(x, F^H p)
+    def cotangents(self, z_bar: Array) -> Cotangents:
+        """Return the gradients by trajectory, data and coil maps."""
+        F, maps, (r, J) = self.F, self.maps, self.residual
+        q = self.solver.inverse.apply(z_bar)
+        p, K = F.linearize(maps.apply(q), wrt="trajectory")
+        k_bar = K.adjoint(r) - J.adjoint(p)
+        S_bar = maps.vjp("maps", q, F.adjoint(r)) - maps.vjp("maps", self.x, F.adjoint(p))
+        return k_bar, p, None, S_bar
+
+
+RECONSTRUCTIONS: dict[str, Callable[[], Reconstruction]] = {
+    "adjoint": AdjointReconstruction,
+    "cg": CGReconstruction,
+}
 """The recipes by their names, with the settings that they have by default."""
 
 

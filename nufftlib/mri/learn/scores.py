@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from array_api_compat import array_namespace
-
 from nufftlib.core.arrays import Array
+from nufftlib.core.metrics import psnr, ssim
 from nufftlib.mri.learn.objective import TrajectoryObjective, scaled
+
+WINDOW = 11
+"""Side of the window of `ssim`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class ImageScore:
     psnr : float
         Peak signal-to-noise ratio in dB, of the magnitude scaled to the mean of the image.
     ssim : float
-        Structural similarity, of the same.
+        Structural similarity, of the same; NaN of an image that is smaller than its window.
     """
 
     loss: float
@@ -34,13 +36,5 @@ def score(objective: TrajectoryObjective, a: Array) -> ImageScore:
     """Return the score of a reconstruction of the objective's image."""
     x = objective.reference
     z = scaled(a, x)
-    return ImageScore(float(objective.loss_of_image(a)), psnr(z, x), math.nan)
-
-
-def psnr(image: Array, reference: Array) -> float:
-    """Return the peak signal-to-noise ratio."""
-    xp = array_namespace(image)
-    mse, peak = float(xp.mean((image - reference) ** 2)), float(xp.max(reference))
-    if not 0 < mse < math.inf:
-        return math.inf if mse == 0 else math.nan
-    return 10 * math.log10((peak - float(xp.min(reference))) ** 2 / mse)
+    similarity = float(ssim(z, x)) if min(x.shape) >= WINDOW else math.nan
+    return ImageScore(float(objective.loss_of_image(a)), float(psnr(z, x)), similarity)
