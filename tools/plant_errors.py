@@ -44,6 +44,8 @@ BLUR = laws("blur")
 SHARED = laws("diagonal or sum or weighted or renamed")
 SIGNATURES = ("tests/test_signatures.py", "-k", "kind or numbers")
 LOSSES = ("tests/core/test_maps_and_losses.py",)
+SSIM = ("tests/core/test_ssim.py", "-k", "numpy or not row")
+METRICS = ("tests/core/test_metrics.py", "-k", "numpy or values")
 DIFFRACTION = ("tests/blur/test_diffraction.py",)
 PROJECTIONS = ("tests/optim/test_projections.py",)
 PROXIMAL = ("tests/optim/test_proximal.py",)
@@ -254,7 +256,7 @@ PLANTS = [
     ),
     Plant(
         "the gradient of the mean squared error lacks its factor 2",
-        {"(2.0 / size(r)) * r": "(1.0 / size(r)) * r"},
+        {"(2.0 / self._count) * r": "(1.0 / self._count) * r"},
         LOSSES,
     ),
     Plant("Poisson: the gradient's sign", {"1.0 - t / safe": "1.0 + t / safe"}, LOSSES),
@@ -283,6 +285,94 @@ PLANTS = [
         "diffraction: the field without its conjugate",
         {"xp.imag(xp.conj(self.pupil) * g)": "xp.imag(self.pupil * g)"},
         DIFFRACTION,
+    ),
+    Plant(
+        "a mean in a mask divided by all entries",
+        {"xp.count_nonzero(xp.broadcast_to(mask, shape)": "xp.count_nonzero(xp.ones_like(images)"},
+        LOSSES,
+    ),
+    Plant(
+        "what is outside of a mask keeps its error",
+        {"xp.where(mask, x, xp.zeros_like(x))": "xp.where(mask, x, x)"},
+        LOSSES,
+    ),
+    Plant(
+        "the gradient of SSIM without the change of the means in the variances",
+        {"+ p * (self.b * self.mx - self.md)": "- p * self.md"},
+        SSIM,
+    ),
+    Plant(
+        "the gradient of SSIM without the change of the luminance's denominator",
+        {"2.0 * (md - a * (mx + self.centre)) / A": "2.0 * md / A"},
+        SSIM,
+    ),
+    Plant(
+        "the gradient of SSIM without that of contrast's denominator",
+        {"self.d * of_d - self.x * of_x": "self.d * of_d"},
+        SSIM,
+    ),
+    Plant(
+        "the gradient of SSIM without luminance as a factor of contrast's",
+        {"w * (1.0 - self.a) / self.B": "w / self.B"},
+        SSIM,
+    ),
+    Plant(
+        "the gradient of SSIM without the factor of a sample's variance",
+        {"(2.0 * r.f) * w": "2.0 * w"},
+        SSIM,
+    ),
+    Plant(
+        "a border of ones in the adjoint of windows",
+        {
+            "edge = zeros_along(xp, y, axis, len(weights) - 1)\n": (
+                "edge = xp.ones_like(zeros_along(xp, y, axis, len(weights) - 1))\n"
+            )
+        },
+        SSIM,
+    ),
+    Plant(
+        "the mean of the target left out of the luminance",
+        {"A = (mx + self.centre) ** 2 + (self.my + self.centre) ** 2": "A = mx**2 + self.my**2"},
+        SSIM,
+    ),
+    Plant(
+        "variances of images with their mean",
+        {"y, mask, found = self.target - self._centre": "y, mask, found = self.target - 0.0"},
+        (*SSIM[:1], "-k", "single_precision"),
+    ),
+    Plant(
+        "the adjoint of halving without a half",
+        {"xp.repeat(0.5 * y, 2, axis=axis)": "xp.repeat(y, 2, axis=axis)"},
+        SSIM,
+    ),
+    Plant(
+        "a row that halving left out at the wrong end of its adjoint",
+        {
+            "[xp.repeat(0.5 * y, 2, axis=axis), left_out]": (
+                "[left_out, xp.repeat(0.5 * y, 2, axis=axis)]"
+            )
+        },
+        SSIM,
+    ),
+    Plant(
+        "luminance at every scale",
+        {"luminance=scale == self._scales": "luminance=True"},
+        SSIM,
+    ),
+    Plant(
+        "scales whose gradient forgets its own similarity",
+        {"s * V * w / (1.0 - q)": "s * V * w"},
+        SSIM,
+    ),
+    Plant(
+        "a mask at the corners of windows, not their centres",
+        {"slice(size // 2, mask.shape[axis] - size // 2)": "slice(0, mask.shape[axis] - size + 1)"},
+        SSIM,
+    ),
+    Plant(
+        "the ratio of signal to noise by the root of the mean",
+        {"decibels = -10.0 * xp.log10": "decibels = -20.0 * xp.log10"},
+        METRICS,
     ),
     # --- the NUFFT
     Plant(
