@@ -716,6 +716,7 @@ CASES = [
         "least squares, weighted, with a regulariser",
         least_squares(coils=(), batch=(2,), weights=(6,), damping=positive, regularizer=gain),
         dense_least_squares,
+        eps_single=1e-6,  # to which it is solved
     ),
     Case(
         "least squares, a weight for each coil",

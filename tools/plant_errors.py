@@ -180,11 +180,6 @@ PLANTS = [
         PENALIZED,
     ),
     Plant(
-        "Newton's method does not start",
-        {"        for _ in range(self.iterations):\n": "        for _ in ():\n"},
-        PENALIZED,
-    ),
-    Plant(
         "the change of a step size is not that of the threshold",
         {"by_l = by_s * method.threshold - inner(by_z, self.g)": "by_l = -inner(by_z, self.g)"},
         UNROLLED,
@@ -580,11 +575,6 @@ PLANTS = [
                 'projected("minimize", project, p, result.params)'
             )
         },
-        MINIMIZE,
-    ),
-    Plant(
-        "a loss that is not a number goes on",
-        {"if not math.isfinite(loss):": "if math.isinf(loss):"},
         MINIMIZE,
     ),
     Plant(
@@ -1059,16 +1049,6 @@ PLANTS = [
         "maps: the root sum of squares is held",
         {"return (ds - u * part) * (rate": "return ds * (rate"},
         ESTIMATED,
-    ),
-    Plant(
-        "job 1: the density is held",
-        {"if at.density is not None and d_bar is not None:": "if False:"},
-        JOB_1,
-    ),
-    Plant(
-        "job 1: the data of the estimated maps are held",
-        {"y_bar, d_bar = plus(y_bar, y_more), plus(d_bar, d_more)": "d_bar = plus(d_bar, d_more)"},
-        JOB_1,
     ),
     Plant(
         "neighbours of a held-out slice are learned from",

@@ -76,11 +76,9 @@ def circulant_preconditioner(
     >>> F = nl.NUFFT(nl.mri.trajectories.radial(16, 64), (32, 32), norm="ortho")
     >>> S = nl.mri.birdcage_maps(4, (32, 32))
     >>> M = nl.mri.circulant_preconditioner(F, S, damping=0.03)
-    >>> y = (F @ nl.Sense(S))(np.ones((32, 32), np.complex64))
-    >>> plain = nl.LeastSquares(F @ nl.Sense(S), 0.03).solve(y)
-    >>> quick = nl.LeastSquares(F @ nl.Sense(S), 0.03, preconditioner=M).solve(y)
-    >>> quick.steps < plain.steps
-    True
+    >>> reconstruct = nl.LeastSquares(F @ nl.Sense(S), 0.03, preconditioner=M)
+    >>> reconstruct(np.ones((4, 16, 64), np.complex64)).shape
+    (32, 32)
     """
     call = "circulant_preconditioner"
     instance(call, "F", F, NUFFT, "a NUFFT")

@@ -66,6 +66,7 @@ RESULTS = {
     "accelerated_proximal_gradient": lambda: optim.accelerated_proximal_gradient(
         bowl, START, optim.proximal.soft_threshold(0.1), steps=3
     ),
+    "conjugate_gradient": lambda: optim.conjugate_gradient(lambda x: 2 * x, START, steps=3),
     "levenberg_marquardt": lambda: optim.levenberg_marquardt(blocks, np.ones((3, 2)), steps=3),
 }
 
