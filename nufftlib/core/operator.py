@@ -29,7 +29,7 @@ from numbers import Number, Real
 from types import MappingProxyType
 from typing import Any, Self, final, overload
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from nufftlib.core.arrays import (
     ON_ONE_DEVICE,
@@ -317,7 +317,8 @@ class Parametric(Map):
         """
         for name in parameters:
             self.require(name)
-        new: Self = substitute(self, parameters, {})
+        values = {name: as_array(value) for name, value in parameters.items()}
+        new: Self = substitute(self, values, {})
         return new
 
     def inner_names(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -1188,6 +1189,12 @@ def substitute(operator: Parametric, parameters: Mapping[str, Array], made: dict
             )
             raise TypeError(msg)
     return made[key]
+
+
+def as_array(value: Any) -> Any:
+    """Return NumPy's scalar, which its arithmetic makes of arrays of no dimensions, as such."""
+    scalar = is_array_api_obj(value) and not is_array(value)
+    return namespace(value).asarray(value) if scalar else value
 
 
 def summands(operator: LinearOperator) -> tuple[LinearOperator, ...]:
