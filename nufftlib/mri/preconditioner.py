@@ -23,7 +23,7 @@ from nufftlib.core.fourier import fft, ifft
 from nufftlib.core.kinds import instance, positive
 from nufftlib.core.operator import LinearOperator
 from nufftlib.core.shapes import Exchanged
-from nufftlib.nufft.gram import as_data, check_weights, on_lags
+from nufftlib.nufft.gram import ToeplitzGram
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -62,7 +62,8 @@ def circulant_preconditioner(
 
     Notes
     -----
-    Its set-up takes one adjoint NUFFT of twice the image and two FFTs of that size for each coil.
+    Its set-up takes the spectrum of `NUFFT.gram`, which without weights is computed once for an
+    operator, and an FFT of twice the image for each coil.
 
     References
     ----------
@@ -83,24 +84,23 @@ def circulant_preconditioner(
     call = "circulant_preconditioner"
     instance(call, "F", F, NUFFT, "a NUFFT")
     damping = positive(call, "damping", damping)
-    if weights is not None:
-        check_weights(F, weights)
     xp, shape = F.transform.xp, F.shape
-    p = on_lags(F).adjoint(as_data(F, weights))
-    p = F.transform.scaled(F.transform.scaled(p)) / math.prod(shape)
+    gram = F.gram(weights, "toeplitz")
+    assert isinstance(gram, ToeplitzGram)
+    spectrum = gram.convolution.spectrum
+    sizes, dtype = tuple(spectrum.shape), complex_dtype(xp, spectrum)
     if maps is None:
-        s = xp.ones((1, *shape), dtype=complex_dtype(xp, F.trajectory), device=device(p))
+        s = xp.ones((1, *shape), dtype=dtype, device=device(spectrum))
     else:
         s = checked_maps(call, F, maps)
-    doubled = tuple(2 * n for n in shape)
-    S = fft(xp, s, doubled, real=False)
+    S = fft(xp, s, sizes, real=False)
     power = xp.sum(xp.real(S) ** 2 + xp.imag(S) ** 2, axis=0)
-    r = xp.conj(ifft(xp, xp.astype(power, s.dtype), doubled, real=False))
-    means = p * centred(xp, r, shape)
+    p, r = (ifft(xp, xp.astype(a, dtype), sizes, real=False) for a in (spectrum, power))
+    means = p * xp.conj(r) / math.prod(shape)
     for axis, n in enumerate(shape):
         means = wrapped(xp, means, axis, n)
-    spectrum = xp.real(fft(xp, means, shape, real=False))
-    return CirculantInverse(xp.maximum(spectrum, xp.zeros_like(spectrum)) + damping)
+    mean = xp.real(fft(xp, means, shape, real=False))
+    return CirculantInverse(xp.maximum(mean, xp.zeros_like(mean)) + damping)
 
 
 def checked_maps(call: str, F: NUFFT, maps: Array) -> Array:
@@ -116,20 +116,13 @@ def checked_maps(call: str, F: NUFFT, maps: Array) -> Array:
     return xp.asarray(maps)
 
 
-def centred(xp: Namespace, r: Array, shape: tuple[int, ...]) -> Array:
-    """Return cyclic lags of twice the sizes as lags from ``-(n - 1)`` to ``n - 1``."""
-    for axis, n in enumerate(shape):
-        r = xp.roll(r, n - 1, axis=axis)
-        r = r[(*(slice(None) for _ in range(axis)), slice(0, 2 * n - 1), ...)]
-    return r
-
-
 def wrapped(xp: Namespace, p: Array, axis: int, n: int) -> Array:
-    """Return the sums of lags that are equal modulo `n`, the lag zero first."""
-    lead = tuple(slice(None) for _ in range(axis))
-    ahead, behind = p[(*lead, slice(n - 1, None), ...)], p[(*lead, slice(0, n - 1), ...)]
-    zero, others = ahead[(*lead, slice(0, 1), ...)], ahead[(*lead, slice(1, None), ...)]
-    return xp.concat([zero, others + behind], axis=axis)
+    """Return the sums of cyclic lags of a larger circle that are equal modulo `n`."""
+    lead, size = tuple(slice(None) for _ in range(axis)), p.shape[axis]
+    zero, ahead, behind = (
+        p[(*lead, part, ...)] for part in (slice(0, 1), slice(1, n), slice(size - n + 1, size))
+    )
+    return xp.concat([zero, ahead + behind], axis=axis)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
