@@ -331,16 +331,17 @@ def inverse(m):
     return nl.Inverse(H, tolerance=1e-6 if m.single else 1e-14), m.complex(2, 2, 3)
 
 
+NINE = np.random.default_rng(0).uniform(-0.8, 0.8, (9, 2))
+
+
 def circulant(m):
-    F = nl.NUFFT(m.trajectory(9, 2), (4, 3), engine="direct", norm="ortho")
+    F = nl.NUFFT(m.row.array(NINE, m.real_dtype), (4, 3), engine="direct", norm="ortho")
     return nl.mri.circulant_preconditioner(F, damping=0.5), m.complex(2, 4, 3)
 
 
 def dense_circulant(parameters, x):
     """By the mean of the dense matrix along each cyclic diagonal."""
-    k = Maker(None, "double", sum(b"circulant inverse")).rng.uniform(-0.8, 0.8, (9, 2))
-    k[1], k[2] = k[0], -0.5
-    E = dft((4, 3), k) / np.sqrt(12)
+    E = dft((4, 3), NINE) / np.sqrt(12)
     H = (E.conj().T @ E).reshape(4, 3, 4, 3)
     c = np.zeros((4, 3), complex)
     for a, b, i, j in np.ndindex(H.shape):
@@ -501,21 +502,6 @@ CASES = [
         "diagonal, two axes and the batch share a weight",
         lambda m: (nl.Diagonal(m.complex(3, 1, 1)), m.complex(2, 3, 4, 5)),
         lambda p, x: p["weights"] * x,
-    ),
-    *(
-        Case(
-            f"finite differences in {len(shape)}D, {kind} batch {batch}",
-            lambda m, shape=shape, batch=batch, kind=kind: (
-                nl.FiniteDifferences(shape),
-                getattr(m, kind)(*batch, *shape),
-            ),
-            dense_differences(len(shape)),
-        )
-        for shape, batch, kind in [
-            ((5,), (2,), "real"),
-            ((4, 1), (2, 3), "complex"),
-            ((3, 4, 2), (), "complex"),
-        ]
     ),
     Case(
         "blocks real",
@@ -709,20 +695,6 @@ CASES = [
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
-    Case("inverse of a gram and more", inverse, dense_inverse),
-    Case("circulant inverse", circulant, dense_circulant),
-    Case("least squares", least_squares(batch=(2,)), dense_least_squares),
-    Case(
-        "least squares, weighted, with a regulariser",
-        least_squares(coils=(), batch=(2,), weights=(6,), damping=positive, regularizer=gain),
-        dense_least_squares,
-        eps_single=1e-6,  # to which it is solved
-    ),
-    Case(
-        "least squares, a weight for each coil",
-        least_squares(weights=(2, 6)),
-        dense_least_squares,
-    ),
     Case(
         "jacobian of least squares by the trajectory",
         lambda m: (lambda f, y: (f.linearize(y, wrt="trajectory")[1], m.real(6, 2)))(
@@ -891,6 +863,35 @@ CASES = [
     Case("jacobian of diffraction", jacobian_of_diffraction),
     Case("jacobian of diffraction, a batch", lambda m: jacobian_of_diffraction(m, 2, 3)),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
+    *(
+        Case(
+            f"finite differences in {len(shape)}D, {kind} batch {batch}",
+            lambda m, shape=shape, batch=batch, kind=kind: (
+                nl.FiniteDifferences(shape),
+                getattr(m, kind)(*batch, *shape),
+            ),
+            dense_differences(len(shape)),
+        )
+        for shape, batch, kind in [
+            ((5,), (2,), "real"),
+            ((4, 1), (2, 3), "complex"),
+            ((3, 4, 2), (), "complex"),
+        ]
+    ),
+    Case("inverse of a gram and more", inverse, dense_inverse),
+    Case("circulant inverse", circulant, dense_circulant),
+    Case("least squares", least_squares(batch=(2,)), dense_least_squares),
+    Case(
+        "least squares, weighted, with a regulariser",
+        least_squares(coils=(), batch=(2,), weights=(6,), damping=positive, regularizer=gain),
+        dense_least_squares,
+        eps_single=1e-6,  # to which it is solved
+    ),
+    Case(
+        "least squares, a weight for each coil",
+        least_squares(weights=(2, 6)),
+        dense_least_squares,
+    ),
 ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from cases import first_of_each, penalized
+from cases import first_of_each, penalized, positive
 from packages import PACKAGES
 from patterns import PATTERNS
 from rows import CPU_ROWS, CUDA_ROWS
@@ -87,10 +87,6 @@ def product(m):
     return used(
         m, F.H @ W @ F + 2 * nl.Diagonal(m.real(6, 5)).rename(weights="more"), m.complex(6, 5)
     )
-
-
-def positive(m, *shape):
-    return m.row.array(m.rng.uniform(0.5, 1.5, shape), m.real_dtype)
 
 
 def small(m, engine="direct", shape=(6, 5)):

@@ -457,6 +457,8 @@ HOOKS = (  # that authors of operators, losses and iterations write
     "inner_names(",
     "at(",
     "differential(",
+    "inverse_at(",
+    "added_slope(",
     "begin(",
     "advance(",
 )

@@ -58,6 +58,11 @@ PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic 
 ATTRACTION = ("tests/mri/sampling/test_attraction_repulsion.py", "-k", "definition and 256-float64")
 SAMPLES = ("tests/mri/sampling/test_samples.py", "-k", "not what_all_have and not errors")
 CURVES = ("tests/mri/trajectories/test_patterns.py", "-k", "own_property")
+LEAST_SQUARES = (
+    "tests/test_laws.py",
+    "-k",
+    "test_operator and numpy and least and not jacobian and double",
+)
 PENALTIES = ("tests/inverse/test_penalties.py", "-k", "not strict and not torch")
 PENALIZED = ("tests/inverse/test_penalized.py", "-k", "finite_differences or far_sharper or report")
 UNROLLED = (
@@ -167,7 +172,7 @@ PLANTS = [
     ),
     Plant(
         "the solution's gradient by the weights has the wrong sign",
-        {'(p, self.residual) if name == "weights"': '(-p, self.residual) if name == "weights"'},
+        {"project_like(namespace(p), conj(p) * self.residual, w)": "-conj(p) * self.residual"},
         PENALIZED,
     ),
     Plant(
@@ -178,6 +183,39 @@ PLANTS = [
             )
         },
         PENALIZED,
+    ),
+    Plant(
+        "Newton's method does not start",
+        {
+            "        for _ in range(self.iterations):\n            if history[-1] <=": (
+                "        for _ in ():\n            if history[-1] <="
+            )
+        },
+        PENALIZED,
+    ),
+    Plant(
+        "the solution's gradient by the model lacks the term of the solution",
+        {"J.adjoint(Wr) - self.modelled[1].adjoint(Wp)": "J.adjoint(Wr)"},
+        LEAST_SQUARES,
+    ),
+    Plant(
+        "the solution's gradient by the weights takes the data for the residual",
+        {
+            "terms.append(project_like(namespace(p), conj(p) * self.residual": (
+                "terms.append(project_like(namespace(p), conj(p) * self.y"
+            )
+        },
+        LEAST_SQUARES,
+    ),
+    Plant(
+        "conjugate gradients: the solution is as near as the right-hand side is large",
+        {"xp.sqrt(scale * squares(xp, x, vector)) + xp.sqrt(b2)": "1e3 * xp.sqrt(b2)"},
+        ("tests/optim/test_conjugate_gradient.py",),
+    ),
+    Plant(
+        "the circulant matrix of the conjugate coil maps",
+        {"means = p * xp.conj(r) / math.prod(shape)": "means = p * r / math.prod(shape)"},
+        ("tests/inverse/test_least_squares.py", "-k", "preconditioner"),
     ),
     Plant(
         "the change of a step size is not that of the threshold",
@@ -573,6 +611,15 @@ PLANTS = [
         {
             'p = projected("minimize", project, p, result.params)': (
                 'projected("minimize", project, p, result.params)'
+            )
+        },
+        MINIMIZE,
+    ),
+    Plant(
+        "a loss that is not a number goes on",
+        {
+            '    if not math.isfinite(loss):\n        return f"the loss': (
+                '    if math.isinf(loss):\n        return f"the loss'
             )
         },
         MINIMIZE,
@@ -1049,6 +1096,16 @@ PLANTS = [
         "maps: the root sum of squares is held",
         {"return (ds - u * part) * (rate": "return ds * (rate"},
         ESTIMATED,
+    ),
+    Plant(
+        "job 1: the density is held",
+        {"else k_bar + density.adjoint(d_bar)": "else k_bar"},
+        JOB_1,
+    ),
+    Plant(
+        "job 1: the data of the estimated maps are held",
+        {"plus(k_bar, k_more), plus(y_bar, y_more)": "plus(k_bar, k_more), y_bar"},
+        JOB_1,
     ),
     Plant(
         "neighbours of a held-out slice are learned from",

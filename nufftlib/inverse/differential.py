@@ -14,7 +14,7 @@ from typing import Any, final
 
 from nufftlib.core.arrays import Array, check_real, common_namespace, is_complex, namespace
 from nufftlib.core.kinds import not_negative
-from nufftlib.core.operator import LinearOperator, Map, Parametric, add, declared
+from nufftlib.core.operator import LinearOperator, Map, Parametric, declared
 from nufftlib.core.shapes import Fixed
 from nufftlib.core.tree import Node, is_array
 
@@ -209,15 +209,19 @@ def owns(node: Parametric, name: str) -> bool:
     return name in declared(type(node)) and is_array(getattr(node, name))
 
 
-def summed(terms: list[Array]) -> Array:
-    """Return the sum of terms of one shape, of which there is one at least."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = add("f + g", total, term)
-    return total
-
-
 def gather(found: Gradients, more: Direction) -> None:
     """Add gradients to those that have been found."""
     for name, gradient in more.items():
         found[name] = found[name] + gradient if name in found else gradient
+
+
+def changes(A: LinearOperator, x: Array, direction: Direction) -> list[Array]:
+    """Return the changes of ``A x`` by those names of a direction that are parameters of ``A``."""
+    own = [(n, d) for n, d in direction.items() if n is not None and n in A.parameters]
+    return [A.jvp(name, x, d) for name, d in own]
+
+
+def forms(A: LinearOperator, x: Array, z: Array, names: Collection[str | None]) -> Gradients:
+    """Return the gradients of ``<z, A x>`` by those of the names that are parameters of ``A``."""
+    own = [name for name in names if name is not None and name in A.parameters]
+    return {name: A.vjp(name, x, z) for name in own}

@@ -16,7 +16,7 @@ from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import instance
 from nufftlib.core.operator import LinearOperator, Map, ParameterJacobian, ParameterMap
 from nufftlib.core.shapes import Shapes
-from nufftlib.inverse.solve import settle, solution, solve
+from nufftlib.inverse.solve import optional_operator, settle, solution, solve
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,9 +73,7 @@ class Inverse(LinearOperator):
             )
             raise ValueError(msg)
         settle("Inverse", self)
-        if self.preconditioner is not None:
-            wish = "a LinearOperator"
-            instance("Inverse", "preconditioner", self.preconditioner, LinearOperator, wish)
+        optional_operator("Inverse", "preconditioner", self.preconditioner)
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:

@@ -4,64 +4,29 @@ The minimiser of :math:`\tfrac12 \|W^{1/2}(A x - y)\|^2 + \tfrac\mu2 \|x\|^2 + \
 
 .. math:: g(x; y, \theta) = A^H W (A x - y) + \mu x + \nabla\varphi(x)
 
-vanishes. Differentiate, with the residual :math:`r = y - A x`:
-
-.. math::
-    \mathrm{d}g = H\, \mathrm{d}x - A^H W (\mathrm{d}y - \mathrm{d}A\, x) - \mathrm{d}A^H W r
-        - A^H \mathrm{d}W\, r + \mathrm{d}\mu\, x + \mathrm{d}(\nabla\varphi), \qquad
-    H = A^H W A + \mu + \nabla^2\varphi .
-
-At the solution :math:`\mathrm{d}g = 0`: a derivative is a solve with :math:`H`, in either
-direction, whatever has found the solution. For the cotangent :math:`\bar x` let
-:math:`q = H^{-1} \bar x` and :math:`p = A q`. Then
-
-.. math::
-    \bar y = W p, \qquad \bar\theta_A = B_A(q, W r) - B_A(x, W p), \qquad
-    \bar w = \mathrm{Re}(\bar p\, r), \qquad \bar\mu = -\langle q, x \rangle, \qquad
-    \bar\theta_\varphi = -\nabla_\theta \langle q, \nabla\varphi(x) \rangle .
+vanishes. `problem` has its derivatives, with :math:`D = \mu`: those of this equation, whatever has
+found the solution.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from array_api_compat import device, size
 
 import optim
-from nufftlib.core.arrays import (
-    Array,
-    check_alike,
-    check_floating,
-    check_real,
-    common_namespace,
-    conj,
-    namespace,
-    project_like,
-)
-from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.arrays import Array, check_alike, namespace
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import instance, integer
-from nufftlib.core.operator import LinearOperator, Scale, parameter
-from nufftlib.core.tree import is_array
-from nufftlib.inverse.differential import (
-    Differentiable,
-    Differential,
-    Direction,
-    Gradients,
-    gather,
-    number_or_parameter,
-    owns,
-    summed,
-)
+from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.inverse.differential import Differentiable, Differential
 from nufftlib.inverse.inverse import Inverse
-from nufftlib.inverse.least_squares import weighted, weighted_gram
 from nufftlib.inverse.penalties import Charbonnier, PenaltyGradient
-from nufftlib.inverse.solve import NotConvergedWarning, settle
+from nufftlib.inverse.problem import Problem, Slope, SolutionDifferential
+from nufftlib.inverse.solve import NotConvergedWarning, item_axes
 
 DECREASE = 1e-4  # of the slope, at least: Armijo's condition
 FLAT = 0.8  # of the slope, at most, where the change of the loss is rounding
@@ -73,7 +38,7 @@ FORCING = 0.1  # tolerance of a solve far off; near the solution it is the relat
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PenalizedLeastSquares(Differentiable):
+class PenalizedLeastSquares(Problem, Differentiable):
     r"""The solution of least squares with a smooth penalty, as a map of its data.
 
     .. math::
@@ -155,19 +120,9 @@ class PenalizedLeastSquares(Differentiable):
     def __post_init__(self) -> None:
         """Refuse settings out of range, and two parameters of one name."""
         call = "PenalizedLeastSquares"
-        instance(call, "model", self.model, LinearOperator, "a LinearOperator")
+        self.settle()
         if self.penalty is not None:
             instance(call, "penalty", self.penalty, Charbonnier, "a Charbonnier")
-        number_or_parameter(self, "damping")
-        if self.weights is not None:
-            caller = f"{call}(weights)"
-            xp = common_namespace(caller, weights=self.weights)
-            check_real(xp, caller, "weights", self.weights)
-        if self.guess is not None:
-            caller = f"{call}(guess)"
-            xp = common_namespace(caller, guess=self.guess)
-            check_floating(xp, caller, "guess", self.guess)
-        settle(call, self)
         iterations = integer(call, "iterations", self.iterations, least=1)
         object.__setattr__(self, "iterations", iterations)
         self._parameters  # noqa: B018  # merges the names
@@ -183,21 +138,7 @@ class PenalizedLeastSquares(Differentiable):
     @property
     def axes(self) -> tuple[int, ...] | None:
         """The axes of one solution, all if there is no rule; others are batch."""
-        rule = self.model.shapes
-        return tuple(range(-len(rule.source), 0)) or None if rule else None
-
-    @cached_property
-    def backward(self) -> LinearOperator:
-        """``A^H W``."""
-        return self.model.H if self.weights is None else self.model.H @ Diagonal(self.weights)
-
-    @cached_property
-    def normal(self) -> LinearOperator:
-        """``A^H W A + mu``."""
-        gram = weighted_gram(self.model, self.weights)
-        if is_array(self.damping):
-            return gram + Diagonal(self.damping).rename(weights="damping")
-        return gram + Scale(self.damping) if self.damping else gram
+        return item_axes(self.model)
 
     def hessian(self, x: Array) -> LinearOperator:
         """Return ``H = A^H W A + mu + phi''(x)``.
@@ -214,6 +155,14 @@ class PenalizedLeastSquares(Differentiable):
         """
         self.normal.outline(x)  # refuses what is no image
         return self.normal if self.penalty is None else self.normal + self.penalty.hessian(x)
+
+    def inverse_at(self, x: Array) -> Inverse:
+        """Return ``H^-1`` at a solution."""
+        return Inverse(self.hessian(x), self.tolerance, self.steps)
+
+    def added_slope(self, x: Array) -> Slope:
+        """Return ``mu x + phi'(x)`` with its derivative."""
+        return Slope(self.quadratic, self.penalty, x)
 
     def differential(self, x: Array) -> Differential:
         """Return the solution of these data with its derivative."""
@@ -272,54 +221,6 @@ class PenalizedLeastSquares(Differentiable):
         )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Slope(Differential):
-    """The gradient ``N x + phi'(x)``, to which the data add ``-A^H W y``; ``N = A^H W A + mu``."""
-
-    problem: PenalizedLeastSquares
-    x: Array
-
-    @cached_property
-    def penalty(self) -> Differential | None:
-        """``phi'(x)``."""
-        penalty = self.problem.penalty
-        return None if penalty is None else penalty.gradient(self.x)
-
-    @cached_property
-    def value(self) -> Array:
-        """``N x + phi'(x)``."""
-        Nx = self.problem.normal.apply(self.x)
-        return Nx if self.penalty is None else Nx + self.penalty.value
-
-    def tangent(self, direction: Direction) -> Array:
-        """Return the change along a direction; names of others are left out."""
-        N, penalty = self.problem.normal, self.problem.penalty
-        terms = []
-        for name, d in direction.items():
-            if name is None:
-                terms.append(N.apply(d))
-            elif name in N.parameters:
-                terms.append(N.jvp(name, self.x, d))
-        if penalty is not None and self.penalty is not None:
-            own = {n: d for n, d in direction.items() if n is None or n in penalty.parameters}
-            terms += [self.penalty.tangent(own)] if own else []
-        return summed(terms)
-
-    def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
-        """Return the gradients; names of others are left out."""
-        N, penalty = self.problem.normal, self.problem.penalty
-        found: Gradients = {}
-        for name in names:
-            if name is None:
-                found[None] = N.adjoint(z)
-            elif name in N.parameters:
-                found[name] = N.vjp(name, self.x, z)
-        if penalty is not None and self.penalty is not None:
-            own = [name for name in names if name is None or name in penalty.parameters]
-            gather(found, self.penalty.cotangents(z, own))
-        return found
-
-
 class Point(NamedTuple):
     """A point, its image under ``A^H W A + mu``, the loss up to a constant, and its gradient."""
 
@@ -336,75 +237,6 @@ class Point(NamedTuple):
             at = PenaltyGradient(problem.penalty, x)
             loss, gradient = loss + float(at.loss), gradient + at.value
         return cls(x, Nx, loss, gradient)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SolutionDifferential(Differential):
-    """A solution ``x`` of the data ``y``, with its derivative: one solve each way."""
-
-    problem: PenalizedLeastSquares
-    y: Array
-    x: Array
-
-    @property
-    def value(self) -> Array:
-        """The solution."""
-        return self.x
-
-    @cached_property
-    def inverse(self) -> Inverse:
-        """``H^-1``."""
-        f = self.problem
-        return Inverse(f.hessian(self.x), f.tolerance, f.steps)
-
-    @cached_property
-    def residual(self) -> Array:
-        """``r = y - A x``."""
-        return self.y - self.problem.model.apply(self.x)
-
-    # H dx = A^H W (dy - dA x) + dA^H W r + A^H dW r - dmu x - d(phi')
-    def tangent(self, direction: Direction) -> Array:
-        """Return the change of the solution."""
-        f, x = self.problem, self.x
-        terms = []
-        for name, d in direction.items():
-            if name is None:
-                terms.append(f.backward.apply(d))
-                continue
-            if name in f.model.parameters:
-                dA = f.model.derivative(name, d)
-                terms.append(dA.adjoint(weighted(f.weights, self.residual)))
-                terms.append(-f.backward.apply(dA.apply(x)))
-            if owns(f, name):
-                change = d * (self.residual if name == "weights" else x)
-                terms.append(f.model.adjoint(change) if name == "weights" else -change)
-            if f.penalty is not None and name in f.penalty.parameters:
-                terms.append(-f.penalty.gradient(x).tangent({name: d}))
-        return self.inverse.apply(summed(terms))
-
-    # With q = H^-1 z and p = A q: W p; B(q, W r) - B(x, W p); Re(conj(p) r); -<q, x>
-    def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
-        """Return the gradients, all of them for one solve."""
-        f, x = self.problem, self.x
-        q = self.inverse.apply(z)
-        p = f.model.apply(q)
-        found: Gradients = {}
-        for name in names:
-            if name is None:
-                found[None] = project_like(namespace(p), weighted(f.weights, p), self.y)
-                continue
-            terms = []
-            if name in f.model.parameters:
-                terms.append(f.model.vjp(name, q, weighted(f.weights, self.residual)))
-                terms.append(-f.model.vjp(name, x, weighted(f.weights, p)))
-            if owns(f, name):
-                pair = (p, self.residual) if name == "weights" else (q, -x)
-                product = conj(pair[0]) * pair[1]
-                terms.append(project_like(namespace(p), product, f.parameters[name]))
-            if f.penalty is not None and name in f.penalty.parameters:
-                terms.append(-f.penalty.gradient(x).cotangents(q, (name,))[name])
-            found[name] = summed(terms)
-        return found
 
 
 # --- Newton's method ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import as_integer, instance, positive, wrong_kind
-from nufftlib.core.operator import LinearOperator, Scale, parameter
+from nufftlib.core.operator import LinearOperator, Scale, added, parameter
 from nufftlib.core.shapes import Kept
 from nufftlib.core.tree import is_array
 from nufftlib.inverse.differential import (
@@ -40,7 +40,6 @@ from nufftlib.inverse.differential import (
     Gradients,
     number_or_parameter,
     owns,
-    summed,
 )
 
 
@@ -221,7 +220,7 @@ class PenaltyValue(PenaltyAt):
                 terms.append(d * self.total)
             if name in R.parameters:
                 terms.append(weight * inner(self.p, R.jvp(name, self.x, d)))
-        return summed(terms)
+        return added("f + g", terms)
 
     def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
         """Return the gradients of ``z`` times the value."""
@@ -239,7 +238,7 @@ class PenaltyValue(PenaltyAt):
                 terms.append(z * self.total)
             if name in penalty.R.parameters:
                 terms.append((z * penalty.scale) * penalty.R.vjp(name, self.x, self.p))
-            found[name] = summed(terms)
+            found[name] = added("f + g", terms)
         return found
 
 
@@ -272,7 +271,7 @@ class PenaltyGradient(PenaltyAt):
                 dR = R.derivative(name, d)
                 change = dR.adjoint(self.p) + R.adjoint(self.C.apply(dR.apply(self.x)))
                 terms.append(weight * change)
-        return summed(terms)
+        return added("f + g", terms)
 
     # <q, .> of the same: lambda R^H C R q; lambda (B(q, p) + B(x, C R q)); <R q, p>
     def cotangents(self, z: Array, names: Collection[str | None]) -> Gradients:
@@ -290,7 +289,7 @@ class PenaltyGradient(PenaltyAt):
                 terms.append(inner(Rq, self.p))
             if name in R.parameters:
                 terms.append(weight * (R.vjp(name, z, self.p) + R.vjp(name, self.x, back)))
-            found[name] = summed(terms)
+            found[name] = added("f + g", terms)
         return found
 
 

@@ -9,7 +9,7 @@ from array_api_compat import size
 
 import optim
 from nufftlib.core.arrays import Array, complex_dtype, namespace
-from nufftlib.core.kinds import integer, positive
+from nufftlib.core.kinds import instance, integer, positive
 from nufftlib.core.operator import LinearOperator, Map
 
 
@@ -24,6 +24,18 @@ def settle(call: str, solver: Map) -> None:
     steps = integer(call, "steps", kept.steps, least=1)
     object.__setattr__(solver, "tolerance", tolerance)
     object.__setattr__(solver, "steps", steps)
+
+
+def optional_operator(call: str, name: str, value: object) -> None:
+    """Refuse what is neither an operator nor None."""
+    if value is not None:
+        instance(call, name, value, LinearOperator, "a LinearOperator")
+
+
+def item_axes(operator: LinearOperator) -> tuple[int, ...] | None:
+    """Return the axes of one input of an operator, all if there is no rule; others are batch."""
+    rule = operator.shapes
+    return tuple(range(-len(rule.source), 0)) or None if rule else None
 
 
 def solve(
@@ -41,14 +53,13 @@ def solve(
         return optim.Result(rhs, [0.0], None, rhs, 0.0, 0, False, True)
     if guess is None and xp.isdtype(operator.outline(rhs).dtype, "complex floating"):
         rhs = xp.astype(rhs, complex_dtype(xp, rhs), copy=False)
-    axes = tuple(range(-len(operator.shapes.source), 0)) if operator.shapes else ()
     result = optim.conjugate_gradient(
         operator.apply,
         rhs,
         guess,
         steps=steps,
         tolerance=tolerance,
-        axes=axes or None,
+        axes=item_axes(operator),
         precondition=preconditioner and preconditioner.apply,
     )
     if result.interrupted:

@@ -19,20 +19,22 @@ from typing import final
 from nufftlib.core.arrays import Array, namespace, project_like
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import flag, instance, integer, positive
-from nufftlib.core.operator import LinearOperator, parameter
+from nufftlib.core.operator import LinearOperator, added, parameter
 from nufftlib.core.tree import is_array
 from nufftlib.inverse.differential import (
     Differentiable,
     Differential,
     Direction,
     Gradients,
+    changes,
+    forms,
     gather,
     number_or_parameter,
     owns,
-    summed,
 )
-from nufftlib.inverse.penalized import PenalizedLeastSquares, Slope, beginning
+from nufftlib.inverse.penalized import PenalizedLeastSquares, beginning
 from nufftlib.inverse.penalties import products
+from nufftlib.inverse.problem import Slope
 
 State = tuple[Array, ...]
 """The arrays that an iteration goes on with; the first is its result."""
@@ -282,7 +284,7 @@ class ProximalGradientStep(Step):
     def __init__(self, method: UnrolledProximalGradient, t: float, state: State) -> None:
         self.method, self.t = method, t
         x, z, b = state
-        self.slope = Slope(method.problem, x + t * (z - x))
+        self.slope = Slope(method.problem.normal, method.problem.penalty, x + t * (z - x))
         self.g = self.slope.value - b
         self.length = method.step_size / t
         self.soft = Shrinkage(z - self.length * self.g, self.length * method.threshold)
@@ -486,10 +488,4 @@ class ConjugateGradientStep(Step):
 
 def changed(A: LinearOperator, x: Array, dx: Array, direction: Direction) -> Array:
     """Return the change of ``A x``."""
-    own = ((n, d) for n, d in direction.items() if n is not None and n in A.parameters)
-    return summed([A.apply(dx), *(A.jvp(name, x, d) for name, d in own)])
-
-
-def forms(A: LinearOperator, x: Array, z: Array, names: Collection[str]) -> Gradients:
-    """Return the gradients of ``<z, A x>`` by those of the names that are parameters of ``A``."""
-    return {name: A.vjp(name, x, z) for name in names if name in A.parameters}
+    return added("f + g", [A.apply(dx), *changes(A, x, direction)])

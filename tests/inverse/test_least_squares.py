@@ -157,7 +157,9 @@ def test_two_weights_want_two_names():
 
 
 def test_damping_is_one_number_and_not_negative():
-    with pytest.raises(ValueError, match=r"damping\): its shape is \(2,\); want one number"):
+    with pytest.raises(
+        ValueError, match=r"damping\): damping has the shape \(2,\); want one number"
+    ):
         nl.LeastSquares(A, np.ones(2))
     with pytest.raises(ValueError, match="damping is -1"):
         nl.LeastSquares(A, -1.0)
@@ -167,7 +169,7 @@ def test_arithmetic_with_the_damping_keeps_it_a_parameter():
     """NumPy turns arrays of zero dimensions into scalars."""
     f = nl.LeastSquares(A, np.asarray(0.5), **EXACT)
     value, J = f.as_map("damping", Y).linearize(f.damping * 2.0)
-    assert J.operator.parameters["damping"] == 1.0
+    assert J.differential.problem.parameters["damping"] == 1.0
     assert relative(value, nl.LeastSquares(A, 1.0, **EXACT)(Y)) < 1e-12
     assert J.adjoint(value).shape == ()
 

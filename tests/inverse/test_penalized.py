@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
+from differences import difference
 
 import nufftlib as nl
 import optim
@@ -48,11 +49,6 @@ STATE = RNG.bit_generator.state
 def _numbers():
     """Give each test the same numbers, whatever ran before it."""
     RNG.bit_generator.state = STATE
-
-
-def difference(f, h=1e-4):
-    """Central difference of fourth order."""
-    return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
 
 
 def close(a, b, tolerance):
@@ -279,3 +275,11 @@ def test_errors():
     with pytest.raises(ValueError, match=r"y has the shape \(4,\); want"):
         nl.PenalizedLeastSquares(A)(np.ones(4))
     assert isinstance(nl.PenalizedLeastSquares(A).solve(np.ones(3)), optim.Result)
+
+
+def test_arithmetic_with_a_number_keeps_it_a_parameter():
+    """NumPy turns arrays of zero dimensions into scalars."""
+    f = nl.PenalizedLeastSquares(nl.Diagonal(np.ones(3)), None, np.asarray(0.5))
+    value, J = f.as_map("damping", np.ones(3)).linearize(f.damping * 2.0)
+    assert np.allclose(value, 0.5, rtol=1e-6)
+    assert np.allclose(J.adjoint(np.ones(3)), -0.75, rtol=1e-6)  # d/dm 3 / (1 + m)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from differences import difference
 
 import nufftlib as nl
 
@@ -35,11 +36,6 @@ STATE = RNG.bit_generator.state
 def _numbers():
     """Give each test the same numbers, whatever ran before it."""
     RNG.bit_generator.state = STATE
-
-
-def difference(f, h=1e-4):
-    """Central difference of fourth order."""
-    return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
 
 
 @pytest.mark.parametrize("kind", ["real", "complex"])

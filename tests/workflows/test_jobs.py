@@ -5,6 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from differences import difference
 
 import nufftlib as nl
 import optim
@@ -30,7 +31,7 @@ def objective(row=None, maps="ones", engine="direct", eps=1e-12):
 
 
 def slope(f, t, h=1e-5):
-    return (8 * (f(h * t) - f(-h * t)) - (f(2 * h * t) - f(-2 * h * t))) / (12 * h)
+    return difference(lambda s: f(s * t), h)
 
 
 def gradient_error(job, k=K, t=None):

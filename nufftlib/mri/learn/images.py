@@ -179,7 +179,7 @@ class ImagesObjective(Map):
         Returns
         -------
         tuple of ImageScore
-            LossOrName, PSNR and SSIM of each image.
+            Loss, PSNR and SSIM of each image.
         """
         found = self._jacobians("ImagesObjective.scores(k)", k)
         return tuple(score(J.objective, J.acquired.image) for J in found)

@@ -119,9 +119,9 @@ def learn_trajectory(
     constants : bool
         Whether the gradient holds the density weights and the estimated maps constant, as
         published examples do.
-    reconstruction : {"adjoint"} or Reconstruction
+    reconstruction : {"adjoint", "cg"} or Reconstruction
         The recipe that makes the image: by default the density-compensated adjoint.
-    loss : {"mse", "mae"} or callable
+    loss : {"mse", "mae", "ssim", "ms-ssim"} or callable
         The loss of the magnitude of the reconstruction, divided by its mean, see
         `TrajectoryObjective`.
     steps : int

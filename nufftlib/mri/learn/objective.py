@@ -68,9 +68,9 @@ class TrajectoryObjective(Map):
     constants : bool
         Whether the derivative holds density weights and maps constant, as published examples do.
         It then is not that of the loss.
-    reconstruction : {"adjoint"} or Reconstruction
+    reconstruction : {"adjoint", "cg"} or Reconstruction
         The recipe that makes the image.
-    loss : {"mse", "mae"} or callable
+    loss : {"mse", "mae", "ssim", "ms-ssim"} or callable
         The loss of the magnitude of the reconstruction, divided by its mean: the name of one, or
         a function from the image, divided by its mean, to a map to one number.
     noise : array, shape (coils, *trajectory.shape[:-1]), complex, optional

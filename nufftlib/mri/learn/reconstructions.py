@@ -6,12 +6,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.kinds import choice, integer, positive
-from nufftlib.core.operator import LinearOperator
+from nufftlib.inverse.differential import Differential
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
@@ -191,52 +190,27 @@ class CGReconstruction(Reconstruction):
             steps=self.steps,
             preconditioner=circulant_preconditioner(F, S, damping=damping),
         )
-        x = solver.apply(y)
-        return x, LinearizedCG(F, y, Sense(S), solver, x)
+        solution = solver.differential(y, solver.apply(y), "trajectory")
+        return solution.value, LinearizedSolution(solution)
 
 
 @dataclass(frozen=True, eq=False)
-class LinearizedCG(Linearized):
-    """The derivative of `CGReconstruction`: one solve each way, for all that goes in."""
+class LinearizedSolution(Linearized):
+    """The derivative of a minimiser: one solve each way, for all that goes in."""
 
-    F: NUFFT
-    y: Array
-    maps: Sense
-    solver: LeastSquares
-    x: Array
+    solution: Differential
 
-    @cached_property
-    def residual(self) -> tuple[Array, LinearOperator]:
-        """``r = y - F S x``, and the Jacobian of ``F S x`` by the trajectory."""
-        Fu, J = self.F.linearize(self.maps.apply(self.x), wrt="trajectory")
-        return self.y - Fu, J
-
-    # H dz = S^H F^H (dy - dF S x - F dS x) + S^H dF^H r + dS^H F^H r
     def tangent(
         self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
     ) -> Array:
         """Return the change of the image."""
-        F, (r, J) = self.F, self.residual
-        change = namespace(r).zeros_like(r) if dy is None else dy
-        rhs = 0.0 * self.x
-        if dk is not None:
-            change = change - J.apply(dk)
-            rhs = rhs + self.maps.adjoint(F.derivative("trajectory", dk).adjoint(r))
-        if dS is not None:
-            change = change - F.apply(Sense(dS).apply(self.x))
-            rhs = rhs + Sense(dS).adjoint(F.adjoint(r))
-        return self.solver.inverse.apply(rhs + self.maps.adjoint(F.adjoint(change)))
+        changes = {"trajectory": dk, None: dy, "maps": dS}
+        return self.solution.tangent({n: d for n, d in changes.items() if d is not None})
 
-    # q = H^-1 z_bar, p = F S q:  k_bar = B_F(S q, r) - B_F(S x, p), y_bar = p,
-    # S_bar = B_S(q, F^H r) - B_S(x, F^H p)
     def cotangents(self, z_bar: Array) -> Cotangents:
         """Return the gradients by trajectory, data and coil maps."""
-        F, maps, (r, J) = self.F, self.maps, self.residual
-        q = self.solver.inverse.apply(z_bar)
-        p, K = F.linearize(maps.apply(q), wrt="trajectory")
-        k_bar = K.adjoint(r) - J.adjoint(p)
-        S_bar = maps.vjp("maps", q, F.adjoint(r)) - maps.vjp("maps", self.x, F.adjoint(p))
-        return k_bar, p, None, S_bar
+        found = self.solution.cotangents(z_bar, ("trajectory", None, "maps"))
+        return found["trajectory"], found[None], None, found["maps"]
 
 
 RECONSTRUCTIONS: dict[str, Callable[[], Reconstruction]] = {
