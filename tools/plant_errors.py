@@ -1093,9 +1093,29 @@ PLANTS = [
         ESTIMATED,
     ),
     Plant(
+        "maps: the window is held",
+        {" + self.slope * (w_bar * self.d)[..., None]": ""},
+        ESTIMATED,
+    ),
+    Plant(
+        "maps: the window's slope along another circle",
+        {"xp.ones_like(t)) / radius**2": "xp.ones_like(t)) / radius"},
+        ESTIMATED,
+    ),
+    Plant(
         "maps: the root sum of squares is held",
         {"return (ds - u * part) * (rate": "return ds * (rate"},
         ESTIMATED,
+    ),
+    Plant(
+        "total variation: the unit is held",
+        {"+ (2 * self.rate * r_bar) * (self.d * self.y)": ""},
+        ("tests/mri/test_derivatives.py", "-k", "test_reconstructions and tv"),
+    ),
+    Plant(
+        "total variation: the unit of the data is not that of the penalty",
+        {"solution = solver.differential(y / r)": "solution = solver.differential(y)"},
+        ("tests/mri/test_derivatives.py", "-k", "units"),
     ),
     Plant(
         "job 1: the density is held",

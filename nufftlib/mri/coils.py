@@ -164,7 +164,8 @@ def low_frequency_maps(
 ) -> Array:
     r"""Estimate coil maps from the samples near the centre of k-space.
 
-    1. Image of each coil: :math:`s_c = F^H (w\, m\, y_c)`, ``m`` keeping ``|k| <= radius``.
+    1. Image of each coil: :math:`s_c = F^H (w\, m\, y_c)`, with the window of Hann
+       :math:`m = \cos^2(\pi |k| / (2 \rho))`, zero from the radius :math:`\rho` on.
     2. Divide by the root sum of squares over the coils.
     3. Smooth the magnitude by a Gaussian and keep the phase.
     4. Divide by the root sum of squares again.
@@ -178,7 +179,7 @@ def low_frequency_maps(
     weights : array, shape trajectory.shape[:-1], real
         Density-compensation weights.
     radius : float
-        Radius of the centre, in cycles per voxel.
+        Radius of the centre, in cycles per voxel, where the window has come to zero.
     smoothing : float
         Standard deviation of the Gaussian, in voxels.
 
@@ -219,9 +220,8 @@ class CoilEstimate:
         s = F^H (w\, m\, y), \quad u = s / \|s\|, \quad
         t = \frac{u}{|u|}\, P |u|, \quad S = t / \|t\|,
 
-    with the root sum of squares over the coils :math:`\|\cdot\|` and the smoothing :math:`P`. Which
-    samples :math:`m` keeps is held constant: the maps jump where a sample comes in or goes out,
-    and elsewhere `m` has no derivative. Where a root or a magnitude is zero, zero is used.
+    with the root sum of squares over the coils :math:`\|\cdot\|`, the window :math:`m` and the
+    smoothing :math:`P`. Where a root or a magnitude is zero, zero is used.
 
     Parameters
     ----------
@@ -258,10 +258,11 @@ class CoilEstimate:
             )
             raise ValueError(msg)
         k = fold(xp, F.trajectory)
-        kept = xp.sum(k * k, axis=-1) <= radius * radius
+        self.window, self.slope = hann_window(xp, k, radius)
+        kept = self.window > 0
         if not bool(xp.any(kept)):
             msg = (
-                f"low_frequency_maps(radius): no sample has |k| <= {radius} cycles per voxel; "
+                f"low_frequency_maps(radius): no sample has |k| < {radius} cycles per voxel; "
                 f"want a radius that holds some"
             )
             raise ValueError(msg)
@@ -270,7 +271,8 @@ class CoilEstimate:
         y, d = self._kept(data), self._kept(weights)
         self.y_root, self.d_root = root_of_largest(xp, y, None), root_of_largest(xp, d, None)
         self.y, self.d = y / self.y_root / self.y_root, d / self.d_root / self.d_root
-        self.images = Normalized(xp, F.adjoint(self.d * self.y))
+        self.w = self.window * self.d
+        self.images = Normalized(xp, F.adjoint(self.w * self.y))
         self.magnitude, self.phase = magnitude_and_phase(
             "low_frequency_maps(data)", self.images.value
         )
@@ -282,7 +284,7 @@ class CoilEstimate:
         """The maps, shape (coils, *image shape)."""
         return self.smoothed.value
 
-    # ds = dF^H (d y) + F^H (dd y + d dy),  dt = (P d|u|) p + (P |u|) dp
+    # ds = dF^H (m d y) + F^H (dm d y + m dd y + m d dy),  dt = (P d|u|) p + (P |u|) dp
     def tangent(self, dk: Array | None, dy: Array | None, dd: Array | None) -> Array:
         """Return the change of the maps; None stands for no change.
 
@@ -303,11 +305,13 @@ class CoilEstimate:
         xp, F = self.xp, self.F
         ds = xp.zeros_like(self.maps)
         if dk is not None:
-            ds = ds + F.derivative("trajectory", dk).adjoint(self.d * self.y)
+            ds = ds + F.derivative("trajectory", dk).adjoint(self.w * self.y)
+            dm = xp.sum(self.slope * dk, axis=-1)
+            ds = ds + F.adjoint(dm * self.d * self.y)
         if dy is not None:
-            ds = ds + F.adjoint(self.d * (dy / self.y_root / self.y_root))
+            ds = ds + F.adjoint(self.w * (dy / self.y_root / self.y_root))
         if dd is not None:
-            ds = ds + F.adjoint((dd / self.d_root / self.d_root) * self.y)
+            ds = ds + F.adjoint(self.window * (dd / self.d_root / self.d_root) * self.y)
         du, p = self.images.derivative(ds), self.phase
         turned = xp.conj(p) * du
         magnitude, dp = xp.real(turned), 1j * p * (xp.imag(turned) * self._inverse_magnitude())
@@ -335,9 +339,10 @@ class CoilEstimate:
         turn = self.smooth * xp.imag(turned) * self._inverse_magnitude()
         s_bar = self.images.derivative(p * magnitude + 1j * p * turn)
         Fs, J = F.linearize(s_bar, wrt="trajectory")
-        y_bar = self.d * Fs / self.y_root / self.y_root
-        d_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
-        return J.adjoint(self.d * self.y), y_bar, d_bar / self.d_root / self.d_root
+        y_bar = self.w * Fs / self.y_root / self.y_root
+        w_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
+        k_bar = J.adjoint(self.w * self.y) + self.slope * (w_bar * self.d)[..., None]
+        return k_bar, y_bar, self.window * w_bar / self.d_root / self.d_root
 
     def _kept(self, x: Array) -> Array:
         return self.xp.where(self.kept, x, self.xp.zeros_like(x))
@@ -347,6 +352,17 @@ class CoilEstimate:
         xp, m = self.xp, self.magnitude
         usable = m >= xp.finfo(m.dtype).smallest_normal
         return xp.where(usable, 1.0 / xp.where(usable, m, xp.ones_like(m)), xp.zeros_like(m))
+
+
+def hann_window(xp: Namespace, k: Array, radius: float) -> tuple[Array, Array]:
+    """Return ``cos^2(pi |k| / (2 radius))``, zero from the radius on, and its gradient by ``k``."""
+    t = xp.minimum(xp.sqrt(xp.sum(k * k, axis=-1)) / radius, xp.ones_like(k[..., 0]))
+    # d/dt cos^2(pi t / 2) = -pi/2 sin(pi t), and dt = <k, dk> / (t radius^2)
+    rate = -0.5 * math.pi * xp.sin(math.pi * t) / xp.where(t > 0, t, xp.ones_like(t)) / radius**2
+    inside = t < 1
+    zero = xp.zeros_like(t)
+    window = xp.where(inside, xp.cos(0.5 * math.pi * t) ** 2, zero)
+    return window, xp.where(inside, rate, zero)[..., None] * k
 
 
 class Normalized:

@@ -57,6 +57,12 @@ def test_the_whole_loss_of_cg_sense_against_finite_differences(maps):
     assert gradient_error(replace(objective(maps=maps), reconstruction=recipe)) < 1e-6
 
 
+@pytest.mark.parametrize("maps", ["true", "estimated"])
+def test_the_whole_loss_of_total_variation_against_finite_differences(maps):
+    recipe = nl.mri.learn.TVReconstruction(scale=0.1, delta=0.3, tolerance=1e-11)
+    assert gradient_error(replace(objective(maps=maps), reconstruction=recipe)) < 1e-6
+
+
 def test_cg_sense_minimises():
     recipe = nl.mri.learn.CGReconstruction(tolerance=1e-9)
     job = replace(objective(maps="true"), reconstruction=recipe)

@@ -10,6 +10,7 @@ from nufftlib.mri.learn.reconstructions import (
     CGReconstruction,
     Linearized,
     Reconstruction,
+    TVReconstruction,
 )
 from nufftlib.mri.learn.scores import ImageScore
 
@@ -23,6 +24,7 @@ __all__ = [
     "LearnedTrajectory",
     "Linearized",
     "Reconstruction",
+    "TVReconstruction",
     "TrajectoryObjective",
     "learn_on_images",
     "learn_trajectory",

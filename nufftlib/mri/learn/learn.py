@@ -119,7 +119,7 @@ def learn_trajectory(
     constants : bool
         Whether the gradient holds the density weights and the estimated maps constant, as
         published examples do.
-    reconstruction : {"adjoint", "cg"} or Reconstruction
+    reconstruction : {"adjoint", "cg", "tv"} or Reconstruction
         The recipe that makes the image: by default the density-compensated adjoint.
     loss : {"mse", "mae", "ssim", "ms-ssim"} or callable
         The loss of the magnitude of the reconstruction, divided by its mean, see

@@ -68,7 +68,7 @@ class TrajectoryObjective(Map):
     constants : bool
         Whether the derivative holds density weights and maps constant, as published examples do.
         It then is not that of the loss.
-    reconstruction : {"adjoint", "cg"} or Reconstruction
+    reconstruction : {"adjoint", "cg", "tv"} or Reconstruction
         The recipe that makes the image.
     loss : {"mse", "mae", "ssim", "ms-ssim"} or callable
         The loss of the magnitude of the reconstruction, divided by its mean: the name of one, or

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nufftlib.core.arrays import Array, namespace
+from nufftlib.core.differences import FiniteDifferences
+from nufftlib.core.inner import inner
 from nufftlib.core.kinds import choice, integer, positive
 from nufftlib.inverse.differential import Differential
 from nufftlib.inverse.least_squares import LeastSquares
+from nufftlib.inverse.penalized import PenalizedLeastSquares
+from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
@@ -182,7 +186,7 @@ class CGReconstruction(Reconstruction):
 
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return the minimiser and its derivative."""
-        damping = self.damping * math.prod(F.transform.samples) * F.transform.scale**2
+        damping = self.damping * mean_diagonal(F)
         solver = LeastSquares(
             F @ Sense(S),
             damping,
@@ -213,9 +217,149 @@ class LinearizedSolution(Linearized):
         return found["trajectory"], found[None], None, found["maps"]
 
 
+@dataclass(frozen=True)
+class TVReconstruction(Reconstruction):
+    r"""SENSE with total variation, ``z = argmin 1/2 |F S z - y|^2 + lambda sum |D z|``.
+
+    The lengths of the differences are rounded off at zero, to ``sqrt(|D z|^2 + delta^2)``, see
+    `Charbonnier`. The derivative is that of the minimiser, by `PenalizedLeastSquares`.
+
+    Parameters
+    ----------
+    scale : float
+        ``lambda``, relative to the mean diagonal of ``F^H F``, as the damping of
+        `CGReconstruction`, and to the root mean square of the image.
+    delta : float
+        Relative to the root mean square of the image.
+    tolerance, steps : float, int
+        Where the iteration ends, as of `PenalizedLeastSquares`.
+
+    Raises
+    ------
+    TypeError
+        If a setting is of the wrong kind.
+    ValueError
+        If a setting is out of range.
+
+    Notes
+    -----
+    The root mean square is measured on the data: by Parseval's theorem their energy, weighted by
+    the density, is that of the coil images. So the image is as bright as the data, whatever their
+    unit, and one setting does for all trajectories. It takes part in the derivative.
+
+    The problem is ill-conditioned where the samples are dense in the centre: some hundred products
+    with the Gram, five to ten times those of `CGReconstruction`.
+
+    References
+    ----------
+    K. T. Block, M. Uecker and J. Frahm, "Undersampled radial MRI with multiple coils. Iterative
+    image reconstruction using a total variation constraint", Magn. Reson. Med. 57 (2007)
+    1086-1098.
+    """
+
+    scale: float = 0.01
+    delta: float = 0.01
+    tolerance: float = 1e-5
+    steps: int = 1000
+
+    needs_density: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        call = "TVReconstruction"
+        settled = {
+            "scale": positive(call, "scale", self.scale),
+            "delta": positive(call, "delta", self.delta),
+            "tolerance": positive(call, "tolerance", self.tolerance),
+            "steps": integer(call, "steps", self.steps, least=1),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+    def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
+        """Return the minimiser and its derivative."""
+        assert d is not None
+        r = root_mean_square(F, y, d)
+        D = FiniteDifferences(F.shape)
+        solver = PenalizedLeastSquares(
+            F @ Sense(S),
+            Charbonnier(self.scale * mean_diagonal(F), self.delta, D, axis=-len(F.shape) - 1),
+            tolerance=self.tolerance,
+            steps=self.steps,
+        )
+        solution = solver.differential(y / r)
+        return r * solution.value, LinearizedTV(F, y, d, r, LinearizedSolution(solution))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearizedTV(Linearized):
+    """The derivative of ``z = r f(y / r)``, with the root mean square ``r(y, d)``."""
+
+    F: NUFFT
+    y: Array
+    d: Array
+    r: Array
+    scaled: LinearizedSolution
+
+    # N r^2 = sum d |y|^2, so that 2 N r dr = sum (dd |y|^2 + 2 d Re(conj(y) dy)),
+    # and dz = dr f + r df along (dy - (dr / r) y) / r
+    def tangent(
+        self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
+    ) -> Array:
+        """Return the change of the image."""
+        xp, y, r = namespace(self.y), self.y, self.r
+        change = xp.zeros_like(r)
+        if dd is not None:
+            change = change + self.rate * xp.sum(dd * self.squares)
+        if dy is not None:
+            change = change + 2 * self.rate * inner(self.d * y, dy)
+        if dy is not None or dd is not None:
+            dy = (xp.zeros_like(y) if dy is None else dy) - (change / r) * y
+            dy = dy / r
+        return change * self.scaled.solution.value + r * self.scaled.tangent(dk, dy, None, dS)
+
+    def cotangents(self, z_bar: Array) -> Cotangents:
+        """Return the gradients by trajectory, data, density weights and coil maps."""
+        r = self.r
+        k_bar, v_bar, _, S_bar = self.scaled.cotangents(r * z_bar)
+        assert v_bar is not None
+        r_bar = inner(z_bar, self.scaled.solution.value) - inner(v_bar, self.y) / r**2
+        y_bar = v_bar / r + (2 * self.rate * r_bar) * (self.d * self.y)
+        return k_bar, y_bar, (self.rate * r_bar) * self.squares, S_bar
+
+    @property
+    def squares(self) -> Array:
+        """``sum_c |y_c|^2``."""
+        return squares(self.y)
+
+    @property
+    def rate(self) -> Array:
+        """``1 / (2 N r)``."""
+        return 1.0 / (2 * math.prod(self.F.shape) * self.r)
+
+
+def mean_diagonal(F: NUFFT) -> float:
+    """Return the mean diagonal of ``F^H F``, which no trajectory changes."""
+    scale: float = F.transform.scale
+    return math.prod(F.transform.samples) * scale**2
+
+
+def root_mean_square(F: NUFFT, y: Array, d: Array) -> Array:
+    """Return that of the coil images, root sum of squares, by ``sum d |y|^2``; one of no data."""
+    xp = namespace(y)
+    r = xp.sqrt(xp.sum(d * squares(y)) / math.prod(F.shape))
+    return xp.where(r > 0, r, xp.ones_like(r))
+
+
+def squares(y: Array) -> Array:
+    """Return ``sum_c |y_c|^2``."""
+    xp = namespace(y)
+    return xp.sum(xp.real(y) ** 2 + xp.imag(y) ** 2, axis=0)
+
+
 RECONSTRUCTIONS: dict[str, Callable[[], Reconstruction]] = {
     "adjoint": AdjointReconstruction,
     "cg": CGReconstruction,
+    "tv": TVReconstruction,
 }
 """The recipes by their names, with the settings that they have by default."""
 
