@@ -79,7 +79,7 @@ def errors(k, steps=15):
 def learn(k, maps, **settings):
     """Return the result of 100 steps."""
     k = k.astype(np.float32)
-    return workflows.learn_trajectory(IMAGE, COILS, k, maps=maps, constants=True, **settings)
+    return workflows.learn_trajectory(IMAGE, COILS, k, maps=maps, **settings)
 
 
 def starts():
