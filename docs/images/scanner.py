@@ -19,7 +19,8 @@ RECEIVER = nl.mri.receiver(PROTOCOL, SAMPLES)
 CENTRE = (0.0, 0.0)
 IMAGE = data.brain()
 COILS = nl.mri.birdcage_maps(6, IMAGE.shape)
-MAPS = ("ones", "estimated")
+LEARNED = (("ones", True), ("ones", False), ("estimated", False))
+"""Maps, and whether the gradient holds them and the density constant, of the table's losses."""
 
 
 def in_out():
@@ -76,10 +77,10 @@ def errors(k, steps=15):
     return [np.linalg.norm(z - x) / np.linalg.norm(x) for z in found]
 
 
-def learn(k, maps, **settings):
+def learn(k, maps, constants=False, **settings):
     """Return the result of 100 steps."""
     k = k.astype(np.float32)
-    return workflows.learn_trajectory(IMAGE, COILS, k, maps=maps, **settings)
+    return workflows.learn_trajectory(IMAGE, COILS, k, maps=maps, constants=constants, **settings)
 
 
 def starts():
@@ -115,18 +116,23 @@ def table():
         if distance:
             rows[f"{name}, projected: moved by {distance:.2g} 1/m"] = near
         for words, shots in rows.items():
-            line(words, shots, [loss(shots, maps) for maps in MAPS], RECEIVER(shots))
+            line(words, shots, [loss(shots, maps) for maps, _ in LEARNED], RECEIVER(shots))
         ends = {index: point for index, point in fixed.items() if index == 0} or None
         kinds = {
             "free": {},
             "by samples": {"protocol": PROTOCOL, "fixed": fixed},
             "by 128 control points": {"protocol": PROTOCOL, "fixed": ends, "control_points": 128},
+            "by 32 to 256 control points": {
+                "protocol": PROTOCOL,
+                "fixed": ends,
+                "control_points": (32, 64, 128, 256),
+            },
         }
-        for kind, settings in kinds.items():
-            learned = [learn(k, maps, **settings) for maps in MAPS]
-            shots = learned[0].trajectory
+        for words, settings in kinds.items():
+            learned = [learn(k, *kind, **settings) for kind in LEARNED]
+            shots = learned[1].trajectory
             sampled = RECEIVER(shots) if settings else shots
-            line(f"learned from it, {kind}", shots, [r.loss_final for r in learned], sampled)
+            line(f"learned from it, {words}", shots, [r.loss_final for r in learned], sampled)
 
 
 def draw_limits():
