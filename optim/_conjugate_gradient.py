@@ -98,7 +98,8 @@ def conjugate_gradient(
     Notes
     -----
     A semidefinite ``H`` will do if ``b`` is in its range, to the accuracy of that. Where
-    ``<p, H p>`` vanishes to rounding, the system stays where it is.
+    ``<p, H p>`` vanishes to rounding, ``eps |H| |p|^2``, the system stays where it is: a ``b``
+    outside of the range has no solution, and the loop ends without convergence.
 
     A residual that is compared with ``|b|`` alone is a test of another strictness for each
     right-hand side: lenient where ``b`` lies along large eigenvalues, and out of reach of single
@@ -163,10 +164,11 @@ def conjugate_gradient(
                 f"want a positive definite operator"
             )
             raise ValueError(msg)
-        moves = (error > tolerance) & (curvature > 0)
+        scale = xp.maximum(scale, ratio(xp, q2, p2))
+        # Less curvature than this is rounding of H p: along p the solution would go anywhere.
+        moves = (error > tolerance) & (curvature > xp.finfo(rhs.dtype).eps * xp.sqrt(scale) * p2)
         a = as_factor(xp, xp.where(moves, ratio(xp, rMr, curvature), 0.0), rhs)
         x, s = result.params + a * p, r - a * Hp
-        scale = xp.maximum(scale, ratio(xp, q2, p2))
         found = reached(x, step + 1, s, scale, p, xp.where(moves, rMr, 0.0))
         return found if bool(xp.any(moves)) else found._replace(last=True)
 

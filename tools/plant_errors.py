@@ -1109,12 +1109,12 @@ PLANTS = [
     ),
     Plant(
         "total variation: the unit is held",
-        {"+ (2 * self.rate * r_bar) * (self.d * self.y)": ""},
+        {" + (r_bar / self.voxels) * (self.d * v)": ""},
         ("tests/mri/test_derivatives.py", "-k", "test_reconstructions and tv"),
     ),
     Plant(
         "total variation: the unit of the data is not that of the penalty",
-        {"solution = solver.differential(y / r)": "solution = solver.differential(y)"},
+        {"solution = solver.differential(v)": "solution = solver.differential(y)"},
         ("tests/mri/test_derivatives.py", "-k", "units"),
     ),
     Plant(

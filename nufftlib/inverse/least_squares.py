@@ -54,7 +54,8 @@ class LeastSquares(Problem, LinearOperator):
     regularizer : LinearOperator, optional
         ``R``, by default the identity. Its parameters are the solution's, too.
     guess : array, optional
-        Where to start, of the solution's shape; by default zero. It does not change the solution.
+        Where to start, of the solution's shape; by default zero. It changes the solution by no
+        more than its error.
     tolerance : float
         Part by which ``H`` and the right-hand side would have to change for a solution to be
         exact, at which a solve ends; see `optim.conjugate_gradient`.
@@ -77,6 +78,8 @@ class LeastSquares(Problem, LinearOperator):
     -----
     The solution's error is up to the condition of ``H`` times the tolerance, and so is that of
     a gradient. Items of a batch are solved together, each with step sizes of its own.
+
+    A derivative wants ``H`` positive definite: with fewer data than unknowns a damping.
 
     References
     ----------

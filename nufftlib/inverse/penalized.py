@@ -61,10 +61,13 @@ class PenalizedLeastSquares(Problem, Differentiable):
     weights : array, real, optional
         ``W``, which broadcasts to the data; by default 1. A parameter, named ``weights``.
     guess : array, optional
-        Where to start, of the solution's shape; by default zero. It does not change the solution.
+        Where to start, of the solution's shape; by default zero. It changes the solution by no
+        more than its error.
     tolerance : float
         The iteration ends where ``|g(x)|`` is at most this, relative to ``|g(0)|``, in every item
-        of a batch. The solves of derivatives end at the same relative residual.
+        of a batch. ``g(0)`` lies along the largest eigenvalues of ``A^H W A``, so that the error
+        of the solution is larger, by up to the condition of ``H``. The solves of derivatives end
+        at the same backward error, as those of `LeastSquares`.
     steps : int
         Steps of descent at most, and of conjugate gradients in one solve.
     iterations : int
@@ -83,8 +86,9 @@ class PenalizedLeastSquares(Problem, Differentiable):
     -----
     Accelerated gradient descent comes near the solution, to a relative gradient of 1e-6, with
     a step size that it finds on the way. Newton's method does the rest: conjugate gradients
-    solve for its step, and a line search shortens it. It converges faster than linearly, so that
-    the gradient is at the tolerance, which the derivatives rely on.
+    solve for its step, and a line search shortens it. Near the solution it converges faster than
+    linearly. That is nearer than the descent comes where `delta` is far below the differences that
+    noise makes: then a larger `delta` or more `steps` help.
 
     References
     ----------
@@ -257,7 +261,9 @@ def relative(gradient: Array, b: Array, axes: tuple[int, ...] | None) -> float:
         return 0.0
     xp = namespace(gradient)
     axes = axes or tuple(range(gradient.ndim))
-    norm, unit = (xp.sqrt(xp.sum(xp.abs(a) ** 2, axis=axes)) for a in (gradient, b))
+    scale = xp.max(xp.abs(b), axis=axes, keepdims=True)  # no square leaves the range
+    scale = xp.where(scale > 0, scale, xp.ones_like(scale))
+    norm, unit = (xp.sqrt(xp.sum(xp.abs(a / scale) ** 2, axis=axes)) for a in (gradient, b))
     return float(xp.max(norm / xp.where(unit > 0, unit, xp.ones_like(unit))))
 
 
@@ -271,7 +277,9 @@ def descended(
         return point.loss, point.gradient
 
     nothing = optim.proximal.Penalty(value=lambda _: 0.0, prox=lambda x, _: x)
-    enough = tolerance * math.sqrt(float(inner(b, b)))
+    xp = namespace(b)
+    scale = float(xp.max(xp.abs(b))) or 1.0  # no square leaves the range
+    enough = tolerance * scale * math.sqrt(float(inner(b / scale, b / scale)))
     found = optim.accelerated_proximal_gradient(
         value_and_grad, x, nothing, steps=problem.steps, tolerance=enough
     )

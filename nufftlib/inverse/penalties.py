@@ -248,8 +248,9 @@ class PenaltyGradient(PenaltyAt):
 
     @cached_property
     def value(self) -> Array:
-        """``lambda R^H p``."""
-        return self.penalty.scale * self.penalty.R.adjoint(self.p)
+        """``lambda R^H p``, real for real images."""
+        gradient = self.penalty.scale * self.penalty.R.adjoint(self.p)
+        return project_like(namespace(gradient), gradient, self.x)
 
     @cached_property
     def C(self) -> Curvature:

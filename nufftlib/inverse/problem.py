@@ -25,12 +25,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
+from array_api_compat import size
+
 from nufftlib.core.arrays import (
     Array,
     check_floating,
     check_real,
     common_namespace,
     conj,
+    is_complex,
     namespace,
     project_like,
 )
@@ -181,6 +184,14 @@ class SolutionDifferential(Differential):
     @cached_property
     def inverse(self) -> Inverse:
         """``H^-1``."""
+        data, unknowns = real_size(self.y), real_size(self.x)
+        if self.slope.operator is None and self.slope.penalty is None and data < unknowns:
+            msg = (
+                f"{type(self.problem).__name__}: {data} real numbers are the data of {unknowns} "
+                f"unknowns, without damping or penalty: the solution is not unique, and has no "
+                f"derivative; want a damping"
+            )
+            raise ValueError(msg)
         return self.problem.inverse_at(self.x)
 
     @cached_property
@@ -245,6 +256,12 @@ class SolutionDifferential(Differential):
                 terms.append(-self.slope.cotangents(q, (name,))[name])
             found[name] = added("f + g", terms)
         return found
+
+
+def real_size(x: Array) -> int:
+    """Return how many real numbers an array holds."""
+    entries: int = size(x)
+    return entries * (2 if is_complex(namespace(x), x) else 1)
 
 
 def weighted(w: Array | None, y: Array) -> Array:

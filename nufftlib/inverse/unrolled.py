@@ -324,7 +324,7 @@ class Shrinkage:
     """Soft thresholding ``v -> v - s p`` with the phase ``p = v / |v|``, zero where ``|v| <= s``.
 
     Its derivative is ``dv - (s / |v|) (dv - p Re(conj(p) dv))``, which is self-adjoint, and
-    ``-p ds``. At ``|v| = s`` there is none, and zero is used.
+    ``-p ds``. At ``|v| = s > 0`` there is none, and zero is used; with ``s = 0`` it is ``dv``.
     """
 
     def __init__(self, v: Array, s: Array | float) -> None:
@@ -334,12 +334,12 @@ class Shrinkage:
         safe = xp.where(kept, magnitude, xp.ones_like(magnitude))
         self.phase = xp.where(kept, v / safe, xp.zeros_like(v))
         self.value = xp.where(kept, v - s * self.phase, xp.zeros_like(v))
-        self.kept, self.part = kept, s / safe
+        self.moving, self.part = kept | (s == 0), s / safe
 
     def along(self, dv: Array) -> Array:
         """Return the derivative along ``dv``."""
         across = dv - self.phase * products(self.phase, dv, None)
-        return namespace(dv).where(self.kept, dv - self.part * across, 0.0 * dv)
+        return namespace(dv).where(self.moving, dv - self.part * across, 0.0 * dv)
 
 
 # --- conjugate gradients --------------------------------------------------------------------
@@ -371,7 +371,9 @@ class UnrolledConjugateGradient(Unrolled):
     Notes
     -----
     Each item of a batch has step sizes of its own. One whose squared residual is
-    too small to be divided by stays where it is. Memory is as for `UnrolledProximalGradient`.
+    too small to be divided by stays where it is, and its derivative is that of the steps before:
+    data that are zero, or solved before the last step, have another one. `LeastSquares` has the
+    derivative of the solution. Memory is as for `UnrolledProximalGradient`.
 
     Examples
     --------

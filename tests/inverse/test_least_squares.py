@@ -240,3 +240,17 @@ def test_a_preconditioner_saves_steps_and_changes_nothing_else():
     assert nl.inner(wave, M(wave)) == pytest.approx(1 / float(nl.inner(wave, plain.normal(wave))))
     assert nl.inner(z, M(z)) > 0
     assert set(quick.parameters) == set(plain.parameters)
+
+
+@pytest.mark.parametrize("kind", [nl.LeastSquares, nl.PenalizedLeastSquares])
+def test_a_solution_that_is_not_unique_has_no_derivative(kind):
+    k = np.random.default_rng(0).uniform(-0.5, 0.5, (12, 2))
+    F, y = nl.NUFFT(k, (4, 5), eps=1e-12), np.ones(12, complex)
+    loss = nl.MeanSquaredError(np.ones((4, 5), complex))
+    for damping, few in ((0.0, True), (1e-2, False)):
+        whole = loss @ kind(F, damping=damping).as_map("trajectory", y)
+        if few:
+            with pytest.raises(ValueError, match="24 real numbers are the data of 40 unknowns"):
+                whole.value_and_grad(k)
+        else:
+            assert np.all(np.isfinite(whole.value_and_grad(k)[1]))

@@ -283,3 +283,19 @@ def test_arithmetic_with_a_number_keeps_it_a_parameter():
     value, J = f.as_map("damping", np.ones(3)).linearize(f.damping * 2.0)
     assert np.allclose(value, 0.5, rtol=1e-6)
     assert np.allclose(J.adjoint(np.ones(3)), -0.75, rtol=1e-6)  # d/dm 3 / (1 + m)
+
+
+def test_large_data_in_single_precision():
+    """The squares are out of range, and 1 over an overflow is no convergence."""
+    F = nl.NUFFT(np.random.default_rng(0).uniform(-0.5, 0.5, (40, 2)).astype("f4"), (4, 5))
+    y = np.ones(40, "c8")
+
+    def solved(scale):
+        penalty = nl.Charbonnier(0.05 * scale, 0.05 * scale)
+        f = nl.PenalizedLeastSquares(F, penalty, damping=0.1, tolerance=1e-5)
+        with np.errstate(all="ignore"):
+            return f.solve(np.float32(scale) * y)
+
+    want, found = solved(1.0), solved(2e18)
+    assert found.converged
+    np.testing.assert_allclose(found.params / 2e18, want.params, atol=1e-3)

@@ -133,3 +133,9 @@ def test_errors():
         nl.Charbonnier(1.0, DELTA, axis=0)
     with pytest.raises(ValueError, match="has no parameter 'edges'; it has 'scale'"):
         nl.Charbonnier(np.asarray(1.0), DELTA).as_map("edges", image("real"))
+
+
+def test_the_gradient_of_a_real_image_is_real():
+    R = nl.Diagonal(RNG.standard_normal(5) + 1j * RNG.standard_normal(5))
+    x = RNG.standard_normal(5)
+    assert nl.Charbonnier(SCALE, DELTA, R).gradient(x).value.dtype == np.float64

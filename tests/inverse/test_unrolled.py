@@ -409,3 +409,13 @@ def test_errors():
     assert not owns(f, "step_size")
     with pytest.raises(ValueError, match="has no parameter 'step_size'"):
         f.as_map("step_size", Y)
+
+
+def test_zeros_move_where_nothing_is_subtracted():
+    problem = nl.PenalizedLeastSquares(nl.Diagonal(np.ones(3)))
+    v, zero = np.asarray([0.0, 1.0, 2.0]), np.asarray(0.0)
+    for threshold in (0.0, zero):
+        f = nl.UnrolledProximalGradient(problem, 1, 0.5, threshold)  # the map is y / 2
+        _, J = f.linearize(v)
+        np.testing.assert_allclose(J.adjoint(np.ones(3)), np.full(3, 0.5))
+        np.testing.assert_allclose(J.apply(np.ones(3)), np.full(3, 0.5))

@@ -245,6 +245,18 @@ def test_total_variation_does_not_depend_on_units():
     np.testing.assert_allclose(z, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-24, 1e18])
+def test_total_variation_in_single_precision_does_not_depend_on_units(scale):
+    _, F, y, d, S = data_of_a_scan()
+    F = F.replace(trajectory=F.trajectory.astype("f4"))
+    y, d, S = y.astype("c8"), d.astype("f4"), S.astype("c8")
+    recipe = TVReconstruction(scale=0.05, delta=0.02, tolerance=1e-5)
+    z, _ = recipe.linearize(F, y, d, S)
+    scaled, linearized = recipe.linearize(F, np.float32(scale) * y, d, S)
+    np.testing.assert_allclose(scaled / scale, z, rtol=1e-3, atol=1e-3)
+    assert all(np.all(np.isfinite(bar)) for bar in linearized.cotangents(z))
+
+
 def test_total_variation_of_silence_is_silent():
     rng, F, y, d, S = data_of_a_scan()
     z, linearized = TVReconstruction().linearize(F, 0 * y, d, S)

@@ -140,3 +140,10 @@ def test_what_is_not_like_the_right_hand_side_is_refused():
         optim.conjugate_gradient(lambda x: 1j * x, b, steps=2)
     with pytest.raises(ValueError, match=r"guess is .*\(2,\)"):
         optim.conjugate_gradient(lambda x: x, b, np.ones(2), steps=2)
+
+
+def test_a_right_hand_side_outside_of_the_range_does_not_converge():
+    d = np.asarray([1.0, 0.5, 0.2, 0.0])
+    result = optim.conjugate_gradient(lambda x: d * x, np.ones(4), steps=100)
+    assert not result.converged
+    assert np.max(np.abs(result.params)) < 1e3

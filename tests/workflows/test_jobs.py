@@ -63,6 +63,19 @@ def test_the_whole_loss_of_total_variation_against_finite_differences(maps):
     assert gradient_error(replace(objective(maps=maps), reconstruction=recipe)) < 1e-6
 
 
+@pytest.mark.parametrize(("name", "most"), [("cg", 1e-2), ("tv", 1e-1)])
+def test_default_tolerances_leave_a_gradient_that_is_near(name, most):
+    image = data.brain()[::8, ::8].astype(np.float64)
+    S = nl.mri.birdcage_maps(4, image.shape, dtype=np.complex128)
+    k = nl.mri.trajectories.radial(8, 32, dtype=np.float64)
+    F = nl.NUFFT(k, image.shape, eps=1e-9)
+    job = workflows.TrajectoryObjective(image, S, F, "true", reconstruction=name)
+    recipe = replace(job.reconstruction, tolerance=1e-10)
+    _, found = job.value_and_grad(k)
+    _, want = replace(job, reconstruction=recipe).value_and_grad(k)
+    assert np.linalg.norm(found - want) < most * np.linalg.norm(want)
+
+
 def test_cg_sense_minimises():
     recipe = nl.mri.learn.CGReconstruction(tolerance=1e-9)
     job = replace(objective(maps="true"), reconstruction=recipe)
