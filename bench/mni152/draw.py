@@ -1,0 +1,87 @@
+"""Draw the picture of the benchmark, after `evaluate.py`.
+
+    python bench/mni152/draw.py OUT PICTURE.png
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evaluate import trajectories
+from matplotlib.figure import Figure
+from setting import HELD_OUT, RECEIVER, cg, load, objective
+
+SHOWN = {
+    "variable-density spiral": "variable-density spiral",
+    "mri-nufft, true maps, projected": "mri-nufft, projected",
+    "ours, for adjoint": "ours, learned for the adjoint",
+    "ours, for cg": "ours, learned for CG-SENSE",
+}
+"""Names, and what stands above their columns."""
+AMPLIFIED = 10
+
+
+def reconstructions(k: Any, slices: Any, which: list[int]) -> Any:
+    """Return some held-out slices by CG-SENSE; the noise is that of the table."""
+    found = objective(slices.held_out, slices.coil_maps, cg()).reconstruct(
+        RECEIVER(k).astype(np.float32)
+    )
+    return found[which]
+
+
+def draw_shots(place: Any, k: Any) -> None:
+    """Draw all shots, and one of them in orange."""
+    for shot in k:
+        place.plot(shot[:, 1], shot[:, 0], "C0", linewidth=0.4)
+    place.plot(k[0, :, 1], k[0, :, 0], "C1", linewidth=1.4)
+    place.set(xlim=(-0.51, 0.51), ylim=(0.51, -0.51), aspect="equal", xticks=[], yticks=[])
+
+
+def main(out: str, picture: str) -> None:
+    slices, found = load(out), trajectories(out, "cg")
+    with np.load(Path(out) / "scores.npz") as file:
+        psnr = {name: file[f"cg, {name}"][:, 1] for name in found}
+    last = psnr["ours, for cg"]
+    which = [int(np.argmin(last)), int(np.argmax(last))]
+    references = abs(slices.held_out[which])
+
+    figure = Figure(figsize=(14.0, 8.6), dpi=80, layout="constrained")
+    rows = figure.subplots(3, 5, width_ratios=(1, 1, 1, 1, 1.25))
+    for column, (name, title) in zip(rows.T, SHOWN.items(), strict=False):
+        k = found[name][1]
+        draw_shots(column[0], k)
+        column[0].set_title(title, fontsize=10)
+        images = reconstructions(k, slices, which)
+        for place, image, x, i in zip(column[1:], images, references, which, strict=True):
+            error = AMPLIFIED * abs(image - x)[6:-6, 20:-20]
+            place.imshow(error, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            place.set(xticks=[], yticks=[])
+            place.set_title(f"{psnr[name][i]:.1f} dB", fontsize=10)
+    for place, word, i in zip(rows[1:, 0], ("worst", "best"), which, strict=True):
+        place.set_ylabel(f"slice {HELD_OUT[i]}, the {word} of ours\nerror, times {AMPLIFIED}")
+
+    along, curves, image = rows[:, 4]
+    for name, values in psnr.items():
+        line = along.plot(HELD_OUT, values, linewidth=1.0, label=name.replace(", projected", ""))
+        line[0].set_linestyle("-" if name.startswith("ours") else "--")
+    along.set(xlabel="held-out slice", ylabel="PSNR by CG-SENSE [dB]")
+    along.legend(fontsize=6, ncols=2)
+    for kind in ("adjoint", "cg"):
+        with np.load(Path(out) / f"ours-{kind}.npz") as file:
+            losses = file["validation"]
+        part = np.linspace(0, 1, len(losses))
+        curves.plot(part, losses / losses[0], label=f"for {kind}, {len(losses) - 1} epochs")
+    curves.set(xlabel="part of the learning", ylabel="loss, of that at the start", yscale="log")
+    curves.legend(fontsize=8)
+    for place in (along, curves):
+        place.grid(alpha=0.25)
+    image.imshow(references[0][6:-6, 20:-20], cmap="gray", vmin=0, vmax=1)
+    image.set(xticks=[], yticks=[], title=f"slice {HELD_OUT[which[0]]}")
+    figure.savefig(picture)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,62 @@
+"""Score all trajectories on the held-out slices: the tables of the benchmark.
+
+    python bench/mni152/evaluate.py OUT
+
+writes OUT/scores.npz, and prints a table for CG-SENSE and one for the adjoint.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from setting import PROTOCOL, cg, load, scores
+
+import nufftlib as nl
+
+PATTERNS = ("radial", "golden-angle radial", "spiral", "variable-density spiral")
+RECIPES: dict[str, Any] = {"cg": cg(), "adjoint": "adjoint"}
+
+
+def trajectories(out: str, kind: str) -> dict[str, tuple[str, Any]]:
+    """Return settings and trajectory of each, the patterns as they are best for a recipe."""
+    found = {}
+    with np.load(Path(out) / "baselines.npz") as file:
+        for name in PATTERNS:
+            found[name] = str(file[f"{kind}, {name}, settings"]), file[f"{kind}, {name}"]
+    with np.load(Path(out) / "mri-nufft.npz") as file:
+        for name in file:
+            if "free" not in name:
+                found[f"mri-nufft, {name}"] = "", file[name]
+    for name in ("adjoint", "cg"):
+        with np.load(Path(out) / f"ours-{name}.npz") as file:
+            found[f"ours, for {name}"] = "", file["trajectory"].astype(np.float64)
+    return found
+
+
+def kept(k: Any) -> str:
+    """Return which limits a trajectory exceeds, by which part of them."""
+    report = nl.mri.check_trajectory(k, PROTOCOL)
+    found = {"gradient": report.gradient, "slew rate": report.slew, "band": report.band}
+    return ", ".join(f"{n} {f.ratio:.3g} times" for n, f in found.items() if f.ratio > 1 + 1e-6) or "yes"
+
+
+def main(out: str) -> None:
+    slices = load(out)
+    arrays = {}
+    for kind, recipe in RECIPES.items():
+        print(f"\n| {kind} | PSNR, mean | worst | SSIM, mean | worst | limits kept |")
+        print("|---|---|---|---|---|---|")
+        for name, (how, k) in trajectories(out, kind).items():
+            found = scores(k, slices.held_out, slices.coil_maps, recipe)
+            arrays[f"{kind}, {name}"] = found
+            (_, psnr, ssim), (_, low, least) = found.mean(axis=0), found.min(axis=0)
+            row = f"{psnr:.2f} | {low:.2f} | {ssim:.3f} | {least:.3f} | {kept(k)}"
+            print(f"| {name}{', ' * bool(how)}{how} | {row} |", flush=True)
+    np.savez(Path(out) / "scores.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
