@@ -24,6 +24,8 @@ EXTENTS = (0.3, 0.35, 0.4, 0.45, 0.5)
 DENSITIES = (4.0, 2.0, 0.5, 0.25, 0.1)
 """Field of view that a variable-density spiral supports at its edge, by that at the centre."""
 DAMPINGS = (0.001, 0.002, 0.005, 0.01, 0.02)
+START = (2.0, 0.5)
+"""Density and radius of the spirals from which learning starts."""
 POINTS = 1500
 
 
@@ -39,9 +41,11 @@ def spiral(density: float, extent: float) -> Any:
     def curve(fov: float) -> Any:
         # The pattern goes to 1/2 and is made smaller, by which its field of view grows.
         inner = 2 * extent * fov
-        return 2 * extent * nl.mri.trajectories.variable_density_spiral(
-            SHOTS, POINTS, fov=(inner, inner * (density - 1)), in_out=True, dtype=np.float64
+        there = (inner, inner * (density - 1))
+        k = nl.mri.trajectories.variable_density_spiral(
+            SHOTS, POINTS, fov=there, in_out=True, dtype=np.float64
         )
+        return 2 * extent * k
 
     least, most = 1.0, 2000.0  # voxels
     while most > 1.001 * least:
@@ -82,7 +86,8 @@ def main(out: str) -> None:
     print(f"The damping of all is {DAMPING}.")
     arrays = {key: k for key, (_, _, k) in best.items()}
     settings = {f"{key}, settings": how for key, (_, how, _) in best.items()}
-    np.savez(Path(out) / "baselines.npz", start=first[2], **arrays, **settings)
+    start = spiral(*START)
+    np.savez(Path(out) / "baselines.npz", start=start, **arrays, **settings)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Draw the picture of the benchmark, after `evaluate.py`.
-
-    python bench/mni152/draw.py OUT PICTURE.png
-"""
+"""Draw the picture of the benchmark: ``python bench/mni152/draw.py OUT PICTURE.png``."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from setting import HELD_OUT, RECEIVER, cg, load, objective
 
 SHOWN = {
     "variable-density spiral": "variable-density spiral",
-    "mri-nufft, true maps, projected": "mri-nufft, projected",
+    "mri-nufft, from spirals, sum of coils": "mri-nufft, from spirals",
     "ours, for adjoint": "ours, learned for the adjoint",
     "ours, for cg": "ours, learned for CG-SENSE",
 }
@@ -65,7 +62,7 @@ def main(out: str, picture: str) -> None:
 
     along, curves, image = rows[:, 4]
     for name, values in psnr.items():
-        line = along.plot(HELD_OUT, values, linewidth=1.0, label=name.replace(", projected", ""))
+        line = along.plot(HELD_OUT, values, linewidth=1.0, label=name)
         line[0].set_linestyle("-" if name.startswith("ours") else "--")
     along.set(xlabel="held-out slice", ylabel="PSNR by CG-SENSE [dB]")
     along.legend(fontsize=6, ncols=2)

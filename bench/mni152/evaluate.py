@@ -8,6 +8,7 @@ writes OUT/scores.npz, and prints a table for CG-SENSE and one for the adjoint.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,18 @@ def trajectories(out: str, kind: str) -> dict[str, tuple[str, Any]]:
 
 
 def kept(k: Any) -> str:
-    """Return which limits a trajectory exceeds, by which part of them."""
-    report = nl.mri.check_trajectory(k, PROTOCOL)
+    """Return the limits that a trajectory exceeds, without its step to rest and with it."""
+    without = exceeded(k, replace(PROTOCOL, rest="start"))
+    both = exceeded(k, PROTOCOL)
+    return both if both == without else f"{without}; with the step to rest {both}"
+
+
+def exceeded(k: Any, protocol: nl.mri.Protocol) -> str:
+    """Return the limits that a trajectory exceeds."""
+    report = nl.mri.check_trajectory(k, protocol)
     found = {"gradient": report.gradient, "slew rate": report.slew, "band": report.band}
-    return ", ".join(f"{n} {f.ratio:.3g} times" for n, f in found.items() if f.ratio > 1 + 1e-6) or "yes"
+    over = [f"{n} {f.ratio:.3g} times" for n, f in found.items() if f.ratio > 1 + 1e-12]
+    return ", ".join(over) or "yes"
 
 
 def main(out: str) -> None:

@@ -25,7 +25,7 @@ ROWS, COLUMNS = slice(19, 211), slice(2, 194)
 """The part of a slice that is taken; nothing of the brain is cut off."""
 SHAPE = (192, 192)
 COILS, SHOTS, SAMPLES = 8, 16, 512
-PHASE, NOISE = 0.5, 0.005
+PHASE, NOISE = 0.5, 0.002
 DAMPING = 0.005
 """Of CG-SENSE; of those that `baselines.py` tries, the best for the best of them."""
 CHOOSING = slice(4, None, 10)
