@@ -2,9 +2,10 @@
 
     python bench/mni152/baselines.py OUT
 
-writes OUT/baselines.npz: the best of each pattern for CG-SENSE and for the adjoint. The
-settings are the radius of k-space, and of spirals the density at the edge; a spiral has as many
-turns as the readout has time for.
+writes OUT/baselines.npz: the best of each pattern for CG-SENSE and for the adjoint, the damping
+that suits the best of all, and the spirals from which learning starts. The settings are the radius
+of k-space, and of spirals the density at the edge; a spiral has as many turns as the readout has
+time for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from setting import CHOOSING, DAMPING, PROTOCOL, SAMPLES, SHOTS, cg, load, scores
+from setting import CHOOSING, PROTOCOL, SAMPLES, SHOTS, cg, load, quality, reconstruct
 
 import nufftlib as nl
 
@@ -75,19 +76,20 @@ def main(out: str) -> None:
     for name, how, k in candidates():
         assert nl.mri.check_trajectory(k, PROTOCOL).ok
         for kind, recipe in (("cg", cg()), ("adjoint", "adjoint")):
-            _, psnr, ssim = scores(k, images, coil_maps, recipe).mean(axis=0)
+            psnr, ssim = quality(reconstruct(k, images, coil_maps, recipe), images).mean(axis=0)
             print(f"{name}, {how}, {kind}: {psnr:.2f} dB, SSIM {ssim:.3f}", flush=True)
             key = f"{kind}, {name}"
             best[key] = max(best.get(key, (0.0, "", None)), (psnr, how, k), key=lambda b: b[0])
     first = max((b for key, b in best.items() if key.startswith("cg")), key=lambda b: b[0])
+    suited = {}
     for damping in DAMPINGS:
-        psnr = scores(first[2], images, coil_maps, cg(damping))[:, 1].mean()
-        print(f"the best of CG, {first[1]}, damping {damping}: {psnr:.2f} dB", flush=True)
-    print(f"The damping of all is {DAMPING}.")
+        found = reconstruct(first[2], images, coil_maps, cg(damping))
+        suited[damping] = quality(found, images)[:, 0].mean()
+        print(f"the best, {first[1]}, damping {damping}: {suited[damping]:.2f} dB", flush=True)
     arrays = {key: k for key, (_, _, k) in best.items()}
     settings = {f"{key}, settings": how for key, (_, how, _) in best.items()}
-    start = spiral(*START)
-    np.savez(Path(out) / "baselines.npz", start=start, **arrays, **settings)
+    arrays |= {"start": spiral(*START), "damping": max(suited, key=suited.__getitem__)}
+    np.savez(Path(out) / "baselines.npz", **arrays, **settings)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from evaluate import trajectories
 from matplotlib.figure import Figure
-from setting import HELD_OUT, RECEIVER, cg, load, objective
+from setting import HELD_OUT, load
 
 SHOWN = {
     "variable-density spiral": "variable-density spiral",
@@ -18,15 +18,8 @@ SHOWN = {
     "ours, for cg": "ours, learned for CG-SENSE",
 }
 """Names, and what stands above their columns."""
-AMPLIFIED = 10
-
-
-def reconstructions(k: Any, slices: Any, which: list[int]) -> Any:
-    """Return some held-out slices by CG-SENSE; the noise is that of the table."""
-    found = objective(slices.held_out, slices.coil_maps, cg()).reconstruct(
-        RECEIVER(k).astype(np.float32)
-    )
-    return found[which]
+AMPLIFIED = 20
+INSIDE = np.s_[4:-4, 22:-22]
 
 
 def draw_shots(place: Any, k: Any) -> None:
@@ -40,7 +33,8 @@ def draw_shots(place: Any, k: Any) -> None:
 def main(out: str, picture: str) -> None:
     slices, found = load(out), trajectories(out, "cg")
     with np.load(Path(out) / "scores.npz") as file:
-        psnr = {name: file[f"cg, {name}"][:, 1] for name in found}
+        psnr = {name: file[f"cg, {name}"][:, 0] for name in found}
+        images = {name: file[f"cg, {name}, images"] for name in SHOWN}
     last = psnr["ours, for cg"]
     which = [int(np.argmin(last)), int(np.argmax(last))]
     references = abs(slices.held_out[which])
@@ -48,19 +42,17 @@ def main(out: str, picture: str) -> None:
     figure = Figure(figsize=(14.0, 8.6), dpi=80, layout="constrained")
     rows = figure.subplots(3, 5, width_ratios=(1, 1, 1, 1, 1.25))
     for column, (name, title) in zip(rows.T, SHOWN.items(), strict=False):
-        k = found[name][1]
-        draw_shots(column[0], k)
+        draw_shots(column[0], found[name][1])
         column[0].set_title(title, fontsize=10)
-        images = reconstructions(k, slices, which)
-        for place, image, x, i in zip(column[1:], images, references, which, strict=True):
-            error = AMPLIFIED * abs(image - x)[6:-6, 20:-20]
+        for place, x, i in zip(column[1:], references, which, strict=True):
+            error = AMPLIFIED * abs(images[name][i] - x)[INSIDE]
             place.imshow(error, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             place.set(xticks=[], yticks=[])
             place.set_title(f"{psnr[name][i]:.1f} dB", fontsize=10)
     for place, word, i in zip(rows[1:, 0], ("worst", "best"), which, strict=True):
         place.set_ylabel(f"slice {HELD_OUT[i]}, the {word} of ours\nerror, times {AMPLIFIED}")
 
-    along, curves, image = rows[:, 4]
+    along, curves, reference = rows[:, 4]
     for name, values in psnr.items():
         line = along.plot(HELD_OUT, values, linewidth=1.0, label=name)
         line[0].set_linestyle("-" if name.startswith("ours") else "--")
@@ -75,8 +67,8 @@ def main(out: str, picture: str) -> None:
     curves.legend(fontsize=8)
     for place in (along, curves):
         place.grid(alpha=0.25)
-    image.imshow(references[0][6:-6, 20:-20], cmap="gray", vmin=0, vmax=1)
-    image.set(xticks=[], yticks=[], title=f"slice {HELD_OUT[which[0]]}")
+    reference.imshow(references[0][INSIDE], cmap="gray", vmin=0, vmax=1)
+    reference.set(xticks=[], yticks=[], title=f"slice {HELD_OUT[which[0]]}")
     figure.savefig(picture)
 
 

@@ -2,7 +2,7 @@
 
     python bench/mni152/evaluate.py OUT
 
-writes OUT/scores.npz, and prints a table for CG-SENSE and one for the adjoint.
+writes OUT/scores.npz, with the reconstructions, and prints a table for each reconstruction.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from setting import PROTOCOL, cg, load, scores
+from setting import PROTOCOL, cg, load, quality, reconstruct
 
 import nufftlib as nl
 
 PATTERNS = ("radial", "golden-angle radial", "spiral", "variable-density spiral")
-RECIPES: dict[str, Any] = {"cg": cg(), "adjoint": "adjoint"}
 
 
 def trajectories(out: str, kind: str) -> dict[str, tuple[str, Any]]:
@@ -55,13 +54,16 @@ def exceeded(k: Any, protocol: nl.mri.Protocol) -> str:
 def main(out: str) -> None:
     slices = load(out)
     arrays = {}
-    for kind, recipe in RECIPES.items():
+    with np.load(Path(out) / "baselines.npz") as file:
+        recipes: dict[str, Any] = {"cg": cg(float(file["damping"])), "adjoint": "adjoint"}
+    for kind, recipe in recipes.items():
         print(f"\n| {kind} | PSNR, mean | worst | SSIM, mean | worst | limits kept |")
         print("|---|---|---|---|---|---|")
         for name, (how, k) in trajectories(out, kind).items():
-            found = scores(k, slices.held_out, slices.coil_maps, recipe)
-            arrays[f"{kind}, {name}"] = found
-            (_, psnr, ssim), (_, low, least) = found.mean(axis=0), found.min(axis=0)
+            images = reconstruct(k, slices.held_out, slices.coil_maps, recipe)
+            found = quality(images, slices.held_out)
+            arrays[f"{kind}, {name}"], arrays[f"{kind}, {name}, images"] = found, images
+            (psnr, ssim), (low, least) = found.mean(axis=0), found.min(axis=0)
             row = f"{psnr:.2f} | {low:.2f} | {ssim:.3f} | {least:.3f} | {kept(k)}"
             print(f"| {name}{', ' * bool(how)}{how} | {row} |", flush=True)
     np.savez(Path(out) / "scores.npz", **arrays)

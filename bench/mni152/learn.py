@@ -19,7 +19,7 @@ import nufftlib as nl
 from nufftlib import workflows
 
 RECIPES: dict[str, tuple[Any, int, float]] = {
-    "adjoint": ("adjoint", 150, 3e-3),
+    "adjoint": ("adjoint", 100, 3e-3),
     "cg": (cg(tolerance=3e-5), 6, 5e-3),
 }
 """Reconstruction, epochs, and the rate of the first step, in cycles per voxel."""

@@ -27,7 +27,7 @@ SHAPE = (192, 192)
 COILS, SHOTS, SAMPLES = 8, 16, 512
 PHASE, NOISE = 0.5, 0.002
 DAMPING = 0.005
-"""Of CG-SENSE; of those that `baselines.py` tries, the best for the best of them."""
+"""Of CG-SENSE, where settings are chosen and where it is learned."""
 CHOOSING = slice(4, None, 10)
 """The training slices by which settings and epochs are chosen."""
 PROTOCOL = nl.mri.Protocol(
@@ -84,11 +84,16 @@ def objective(images: Any, coil_maps: Any, reconstruction: Any) -> workflows.Ima
     )
 
 
-def scores(k: Any, images: Any, coil_maps: Any, reconstruction: Any) -> Any:
-    """Return loss, PSNR and SSIM of each slice at what the receiver samples, shape (n, 3)."""
+def reconstruct(k: Any, images: Any, coil_maps: Any, reconstruction: Any) -> Any:
+    """Return the magnitudes that the receiver's samples of a trajectory give."""
     sampled = RECEIVER(k).astype(np.float32)
-    found = objective(images, coil_maps, reconstruction).scores(sampled)
-    return np.asarray([(s.loss, s.psnr, s.ssim) for s in found])
+    return objective(images, coil_maps, reconstruction).reconstruct(sampled)
+
+
+def quality(found: Any, images: Any) -> Any:
+    """Return PSNR and SSIM of each reconstruction, shape (n, 2)."""
+    x = abs(images)
+    return np.stack([nl.psnr(found, x, ndim=2), nl.ssim(found, x, ndim=2)], axis=-1)
 
 
 if __name__ == "__main__":
