@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from evaluate import trajectories
 from matplotlib.figure import Figure
+from PIL import Image
 from setting import HELD_OUT, load
 
 SHOWN = {
@@ -39,7 +41,7 @@ def main(out: str, picture: str) -> None:
     which = [int(np.argmin(last)), int(np.argmax(last))]
     references = abs(slices.held_out[which])
 
-    figure = Figure(figsize=(14.0, 8.6), dpi=80, layout="constrained")
+    figure = Figure(figsize=(14.0, 8.6), dpi=72, layout="constrained")
     rows = figure.subplots(3, 5, width_ratios=(1, 1, 1, 1, 1.25))
     for column, (name, title) in zip(rows.T, SHOWN.items(), strict=False):
         draw_shots(column[0], found[name][1])
@@ -54,10 +56,11 @@ def main(out: str, picture: str) -> None:
 
     along, curves, reference = rows[:, 4]
     for name, values in psnr.items():
-        line = along.plot(HELD_OUT, values, linewidth=1.0, label=name)
-        line[0].set_linestyle("-" if name.startswith("ours") else "--")
+        if name in SHOWN or name in ("radial", "spiral"):
+            along.plot(HELD_OUT, values, linewidth=1.2, label=SHOWN.get(name, name))
     along.set(xlabel="held-out slice", ylabel="PSNR by CG-SENSE [dB]")
-    along.legend(fontsize=6, ncols=2)
+    along.set(ylim=(None, 54))
+    along.legend(fontsize=7, loc="upper left")
     for kind in ("adjoint", "cg"):
         with np.load(Path(out) / f"ours-{kind}.npz") as file:
             losses = file["validation"]
@@ -69,7 +72,11 @@ def main(out: str, picture: str) -> None:
         place.grid(alpha=0.25)
     reference.imshow(references[0][INSIDE], cmap="gray", vmin=0, vmax=1)
     reference.set(xticks=[], yticks=[], title=f"slice {HELD_OUT[which[0]]}")
-    figure.savefig(picture)
+    drawn = BytesIO()
+    figure.savefig(drawn)
+    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(
+        picture, optimize=True
+    )
 
 
 if __name__ == "__main__":
