@@ -3,9 +3,9 @@
     bench/peers/.venv/bin/python bench/mni152/peer.py OUT
 
 writes OUT/mri-nufft.npz, each run as it ends. Images and their phases are ours; a step has one
-image, and as many are seen as by `learn.py OUT cg`. It starts from spirals as that does, and from
-spokes as the example does. The objective is the example's, a density-weighted adjoint without
-noise: summed over the coils as there, and combined with the true maps.
+image, and there are 400 of them, where `learn.py OUT cg` sees 240. It starts from spirals as that
+does, and from spokes as the example does. The objective is the example's, a density-weighted
+adjoint without noise: summed over the coils as there, and combined with the true maps.
 """
 
 from __future__ import annotations
