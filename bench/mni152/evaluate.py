@@ -48,7 +48,7 @@ def exceeded(k: Any, protocol: nl.mri.Protocol) -> str:
     """Return the limits that a trajectory exceeds."""
     report = nl.mri.check_trajectory(k, protocol)
     found = {"gradient": report.gradient, "slew rate": report.slew, "band": report.band}
-    over = [f"{n} {f.ratio:.3g} times" for n, f in found.items() if f.ratio > 1 + 1e-12]
+    over = [f"{n} {f.ratio:.4g} times" for n, f in found.items() if f.ratio > 1 + 1e-12]
     return ", ".join(over) or "yes"
 
 
