@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-collect_ignore = ["peers"]  # needs an environment of its own
+collect_ignore = ["peers", "mni152"]  # scripts; peers need an environment of their own
 
 
 @pytest.fixture(params=["numpy", pytest.param("cupy", marks=pytest.mark.gpu)])
