@@ -3,6 +3,7 @@
 from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
 from optim._conjugate_gradient import conjugate_gradient
+from optim._lbfgs import lbfgs
 from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
@@ -23,6 +24,7 @@ __all__ = [
     "adamw",
     "conjugate_gradient",
     "constant",
+    "lbfgs",
     "levenberg_marquardt",
     "linear_schedule",
     "lipschitz",

@@ -1,5 +1,6 @@
 """Laws of every solver with a constraint, from one table; then what is particular to each."""
 
+import functools
 import math
 import sys
 
@@ -24,6 +25,8 @@ SOLVERS = {
     "projected_gradient": optim.projected_gradient,
     "accelerated_proximal_gradient": by_indicator,
     "spectral_projected_gradient": optim.spectral_projected_gradient,
+    "lbfgs": optim.lbfgs,
+    "lbfgs, diagonal": functools.partial(optim.lbfgs, diagonal=True),
 }
 N = 8
 

@@ -4,6 +4,7 @@ S. Boyd and L. Vandenberghe, "Convex optimization", Cambridge University Press, 
 in brackets are its sections.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ SOLVERS = {
     "projected_gradient": by_projection(optim.projected_gradient),
     "spectral_projected_gradient": by_projection(optim.spectral_projected_gradient),
     "accelerated_proximal_gradient": accelerated,
+    "lbfgs": by_projection(optim.lbfgs),
+    "lbfgs, diagonal": by_projection(functools.partial(optim.lbfgs, diagonal=True)),
 }
 
 
