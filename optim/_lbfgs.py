@@ -43,7 +43,7 @@ FLATTER = 0.9  # the slope at the new point, at most this part of the old one
 HIDDEN = 0.8  # and at least minus this part, where the rounding of f hides the decrease
 FLOOR = 1e-4  # of the largest root mean square of the gradient, added to all
 STEEPNESS = 1.5  # the power of these roots to which curvatures are taken to be proportional
-INNER_STEPS = 50  # of the model, which are cheap beside an evaluation
+INNER_STEPS = 25  # of the model, which are cheap beside an evaluation
 INNER_ACCURACY = 0.05  # to which part of the projected gradient the model is solved
 
 
@@ -149,7 +149,7 @@ def lbfgs(
 
     A pair whose ``<s, y>`` is not above ``|s| |y|`` times ten units of rounding is left out:
     the models stay positive definite. The model's minimum on a set is found by
-    `spectral_projected_gradient`, from the projection of ``p - H g``, in 50 steps at most. If that
+    `spectral_projected_gradient`, from the projection of ``p - H g``, in 25 steps at most. If that
     is ``p - H g`` itself, it is the minimum.
 
     The first inverse matrix, to which the pairs are applied, is ``a D`` with
@@ -230,24 +230,31 @@ def lbfgs(
     def project(p: Params) -> Params:
         return copied(p) if projection is None else projected(call, projection, p, params)
 
-    def goal(state: LBFGSState) -> Params:
+    def goal(state: LBFGSState, B: Callable[[Params], Params] | None) -> Params:
         """Return `q`, the minimum of the model."""
         p, _, g = state.point
-        if not state.pairs:
-            d = weighted(state, g)
-            return lengthened(state.point, state.step_size, lambda a: project(moved(p, -a, d)))[1]
-        free = moved(p, -1.0, inverse_product(state, g))
+        v = inverse_product(state, g)
+        free = moved(p, -1.0, v)
         q = project(free)
-        if projection is None or norm(difference(q, free)) == 0:
+        if not state.pairs and norm(difference(q, p)) == 0:  # rounds to nothing: too short
+            v = weighted(state, g)
+            _, q = lengthened(state.point, state.step_size, lambda a: project(moved(p, -a, v)))
             return q
-        return model_minimum(state, q, projection)
+        simple = state.squares is None and not state.pairs
+        if projection is None or B is None or simple or norm(difference(q, free)) == 0:
+            return q
+        return model_minimum(state, B, q, projection)
 
     def search(state: LBFGSState) -> Point | None:
         """Return the next point between `p` and `q`, or farther if there is no set."""
         p, f, g = state.point
-        at = goal(state)
+        B = None if projection is None else hessian(state)
+        at = goal(state, B)
         d = difference(at, p)
         slope = inner(g, d)
+        if B is not None:
+            # The minimum of the model implies this; rounding of <g, d> may hide it.
+            slope = min(slope, -inner(d, B(d)) / 2)
         if not slope < 0:
             return None
         low, f_low, slope_low = 0.0, f, slope  # the lower end of the interval, and `lower` there
@@ -258,7 +265,7 @@ def lbfgs(
             if not isinstance(new, Point):
                 high, t = t, low + 0.1 * (t - low)
             else:
-                slope_t, width = inner(new.gradient, d), t - low
+                slope_t, width = slope + inner(difference(new.gradient, g), d), t - low
                 hidden = new.value <= f + rounding(p) * abs(f) and slope_t <= -HIDDEN * slope
                 if hidden or new.value <= f + DECREASE * t * slope:
                     if slope_t >= FLATTER * slope or t >= longest:
@@ -334,7 +341,7 @@ def inverse_product(state: LBFGSState, v: Params) -> Params:
     return v
 
 
-def product(state: LBFGSState) -> Callable[[Params], Params]:
+def hessian(state: LBFGSState) -> Callable[[Params], Params]:
     """Return ``v -> B v``, where ``B = B0 + sum_i y_i y_i^H - b_i b_i^H``.
 
     With the matrix ``B_i`` of the pairs before the pair ``i``,
@@ -354,20 +361,22 @@ def product(state: LBFGSState) -> Callable[[Params], Params]:
     return applied
 
 
-def model_minimum(state: LBFGSState, start: Params, projection: Projection) -> Params:
+def model_minimum(
+    state: LBFGSState, B: Callable[[Params], Params], start: Params, projection: Projection
+) -> Params:
     """Return the minimum of the model on the set, from a point of the set."""
     assert state.point is not None
-    p, _, g = state.point
-    a, B = state.step_size, product(state)
+    p, f, g = state.point
+    a = state.step_size
 
     def value_and_grad(q: Params) -> tuple[float, Params]:
-        """Return ``a m`` and its gradient, which has the scale of `p`."""
+        """Return ``a (f + m)``, rounded as `f` is, and its gradient, of the scale of `p`."""
         d = difference(q, p)
         Bd = B(d)
         slope = tree_map(lambda g, Bd: g + Bd, g, Bd)
-        return a * (inner(g, d) + inner(Bd, d) / 2), times(a, slope)
+        return a * (f + inner(g, d) + inner(Bd, d) / 2), times(a, slope)
 
-    if value_and_grad(start)[0] >= 0:
+    if value_and_grad(start)[0] > a * f:
         start = p
     accuracy = INNER_ACCURACY * step_norm(p, times(a, g), projection)
     result = spectral_projected_gradient(
@@ -375,7 +384,7 @@ def model_minimum(state: LBFGSState, start: Params, projection: Projection) -> P
     )
     if result.interrupted:  # the loop of the model has caught what is for the outer one
         raise KeyboardInterrupt
-    return result.best_params
+    return result.params if result.converged else result.best_params
 
 
 def times(a: float, v: Params) -> Params:
