@@ -108,8 +108,8 @@ def lbfgs(
         Number of pairs. Each takes two arrays like the parameters.
     diagonal : bool
         Whether the matrix to which the pairs are applied has one number for each entry, see
-        below, in place of one for all. For entries of very different gradients, as those of a
-        k-space trajectory; on other problems it needs more steps.
+        below, in place of one for all: where the gradients of entries differ by orders of
+        magnitude, as with a k-space trajectory or with parameters of several units.
     tolerance : float
         The loop ends at a point where `projected_gradient_norm` is at most this. With a
         projection, the test costs one for each step; 0 omits it.
@@ -155,7 +155,8 @@ def lbfgs(
     The first inverse matrix, to which the pairs are applied, is ``a D`` with
     ``a = <s, y> / <y, D y>`` of the last pair. `D` is the identity, or with `diagonal` ::
 
-        D = diag((sqrt(c_i / max c) + 1e-4)^(-3/2)),    c_i = sum over points |g_i|^2 / max_j |g_j|^2
+        D = diag((sqrt(c_i / max c) + 1e-4)^(-3/2))
+        c_i = sum over points of |g_i|^2 / max_j |g_j|^2
 
     Curvatures of entries are taken to rise with the size of their gradients: as its square, in
     the empirical Fisher matrix, or as its root mean square, in adaQN. The power 3/2 between these

@@ -67,7 +67,7 @@ def test_cosine_and_steps_are_torchs():
 def test_a_warmup_arrives_at_the_first_value_and_starts_at_its_own():
     rate = optim.warmup_schedule(optim.step_schedule(4.0, 0.5, 2), 4, start=2.0)
     assert [rate(t) for t in range(9)] == [2.0, 2.5, 3.0, 3.5, 4.0, 4.0, 2.0, 2.0, 1.0]
-    with pytest.raises(TypeError, match="warmup_schedule: schedule is 0.1; want a callable"):
+    with pytest.raises(TypeError, match=r"warmup_schedule: schedule is 0\.1; want a callable"):
         optim.warmup_schedule(0.1, 3)
 
 

@@ -21,12 +21,17 @@ def by_indicator(value_and_grad, params, projection, **options):
     return optim.accelerated_proximal_gradient(value_and_grad, params, penalty, **options)
 
 
+def quasi_newton(value_and_grad, params, projection, *, steps, **options):
+    """Limited-memory BFGS, in few steps: each costs more than the functions here."""
+    return optim.lbfgs(value_and_grad, params, projection, steps=min(steps, 100), **options)
+
+
 SOLVERS = {
     "projected_gradient": optim.projected_gradient,
     "accelerated_proximal_gradient": by_indicator,
     "spectral_projected_gradient": optim.spectral_projected_gradient,
-    "lbfgs": optim.lbfgs,
-    "lbfgs, diagonal": functools.partial(optim.lbfgs, diagonal=True),
+    "lbfgs": quasi_newton,
+    "lbfgs, diagonal": functools.partial(quasi_newton, diagonal=True),
 }
 N = 8
 

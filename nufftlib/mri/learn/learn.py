@@ -103,9 +103,9 @@ def learn_trajectory(
 ) -> LearnedTrajectory:
     """Learn the trajectory at which a reconstruction is best.
 
-    Adam with a rate that falls linearly, unless a schedule is given. After each step the points are clipped to [-1/2, 1/2],
-    or, with a protocol, the trajectory is projected onto the limits of the scanner: all that are
-    passed to `callback`, the first and the result can be played.
+    Adam with a rate that falls linearly, unless a schedule is given. After each step the points
+    are clipped to [-1/2, 1/2], or, with a protocol, the trajectory is projected onto the limits of
+    the scanner: all that are passed to `callback`, the first and the result can be played.
 
     Parameters
     ----------

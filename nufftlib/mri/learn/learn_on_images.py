@@ -157,9 +157,10 @@ def learn_on_images(
 ) -> LearnedOnImages:
     """Learn the trajectory at which the images of a set are reconstructed best, in the mean.
 
-    Adam on minibatches, with a rate that falls linearly, unless a schedule is given. The set is shuffled in each epoch. After
-    each step the points are clipped to [-1/2, 1/2], or, with a protocol, the trajectory is
-    projected onto the limits of the scanner: all trajectories of the course can be played.
+    Adam on minibatches, with a rate that falls linearly, unless a schedule is given. The set is
+    shuffled in each epoch. After each step the points are clipped to [-1/2, 1/2], or, with a
+    protocol, the trajectory is projected onto the limits of the scanner: all trajectories of the
+    course can be played.
 
     Images that are held out take no part in the steps. Their mean loss, at the start and after
     each epoch, chooses the trajectory that is returned, and ends the learning when it falls no
