@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
@@ -231,7 +231,7 @@ def lbfgs(
     def project(p: Params) -> Params:
         return copied(p) if projection is None else projected(call, projection, p, params)
 
-    def goal(state: LBFGSState, B: Callable[[Params], Params] | None) -> Params:
+    def goal(state: Any, B: Callable[[Params], Params] | None) -> Params:
         """Return `q`, the minimum of the model."""
         p, _, g = state.point
         v = inverse_product(state, g)
@@ -246,7 +246,7 @@ def lbfgs(
             return q
         return model_minimum(state, B, q, projection)
 
-    def search(state: LBFGSState) -> Point | None:
+    def search(state: Any) -> Point | None:
         """Return the next point between `p` and `q`, or farther if there is no set."""
         p, f, g = state.point
         B = None if projection is None else hessian(state)
@@ -283,7 +283,7 @@ def lbfgs(
                     ahead = -slope_low * width**2 / (2 * bend) if bend > 0 else width
                     t = low + min(max(ahead, 0.1 * width), 0.5 * width)
             at = moved(p, t, d)
-            if norm(difference(at, p)) == 0:
+            if t in (low, high) or norm(difference(at, p)) == 0:
                 break
         if lower is None:
             check_last_trial(new)
@@ -306,7 +306,7 @@ def with_pair(state: LBFGSState, found: Point, memory: int) -> LBFGSState:
     if not s_ay > rounding(s) * math.sqrt(s_s * ay_ay):
         # No curvature, or rounding: go farther.
         return state._replace(step_size=clipped(10 * a)) if s_ay <= 0 else state
-    root = math.sqrt(a / s_ay)
+    root = math.sqrt(a) / math.sqrt(s_ay)  # the quotient may be out of range
     pair = Pair(times(root, s), times(root / a, ay))
     return state._replace(
         pairs=(*state.pairs, pair)[-memory:],
@@ -317,7 +317,7 @@ def with_pair(state: LBFGSState, found: Point, memory: int) -> LBFGSState:
 def relative_squares(g: Params) -> Params:
     """Return ``|g_i|^2 / max_j |g_j|^2``."""
     top = largest(g) or 1.0
-    return tree_map(lambda g: array_namespace(g).abs(times(1 / top, g)) ** 2, g)
+    return tree_map(lambda g: array_namespace(g).abs(times(clipped(1 / top), g)) ** 2, g)
 
 
 def weighted(state: LBFGSState, v: Params, power: int = -1) -> Params:

@@ -258,7 +258,7 @@ def test_a_given_step_arrives_at_a_vertex(solve):
     def f(p):
         return 0.5 * float((p - c) @ (p - c)), p - c
 
-    if solve is SOLVERS["spectral_projected_gradient"]:
+    if solve not in (SOLVERS["projected_gradient"], SOLVERS["accelerated_proximal_gradient"]):
         pytest.skip("takes no step size")
     for step_size in (1.0, 0.1, 0.01):
         result = solve(
