@@ -1,14 +1,30 @@
 """What is particular to limited-memory BFGS; the laws of all solvers are in ``test_solvers.py``."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.optimize
-from test_solvers import problem, quadratic
 
 import optim
 from optim import _lbfgs, projections
 
 N = 8
+
+
+def quadratic(seed=0, condition=1e3, dtype=float):
+    """``<p - c, H (p - c)> / 2`` and its gradient."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(N, N)) + (1j * rng.normal(size=(N, N)) if dtype is complex else 0)
+    Q, _ = np.linalg.qr(A)
+    H = (Q * np.geomspace(1, condition, N)) @ np.conj(Q.T)
+    c = 0.5 * rng.normal(size=N) + (0.5j * rng.normal(size=N) if dtype is complex else 0)
+
+    def value_and_grad(p):
+        g = H @ (p - c)
+        return 0.5 * float(np.real(np.vdot(p - c, g))), g
+
+    return value_and_grad
 
 
 def rosenbrock(p):
@@ -45,7 +61,7 @@ def first_matrix(state):
 @pytest.mark.parametrize("dtype", [float, complex])
 @pytest.mark.parametrize("diagonal", [False, True])
 def test_the_matrices_are_those_of_bfgs(diagonal, dtype):
-    f = quadratic(*problem(condition=100.0, dtype=dtype))
+    f = quadratic(condition=100.0, dtype=dtype)
     result = optim.lbfgs(f, np.zeros(N, dtype), steps=6, memory=4, diagonal=diagonal)
     state = result.state
     assert len(state.pairs) == 4
@@ -68,7 +84,7 @@ def test_the_matrices_are_those_of_bfgs(diagonal, dtype):
 
 
 def test_the_first_matrix_has_the_last_curvature_and_the_squares_of_gradients():
-    f = quadratic(*problem(condition=100.0))
+    f = quadratic(condition=100.0)
     points = []
     result = optim.lbfgs(
         f, np.ones(N), steps=5, diagonal=True, callback=lambda *at: points.append(at[-1])
@@ -83,11 +99,15 @@ def test_the_first_matrix_has_the_last_curvature_and_the_squares_of_gradients():
     assert plain.state.squares is None
 
 
-def test_a_quadratic_takes_little_more_than_n_steps():
-    f = quadratic(*problem(3, condition=100.0))
-    result = optim.lbfgs(f, np.zeros(N), steps=100, memory=N, tolerance=1e-8)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_quadratic_takes_as_many_evaluations_as_with_scipys(seed):
+    f, calls = counted(quadratic(seed, 1e4))
+    result = optim.lbfgs(f, np.zeros(N), steps=500, tolerance=1e-8)
+    ours = len(calls)
+    options = {"ftol": 0, "gtol": 1e-8 / np.sqrt(N)}
+    scipy.optimize.minimize(f, np.zeros(N), jac=True, method="L-BFGS-B", options=options)
     assert result.converged
-    assert result.steps < 3 * N
+    assert ours < 1.3 * (len(calls) - ours)
 
 
 @pytest.mark.parametrize("bounds", [(-2.0, 0.6), (-0.5, 0.5), (-3.0, 3.0)])
@@ -130,16 +150,18 @@ def test_units_of_the_entries_matter_little_with_the_diagonal():
         t = marks * (X @ p)
         return np.mean(np.logaddexp(0, -t)), -X.T @ (marks * np.exp(-np.logaddexp(0, t))) / 200
 
-    options = {"steps": 150, "tolerance": 1e-6}
-    assert optim.lbfgs(f, np.zeros(20), diagonal=True, **options).converged
-    assert not optim.lbfgs(f, np.zeros(20), **options).converged
+    plain, diagonal = (
+        optim.lbfgs(f, np.zeros(20), steps=100, diagonal=d).best_value for d in (False, True)
+    )
+    best = optim.lbfgs(f, np.zeros(20), steps=400, diagonal=True).best_value
+    assert diagonal - best < 0.01 * (plain - best)
 
 
 def test_wolfes_conditions_hold_at_each_point():
     points = []
     start = np.tile([-1.2, 1.0], 3)
     optim.lbfgs(rosenbrock, start, steps=40, callback=lambda *at: points.append(at[-1]))
-    for p, q in zip(points, points[1:], strict=False):
+    for p, q in pairwise(points):
         (f, g), (f_q, g_q), s = rosenbrock(p), rosenbrock(q), q - p
         assert f_q <= f + 1e-4 * g @ s
         assert g_q @ s >= 0.9 * g @ s
@@ -166,7 +188,7 @@ def test_a_pair_without_curvature_is_left_out():
 
 
 def test_an_interrupt_of_the_model_is_one_of_the_loop():
-    f, calls = quadratic(*problem()), []
+    f, calls = quadratic(), []
 
     def interrupted(p):
         calls.append(p)
@@ -181,15 +203,13 @@ def test_an_interrupt_of_the_model_is_one_of_the_loop():
 
 
 def test_evaluations_are_few_beside_the_spectral_methods():
-    f, calls = counted(quadratic(*problem(4, condition=1e4)))
-    simplex = projections.simplex()
-    result = optim.lbfgs(f, np.zeros(N), simplex, steps=500, tolerance=1e-9)
-    newton = len(calls)
-    calls.clear()
-    other = optim.spectral_projected_gradient(f, np.zeros(N), simplex, steps=999, tolerance=1e-9)
-    assert result.converged
-    assert other.converged
-    assert newton < 0.7 * len(calls)
+    ball, totals = projections.l2_ball(0.5), [0, 0]
+    for seed in range(5):
+        for i, solve in enumerate((optim.lbfgs, optim.spectral_projected_gradient)):
+            f, calls = counted(quadratic(seed, 1e3))
+            assert solve(f, np.zeros(N), ball, steps=999, tolerance=1e-9).converged
+            totals[i] += len(calls)
+    assert totals[0] < 0.8 * totals[1]
 
 
 def test_the_memory_is_at_least_one_pair():
