@@ -697,15 +697,15 @@ PLANTS = [
     Plant(
         "the model's loop keeps an interrupt to itself",
         {
-            "        raise KeyboardInterrupt\n    return result.params if": "        pass\n    return result.params if"
+            "        raise KeyboardInterrupt\n    return result.params": (
+                "        pass\n    return result.params"
+            )
         },
         LBFGS,
     ),
     Plant(
         "half a cosine is a whole one",
-        {
-            "math.cos(math.pi * min(t, steps) / steps)": "math.cos(2 * math.pi * min(t, steps) / steps)"
-        },
+        {"math.cos(math.pi * min(t, steps)": "math.cos(2 * math.pi * min(t, steps)"},
         ("tests/optim/test_schedules.py",),
     ),
     Plant(
