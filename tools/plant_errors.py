@@ -697,8 +697,8 @@ PLANTS = [
     Plant(
         "the model's loop keeps an interrupt to itself",
         {
-            "        raise KeyboardInterrupt\n    return result.params": (
-                "        pass\n    return result.params"
+            "        raise KeyboardInterrupt\n    return result.params if": (
+                "        pass\n    return result.params if"
             )
         },
         LBFGS,
