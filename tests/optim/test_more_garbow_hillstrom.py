@@ -380,7 +380,7 @@ REACHED = {  # within a millionth of the way from the start to a minimum of the 
     "projected_gradient": EASY,
     "accelerated_proximal_gradient": HARDER,
     "spectral_projected_gradient": {*HARDER, 15},
-    "lbfgs": PROBLEMS.keys() - {31},
+    "lbfgs": {*PROBLEMS} - {31},
     # No other: the badly scaled 3, 4 and 10; 11 and 17 to 20, which take thousands of steps; and 31,
     # where all go to a minimum of 3.0573.
 }
