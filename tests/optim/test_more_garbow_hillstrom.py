@@ -381,8 +381,8 @@ REACHED = {  # within a millionth of the way from the start to a minimum of the 
     "accelerated_proximal_gradient": HARDER,
     "spectral_projected_gradient": {*HARDER, 15},
     "lbfgs": {*PROBLEMS} - {31},
-    # No other: the badly scaled 3, 4 and 10; 11 and 17 to 20, which take thousands of steps; and 31,
-    # where all go to a minimum of 3.0573.
+    # No other but lbfgs: the badly scaled 3, 4 and 10; 11 and 17 to 20, which take thousands of
+    # steps; and 31, where all go to a minimum of 3.0573.
 }
 
 
