@@ -3,6 +3,7 @@
 from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
 from optim._conjugate_gradient import conjugate_gradient
+from optim._lbfgs import lbfgs
 from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
@@ -12,7 +13,13 @@ from optim._projected_gradient import projected_gradient
 from optim._spectral import spectral_projected_gradient
 from optim._stationarity import projected_gradient_norm
 from optim.optimizers import Optimizer, adam, adamw, sgd
-from optim.schedules import constant, linear_schedule
+from optim.schedules import (
+    constant,
+    cosine_schedule,
+    linear_schedule,
+    step_schedule,
+    warmup_schedule,
+)
 
 __all__ = [
     "NonFiniteError",
@@ -23,6 +30,8 @@ __all__ = [
     "adamw",
     "conjugate_gradient",
     "constant",
+    "cosine_schedule",
+    "lbfgs",
     "levenberg_marquardt",
     "linear_schedule",
     "lipschitz",
@@ -34,4 +43,6 @@ __all__ = [
     "proximal",
     "sgd",
     "spectral_projected_gradient",
+    "step_schedule",
+    "warmup_schedule",
 ]

@@ -90,33 +90,42 @@ def check_last_trial(trial: Point | NotFinite | None) -> None:
 def first_step_size(
     objective: Objective, point: Point, project: Callable[[Params], Params]
 ) -> float:
-    """Return the inverse of the curvature towards ``P(p - t g)``.
+    """Return the inverse of the curvature towards ``P(p - t g)``."""
+    t, d, y = first_trial(objective, point, project, point.gradient)
+    dy = 0.0 if y is None else inner(d, y)
+    return clipped(inner(d, d) / dy) if dy > 0 else t
 
-    `t` fits the scales of `p` and `g`. If `f` is not finite there, or so steep that it is no
+
+def first_trial(
+    objective: Objective, point: Point, project: Callable[[Params], Params], v: Params
+) -> tuple[float, Params, Params | None]:
+    """Return `t`, ``d = P(p - t v) - p``, and the change of the gradient there, if it is of use.
+
+    `t` fits the scales of `p` and `v`. If `f` is not finite there, or so steep that it is no
     parabola on the way, a tenth of `t` is tried, and so on.
     """
     p, f, g = point
-    t = natural_step_size(point)
+    t = natural_step_size(p, v)
     for _ in range(TRIALS):
-        q = project(moved(p, -t, g))
+        q = project(moved(p, -t, v))
+        d = difference(q, p)
         new = objective.attempt(q)
         if isinstance(new, Point):
-            d = difference(q, p)
-            dd, dy = inner(d, d), inner(d, difference(new.gradient, g))
-            # On a parabola the value rises above the tangent by half of this, on x^8 by an
+            y = difference(new.gradient, g)
+            # On a parabola the value rises above the tangent by half of <d, y>, on x^8 by an
             # eighth; and f is compared up to its rounding.
             rise = new.value - f - inner(g, d)
-            if dy <= STEEP * (rise + rounding(p) * abs(f)) or new.value <= f:
-                return clipped(dd / dy) if dy > 0 else t
+            if inner(d, y) <= STEEP * (rise + rounding(p) * abs(f)) or new.value <= f:
+                return t, d, y
         fault, t = new, t / 10
     if isinstance(fault, NotFinite):
         raise fault
-    return t
+    return t, d, None
 
 
-def natural_step_size(point: Point) -> float:
-    """Return the step size that makes ``a g`` as long as `p`, entry by largest entry."""
-    return clipped((largest(point.params) or 1.0) / (largest(point.gradient) or 1.0))
+def natural_step_size(p: Params, v: Params) -> float:
+    """Return the step size that makes ``a v`` as long as `p`, entry by largest entry."""
+    return clipped((largest(p) or 1.0) / (largest(v) or 1.0))
 
 
 def lengthened(point: Point, a: float, stepped: Callable[[float], Params]) -> tuple[float, Params]:
@@ -124,7 +133,7 @@ def lengthened(point: Point, a: float, stepped: Callable[[float], Params]) -> tu
 
     A step that rounds to nothing is too short. If one as long as `p` moves nothing, none does.
     """
-    longest = natural_step_size(point)
+    longest = natural_step_size(point.params, point.gradient)
     while True:
         q = stepped(a)
         if a >= longest or norm(difference(q, point.params)) > 0:

@@ -52,6 +52,7 @@ PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
+LBFGS = ("tests/optim/test_lbfgs.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
 TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
 PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic and not planted")
@@ -647,6 +648,75 @@ PLANTS = [
         "a converged point ignores the projection",
         {"lambda p, g: p - g, params, gradient": "lambda p, g: p + g, params, gradient"},
         ("tests/optim",),
+    ),
+    Plant(
+        "the second loop without the part of the first",
+        {"parts.pop() - inner(y, v), s)": "-inner(y, v), s)"},
+        LBFGS,
+    ),
+    Plant(
+        "the pairs are taken from old to new in the first loop",
+        {"for s, y in reversed(state.pairs):": "for s, y in state.pairs:"},
+        LBFGS,
+    ),
+    Plant(
+        "the model's Hessian does not take the old curvature away",
+        {"moved(moved(Bv, inner(y, v), y), -inner(b, v), b)": "moved(Bv, inner(y, v), y)"},
+        LBFGS,
+    ),
+    Plant(
+        "pairs are divided by <s, y>, not by its root",
+        {"root = math.sqrt(a) / math.sqrt(s_ay)": "root = a / s_ay"},
+        LBFGS,
+    ),
+    Plant(
+        "the first matrix without its diagonal in the curvature",
+        {"a * s_ay / inner(ay, weighted(state, ay))": "a * s_ay / ay_ay"},
+        LBFGS,
+    ),
+    Plant(
+        "the diagonal forgets the gradients before the last",
+        {"lambda c, m: c + m, state.squares, more": "lambda c, m: m, state.squares, more"},
+        LBFGS,
+    ),
+    Plant(
+        "a pair without curvature is kept",
+        {"if not s_ay > rounding(s) * math.sqrt(s_s * ay_ay):": "if s_ay == 0:"},
+        LBFGS,
+    ),
+    Plant(
+        "a search without the condition on the new slope",
+        {"if slope_t >= FLATTER * slope or t >= longest:": "if True:"},
+        LBFGS,
+    ),
+    Plant(
+        "a search goes beyond the set",
+        {"longest = math.inf if projection is None else 1.0": "longest = math.inf"},
+        LBFGS,
+    ),
+    Plant(
+        "the model's loop keeps an interrupt to itself",
+        {
+            "        raise KeyboardInterrupt\n    return result.params if": (
+                "        pass\n    return result.params if"
+            )
+        },
+        LBFGS,
+    ),
+    Plant(
+        "half a cosine is a whole one",
+        {"math.cos(math.pi * min(t, steps)": "math.cos(2 * math.pi * min(t, steps)"},
+        ("tests/optim/test_schedules.py",),
+    ),
+    Plant(
+        "a schedule after its warm-up has gone on meanwhile",
+        {"return schedule(t - steps)": "return schedule(t)"},
+        ("tests/optim/test_schedules.py",),
+    ),
+    Plant(
+        "the rate of a step begins anew in each epoch",
+        {"self.at = epoch * steps + min(i, steps - 1)": "self.at = min(i, steps - 1)"},
+        (*IMAGES, "rate"),
     ),
     # --- files for a scanner
     Plant(

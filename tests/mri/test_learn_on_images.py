@@ -304,6 +304,12 @@ def test_the_rate_falls_from_step_to_step(monkeypatch):
     rates.clear()
     learn(of_batches, None, epochs=2, learning_rate=(6e-3, 0.0))  # how many, nobody knows
     np.testing.assert_allclose(rates, [6e-3] * 2 + [3e-3] * 2)
+    rates.clear()
+    learn(epochs=2, batch=3, learning_rate=optim.step_schedule(4e-3, 0.5, 2))
+    np.testing.assert_allclose(rates, [4e-3, 4e-3, 2e-3, 2e-3, 1e-3, 1e-3])
+    rates.clear()
+    learn(of_batches, None, epochs=2, learning_rate=optim.step_schedule(4e-3, 0.5, 1))
+    np.testing.assert_allclose(rates, [4e-3] * 2 + [2e-3] * 2)
 
 
 def test_no_epochs_are_the_start():

@@ -67,6 +67,7 @@ RESULTS = {
         bowl, START, optim.proximal.soft_threshold(0.1), steps=3
     ),
     "conjugate_gradient": lambda: optim.conjugate_gradient(lambda x: 2 * x, START, steps=3),
+    "lbfgs": lambda: optim.lbfgs(bowl, START, SIMPLEX, steps=3, diagonal=True),
     "levenberg_marquardt": lambda: optim.levenberg_marquardt(blocks, np.ones((3, 2)), steps=3),
 }
 
@@ -116,6 +117,9 @@ BOUND = np.asarray([0.1, 0.2, 0.3])
 MADE = {  # by each public factory, with what they do to an array
     "constant": (lambda: optim.constant(0.1), lambda rate: rate(3)),
     "linear_schedule": (lambda: optim.linear_schedule(1, 0.1, 9), lambda rate: rate(3)),
+    "cosine_schedule": (lambda: optim.cosine_schedule(1, 0.1, 9), lambda rate: rate(3)),
+    "step_schedule": (lambda: optim.step_schedule(1, 0.1, 2), lambda rate: rate(3)),
+    "warmup_schedule": (lambda: optim.warmup_schedule(optim.constant(1), 5), lambda rate: rate(3)),
     "adam": (lambda: optim.adam(optim.linear_schedule(1, 0.1, 9)), lambda opt: two_steps(opt)),
     "adamw": (lambda: optim.adamw(0.1), lambda opt: two_steps(opt)),
     "sgd": (lambda: optim.sgd(0.1, 0.5), lambda opt: two_steps(opt)),

@@ -42,6 +42,14 @@ GOOD = {  # a call that works, for every public name that is called
         "memory": 3,
         **LOOP,
     },
+    optim.lbfgs: {
+        "value_and_grad": bowl,
+        "params": START,
+        "projection": projections.simplex(),
+        "memory": 3,
+        "diagonal": False,
+        **LOOP,
+    },
     optim.accelerated_proximal_gradient: {
         "value_and_grad": bowl,
         "params": START,
@@ -77,6 +85,9 @@ GOOD = {  # a call that works, for every public name that is called
     optim.sgd: {"learning_rate": 0.1, "momentum": 0.5},
     optim.constant: {"value": 0.1},
     optim.linear_schedule: {"start": 1.0, "end": 0.1, "steps": 3},
+    optim.cosine_schedule: {"start": 1.0, "end": 0.1, "steps": 3},
+    optim.step_schedule: {"start": 1.0, "factor": 0.1, "every": 3},
+    optim.warmup_schedule: {"schedule": optim.constant(1.0), "steps": 3, "start": 0.1},
     optim.Optimizer: {"init": tuple, "update": lambda _, state, params: (params, state)},
     projections.simplex: {"radius": 1.0, "axes": None, "weights": None},
     projections.l1_ball: {"radius": 1.0, "axes": None},
@@ -122,6 +133,7 @@ NO_BOUND = [
 WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "value_and_grad": [*NO_FUNCTION, None],
     "function": [*NO_FUNCTION, None],
+    "schedule": [*NO_FUNCTION, None],
     "init": [*NO_FUNCTION, None],
     "update": [*NO_FUNCTION, None],
     "callback": NO_FUNCTION,
@@ -137,8 +149,10 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "penalty": [None, 0.1, "l1", len, {"a": len}, proximal.Penalty(1, 2)],
     "steps": NO_INTEGER,
     "memory": NO_INTEGER,
+    "every": NO_INTEGER,
     "iterations": NO_INTEGER,
     "seed": NO_INTEGER,
+    "diagonal": ["yes", 2, None, [True], np.ones(2)],
     "progress": ["yes", 2, None, [True], np.ones(2)],
     "axes": ["x", 1.5, True, (0, "a"), [0.5], {0}, object()],
     "step_size": [*NO_NUMBER, 1j],
@@ -149,7 +163,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
 }
 NUMBERS = {
     *("tolerance", "damping", "learning_rate", "b1", "b2", "eps", "weight_decay", "momentum"),
-    *("value", "start", "end", "radius", "weight", "accuracy"),
+    *("value", "factor", "start", "end", "radius", "weight", "accuracy"),
 }
 WRONG |= {name: [*NO_NUMBER, None, 1j] for name in NUMBERS}
 

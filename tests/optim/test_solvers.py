@@ -1,5 +1,6 @@
 """Laws of every solver with a constraint, from one table; then what is particular to each."""
 
+import functools
 import math
 import sys
 
@@ -20,10 +21,17 @@ def by_indicator(value_and_grad, params, projection, **options):
     return optim.accelerated_proximal_gradient(value_and_grad, params, penalty, **options)
 
 
+def quasi_newton(value_and_grad, params, projection, *, steps, **options):
+    """Limited-memory BFGS, in few steps: each costs more than the functions here."""
+    return optim.lbfgs(value_and_grad, params, projection, steps=min(steps, 100), **options)
+
+
 SOLVERS = {
     "projected_gradient": optim.projected_gradient,
     "accelerated_proximal_gradient": by_indicator,
     "spectral_projected_gradient": optim.spectral_projected_gradient,
+    "lbfgs": quasi_newton,
+    "lbfgs, diagonal": functools.partial(quasi_newton, diagonal=True),
 }
 N = 8
 
@@ -412,7 +420,7 @@ def test_the_bar_shows_the_loss(solve, capsys, monkeypatch):
     solve(f, np.zeros(N), projections.simplex(), steps=3, progress=True)
     assert "3/3" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r"_gradient: progress=True needs tqdm"):
+    with pytest.raises(ImportError, match=r"(_gradient|lbfgs): progress=True needs tqdm"):
         solve(f, np.zeros(N), projections.simplex(), steps=1, progress=True)
 
 
@@ -422,10 +430,13 @@ def test_the_bar_shows_the_loss(solve, capsys, monkeypatch):
         ({"params": np.zeros(0)}, r"the parameter is .*\(0,\).*; want an array that has entries"),
         ({"params": {}, "projection": {}}, "the parameters are an empty mapping; want an array"),
         ({"params": np.zeros(3, int)}, "the parameter is .*int64.*; want a real or complex"),
-        ({"tolerance": -1.0}, "_gradient: tolerance is -1.0; want 0 or more"),
-        ({"tolerance": math.nan}, "_gradient: tolerance is nan; want 0 or more"),
-        ({"steps": -1}, "_gradient: steps is -1; want 0 or more"),
-        ({"value_and_grad": lambda p: p}, r"_gradient: value_and_grad returned an array.*; want"),
+        ({"tolerance": -1.0}, "(_gradient|lbfgs): tolerance is -1.0; want 0 or more"),
+        ({"tolerance": math.nan}, "(_gradient|lbfgs): tolerance is nan; want 0 or more"),
+        ({"steps": -1}, "(_gradient|lbfgs): steps is -1; want 0 or more"),
+        (
+            {"value_and_grad": lambda p: p},
+            r"(_gradient|lbfgs): value_and_grad returned an array.*; want",
+        ),
         ({"value_and_grad": lambda p: (p, p)}, r"the loss is .*\(3,\).*; want a number"),
         ({"value_and_grad": lambda p: (1.0, p[:2])}, r"the gradient is .*\(2,\).*; want"),
         (

@@ -4,6 +4,7 @@ S. Boyd and L. Vandenberghe, "Convex optimization", Cambridge University Press, 
 in brackets are its sections.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ SOLVERS = {
     "projected_gradient": by_projection(optim.projected_gradient),
     "spectral_projected_gradient": by_projection(optim.spectral_projected_gradient),
     "accelerated_proximal_gradient": accelerated,
+    "lbfgs": by_projection(optim.lbfgs),
+    "lbfgs, diagonal": by_projection(functools.partial(optim.lbfgs, diagonal=True)),
 }
 
 
@@ -255,7 +258,7 @@ def test_a_given_step_arrives_at_a_vertex(solve):
     def f(p):
         return 0.5 * float((p - c) @ (p - c)), p - c
 
-    if solve is SOLVERS["spectral_projected_gradient"]:
+    if solve not in (SOLVERS["projected_gradient"], SOLVERS["accelerated_proximal_gradient"]):
         pytest.skip("takes no step size")
     for step_size in (1.0, 0.1, 0.01):
         result = solve(

@@ -273,6 +273,19 @@ def test_the_best_trajectory_is_returned_not_the_last():
     )
 
 
+def test_a_schedule_is_the_rate_of_each_step():
+    asked = []
+
+    def rate(step):
+        asked.append(step)
+        return 1e-3 * (1 - step / 4)
+
+    result, _ = small_job(maps="ones", steps=4, learning_rate=rate)
+    line, _ = small_job(maps="ones", steps=4, learning_rate=(1e-3, 0.0))
+    assert asked == [0, 1, 2, 3]
+    np.testing.assert_allclose(result.losses, line.losses, rtol=1e-4)
+
+
 def test_the_rate_falls_as_it_should():
     result, k = small_job(maps="ones", steps=1)
     step = np.abs(result.trajectory - k)

@@ -103,8 +103,8 @@ class Epochs:
         The objective of the held-out images.
     epochs : int
         Number of epochs at most.
-    rates : tuple of float
-        Learning rate of the first step and after the last one.
+    schedule : callable
+        From a step to its learning rate.
     patience : int or None
         Epochs without a new minimum after which a stage ends.
     callback : callable or None
@@ -118,13 +118,13 @@ class Epochs:
         steps: int | None,
         held_out: ImagesObjective | None,
         epochs: int,
-        rates: tuple[float, float],
+        schedule: Callable[[int], float],
         patience: int | None,
         callback: Told | None,
     ) -> None:
         self.call, self.batches, self.steps, self.held_out = call, batches, steps, held_out
         self.epochs, self.patience, self.callback = epochs, patience, callback
-        self.schedule = optim.linear_schedule(*rates, max(1, epochs * (steps or 1)))
+        self.schedule = schedule
         self.course: Course | None = None
         self.state: Any = None  # of the optimiser, at the last step
         self.at = 0  # of the schedule

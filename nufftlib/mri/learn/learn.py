@@ -48,6 +48,9 @@ from nufftlib.mri.scanner.projection.project import indexed
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.nufft.operator import NUFFT
 
+Schedule = Callable[[int], float]
+Rate = tuple[float, float] | Schedule
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LearnedTrajectory(Run):
@@ -89,7 +92,7 @@ def learn_trajectory(
     reconstruction: str | Reconstruction = "adjoint",
     loss: LossOrName = "mse",
     steps: int = 100,
-    learning_rate: tuple[float, float] = (1e-3, 1e-4),
+    learning_rate: Rate = (1e-3, 1e-4),
     eps: float = 1e-4,
     engine: str = "auto",
     protocol: Protocol | None = None,
@@ -100,9 +103,9 @@ def learn_trajectory(
 ) -> LearnedTrajectory:
     """Learn the trajectory at which a reconstruction is best.
 
-    Adam with a rate that falls linearly. After each step the points are clipped to [-1/2, 1/2],
-    or, with a protocol, the trajectory is projected onto the limits of the scanner: all that are
-    passed to `callback`, the first and the result can be played.
+    Adam with a rate that falls linearly, unless a schedule is given. After each step the points
+    are clipped to [-1/2, 1/2], or, with a protocol, the trajectory is projected onto the limits of
+    the scanner: all that are passed to `callback`, the first and the result can be played.
 
     Parameters
     ----------
@@ -126,8 +129,9 @@ def learn_trajectory(
         `TrajectoryObjective`.
     steps : int
         Number of steps.
-    learning_rate : tuple of float
-        Rate of the first step and after the last one, in cycles per voxel.
+    learning_rate : tuple of float or callable
+        Rate of the first step and after the last one, in cycles per voxel; or a schedule
+        ``step -> rate``, where the steps count from 0.
     eps : float
         Accuracy of the transforms.
     engine : str
@@ -186,7 +190,7 @@ def learn_trajectory(
     """
     call = "learn_trajectory"
     steps = integer(call, "steps", steps, least=0)
-    first, last = rates(call, learning_rate)
+    rate = rate_schedule(call, learning_rate, steps)
     optional_function(call, "callback", callback)
     progress = flag(call, "progress", progress)
     xp = common_namespace(
@@ -214,7 +218,6 @@ def learn_trajectory(
         reconstruction=reconstruction,
         loss=loss,
     )
-    rate = optim.linear_schedule(first, last, steps) if steps else None
     course = Course(callback)
     p = trajectory
     begun = time.perf_counter()
@@ -227,7 +230,7 @@ def learn_trajectory(
         result = optim.minimize(
             partial(stage.value_and_grad, objective),
             p,
-            stage.optimizer((lambda t, n=done: rate(t + n)) if rate else first),
+            stage.optimizer(lambda t, n=done: rate(t + n)),
             steps=steps * (i + 1) // len(parts) - done,
             project=stage.project,
             callback=course.follow(stage.trajectory),
@@ -361,10 +364,12 @@ def control_sizes(
     return found
 
 
-def rates(call: str, learning_rate: tuple[float, float]) -> tuple[float, float]:
-    """Return the learning rates of the first step and after the last one."""
+def rate_schedule(call: str, learning_rate: Rate, steps: int) -> Schedule:
+    """Return the learning rate as a schedule; two numbers stand for a line."""
+    if callable(learning_rate):
+        return learning_rate
     if not isinstance(learning_rate, tuple | list) or len(learning_rate) != 2:
-        wish = "two numbers, the rate of the first step and after the last"
+        wish = "two numbers, the rate of the first step and after the last, or a schedule"
         raise wrong_kind(call, "learning_rate", learning_rate, wish)
     first, last = (not_negative(call, "learning_rate", rate) for rate in learning_rate)
-    return first, last
+    return optim.linear_schedule(first, last, max(1, steps))

@@ -25,7 +25,7 @@ from nufftlib.core.run import Run
 from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Epochs, Told, mean_losses
 from nufftlib.mri.learn.images import ImagesObjective, Shuffled, check_images, taken
-from nufftlib.mri.learn.learn import check_start, control_sizes, rates
+from nufftlib.mri.learn.learn import Rate, check_start, control_sizes, rate_schedule
 from nufftlib.mri.learn.objective import LossOrName, Maps
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore
@@ -145,7 +145,7 @@ def learn_on_images(
     seed: int = 0,
     augment: Augmentation | None = None,
     patience: int | None = None,
-    learning_rate: tuple[float, float] = (1e-3, 1e-4),
+    learning_rate: Rate = (1e-3, 1e-4),
     noise: float = 0.0,
     eps: float = 1e-4,
     engine: str = "auto",
@@ -157,9 +157,10 @@ def learn_on_images(
 ) -> LearnedOnImages:
     """Learn the trajectory at which the images of a set are reconstructed best, in the mean.
 
-    Adam on minibatches, with a rate that falls linearly. The set is shuffled in each epoch. After
-    each step the points are clipped to [-1/2, 1/2], or, with a protocol, the trajectory is
-    projected onto the limits of the scanner: all trajectories of the course can be played.
+    Adam on minibatches, with a rate that falls linearly, unless a schedule is given. The set is
+    shuffled in each epoch. After each step the points are clipped to [-1/2, 1/2], or, with a
+    protocol, the trajectory is projected onto the limits of the scanner: all trajectories of the
+    course can be played.
 
     Images that are held out take no part in the steps. Their mean loss, at the start and after
     each epoch, chooses the trajectory that is returned, and ends the learning when it falls no
@@ -199,9 +200,10 @@ def learn_on_images(
         The learning ends when the validation loss had no new minimum for so many epochs; with
         several numbers of control points, the learning of one of them, whose epochs the next ones
         get.
-    learning_rate : tuple of float
-        Rate of the first step and after the last one, in cycles per voxel. With a callable, it is
-        the same in all steps of an epoch.
+    learning_rate : tuple of float or callable
+        Rate of the first step and after the last one, in cycles per voxel; or a schedule
+        ``step -> rate``, where the steps of all epochs count from 0. If `images` is a callable,
+        the rate is the same in all steps of an epoch, and the schedule counts epochs.
     noise : float
         Standard deviation of the noise, see `ImagesObjective`: new in each step, and the same in
         each validation.
@@ -270,7 +272,6 @@ def learn_on_images(
     call = "learn_on_images"
     epochs = integer(call, "epochs", epochs, least=0)
     seed = integer(call, "seed", seed, least=0)
-    first, last = rates(call, learning_rate)
     noise = not_negative(call, "noise", noise)
     batch = integer(call, "batch", batch, least=1)
     if patience is not None:
@@ -309,13 +310,14 @@ def learn_on_images(
 
     if not callable(images):  # rather now than in the middle of an epoch
         objective_of((images, coil_maps), NOISE)
+    of_epoch = len(source) if isinstance(source, Shuffled) else None
     loop = Epochs(
         call,
         batches,
-        len(source) if isinstance(source, Shuffled) else None,
+        of_epoch,
         None if held_out is None else objective_of(held_out, HELD_OUT),
         epochs,
-        (first, last),
+        rate_schedule(call, learning_rate, epochs * (of_epoch or 1)),
         patience,
         callback,
     )
