@@ -115,11 +115,14 @@ def nrmse(
     ndim = image_axes("nrmse", reference, ndim)
     if mask is not None:
         check_mask("nrmse", mask, "reference", reference, ndim)
-    size = sum_of_squares(xp, within(xp, mask, reference), ndim)
-    if not bool(xp.all(size > 0)):
+    wanted, error = within(xp, mask, reference), within(xp, mask, image - reference)
+    largest = xp.max(xp.abs(wanted), axis=over_images(ndim), keepdims=True)
+    if not bool(xp.all(largest > 0)):
         msg = f"{call}: reference has an image that is zero; want one to which errors relate"
         raise ValueError(msg)
-    return xp.sqrt(sum_of_squares(xp, within(xp, mask, image - reference), ndim) / size)
+    # Squares of numbers of about one stay in range.
+    size, squares = (sum_of_squares(xp, a / largest, ndim) for a in (wanted, error))
+    return xp.sqrt(squares / size)
 
 
 def ssim(

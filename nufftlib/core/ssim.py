@@ -115,13 +115,18 @@ class Similarity(Loss):
         return namespace(self.target).mean(self.target, axis=over_images(self._ndim), keepdims=True)
 
     @cached_property
+    def _range(self) -> Array | float:
+        """The range of each image's data, in which all is measured: squares stay in range."""
+        return range_of(namespace(self.target), self.target, self.data_range, self._ndim)
+
+    @cached_property
     def _references(self) -> tuple[Reference, ...]:
         """The target at each scale, the finest first."""
         xp, ndim = namespace(self.target), self._ndim
-        y, mask, found = self.target - self._centre, None, []
+        y, mask, found = (self.target - self._centre) / self._range, None, []
         if self.mask is not None:
             mask = xp.astype(xp.broadcast_to(self.mask, tuple(y.shape)), y.dtype)
-        L, pixels = range_of(xp, self.target, self.data_range, ndim), self._size**ndim
+        centre, pixels = self._centre / self._range, self._size**ndim
         f = pixels / (pixels - 1) if self.sample_covariance else 1.0
         window = window_weights(self.window, self._size, self.sigma)
         for scale in range(self._scales):
@@ -131,25 +136,25 @@ class Similarity(Loss):
             my = window_means(y, window, ndim)
             vy = f * (window_means(y * y, window, ndim) - my * my)
             weights = mean_weights(xp, type(self).__name__, my, mask, self._size, ndim)
-            c1, c2 = (self.k1 * L) ** 2, (self.k2 * L) ** 2
-            found.append(Reference(y, my, vy, self._centre, c1, c2, f, window, weights, ndim))
+            c1, c2 = self.k1**2, self.k2**2
+            found.append(Reference(y, my, vy, centre, c1, c2, f, window, weights, ndim))
         return tuple(found)
 
     def similarity(self, z: Array) -> Array:
         """Return the similarity of each image to the target's, 1 where they are equal."""
         xp = self._checked(z)
-        return 1.0 - self._compare(xp, z - self.target)[0]
+        return 1.0 - self._compare(xp, (z - self.target) / self._range)[0]
 
     def at(self, xp: Namespace, z: Array) -> tuple[Array, Array]:
         """Return the mean of the images' ``1 - similarity``, and its gradient."""
-        lack, pull = self._compare(xp, z - self.target)
-        return xp.mean(lack), pull(xp.full_like(lack, 1 / entries(lack)))
+        lack, pull = self._compare(xp, (z - self.target) / self._range)
+        return xp.mean(lack), pull(xp.full_like(lack, 1 / entries(lack))) / self._range
 
     @abstractmethod
     def _compare(self, xp: Namespace, d: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Return each image's ``1 - similarity``, and the gradient of a weighted sum of them.
 
-        The difference ``d = z - target`` has all its digits where the two are close.
+        The difference ``d = (z - target) / range`` has all its digits where the two are close.
         """
 
 
@@ -350,8 +355,8 @@ class Reference:
     vy: Array
     """Variances of `y` in the windows."""
     centre: Array
-    c1: Array | float
-    c2: Array | float
+    c1: float
+    c2: float
     f: float
     """Factor of variances, 1 unless they are those of a sample."""
     window: tuple[float, ...]

@@ -131,3 +131,11 @@ def test_single_precision_stays_single(row, metric):
 def test_wrong_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-24, 1e20])
+@pytest.mark.parametrize("metric", [nl.psnr, nl.ssim, nl.nrmse])
+def test_metrics_in_single_precision_do_not_depend_on_units(metric, scale):
+    y = np.random.default_rng(0).random((32, 32)).astype("f4")
+    scaled, unit = y * np.float32(scale), float(metric(1.1 * y, y))
+    assert float(metric(1.1 * scaled, scaled)) == pytest.approx(unit, rel=1e-4)
