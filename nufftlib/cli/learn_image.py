@@ -32,6 +32,7 @@ from nufftlib.cli.learning import (
     EPS,
     LEAST,
     Settings,
+    check_loss,
     check_pypulseq,
     files_of_limits,
     fixed_samples,
@@ -168,6 +169,7 @@ def read_image(ctx: click.Context, settings: ImageSettings) -> NDArray[np.float3
         )
         raise click.BadParameter(msg, ctx, param_hint=f"'{option}'")
     scaled: NDArray[np.float32] = x / x.max()
+    check_loss(ctx, settings.loss, scaled)
     return scaled
 
 

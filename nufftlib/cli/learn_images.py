@@ -33,6 +33,7 @@ from nufftlib.cli.learning import (
     EPS,
     LEAST,
     Settings,
+    check_loss,
     check_pypulseq,
     files_of_limits,
     fixed_samples,
@@ -338,6 +339,7 @@ def read_images(ctx: click.Context, settings: SetSettings) -> Images:
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param_hint="'--validate'") from error
     found.images[...] /= found.images.max(axis=(1, 2), keepdims=True)
+    check_loss(ctx, settings.loss, found.images[0])
     return Images(found, training, held_out)
 
 
@@ -501,6 +503,8 @@ def tell(learned: workflows.LearnedOnImages, images: Images) -> None:
     """Print the scores of the held-out images, and how the learning went."""
     done = f"{epochs(learned.steps)} in {learned.seconds:.1f} s"
     best = f"the best after {epochs(learned.best_epoch)}"
+    if learned.best_epoch == 0:
+        best = "none better than the start, which is the result"
     ended = ", ended by --patience" if learned.stopped_early else ""
     below = [f"{done}, {best}{ended}", *limits_kept(learned)]
     if not learned.scores:

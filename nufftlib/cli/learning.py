@@ -19,7 +19,7 @@ from nufftlib.cli.scans import Start, centre_sample
 from nufftlib.core.arrays import Array
 from nufftlib.io import save_trajectory, write_pulseq
 from nufftlib.io.stored import Unit
-from nufftlib.mri.learn.objective import Maps
+from nufftlib.mri.learn.objective import LOSSES, Maps
 from nufftlib.mri.scanner.protocol import Norm
 
 RASTER, FOV = 10.0, 0.24  # us, m
@@ -28,6 +28,14 @@ EPS = 1e-4
 LEAST = 14  # twice the width of the density's kernel
 
 Learned = workflows.LearnedTrajectory | workflows.LearnedOnImages
+
+
+def check_loss(ctx: click.Context, loss: str, image: Array) -> None:
+    """Refuse a loss for which an image is too small."""
+    try:
+        LOSSES[loss](image)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param_hint="'--loss'") from error
 
 
 @dataclass(frozen=True)

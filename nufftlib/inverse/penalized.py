@@ -32,6 +32,7 @@ DECREASE = 1e-4  # of the slope, at least: Armijo's condition
 FLAT = 0.8  # of the slope, at most, where the change of the loss is rounding
 TRIALS = 40  # of a step, each at most half as long
 ROUNDING = 1e-10  # of a loss, a long sum
+PATIENCE = 4  # steps of Newton's method, which halve the gradient together or are the last
 NEAR = 1e-6  # relative gradient at which Newton's method takes over
 CARE = 1e-3  # tolerance of the last solve, relative to what is left to do
 FORCING = 0.1  # tolerance of a solve far off; near the solution it is the relative gradient
@@ -207,8 +208,11 @@ class PenalizedLeastSquares(Problem, Differentiable):
         if self.penalty is not None and history[-1] > near:
             point, steps = descended(self, b, x, near)
             history.append(relative(point.gradient, b, self.axes))
+        begun = len(history)
         for _ in range(self.iterations):
-            if history[-1] <= self.tolerance:
+            # Steps that no longer halve the gradient would go on like this for long.
+            stalled = len(history) - begun >= PATIENCE and history[-1] > history[-1 - PATIENCE] / 2
+            if history[-1] <= self.tolerance or stalled:
                 break
             point, steps = newton(self, b, point, history[-1]), steps + 1
             history.append(relative(point.gradient, b, self.axes))
@@ -310,5 +314,5 @@ def newton(problem: PenalizedLeastSquares, b: Array, point: Point, residual: flo
         if change <= DECREASE * length * slope or (rounding and end <= FLAT * abs(slope)):
             break
         # Where the slope along the step would vanish, if it fell in proportion.
-        length *= min(max(slope / (slope - end), 0.1), 0.5)
+        length *= min(max(slope / (slope - end), 0.1), 0.5) if end > slope else 0.5
     return new

@@ -293,6 +293,9 @@ def bar(paths: Iterable[Path]) -> Iterable[Path]:
 def read_part(path: Path, size: int | None, plane: Plane | None, slices: range | None) -> Part:
     """Read the images of a file, and resize them."""
     name = path.name.lower()
+    if not path.exists():
+        msg = f"{path}: there is no such file or folder"
+        raise FileNotFoundError(msg)
     if not name.endswith(SUFFIXES):
         msg = f"{path}: the suffix is {path.suffix!r}; want a folder, or {', '.join(SUFFIXES)}"
         raise ValueError(msg)
@@ -341,7 +344,10 @@ def read_slices(path: Path, plane: Plane, slices: range | None) -> Part:
     total = volume.shape[axis]
     chosen = range(total) if slices is None else slices
     if chosen[-1] >= total:
-        msg = f"{path}: it has {total} {plane} slices; want slices below, and they are {slices}"
+        msg = (
+            f"{path}: slice {chosen[-1]} is asked for, and the last of its {total} {plane} slices "
+            f"is {total - 1}; want slices that it has"
+        )
         raise ValueError(msg)
     means = volume.mean(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64)
     kept = [i for i in chosen if means[i] > max(0, EMPTY * means.max())]

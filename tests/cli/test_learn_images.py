@@ -299,6 +299,7 @@ def test_a_score_without_bound_is_null_in_the_record(learn_set, monkeypatch):
         (("--noise", "-1"), "--noise"),
         (("--augment", "flips,shear"), "'shear' is not one of"),
         (("--loss", "l1"), "--loss"),
+        (("--loss", "ms-ssim"), "want 176 or more along each axis"),
         (("--reconstruction", "grid"), "--reconstruction"),
         (("--size", "13"), "--size"),
         (("--images", "none.npz"), "none.npz: there is no such file"),

@@ -369,7 +369,10 @@ def rate_schedule(call: str, learning_rate: Rate, steps: int) -> Schedule:
     if callable(learning_rate):
         return learning_rate
     if not isinstance(learning_rate, tuple | list) or len(learning_rate) != 2:
-        wish = "two numbers, the rate of the first step and after the last, or a schedule"
+        wish = (
+            "two numbers, the rate at the start and at the end, or a schedule, such as "
+            "optim.constant(1e-3)"
+        )
         raise wrong_kind(call, "learning_rate", learning_rate, wish)
     first, last = (not_negative(call, "learning_rate", rate) for rate in learning_rate)
     return optim.linear_schedule(first, last, max(1, steps))
