@@ -38,6 +38,7 @@ from nufftlib.cli.learning import (
     fixed_samples,
     learning_rate,
     limits_kept,
+    solves_told,
 )
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
@@ -191,22 +192,23 @@ def learn(
         interrupts.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
-    learned = workflows.learn_trajectory(
-        scan.image,
-        scan.coil_maps,
-        scan.trajectory,
-        maps=settings.maps,
-        reconstruction=settings.reconstruction,
-        loss=settings.loss,
-        steps=steps,
-        learning_rate=learning_rate(scan.image.shape),
-        eps=EPS,
-        protocol=scan.protocol,
-        fixed=fixed_samples(scan.trajectory, scan.protocol, settings.control_points),
-        control_points=settings.control_points,
-        callback=keep,
-        progress=True,
-    )
+    with solves_told():
+        learned = workflows.learn_trajectory(
+            scan.image,
+            scan.coil_maps,
+            scan.trajectory,
+            maps=settings.maps,
+            reconstruction=settings.reconstruction,
+            loss=settings.loss,
+            steps=steps,
+            learning_rate=learning_rate(scan.image.shape),
+            eps=EPS,
+            protocol=scan.protocol,
+            fixed=fixed_samples(scan.trajectory, scan.protocol, settings.control_points),
+            control_points=settings.control_points,
+            callback=keep,
+            progress=True,
+        )
     interrupts.hold()
     kept.append((learned.step_best, learned.trajectory))
     return device.fetch(learned), kept

@@ -39,6 +39,7 @@ from nufftlib.cli.learning import (
     fixed_samples,
     learning_rate,
     limits_kept,
+    solves_told,
 )
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
@@ -361,26 +362,27 @@ def learn(
     said = f"{epochs(total)}, {course['reconstruction']}, {course['loss']}, maps {course['maps']}"
     click.echo(f"Learning on the {device.title}: {said}", err=True)
     held_out = device.xp.asarray(images.found.images[images.held_out])
-    learned = workflows.learn_on_images(
-        device.xp.asarray(images.found.images[images.training]),
-        maps,
-        k,
-        validation=held_out if len(images.held_out) else None,
-        augment=settings.augmentation,
-        learning_rate=learning_rate(images.shape),
-        eps=EPS,
-        protocol=limits,
-        fixed=fixed_samples(k, limits, settings.control_points),
-        control_points=settings.control_points,
-        callback=mark,
-        progress=True,
-        **course,
-    )
+    with solves_told():
+        learned = workflows.learn_on_images(
+            device.xp.asarray(images.found.images[images.training]),
+            maps,
+            k,
+            validation=held_out if len(images.held_out) else None,
+            augment=settings.augmentation,
+            learning_rate=learning_rate(images.shape),
+            eps=EPS,
+            protocol=limits,
+            fixed=fixed_samples(k, limits, settings.control_points),
+            control_points=settings.control_points,
+            callback=mark,
+            progress=True,
+            **course,
+        )
     interrupts.hold()
     losses = [score.loss for score in learned.scores]
     places = (losses.index(max(losses)), losses.index(min(losses))) if losses else ()
     before, after = (
-        device.to_host(learned.reconstruct(trajectory))[list(places)] if places else np.zeros(0)
+        device.to_host(learned.reconstruct(trajectory, places)) if places else np.zeros(0)
         for trajectory in (learned.trajectory_start, learned.trajectory)
     )
     shown = Shown(places, images.found.images[images.held_out][list(places)], before, after)

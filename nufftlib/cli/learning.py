@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -17,6 +19,7 @@ from nufftlib.cli.files import SEQUENCE, TRAJECTORY, Writer
 from nufftlib.cli.jobs import Options
 from nufftlib.cli.scans import Start, centre_sample
 from nufftlib.core.arrays import Array
+from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.io import save_trajectory, write_pulseq
 from nufftlib.io.stored import Unit
 from nufftlib.mri.learn.objective import LOSSES, Maps
@@ -28,6 +31,30 @@ EPS = 1e-4
 LEAST = 14  # twice the width of the density's kernel
 
 Learned = workflows.LearnedTrajectory | workflows.LearnedOnImages
+
+
+@contextmanager
+def solves_told() -> Iterator[None]:
+    """Say in one line, at the end, that solves have ended before their tolerance."""
+    late: list[str] = []
+    show = warnings.showwarning
+
+    def keep(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, NotConvergedWarning):
+            late.append(str(message))
+        else:
+            show(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NotConvergedWarning)
+        warnings.showwarning = keep
+        yield
+    if late:
+        said = (
+            f"Solves that ended before their tolerance: {len(late)}. Gradients were less exact "
+            f"there. The last one: {late[-1]}"
+        )
+        click.echo(said, err=True)
 
 
 def check_loss(ctx: click.Context, loss: str, image: Array) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from scans import violation
 
+import nufftlib as nl
 from nufftlib import mri, workflows
 from nufftlib.cli import learn_images, learning
 from nufftlib.plots import learning as figures
@@ -345,3 +347,15 @@ def test_pictures_of_a_folder_are_one_size_or_resized(learn_set):
     learn_set(*folder, "--size", "24")
     settings = result()[0]["settings"]
     assert (settings["training"], settings["held_out"]) == (["3.png"], ["1.png"])
+
+
+def test_solves_that_end_early_are_told_once(capsys):
+    with learning.solves_told():
+        for last in ("first", "second"):
+            warnings.warn(last, nl.NotConvergedWarning, stacklevel=1)
+    said = capsys.readouterr().err
+    assert "before their tolerance: 2." in said
+    assert said.endswith("The last one: second\n")
+    with learning.solves_told(), pytest.warns(UserWarning, match="another"):
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ""

@@ -595,3 +595,16 @@ def test_batches_may_have_maps_of_their_own_and_volumes():
 def test_what_does_not_fit_is_refused(change, message):
     with pytest.raises((TypeError, ValueError), match=message):
         learn(**change)
+
+
+def test_some_of_the_images_are_reconstructed_as_among_all():
+    rng = np.random.default_rng(0)
+    images, maps = rng.random((4, 14, 15)) + 0.5, rng.random((4, 2, 14, 15)) + 0j
+    k = rng.uniform(-0.4, 0.4, (6, 9, 2))
+    F = nl.NUFFT(k, (14, 15), engine="direct")
+    job = workflows.ImagesObjective(images, maps, F, "true", noise=0.1)
+    every = job.reconstruct(k)
+    np.testing.assert_array_equal(job.reconstruct(k, [3, 1]), every[[3, 1]])
+    for which in ([], [4], [-1]):
+        with pytest.raises(ValueError, match="want places of its 4 images, from 0"):
+            job.reconstruct(k, which)

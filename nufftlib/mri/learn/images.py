@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -151,20 +151,35 @@ class ImagesObjective(Map):
         self._check("ImagesObjective(k)", x)
         return blank(x, (), complex=False)
 
-    def reconstruct(self, k: Array) -> Array:
+    def reconstruct(self, k: Array, which: Sequence[int] | None = None) -> Array:
         """Return the reconstructions at ``k``, each scaled to the mean of its image.
 
         Parameters
         ----------
         k : array, shape (..., d), real
             Trajectory in cycles per voxel.
+        which : sequence of int, optional
+            The images to reconstruct, by their places from 0; by default all.
 
         Returns
         -------
         array, shape (n, *shape), real
             Magnitudes, of the noisy data if there is noise.
+
+        Raises
+        ------
+        ValueError
+            If `which` is empty, or there is no such image.
         """
-        found = self._jacobians("ImagesObjective.reconstruct(k)", k)
+        n = self.images.shape[0]
+        places = range(n) if which is None else tuple(which)
+        if not places or not set(places) <= set(range(n)):
+            msg = (
+                f"ImagesObjective.reconstruct(which): which is {which}; want places of its {n} "
+                f"images, from 0"
+            )
+            raise ValueError(msg)
+        found = self._jacobians("ImagesObjective.reconstruct(k)", k, places)
         each = [scaled(J.acquired.image, J.objective.reference) for J in found]
         return array_namespace(self.images).stack(each)
 
@@ -184,11 +199,15 @@ class ImagesObjective(Map):
         found = self._jacobians("ImagesObjective.scores(k)", k)
         return tuple(score(J.objective, J.acquired.image) for J in found)
 
-    def _jacobians(self, call: str, k: Array) -> Iterator[ObjectiveJacobian]:
+    def _jacobians(
+        self, call: str, k: Array, which: Sequence[int] | None = None
+    ) -> Iterator[ObjectiveJacobian]:
         """Yield the Jacobian of each image, of which the next one takes no more memory."""
         self._check(call, k)
         F, weights = replace(self.nufft, trajectory=k), None
-        for i, (x, s) in enumerate(pairs(self.images, self.coil_maps)):
+        own = self.coil_maps.ndim > self.images.ndim
+        for i in range(self.images.shape[0]) if which is None else which:
+            x, s = self.images[i, ...], self.coil_maps[i, ...] if own else self.coil_maps
             objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)
             if weights is None and objective.needs_density:
                 weights = density_at(F)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,13 +103,15 @@ class LearnedOnImages(Run):
         """After how many epochs the lowest loss was found."""
         return self.best_epoch
 
-    def reconstruct(self, trajectory: Array) -> Array:
+    def reconstruct(self, trajectory: Array, which: Sequence[int] | None = None) -> Array:
         """Return the reconstructions of the held-out images with a trajectory.
 
         Parameters
         ----------
         trajectory : array, real
             As `trajectory`, of which the receiver samples what the protocol says.
+        which : sequence of int, optional
+            The held-out images to reconstruct, by their places from 0; by default all.
 
         Returns
         -------
@@ -127,7 +129,7 @@ class LearnedOnImages(Run):
                 "ImagesObjective(images, ...).reconstruct(k)"
             )
             raise ValueError(msg)
-        return self.held_out.reconstruct(sampled(trajectory, self.protocol))
+        return self.held_out.reconstruct(sampled(trajectory, self.protocol), which)
 
 
 def learn_on_images(
