@@ -378,13 +378,13 @@ def learn(
             progress=True,
             **course,
         )
-    interrupts.hold()
-    losses = [score.loss for score in learned.scores]
-    places = (losses.index(max(losses)), losses.index(min(losses))) if losses else ()
-    before, after = (
-        device.to_host(learned.reconstruct(trajectory, places)) if places else np.zeros(0)
-        for trajectory in (learned.trajectory_start, learned.trajectory)
-    )
+        interrupts.hold()
+        losses = [score.loss for score in learned.scores]
+        places = (losses.index(max(losses)), losses.index(min(losses))) if losses else ()
+        before, after = (
+            device.to_host(learned.reconstruct(trajectory, places)) if places else np.zeros(0)
+            for trajectory in (learned.trajectory_start, learned.trajectory)
+        )
     shown = Shown(places, images.found.images[images.held_out][list(places)], before, after)
     return device.fetch(replace(learned, held_out=None)), shown
 
