@@ -550,7 +550,7 @@ METHODS = {  # of every other public method
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
-    "ImagesObjective.reconstruct": (OF_IMAGES.reconstruct, {"k": K}),
+    "ImagesObjective.reconstruct": (OF_IMAGES.reconstruct, {"k": K, "which": [0]}),
     "ImagesObjective.scores": (OF_IMAGES.scores, {"k": K}),
     "Augmentation.__call__": (
         workflows.Augmentation(flips=True),
@@ -774,6 +774,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "loss": NO_FUNCTION,
     "progress": NO_FLAG,
     "dims": NO_SIZES,
+    "which": [x for x in NO_SIZES if x is not None],
     "params": NO_ARRAY,
     "learn": [object(), 5, None, "weights", ["nope"], [5], [["weights"]]],
     "two_channels": NO_FLAG,

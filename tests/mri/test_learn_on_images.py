@@ -606,5 +606,5 @@ def test_some_of_the_images_are_reconstructed_as_among_all():
     every = job.reconstruct(k)
     np.testing.assert_array_equal(job.reconstruct(k, [3, 1]), every[[3, 1]])
     for which in ([], [4], [-1]):
-        with pytest.raises(ValueError, match="want places of its 4 images, from 0"):
+        with pytest.raises(ValueError, match="want places of its 4 images"):
             job.reconstruct(k, which)

@@ -18,7 +18,7 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
 )
-from nufftlib.core.kinds import instance, integer, not_negative
+from nufftlib.core.kinds import instance, integer, integers, not_negative, out_of_range
 from nufftlib.core.losses import Functional
 from nufftlib.core.noise import add_gaussian
 from nufftlib.core.operator import LinearOperator, Map
@@ -170,15 +170,16 @@ class ImagesObjective(Map):
         ------
         ValueError
             If `which` is empty, or there is no such image.
+        TypeError
+            If `which` has no integers.
         """
-        n = self.images.shape[0]
-        places = range(n) if which is None else tuple(which)
-        if not places or not set(places) <= set(range(n)):
-            msg = (
-                f"ImagesObjective.reconstruct(which): which is {which}; want places of its {n} "
-                f"images, from 0"
-            )
-            raise ValueError(msg)
+        call, n = "ImagesObjective.reconstruct", self.images.shape[0]
+        places: Sequence[int] = range(n)
+        if which is not None:
+            wish = f"places of its {n} images, which count from 0"
+            places = integers(call, "which", which, wish)
+            if not places or not set(places) <= set(range(n)):
+                raise out_of_range(call, "which", which, wish)
         found = self._jacobians("ImagesObjective.reconstruct(k)", k, places)
         each = [scaled(J.acquired.image, J.objective.reference) for J in found]
         return array_namespace(self.images).stack(each)
