@@ -10,14 +10,14 @@ from array_api_compat import size
 import optim
 from nufftlib.core.arrays import Array, complex_dtype, namespace
 from nufftlib.core.kinds import instance, integer, positive
-from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.operator import LinearOperator
 
 
 class NotConvergedWarning(UserWarning):
     """A solve has come to its last step before its tolerance; its derivatives are not exact."""
 
 
-def settle(call: str, solver: Map) -> None:
+def settle(call: str, solver: object) -> None:
     """Refuse settings of a solve that are none; keep the others as plain numbers."""
     kept: Any = solver
     tolerance = positive(call, "tolerance", kept.tolerance)

@@ -206,9 +206,8 @@ class ImagesObjective(Map):
         """Yield the Jacobian of each image, of which the next one takes no more memory."""
         self._check(call, k)
         F, weights = replace(self.nufft, trajectory=k), None
-        own = self.coil_maps.ndim > self.images.ndim
         for i in range(self.images.shape[0]) if which is None else which:
-            x, s = self.images[i, ...], self.coil_maps[i, ...] if own else self.coil_maps
+            x, s = pair(self.images, self.coil_maps, i)
             objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)
             if weights is None and objective.needs_density:
                 weights = density_at(F)
@@ -268,11 +267,16 @@ class Shuffled:
             yield taken(self.images, self.coil_maps, order[i * self.size : (i + 1) * self.size])
 
 
+def pair(images: Array, coil_maps: Array, i: int) -> tuple[Array, Array]:
+    """Return an image with the maps of the coils that see it."""
+    own = coil_maps.ndim > images.ndim
+    return images[i, ...], coil_maps[i, ...] if own else coil_maps
+
+
 def pairs(images: Array, coil_maps: Array) -> Iterator[tuple[Array, Array]]:
     """Yield each image with the maps of the coils that see it."""
-    own = coil_maps.ndim > images.ndim
     for i in range(images.shape[0]):
-        yield images[i, ...], coil_maps[i, ...] if own else coil_maps
+        yield pair(images, coil_maps, i)
 
 
 def taken(images: Array, coil_maps: Array, which: Any) -> tuple[Array, Array]:

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.differences import FiniteDifferences
 from nufftlib.core.inner import inner
-from nufftlib.core.kinds import choice, integer, positive
+from nufftlib.core.kinds import choice, positive
 from nufftlib.inverse.differential import Differential
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.inverse.penalized import PenalizedLeastSquares
 from nufftlib.inverse.penalties import Charbonnier
+from nufftlib.inverse.solve import settle
 from nufftlib.mri.coils import root_of_largest
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
@@ -178,13 +179,8 @@ class CGReconstruction(Reconstruction):
 
     def __post_init__(self) -> None:
         call = "CGReconstruction"
-        settled = {
-            "damping": positive(call, "damping", self.damping),
-            "tolerance": positive(call, "tolerance", self.tolerance),
-            "steps": integer(call, "steps", self.steps, least=1),
-        }
-        for name, value in settled.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "damping", positive(call, "damping", self.damping))
+        settle(call, self)
 
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return the minimiser and its derivative."""
@@ -271,14 +267,9 @@ class TVReconstruction(Reconstruction):
 
     def __post_init__(self) -> None:
         call = "TVReconstruction"
-        settled = {
-            "scale": positive(call, "scale", self.scale),
-            "delta": positive(call, "delta", self.delta),
-            "tolerance": positive(call, "tolerance", self.tolerance),
-            "steps": integer(call, "steps", self.steps, least=1),
-        }
-        for name, value in settled.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "scale", positive(call, "scale", self.scale))
+        object.__setattr__(self, "delta", positive(call, "delta", self.delta))
+        settle(call, self)
 
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return the minimiser and its derivative."""
