@@ -35,9 +35,13 @@ class Setting:
         d = len(self.shape)
         k = rng.uniform(-0.8, 0.8, (self.samples, d))
         k[: len(SPECIAL)] = np.asarray(SPECIAL)[:, None]
+        dk = rng.standard_normal(k.shape)
         if self.together:
             k[:] = 0.3
-        reals = k, rng.standard_normal(k.shape), rng.uniform(0.5, 1.5, self.samples)
+            # All directions are added in one place, in an order that varies. Of both signs they
+            # would cancel, and the rounding relative to what is left would vary as well.
+            dk = np.abs(dk)
+        reals = k, dk, rng.uniform(0.5, 1.5, self.samples)
         x, y = (
             rng.standard_normal((self.batch, *s)) + 1j * rng.standard_normal((self.batch, *s))
             for s in (self.shape, (self.samples,))
