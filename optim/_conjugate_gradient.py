@@ -9,7 +9,7 @@ from array_api_compat import array_namespace
 from optim._loop import NotFinite, Result, Step, run
 from optim._settings import function, not_negative, some_axes
 from optim._tree import Array, check_alike, check_parameters
-from optim._vectors import Axes, vector_axes
+from optim._vectors import Axes, products, ratio, squares, vector_axes
 
 
 class ConjugateGradientState(NamedTuple):
@@ -190,29 +190,6 @@ def conjugate_gradient(
 
     nothing = ConjugateGradientState(0, None, None, None, None, None)
     return run(call, begin, advance, rhs, nothing, steps, callback, progress, first=0)
-
-
-def ratio(xp: Any, a: Array, b: Array) -> Array:
-    """Return ``a / b``, and zero where ``b`` is zero or negative."""
-    nothing = b <= 0
-    return xp.where(nothing, 0.0, a) / xp.where(nothing, 1.0, b)
-
-
-def products(xp: Any, a: Array, b: Array, vector: tuple[int, ...]) -> Array:
-    """Return ``Re sum conj(a) b`` of each system, summed in double precision if there is one."""
-    if xp.isdtype(a.dtype, "complex floating"):
-        real = products(xp, xp.real(a), xp.real(b), vector)
-        return real + products(xp, xp.imag(a), xp.imag(b), vector)
-    # JAX may have been told to do without.
-    kinds = xp.__array_namespace_info__().dtypes(kind="real floating")
-    wide = kinds.get("float64", xp.float32)
-    product = xp.astype(a, wide, copy=False) * xp.astype(b, wide, copy=False)
-    return xp.sum(product, axis=vector, keepdims=True)
-
-
-def squares(xp: Any, a: Array, vector: tuple[int, ...]) -> Array:
-    """Return ``|a|^2`` of each system."""
-    return products(xp, a, a, vector)
 
 
 def as_factor(xp: Any, a: Array, like: Array) -> Array:

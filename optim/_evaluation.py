@@ -47,7 +47,7 @@ class Objective:
 
     def value_and_grad(self, params: Params) -> tuple[float, Params]:
         """Return the loss and the gradient; raise unless both are as documented and finite."""
-        value, gradient = _pair(self.call, self.function(params))
+        value, gradient = pair(self.call, self.function(params))
         loss = _loss(self.call, value)
         check_alike(self.call, "the gradient", gradient, params)
         fault = _non_finite(loss, gradient)
@@ -167,7 +167,7 @@ def rounding(params: Params) -> float:
     return 10 * max(float(array_namespace(p).finfo(p.dtype).eps) for _, p in leaves(params))
 
 
-def _pair(call: str, returned: Any) -> tuple[float | Array, Params]:
+def pair(call: str, returned: Any) -> tuple[float | Array, Params]:
     """Return the pair that `value_and_grad` returned; raise unless it is one."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         msg = (

@@ -1,7 +1,7 @@
 """Limited-memory BFGS, on a convex set if there is one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
@@ -21,8 +21,19 @@ from optim._evaluation import (
     projected,
     rounding,
 )
+from optim._lbfgs_batch import minimize_each
+from optim._lbfgs_constants import (
+    DECREASE,
+    FLATTER,
+    FLOOR,
+    HIDDEN,
+    INNER_ACCURACY,
+    INNER_STEPS,
+    STEEPNESS,
+    UNSEEN,
+)
 from optim._loop import Result, Step, run, stuck
-from optim._settings import flag, integer
+from optim._settings import flag, function, integer, some_axes
 from optim._spectral import spectral_projected_gradient
 from optim._stationarity import check_tolerance, step_norm
 from optim._tree import (
@@ -32,19 +43,12 @@ from optim._tree import (
     check_parameters,
     check_projection,
     copied,
+    describe,
     inner,
     norm,
     tree_map,
 )
-from optim._vectors import scaled
-
-DECREASE = 1e-4  # required part of the decrease that the slope predicts
-FLATTER = 0.9  # the slope at the new point, at most this part of the old one
-HIDDEN = 0.8  # and at least minus this part, where the rounding of f hides the decrease
-FLOOR = 1e-4  # of the largest root mean square of the gradient, added to all
-STEEPNESS = 1.5  # the power of these roots to which curvatures are taken to be proportional
-INNER_STEPS = 25  # of the model, which are cheap beside an evaluation
-INNER_ACCURACY = 0.05  # to which part of the projected gradient the model is solved
+from optim._vectors import Axes, scaled, vector_axes
 
 
 class Pair(NamedTuple):
@@ -76,6 +80,7 @@ def lbfgs(
     steps: int,
     memory: int = 10,
     diagonal: bool = False,
+    axes: Axes = None,
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
@@ -94,7 +99,8 @@ def lbfgs(
     Parameters
     ----------
     value_and_grad : callable
-        ``value_and_grad(params) -> (value, gradient)``, the same as for `minimize`.
+        ``value_and_grad(params) -> (value, gradient)``, the same as for `minimize`. With `axes`
+        `value` is an array of the losses, one for each index of the other axes.
     params : array or mapping of str to array
         The start, which is not modified. The first point is its projection.
     projection : callable or mapping of str to callable, optional
@@ -110,9 +116,14 @@ def lbfgs(
         Whether the matrix to which the pairs are applied has one number for each entry, see
         below, in place of one for all: where the gradients of entries differ by orders of
         magnitude, as with a k-space trajectory or with parameters of several units.
+    axes : int or tuple of int, optional
+        Axes that make one problem, of parameters that are one array; it holds a problem for each
+        index of the others, each with a model, steps and an end of its own. As many evaluations
+        are needed as the slowest of them takes alone. By default all axes make one.
     tolerance : float
         The loop ends at a point where `projected_gradient_norm` is at most this. With a
-        projection, the test costs one for each step; 0 omits it.
+        projection, the test costs one for each step; 0 omits it. With `axes` each problem ends
+        at such a point.
     callback : callable, optional
         ``callback(step, value, params)`` at each point. The loop stops if it returns a true
         value.
@@ -124,17 +135,23 @@ def lbfgs(
     Result
         `history` has the value at each point, which falls throughout up to its rounding; `params`
         is the last point. A KeyboardInterrupt ends the loop at the last point that was evaluated.
+        With `axes` a step is an evaluation, as some problems then reach a point and others do
+        not: `history` has the sum of the losses at the last points after each, and `converged`
+        tells whether all problems met the tolerance.
 
     Raises
     ------
     NonFiniteError
         If a loss or a gradient is NaN or infinite at the start, or at the last trial of a step,
-        however short. Has the result so far as `result`.
+        however short; with `axes` a problem stays where it is in the latter case. Has the result
+        so far as `result`.
     ValueError
-        If the loss is not a scalar, the gradient is not like the parameters, `projection` has a
-        name that the parameters lack, or a number is out of its range.
+        If the loss is not a scalar, or with `axes` not of the shape of the other axes; the
+        gradient is not like the parameters, `projection` has a name that the parameters lack, or
+        a number is out of its range.
     TypeError
-        If the loss is not a real number or a parameter is not a floating-point array.
+        If the loss is not a real number, a parameter is not a floating-point array, or `axes` is
+        given for a mapping.
     ImportError
         If `progress` is true and tqdm is missing.
 
@@ -191,6 +208,20 @@ def lbfgs(
     >>> box = optim.projections.box(-2.0, 0.5)
     >>> optim.lbfgs(rosenbrock, start, box, steps=100, tolerance=1e-8).params.round(9)
     array([0.5 , 0.25])
+
+    Many problems at once, with the parameter `a` of each in place of 100:
+
+    >>> a = np.asarray([1.0, 10.0, 100.0])
+    >>> def rosenbrocks(p):
+    ...     x, y = p[:, 0], p[:, 1]
+    ...     r = y - x * x
+    ...     slopes = [-4 * a * x * r - 2 * (1 - x), 2 * a * r]
+    ...     return a * r**2 + (1 - x) ** 2, np.stack(slopes, axis=-1)
+    >>> starts = np.broadcast_to(start, (3, 2))
+    >>> optim.lbfgs(rosenbrocks, starts, steps=100, axes=-1, tolerance=1e-8).params.round(9)
+    array([[1., 1.],
+           [1., 1.],
+           [1., 1.]])
     """
     call = "lbfgs"
     check_parameters(call, params)
@@ -199,6 +230,24 @@ def lbfgs(
     tolerance = check_tolerance(call, tolerance)
     memory = integer(call, "memory", memory, least=1)
     diagonal = flag(call, "diagonal", diagonal)
+    some = some_axes(call, axes)
+    if some is not None:
+        if isinstance(params, Mapping):
+            msg = f"{call}: axes is {axes} and params is {describe(params)}; want one array"
+            raise TypeError(msg)
+        return minimize_each(
+            call,
+            function(call, "value_and_grad", value_and_grad),
+            params,
+            projection,
+            vector_axes(call, some, params),
+            steps=steps,
+            memory=memory,
+            diagonal=diagonal,
+            tolerance=tolerance,
+            callback=callback,
+            progress=progress,
+        )
 
     objective = Objective(call, value_and_grad)
     nothing = LBFGSState(0, None, (), 0.0, None)
@@ -260,7 +309,7 @@ def lbfgs(
         low, f_low, slope_low = 0.0, f, slope  # the lower end of the interval, and `lower` there
         t, high = 1.0, math.inf
         lower, new = None, None
-        for _ in range(TRIALS):
+        for trial in range(1, TRIALS + 1):
             new = objective.attempt(at)
             if not isinstance(new, Point):
                 high, t = t, low + 0.1 * (t - low)
@@ -282,7 +331,8 @@ def lbfgs(
                     ahead = -slope_low * width**2 / (2 * bend) if bend > 0 else width
                     t = low + min(max(ahead, 0.1 * width), 0.5 * width)
             at = moved(p, t, d)
-            if t in (low, high) or norm(difference(at, p)) == 0:
+            unseen = trial >= UNSEEN and -slope * t <= rounding(p) * abs(f)
+            if t in (low, high) or unseen or norm(difference(at, p)) == 0:
                 break
         if lower is None:
             check_last_trial(new)

@@ -1,4 +1,4 @@
-"""Helpers of projections: checks of arguments, and the axes that make one vector."""
+"""Many vectors in one array: the axes that make one, checks of arguments, products."""
 
 import math
 from collections.abc import Callable
@@ -91,6 +91,31 @@ def moduli(xp: Any, x: Array, vector: tuple[int, ...], radius: float) -> tuple[A
 def scaled(xp: Any, x: Array, by: float | Array) -> Array:
     """Return ``by * x``, computed in double precision, in the dtype of `x`."""
     return xp.astype(wide(xp, x) * by, x.dtype, copy=False)
+
+
+def ratio(xp: Any, a: Array, b: Array) -> Array:
+    """Return ``a / b``, and zero where ``b`` is zero or negative."""
+    nothing = b <= 0
+    return xp.where(nothing, 0.0, a) / xp.where(nothing, 1.0, b)
+
+
+def products(xp: Any, a: Array, b: Array, vector: tuple[int, ...]) -> Array:
+    """Return ``Re sum conj(a) b`` of each vector, summed in double precision if there is one."""
+    if xp.isdtype(a.dtype, "complex floating"):
+        real = products(xp, xp.real(a), xp.real(b), vector)
+        return real + products(xp, xp.imag(a), xp.imag(b), vector)
+    return xp.sum(wide_real(xp, a) * wide_real(xp, b), axis=vector, keepdims=True)
+
+
+def wide_real(xp: Any, a: Array) -> Array:
+    """Return a real array in double precision; JAX may have been told to do without."""
+    kinds = xp.__array_namespace_info__().dtypes(kind="real floating")
+    return xp.astype(a, kinds.get("float64", xp.float32), copy=False)
+
+
+def squares(xp: Any, a: Array, vector: tuple[int, ...]) -> Array:
+    """Return ``|a|^2`` of each vector."""
+    return products(xp, a, a, vector)
 
 
 def first_index(xp: Any, mask: Array) -> tuple[int, ...]:

@@ -332,6 +332,21 @@ def conjugate_gradient(m):
     return result.params, result.history
 
 
+def lbfgs_of_each(m):
+    xp, c, d = m.row.xp, m.real(3, 5), positive(m, 5)
+
+    def value_and_grad(p):
+        return 0.5 * xp.sum(d * (p - c) ** 2, axis=-1), d * (p - c)
+
+    simplex = optim.projections.simplex(axes=-1)
+    found = (
+        optim.lbfgs(value_and_grad, xp.zeros_like(c), project, steps=4, axes=-1, diagonal=diagonal)
+        for project in (None, simplex)
+        for diagonal in (False, True)
+    )
+    return [(each.params, each.history) for each in found]
+
+
 def projected(project):
     return lambda m: [project(m.real(2, 5)), project(positive(m, 7))]
 
@@ -589,6 +604,7 @@ BY_HAND = [
     ),
     Entry("optim.lbfgs", solver(optim.lbfgs, SIMPLEX), double=True),
     Entry("optim.lbfgs", solver(optim.lbfgs, diagonal=True), setting="diagonal", double=True),
+    Entry("optim.lbfgs", lbfgs_of_each, setting="axes", double=True),
     Entry("optim.levenberg_marquardt", blocks),
     Entry(
         "nufftlib.mri.circulant_preconditioner",

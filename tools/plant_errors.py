@@ -53,6 +53,7 @@ OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 LBFGS = ("tests/optim/test_lbfgs.py",)
+LBFGS_BATCH = ("tests/optim/test_lbfgs_batch.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
 TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
 PROJECTION = ("tests/mri/scanner/test_project.py", "-k", "not row and not conic and not planted")
@@ -664,6 +665,31 @@ PLANTS = [
         "a converged point ignores the projection",
         {"lambda p, g: p - g, params, gradient": "lambda p, g: p + g, params, gradient"},
         ("tests/optim",),
+    ),
+    Plant(
+        "problems share the first loop's products",
+        {"parts.append(self.inner(s, v))": "parts.append(self.inner(s, v)[:1, ...])"},
+        LBFGS_BATCH,
+    ),
+    Plant(
+        "pairs of all problems move up where one has a new one",
+        {"return xp.where(where, xp.concat([rows": "return xp.where(True, xp.concat([rows"},
+        LBFGS_BATCH,
+    ),
+    Plant(
+        "problems at rest take their trials",
+        {"active = ~state.rest": "active = state.rest | True"},
+        LBFGS_BATCH,
+    ),
+    Plant(
+        "the values of a batch's model rise by the descent",
+        {"value = value - t * descent": "value = value + t * descent"},
+        LBFGS_BATCH,
+    ),
+    Plant(
+        "a batch's search is begun again in all problems",
+        {"chosen(xp, begins, fresh, state.search)": "fresh"},
+        LBFGS_BATCH,
     ),
     Plant(
         "the second loop without the part of the first",

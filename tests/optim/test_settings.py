@@ -48,6 +48,7 @@ GOOD = {  # a call that works, for every public name that is called
         "projection": projections.simplex(),
         "memory": 3,
         "diagonal": False,
+        "axes": None,
         **LOOP,
     },
     optim.accelerated_proximal_gradient: {
