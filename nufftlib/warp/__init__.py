@@ -1,0 +1,1 @@
+"""Warp: pictures that are not aligned."""
