@@ -130,6 +130,12 @@ class Warp(LinearOperator):
         """How many of the last axes are resampled."""
         return int(self.shift.shape[0])
 
+    @property
+    def matrix(self) -> Array:
+        """``M``, shape (d, d), which with ``t`` is what other libraries take."""
+        xp, device = namespace(self.shift), array_api_compat.device(self.shift)
+        return xp.asarray(self._matrix(), dtype=self.shift.dtype, device=device)
+
     @cached_property
     def shapes(self) -> Resized:
         """Axes of any size stay as they are."""
