@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ import numpy as np
 
 from nufftlib.core.arrays import (
     Array,
-    Namespace,
     check_finite,
     check_real,
     check_traced,
@@ -119,7 +119,7 @@ class Warp(LinearOperator):
             check_real(xp, call, name, value)
             check_shape(call, name, tuple(value.shape), tuple(self.shift.shape))
             check_finite(xp, call, name, value)
-        for scale in self._scales:
+        for scale in self.scales:
             if not SCALES[0] <= scale <= SCALES[1]:
                 msg = f"Warp(scale): scale is {scale:g}; want {SCALES[0]:g} to {SCALES[1]:g}"
                 raise ValueError(msg)
@@ -134,7 +134,7 @@ class Warp(LinearOperator):
     def matrix(self) -> Array:
         """``M``, shape (d, d), which with ``t`` is what other libraries take."""
         xp, device = namespace(self.shift), array_api_compat.device(self.shift)
-        return xp.asarray(self._matrix(), dtype=self.shift.dtype, device=device)
+        return xp.asarray(matrix(self), dtype=self.shift.dtype, device=device)
 
     @cached_property
     def shapes(self) -> Resized:
@@ -143,11 +143,11 @@ class Warp(LinearOperator):
 
     # (A x)[n] = s(p(n)), p(n) = c + M (n - c) + t
     def _apply(self, x: Array) -> Array:
-        return self.sampler(x).values(x, [(0,) * self.axes])[0]
+        return sampler(self, x).values(x, [(0,) * self.axes])[0]
 
     # A^T y: real weights, so that real and imaginary parts go by themselves
     def _adjoint(self, y: Array) -> Array:
-        return self.sampler(y).transposed(y, (0,) * self.axes)
+        return sampler(self, y).transposed(y, (0,) * self.axes)
 
     # dA[t] x = sum_a du_a d_a s, du = dM (n - c) + dt
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -156,13 +156,14 @@ class Warp(LinearOperator):
     # B(x, y)_j = sum_n sum_a du_a / dtheta_j Re(conj(d_a s) y)
     def _form(self, name: str, x: Array, y: Array) -> Array:
         xp, d = namespace(y), self.axes
-        slopes = self.sampler(x).values(x, [unit(d, a) for a in range(d)])
+        slopes = sampler(self, x).values(x, [unit(d, a) for a in range(d)])
         products = [real_part(xp, conj(s) * y) for s in slopes]
-        return self._gather(name, lambda j: self.displacement(y, (name, j)), products)
+        found = [xp.sum(combined(displacement(self, y, e), products)) for e in units(self, name)]
+        return xp.reshape(xp.stack(found), tuple(self.parameters[name].shape))
 
     # (A x, dA x / dtheta_j) of all numbers of all parameters
     def columns(self, x: Array) -> tuple[Array, Array]:
-        """Return ``A x`` and its derivatives by all numbers of the parameters.
+        r"""Return ``A x`` and its derivatives by all numbers of the parameters.
 
         They are what Gauss-Newton and Levenberg-Marquardt take: a Jacobian ``J`` of a few
         columns, each an image. A linear operator behind this one, such as a blur, takes them as
@@ -170,14 +171,14 @@ class Warp(LinearOperator):
 
         Parameters
         ----------
-        x : array, shape (..., \\*shape)
+        x : array, shape (..., \*shape)
             The image.
 
         Returns
         -------
-        value : array, shape (..., \\*shape)
+        value : array, shape (..., \*shape)
             ``A x``.
-        columns : array, shape (numbers, ..., \\*shape)
+        columns : array, shape (numbers, ..., \*shape)
             The derivatives by the shift along each axis, the rotation, and the scales, of those
             that there are.
 
@@ -192,114 +193,29 @@ class Warp(LinearOperator):
         """
         self._check("columns(x)", "x", x)
         xp, d = namespace(x), self.axes
-        value, *slopes = self.sampler(x).values(x, [(0,) * d, *(unit(d, a) for a in range(d))])
+        value, *slopes = sampler(self, x).values(x, [(0,) * d, *(unit(d, a) for a in range(d))])
         columns = [
-            combined(self.displacement(x, (name, j)), slopes)
-            for name, theta in self.parameters.items()
-            for j in range(array_api_compat.size(theta) or 0)
+            combined(displacement(self, x, e), slopes)
+            for name in self.parameters
+            for e in units(self, name)
         ]
         return value, xp.stack(columns)
 
-    def sampler(self, x: Array) -> Sampler:
-        """Return what samples images of the shape and dtype of `x`.
-
-        Parameters
-        ----------
-        x : array
-            An image, or a batch.
-
-        Returns
-        -------
-        Sampler
-            It is kept for later calls.
-        """
-        xp, shape = namespace(x), tuple(x.shape[-self.axes :])
-        key = shape, xp.__name__, str(real_dtype(xp, x)), str(array_api_compat.device(x))
-        if key not in self._samplers:
-            kind = Separable if self.rotation is None else Planar
-            t = np.asarray(numbers(self.shift))
-            self._samplers[key] = kind(shape, self._matrix(), t, self.boundary, x)
-        return self._samplers[key]
-
-    def displacement(self, x: Array, *changes: tuple[str, Any]) -> list[Array]:
-        """Return how a change moves the points of an image, or two changes in each other's way.
-
-        Parameters
-        ----------
-        x : array
-            The image.
-        *changes : tuple of str and array, or of str and int
-            One or two parameters, each with its direction or the place of its only 1.
-
-        Returns
-        -------
-        list of array
-            For each axis ``dM (n - c) + dt``, which broadcasts against the image.
-        """
-        steps = [(name, self._direction(name, value)) for name, value in changes]
-        dM = self._matrix(*steps)
-        dt = steps[0][1] if len(steps) == 1 and steps[0][0] == "shift" else np.zeros(self.axes)
-        xp, shape = namespace(x), tuple(x.shape[-self.axes :])
-        place = {"dtype": real_dtype(xp, x), "device": array_api_compat.device(x)}
-        found = []
-        for a in range(self.axes):
-            u = xp.asarray(np.full((1,) * self.axes, dt[a]), **place)
-            for b, size in enumerate(shape):
-                if dM[a, b]:
-                    line = dM[a, b] * (np.arange(size) - size // 2)
-                    u = u + xp.asarray(line.reshape(-1, *[1] * (self.axes - 1 - b)), **place)
-            found.append(u)
-        return found
-
     @cached_property
-    def _samplers(self) -> dict[Any, Sampler]:
-        """Samplers by the shape, library, precision and device of the images."""
+    def samplers(self) -> dict[Any, Sampler]:
+        """What samples images, by their shape, library, precision and device."""
         return {}
 
     @cached_property
-    def _angle(self) -> float:
+    def angle(self) -> float:
+        """The rotation, 0 without one."""
         return 0.0 if self.rotation is None else float(self.rotation)
 
     @cached_property
-    def _scales(self) -> list[float]:
+    def scales(self) -> list[float]:
         """The scale of each axis."""
         found = [1.0] if self.scale is None else numbers(self.scale)
         return found * self.axes if len(found) == 1 else found
-
-    # M = R(theta) diag(sigma), differentiated along each of the steps
-    def _matrix(self, *steps: tuple[str, Any]) -> Any:
-        """Return the matrix of the map, or its derivative along one or two directions."""
-        names = [name for name, _ in steps]
-        if "shift" in names or names.count("scale") > 1:
-            return np.zeros((self.axes, self.axes))
-        scales = np.asarray(self._scales)
-        factor, turns = 1.0, names.count("rotation")
-        for name, value in steps:
-            if name == "scale":
-                scales = np.broadcast_to(value, scales.shape)
-            else:
-                factor *= float(value[0])
-        if self.rotation is None:
-            return np.diag(scales)
-        angle = self._angle + turns * math.pi / 2  # each derivative turns on by a right angle
-        cos, sin = math.cos(angle), math.sin(angle)
-        return factor * np.asarray([[cos, -sin], [sin, cos]]) * scales
-
-    def _direction(self, name: str, value: Any) -> Any:
-        """Return a direction's numbers, of an index the unit vector."""
-        if not isinstance(value, int):
-            return np.asarray(numbers(value))
-        return np.eye(array_api_compat.size(self.parameters[name]) or 0)[value]
-
-    def _gather(self, name: str, fields: Any, products: list[Array]) -> Array:
-        """Return ``sum_n sum_a u_a(n) g_a(n)`` for the fields ``u`` of each number."""
-        theta = self.parameters[name]
-        xp = namespace(theta)
-        found = [
-            sum(xp.sum(u * g) for u, g in zip(fields(j), products, strict=True))
-            for j in range(array_api_compat.size(theta) or 0)
-        ]
-        return xp.reshape(xp.stack(found), tuple(theta.shape))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -325,21 +241,17 @@ class WarpDerivative(LinearOperator):
         """As the operator's."""
         return self.warp.shapes
 
-    def _gives_complex(self, label: str, x: Array) -> bool:
-        """Points move by real numbers."""
-        return self.warp._gives_complex(label, x)
-
     # dA[t] x = sum_a du_a d_a s
     # d2A[t, t'] x = sum_ab du_a du'_b d_a d_b s + sum_a d2u_a d_a s
     def _apply(self, x: Array) -> Array:
         terms = self._terms(x)
-        found = self.warp.sampler(x).values(x, [orders for orders, _ in terms])
+        found = sampler(self.warp, x).values(x, [orders for orders, _ in terms])
         return combined([field for _, field in terms], found)
 
     # sum over the terms: S_o^T of the field times y
     def _adjoint(self, y: Array) -> Array:
-        sampler = self.warp.sampler(y)
-        parts = [sampler.transposed(field * y, orders) for orders, field in self._terms(y)]
+        S = sampler(self.warp, y)
+        parts = [S.transposed(field * y, orders) for orders, field in self._terms(y)]
         return sum(parts[1:], start=parts[0])
 
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
@@ -352,23 +264,84 @@ class WarpDerivative(LinearOperator):
         if len(self.names) > 1:
             return super()._form(name, x, y)
         theta = self.warp.parameters[name]
-        xp, n = namespace(theta), array_api_compat.size(theta) or 0
+        xp, shape = namespace(theta), tuple(theta.shape)
         place = {"dtype": theta.dtype, "device": array_api_compat.device(theta)}
-        units = [xp.reshape(xp.asarray(e, **place), tuple(theta.shape)) for e in np.eye(n)]
-        found = [inner(y, self._derivative(name, unit).apply(x)) for unit in units]
-        return xp.reshape(xp.stack(found), tuple(theta.shape))
+        found = []
+        for _, e in units(self.warp, name):
+            along = xp.asarray(e.reshape(shape), **place)
+            found.append(inner(y, self._derivative(name, along).apply(x)))
+        return xp.reshape(xp.stack(found), shape)
 
     def _terms(self, x: Array) -> list[tuple[Orders, Array]]:
         """Return pairs of orders and of the field that multiplies the interpolant's derivative."""
-        d, steps = self.warp.axes, list(zip(self.names, self.directions, strict=True))
-        terms = [(unit(d, a), u) for a, u in enumerate(self.warp.displacement(x, *steps))]
+        warp, d = self.warp, self.warp.axes
+        directions = (np.asarray(numbers(t)) for t in self.directions)
+        steps = list(zip(self.names, directions, strict=True))
+        terms = [(unit(d, a), u) for a, u in enumerate(displacement(warp, x, *steps))]
         if len(steps) == 1:
             return terms
-        first, second = (self.warp.displacement(x, step) for step in steps)
-        for a, u in enumerate(first):
-            for b, v in enumerate(second):
-                terms.append((unit(d, a, b), u * v))
-        return terms
+        first, second = (displacement(warp, x, step) for step in steps)
+        pairs = itertools.product(enumerate(first), enumerate(second))
+        return terms + [(unit(d, a, b), u * v) for (a, u), (b, v) in pairs]
+
+
+Step = tuple[str, Any]
+"""A parameter's name, with the numbers of a direction."""
+
+
+def sampler(warp: Warp, x: Array) -> Sampler:
+    """Return what samples images of the shape and precision of `x`; it is kept for later."""
+    xp, shape = namespace(x), tuple(x.shape[-warp.axes :])
+    key = shape, xp.__name__, str(real_dtype(xp, x)), str(array_api_compat.device(x))
+    if key not in warp.samplers:
+        kind = Separable if warp.rotation is None else Planar
+        t = np.asarray(numbers(warp.shift))
+        warp.samplers[key] = kind(shape, matrix(warp), t, warp.boundary, x)
+    return warp.samplers[key]
+
+
+# M = R(theta) diag(sigma), differentiated along each of the steps
+def matrix(warp: Warp, *steps: Step) -> Any:
+    """Return the matrix of the map, or its derivative along one direction or two."""
+    names = [name for name, _ in steps]
+    if "shift" in names or names.count("scale") > 1:
+        return np.zeros((warp.axes, warp.axes))
+    scales, factor = np.asarray(warp.scales), 1.0
+    for name, direction in steps:
+        if name == "scale":
+            scales = np.broadcast_to(direction, scales.shape)
+        else:
+            factor *= float(direction[0])
+    if warp.rotation is None:
+        return np.diag(scales)
+    # Each derivative of a rotation turns on by a right angle.
+    angle = warp.angle + names.count("rotation") * math.pi / 2
+    cos, sin = math.cos(angle), math.sin(angle)
+    return factor * np.asarray([[cos, -sin], [sin, cos]]) * scales
+
+
+# du = dM (n - c) + dt, and d2u = d2M (n - c)
+def displacement(warp: Warp, x: Array, *steps: Step) -> list[Array]:
+    """Return how the points of an image move along one direction, or two, on each axis."""
+    dM, dt = matrix(warp, *steps), np.zeros(warp.axes)
+    if [name for name, _ in steps] == ["shift"]:
+        dt = steps[0][1]
+    xp, shape = namespace(x), tuple(x.shape[-warp.axes :])
+    place = {"dtype": real_dtype(xp, x), "device": array_api_compat.device(x)}
+    found = []
+    for a in range(warp.axes):
+        u = xp.asarray(np.full((1,) * warp.axes, dt[a]), **place)
+        for b, size in enumerate(shape):
+            if dM[a, b]:
+                line = dM[a, b] * (np.arange(size) - size // 2)
+                u = u + xp.asarray(line.reshape(-1, *[1] * (warp.axes - 1 - b)), **place)
+        found.append(u)
+    return found
+
+
+def units(warp: Warp, name: str) -> list[Step]:
+    """Return the direction of each number of a parameter."""
+    return [(name, e) for e in np.eye(array_api_compat.size(warp.parameters[name]) or 0)]
 
 
 def unit(ndim: int, *axes: int) -> Orders:
@@ -398,8 +371,6 @@ def check_shape(call: str, name: str, shape: tuple[int, ...], shift: tuple[int, 
     }
     fits, wish = wanted[name]
     if not fits:
-        given = f"{name} has the shape {shape}" + (
-            "" if name == "shift" else f" and shift {shift}"
-        )
+        given = f"{name} has the shape {shape}" + ("" if name == "shift" else f" and shift {shift}")
         msg = f"{call}: {given}; want {wish}"
         raise ValueError(msg)

@@ -11,7 +11,6 @@ import numpy as np
 import optim
 from nufftlib.core.arrays import (
     Array,
-    Namespace,
     check_alike,
     check_finite,
     check_real,
@@ -19,7 +18,7 @@ from nufftlib.core.arrays import (
     common_namespace,
     namespace,
 )
-from nufftlib.core.fourier import fft, ifft
+from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import choice
 from nufftlib.core.windows import halve
 from nufftlib.warp.operator import SCALES, Warp, numbers
@@ -32,6 +31,9 @@ COARSEST = 32
 
 EDGE = 2.0
 """Pixels by which a point is inside the picture to count."""
+
+PEAKS = 5
+"""Peaks of the phase correlation that are tried."""
 
 STEPS = 50
 TOLERANCE = 1e-5
@@ -66,8 +68,8 @@ def register(fixed: Array, moving: Array, motion: Motion = "similarity") -> Regi
 
     It minimises :math:`\frac{1}{2} \sum_n w_n |(A(t, \theta, \sigma)\, m - f)_n|^2` with the
     `Warp` :math:`A`, by Levenberg-Marquardt, from coarse pictures to fine ones; :math:`w_n` is 1
-    where the point lies inside the moving picture. The peak of the phase correlation of the
-    coarsest pictures is the start.
+    where the point lies inside the moving picture. Peaks of the phase correlation of the coarsest
+    pictures are the starts, of which the best is followed.
 
     Parameters
     ----------
@@ -112,34 +114,32 @@ def register(fixed: Array, moving: Array, motion: Motion = "similarity") -> Regi
     --------
     >>> import numpy as np
     >>> import nufftlib as nl
-    >>> moving = nl.data.brain().astype(np.float64)
+    >>> from nufftlib.data import brain
+    >>> moving = brain().astype(np.float64)
     >>> A = nl.Warp(np.asarray([7.3, -2.6]), np.asarray(0.03), np.asarray(1.02))
     >>> found = nl.warp.register(A(moving), moving)
     >>> found.warp.shift.round(3), found.warp.rotation.round(3), found.warp.scale.round(3)
     (array([ 7.3, -2.6]), np.float64(0.03), np.float64(1.02))
     """
-    xp = check_pictures("register", fixed, moving)
+    check_pictures("register", fixed, moving)
     motion = choice("register", "motion", motion, MOTIONS)
     pyramid = [(fixed, moving)]
     while min(pyramid[-1][0].shape[-2:]) >= 2 * COARSEST:
         f, m = pyramid[-1]
         pyramid.append((halve(f, 2), halve(m, 2)))
-    t = np.asarray(phase_correlation(xp, *pyramid[-1]), dtype=float)
-    start = np.concatenate([t, [0.0, 1.0][: MOTIONS.index(motion)]])
-    while True:
-        level = Level(*pyramid.pop(), start)
-        result = optim.levenberg_marquardt(
-            level.evaluated, level.start, steps=STEPS, tolerance=TOLERANCE
-        )
-        if not pyramid:
-            return level.found(result)
-        start = finer(level.at(result.params), pyramid[-1][0].shape[-2:])
+    still = [0.0, 1.0][: MOTIONS.index(motion)]
+    shifts = likely_shifts(*(np.asarray(fetched(x), dtype=float) for x in pyramid[-1]))
+    fits = [Fit(*pyramid[-1], np.asarray([*t, *still])) for t in shifts]
+    best = min(fits, key=lambda fit: fit.mean)
+    for f, m in reversed(pyramid[:-1]):
+        best = Fit(f, m, finer(best.warp, f.shape[-2:]))
+    return best.registration()
 
 
-class Level:
-    """The squared distance of two pictures of one size, as a function of the motion.
+class Fit:
+    """The best motion between two pictures of one size, from a start that is close to it.
 
-    Its argument are the numbers ``q = u p`` of a motion ``p`` with all units ``u`` in pixels.
+    It is found in numbers ``q = u p``, with units ``u`` that make each of them pixels.
 
     Parameters
     ----------
@@ -153,45 +153,55 @@ class Level:
         self._fixed, self._moving = fixed, moving
         self._xp = namespace(fixed)
         self._place = {"dtype": fixed.dtype, "device": array_api_compat.device(fixed)}
-        height, width = fixed.shape[-2:]
-        self._units = [1.0, 1.0, *[max(height, width) / 2] * (len(start) - 2)]
-        self.start = self._array(start * np.asarray(self._units))
-        self._inside = self._array(inside(self.at(self.start), (height, width)))
+        shape = fixed.shape[-2:]
+        self._units = np.asarray([1.0, 1.0, *[max(shape) / 2] * (len(start) - 2)])
+        q = self._array(start * self._units)
+        inside = points_inside(self._at(q), shape)
+        self._inside = self._array(inside)
+        self._pixels = int(inside.sum()) * math.prod(fixed.shape[:-2])
+        self._result = optim.levenberg_marquardt(
+            self._evaluated, q, steps=STEPS, tolerance=TOLERANCE
+        )
 
-    def at(self, q: Array) -> Warp:
-        """Return the operator of a motion."""
-        p = q / self._array(self._units)
-        rotation = p[2] if q.shape[0] > 2 else None
-        scale = p[3] if q.shape[0] > 3 else None
-        return Warp(p[:2], rotation, scale)
+    @property
+    def warp(self) -> Warp:
+        """The operator of the motion."""
+        return self._at(self._result.params)
 
-    # r = w (A m - f), with J of r by q: 1/2 |r|^2, J^T r, J^T J
-    def evaluated(self, q: Array) -> tuple[Array, Array, Array]:
-        """Return the loss, its gradient, and Gauss-Newton's matrix."""
-        xp, n = self._xp, q.shape[0]
-        if n > 3 and not SCALES[0] < float(q[3]) / self._units[3] < SCALES[1]:
-            matrix = q[:, None] * q[None, :]
-            return xp.sum(q) * 0 + math.inf, q, matrix  # a step that is not taken
-        value, J = self.at(q).columns(self._moving)
-        r = xp.reshape(self._inside * (value - self._fixed), (-1,))
-        J = xp.reshape(self._inside * J, (n, -1)) / self._array(self._units)[:, None]
-        return 0.5 * xp.sum(r * r), xp.sum(J * r, axis=-1), xp.matmul(J, J.T)
+    @property
+    def mean(self) -> float:
+        """The mean square of the residual."""
+        return float(2 * float(self._result.state.values) / max(self._pixels, 1))
 
-    def found(self, result: Any) -> Registration:
-        """Return the result of the last level."""
-        xp, warp, n = self._xp, self.at(result.params), result.params.shape[0]
-        squares = 2 * float(result.state.values)
-        pixels = array_api_compat.size(self._fixed) or 0
-        pixels = round(float(xp.mean(self._inside)) * pixels)
-        variance = squares / max(pixels - n, 1)
+    def registration(self) -> Registration:
+        """Return the result with its uncertainty."""
+        warp, n = self.warp, len(self._units)
         # cov(q) = s^2 (J^T J)^-1, p = q / u
-        covariance = np.linalg.inv([numbers(row) for row in unstacked(result.state.blocks)])
-        deviations = np.sqrt(variance * np.diag(covariance)) / self._units
+        variance = self.mean * self._pixels / max(self._pixels - n, 1)
+        normal = np.asarray(fetched(self._result.state.blocks), dtype=float)
+        deviations = np.sqrt(variance * np.diag(np.linalg.pinv(normal))) / self._units
         each: dict[str, Array] = {}
         for name, theta in warp.parameters.items():
             own, deviations = deviations[: theta.ndim + 1], deviations[theta.ndim + 1 :]
-            each[name] = xp.reshape(self._array(own), tuple(theta.shape))
-        return Registration(warp, each, math.sqrt(squares / max(pixels, 1)), result.converged)
+            each[name] = self._xp.reshape(self._array(own), tuple(theta.shape))
+        return Registration(warp, each, math.sqrt(self.mean), self._result.converged)
+
+    def _at(self, q: Array) -> Warp:
+        p = q / self._array(self._units)
+        rotation = p[2, ...] if q.shape[0] > 2 else None
+        scale = p[3, ...] if q.shape[0] > 3 else None
+        return Warp(p[:2], rotation, scale)
+
+    # r = w (A m - f), with J of r by q: 1/2 |r|^2, J^T r, J^T J
+    def _evaluated(self, q: Array) -> tuple[Array, Array, Array]:
+        """Return the loss, its gradient, and Gauss-Newton's matrix."""
+        xp, n = self._xp, q.shape[0]
+        if n > 3 and not SCALES[0] < float(q[3]) / self._units[3] < SCALES[1]:
+            return xp.sum(q) * 0 + math.inf, q, q[:, None] * q  # no step to take
+        value, J = self._at(q).columns(self._moving)
+        r = xp.reshape(self._inside * (value - self._fixed), (-1,))
+        J = xp.reshape(self._inside * J, (n, -1)) / self._array(self._units)[:, None]
+        return 0.5 * xp.sum(r * r), xp.sum(J * r, axis=-1), xp.matmul(J, J.T)
 
     def _array(self, values: Any) -> Array:
         return self._xp.asarray(values, **self._place)
@@ -201,16 +211,15 @@ class Level:
 def finer(warp: Warp, shape: tuple[int, ...]) -> Any:
     """Return the numbers of a motion for pictures of `shape`, of that for the halved ones."""
     t = np.asarray(numbers(warp.shift))
-    M = np.asarray([numbers(row) for row in unstacked(warp.matrix)])
+    M = np.asarray(fetched(warp.matrix))
     e = np.asarray([n // 2 - 0.5 - 2 * (n // 2 // 2) for n in shape])
     rest = [float(p) for p in (warp.rotation, warp.scale) if p is not None]
     return np.asarray([*(2 * t - (e - M @ e)), *rest])
 
 
-def inside(warp: Warp, shape: tuple[int, int]) -> Any:
+def points_inside(warp: Warp, shape: tuple[int, int]) -> Any:
     """Return 1 for the pixels whose points lie inside the picture, else 0."""
-    M = np.asarray([numbers(row) for row in unstacked(warp.matrix)])
-    t = numbers(warp.shift)
+    M, t = np.asarray(fetched(warp.matrix)), numbers(warp.shift)
     n, m = (np.arange(size) - size // 2 for size in shape)
     within = np.ones(shape, dtype=bool)
     for a, size in enumerate(shape):
@@ -219,30 +228,29 @@ def inside(warp: Warp, shape: tuple[int, int]) -> Any:
     return within.astype(float)
 
 
-# r[u] = sum_k e^{2 pi i k u} conj(F) M / |F M|, with its peak at f[n] = m[n + u]
-def phase_correlation(xp: Namespace, fixed: Array, moving: Array) -> list[int]:
-    """Return the shift of at most a quarter of the picture at the peak of the correlation."""
-    shape = tuple(fixed.shape[-2:])
-    place = {"dtype": fixed.dtype, "device": array_api_compat.device(fixed)}
+# r[u] = sum_k e^{2 pi i k u} conj(F) M / |F M|, with a peak at the u for which f[n] = m[n + u]
+def likely_shifts(fixed: Any, moving: Any) -> list[list[int]]:
+    """Return the highest peaks of the phase correlation, of at most a quarter of the picture."""
+    shape = fixed.shape[-2:]
     n, m = (np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2 for size in shape)
-    window = xp.asarray(n[:, None] * m, **place)
+    F, M = (
+        np.fft.rfft2(n[:, None] * m * (x - x.mean(axis=(-2, -1), keepdims=True)))
+        for x in (fixed, moving)
+    )
+    cross = np.sum(np.conj(F) * M, axis=tuple(range(fixed.ndim - 2)))
+    r = np.fft.irfft2(cross / np.maximum(np.abs(cross), np.finfo(float).tiny), s=shape)
+    u, v = (np.fft.fftfreq(size, 1 / size).astype(int) for size in shape)
+    r[np.abs(u) > shape[0] / 4, :] = -np.inf
+    r[:, np.abs(v) > shape[1] / 4] = -np.inf
+    found = []
+    for _ in range(PEAKS):
+        i, j = np.unravel_index(np.argmax(r), shape)
+        found.append([int(u[i]), int(v[j])])
+        r[np.ix_((i + np.arange(-1, 2)) % shape[0], (j + np.arange(-1, 2)) % shape[1])] = -np.inf
+    return found
 
-    def spectrum(x: Array) -> Array:
-        x = window * (x - xp.mean(x, axis=(-2, -1), keepdims=True))
-        return fft(xp, xp.reshape(x, (-1, *shape)), shape, real=True)
 
-    cross = xp.sum(xp.conj(spectrum(fixed)) * spectrum(moving), axis=0)
-    size = xp.abs(cross)
-    cross = xp.where(size > 0, cross / xp.where(size > 0, size, 1.0), cross)
-    r = ifft(xp, cross, shape, real=True)
-    near = [np.abs(np.fft.fftfreq(size)) <= 0.25 for size in shape]
-    allowed = xp.asarray(near[0][:, None] & near[1], device=place["device"])
-    peak = int(xp.argmax(xp.where(allowed, r, -math.inf)))
-    found = divmod(peak, shape[1])
-    return [(u + s // 2) % s - s // 2 for u, s in zip(found, shape, strict=True)]
-
-
-def check_pictures(call: str, fixed: Array, moving: Array) -> Namespace:
+def check_pictures(call: str, fixed: Array, moving: Array) -> None:
     """Refuse pictures that cannot be compared."""
     xp = common_namespace(f"{call}(fixed, moving)", fixed=fixed, moving=moving)
     for name, x in (("fixed", fixed), ("moving", moving)):
@@ -256,9 +264,3 @@ def check_pictures(call: str, fixed: Array, moving: Array) -> Namespace:
             f"of at least {COARSEST} pixels each"
         )
         raise ValueError(msg)
-    return xp
-
-
-def unstacked(matrix: Array) -> list[Array]:
-    """Return the rows."""
-    return [matrix[i, ...] for i in range(matrix.shape[0])]

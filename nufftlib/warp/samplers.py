@@ -64,9 +64,7 @@ class Separable:
     def __init__(
         self, shape: tuple[int, ...], matrix: Any, shift: Any, boundary: str, like: Array
     ) -> None:
-        self._points = [
-            positions(n, matrix[a, a], shift[a], boundary) for a, n in enumerate(shape)
-        ]
+        self._points = [positions(n, matrix[a, a], shift[a], boundary) for a, n in enumerate(shape)]
         self._shape, self._boundary, self._like = shape, boundary, like
         self._made: dict[tuple[int, int], Banded] = {}
 
@@ -167,7 +165,7 @@ class Planar:
             corner = (i - 1) * width + (j - 1)
             sums: list[Any] = [0.0] * len(wanted)
             for k in range(4):
-                taps = [xp.take(c, corner + (k * width + l), axis=1) for l in range(4)]
+                taps = [xp.take(c, corner + (k * width + m), axis=1) for m in range(4)]
                 for w, (o, p) in enumerate(wanted):
                     row = sum(b * tap for b, tap in zip(B1[p], taps, strict=True))
                     sums[w] = sums[w] + B0[o][k] * row
@@ -189,10 +187,10 @@ class Planar:
             u, v = (float(M[a, 0]) * r + float(M[a, 1]) * s for a in range(2))
             corner = (i + 1) * width + (j + 1)
             total: Any = 0.0
-            for k, l in np.ndindex(self._taps):
-                du, dv = (float(M[a] @ (k, l)) for a in range(2))
+            for k, m in np.ndindex(self._taps):
+                du, dv = (float(M[a] @ (k, m)) for a in range(2))
                 weight = bspline(xp, u + du, orders[0]) * bspline(xp, v + dv, orders[1])
-                total = total + weight * xp.take(y, corner + (k * width + l), axis=1)
+                total = total + weight * xp.take(y, corner + (k * width + m), axis=1)
             whole.put(part, total)
         z = xp.reshape(whole.result, (*lead, *self._size))
         for a, matrix in enumerate(self._prefilters):
