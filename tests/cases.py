@@ -839,6 +839,24 @@ CASES = [
         host=True,
     ),
     Case(
+        "derivative of a warp by the rotation",
+        lambda m: (
+            warp((0.31, -0.73), 0.07, (0.93, 1.07), "reflect", (6, 5))(m)[0].derivative(
+                "rotation", m.real()
+            ),
+            m.real(2, 6, 5),
+        ),
+    ),
+    Case(
+        "derivative of a warp by the scales",
+        lambda m: (
+            warp((0.31, -0.73), None, (0.93, 1.07), "circular", (6, 5))(m)[0].derivative(
+                "scale", m.real(2)
+            ),
+            m.real(2, 6, 5),
+        ),
+    ),
+    Case(
         "derivative of a space-varying blur by its psf",
         lambda m: (
             nl.SpaceVaryingBlur(m.real(3, 2, 3), m.complex(3, 4, 5)).derivative(

@@ -36,7 +36,7 @@ PEAKS = 5
 """Peaks of the phase correlation that are tried."""
 
 STEPS = 50
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 """Of the last step in pixels at half the picture's longer side from its centre."""
 
 
@@ -54,7 +54,7 @@ class Registration(NamedTuple):
     residual : float
         Root mean square of ``warp(moving) - fixed``, where both pictures show something.
     converged : bool
-        Whether the last step was shorter than 1e-5 pixels.
+        Whether the last step was shorter than 1e-4 pixels.
     """
 
     warp: Warp
