@@ -96,8 +96,13 @@ def register(fixed: Array, moving: Array, motion: Motion = "similarity") -> Regi
     Notes
     -----
     Shifts up to a quarter of the picture are found, with rotations up to about 0.15 rad and
-    scales from 0.9 to 1.1. Noise in both pictures counts in `deviations` as if it were in the
-    fixed one.
+    scales from 0.9 to 1.1.
+
+    Noise in both pictures counts in `deviations` as if it were in the fixed one. Noise in the
+    moving one does more: an interpolant smooths it most in the middle between pixels, so that
+    squares are smaller there, and a shift without rotation and scale is pulled towards half a
+    pixel. The cleaner picture should be the moving one. With a rotation, or at another size, all
+    parts of a pixel occur, and there is no pull.
 
     A blur of one picture that is symmetric about its pixel moves nothing. One that is not
     moves the picture by the PSF's centre of mass.
