@@ -1,0 +1,453 @@
+r"""The PSF between pictures as they really are: not equally exposed, clipped, encoded, moved.
+
+.. math:: y_c \approx \left( g_c \, A(h) \, (M x)_c + o_c \right)^{1 / \gamma}
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from array_api_compat import array_namespace
+
+from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
+from nufftlib.blur.calibrate.pair.between import REACH
+from nufftlib.blur.calibrate.pair.deviations import psf_deviations
+from nufftlib.blur.calibrate.pair.findings import centroid, findings_of
+from nufftlib.blur.calibrate.pair.fit import (
+    ACCURACY,
+    Fit,
+    Information,
+    aligned,
+    information,
+    with_exponent,
+    without_detail,
+)
+from nufftlib.blur.calibrate.pair.model import STILL, Pair
+from nufftlib.blur.calibrate.pair.pixels import FAR, NEAR, clipping_levels, spread, unclipped
+from nufftlib.blur.operator import Blur
+from nufftlib.core.arrays import Array, summary
+from nufftlib.core.kinds import choice, is_array, optional_function
+from nufftlib.core.run import Run
+
+Nuisance = Literal["photometry", "clipping", "outliers", "gamma", "shift", "rotation"]
+NUISANCES: tuple[Nuisance, ...] = get_args(Nuisance)
+ALWAYS: tuple[Nuisance, ...] = ("photometry", "clipping", "outliers")
+TESTED: tuple[Nuisance, ...] = ("gamma", "shift")
+
+ROUNDS = 6
+ALIGNMENTS = 8  # steps of the alignment in a round at most
+CLOSE = 0.002  # pixels of a step, that end them
+BETTER = 0.002  # part by which the squared error has to fall for a difference to be believed
+SETTLED = 1e-4  # part of the pixels that may still change sides
+MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
+SLACK = 2  # pixels that a shift may still grow by
+CROP = 512  # pixels of a side on which exponent and motion are looked for
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CalibratedPair(Run):
+    """The result of `calibrate_pair`.
+
+    Parameters
+    ----------
+    losses : list of float
+        The mean squared residual after each round, in units of the blurred picture.
+    seconds : float
+        Duration of everything.
+    interrupted : bool
+        Whether Ctrl-C ended the rounds early.
+    psf : array, shape (height, width)
+        The PSF, nonnegative and of sum one.
+    deviations : array, shape (height, width)
+        The standard deviation of each pixel; of one that is zero, what it would have if it were
+        not bound.
+    nuisances : tuple of str
+        The differences that were fitted, or believed with ``"auto"``.
+    gain, offset : list of array, shape (channels,)
+        Of each pair.
+    gamma : float
+        The blurred pictures are the power ``1 / gamma`` of the light.
+    motion : list of tuple of float
+        Shift along both axes in pixels, rotation in radians and scale of the `Warp` that moves
+        each sharp picture before the blur. What it shows moves the other way.
+    motion_deviations : list of tuple of float
+        Their standard deviations, as far as they were fitted.
+    noise : float
+        Standard deviation of the residuals, outliers apart.
+    seen : list of array of bool
+        Which pixels of the blurred pictures' valid parts counted.
+    residuals : list of array
+        Blurred pictures less the model, as they are stored, zero where pixels do not count; the
+        edge that a motion spoils is left out.
+    findings : list of str
+        Sentences on what differs, and on what looks wrong.
+    """
+
+    psf: Array
+    deviations: Array
+    nuisances: tuple[Nuisance, ...]
+    gain: list[Array]
+    offset: list[Array]
+    gamma: float
+    motion: list[tuple[float, ...]]
+    motion_deviations: list[tuple[float, ...]]
+    noise: float
+    seen: list[Array]
+    residuals: list[Array]
+    findings: list[str]
+
+
+def calibrate_pair(
+    sharp: Array | Sequence[Array],
+    blurred: Array | Sequence[Array],
+    *,
+    size: int | tuple[int, int] = 25,
+    nuisances: Literal["auto"] | Sequence[Nuisance] = "auto",
+    seen: Array | Sequence[Array] | None = None,
+    callback: Callable[[int, float, Array], object] | None = None,
+) -> CalibratedPair:
+    r"""Find the PSF between pictures that differ by more than a blur.
+
+    Each channel of a blurred picture is modelled as
+
+    .. math:: y_c = \left( g_c \, A(h) \, (M x)_c + o_c \right)^{1 / \gamma} + \text{noise},
+
+    with a gain and an offset, a sharp picture that is moved by `M`, and a power by which the
+    blurred one is stored. The nonnegative PSF of least squares is found exactly, by its active
+    set. Clipped pixels and outliers do not count.
+
+    Parameters
+    ----------
+    sharp : array, shape (..., height, width), real, or sequence of such
+        The sharp picture, linear in the light; leading axes are channels. Several pairs with one
+        PSF are lists.
+    blurred : array, real, or sequence of such
+        The blurred picture, of the size of the sharp one or of its valid part.
+    size : int or tuple of int
+        Height and width of the PSF.
+    nuisances : "auto" or sequence of str
+        What else may differ:
+
+        - ``"photometry"``: gain and offset of each channel;
+        - ``"clipping"``: pixels at the largest or smallest value of a channel, where these make
+          a plateau, and those that the model takes near it;
+        - ``"outliers"``: hot and dead pixels, more than five standard deviations off;
+        - ``"gamma"``: the power;
+        - ``"shift"``: a shift of one picture against the other;
+        - ``"rotation"``: a shift, a rotation and a scale.
+
+        ``"auto"`` takes the first three, and the power and the shift where the squared error
+        falls by a five-hundredth. Without a shift the PSF has it.
+    seen : array of bool, or sequence of such, optional
+        Which pixels of each blurred picture count, like the blurred picture.
+    callback : callable, optional
+        ``callback(round, mean_square, psf)`` after each round; a true value stops.
+
+    Returns
+    -------
+    CalibratedPair
+        After Ctrl-C, the result of the rounds done so far.
+
+    Raises
+    ------
+    TypeError
+        If a picture is no array of float32 or float64, or a setting of the wrong kind.
+    ValueError
+        If a name is unknown, shapes do not fit, a picture is not finite, or too few pixels count.
+    KeyboardInterrupt
+        If Ctrl-C comes before the first round is done.
+
+    Notes
+    -----
+    With ``"shift"`` a whole number of pixels is told from the PSF by its centre of mass, which is
+    brought to within half a pixel of its centre, ``size // 2``; the part of a pixel by the fit:
+    only at one of them are the pixels of a PSF nonnegative.
+
+    With a shift both pictures are compared without what is above 0.88 of the highest frequency:
+    no filter of finite length moves it rightly, and pixels have mixed it with lower frequencies.
+
+    Exponent and motion are found on the inner 512 x 512 pixels of larger pictures.
+
+    References
+    ----------
+    M. Delbracio, P. Muse, A. Almansa and J.-M. Morel, "The non-parametric sub-pixel local point
+    spread function estimation is a well posed problem", Int. J. Comput. Vis. 96 (2012) 175-194.
+
+    G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable projection method and
+    its applications", Inverse Problems 19 (2003) R1-R26.
+
+    Examples
+    --------
+    >>> from nufftlib import data, workflows
+    >>> sharp = data.astronaut()[:, ::2, ::2]
+    >>> psf, blurred = workflows.simulate_blur(sharp, size=9, noise=0.005, seed=0)
+    >>> found = workflows.calibrate_pair(sharp, (0.8 * blurred + 0.1).clip(max=0.7), size=9)
+    >>> workflows.psf_error(found.psf, psf) < 0.05
+    True
+    >>> for sentence in found.findings:
+    ...     print(sentence)
+    """
+    call = "calibrate_pair"
+    clock = time.perf_counter()
+    optional_function(call, "callback", callback)
+    names = checked_nuisances(call, nuisances)
+    start = first_psf(call, several(sharp), size)
+    pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
+    rounds = Rounds(names, TESTED if isinstance(nuisances, str) else (), levels)
+    losses: list[float] = []
+    fit, interrupted = None, False
+    try:
+        for after in rounds.run(pairs):
+            fit = after
+            losses.append(fit.variance)
+            if callback is not None and callback(len(losses) - 1, fit.variance, fit.psf):
+                break
+    except KeyboardInterrupt:
+        if fit is None:
+            raise
+        interrupted = True
+    assert fit is not None
+    xp: Any = array_namespace(start)
+    moved = [pair.motion != STILL for pair in fit.pairs]
+    motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
+    return CalibratedPair(
+        losses=losses,
+        seconds=time.perf_counter() - clock,
+        interrupted=interrupted,
+        psf=xp.astype(fit.psf, start.dtype, copy=False),
+        deviations=xp.astype(psf_deviations(fit, motion), start.dtype, copy=False),
+        nuisances=rounds.names,
+        gain=[s.gain(fit.psf) for s in fit.sums],
+        offset=[s.offset(fit.psf) for s in fit.sums],
+        gamma=fit.pairs[0].gamma,
+        motion=[pair.motion for pair in fit.pairs],
+        motion_deviations=deviations_of(motion, fit),
+        noise=rounds.noise(fit),
+        seen=[pair.seen for pair in fit.pairs],
+        residuals=fit.residuals,
+        findings=findings_of(fit, levels, rounds.outliers),
+    )
+
+
+class Rounds:
+    """The rounds of a calibration: differences, alignment, and which pixels count.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The differences that are fitted.
+    doubted : tuple of str
+        Those of them that are kept only if they are believed.
+    levels : list of list of tuple
+        The clipping levels of each channel of each pair.
+    """
+
+    def __init__(
+        self,
+        names: tuple[Nuisance, ...],
+        doubted: tuple[Nuisance, ...],
+        levels: list[list[tuple[float, float]]],
+    ) -> None:
+        self.names, self.doubted, self.levels = names, doubted, levels
+        self.outliers = [0.0] * len(levels)
+
+    def run(self, pairs: list[Pair]) -> Iterator[Fit]:
+        """Yield the fit after each round, until it settles."""
+        given = [pair.seen for pair in pairs]
+        fit = self.sorted_out(Fit(pairs, "photometry" in self.names), given)
+        yield fit
+        for _ in range(ROUNDS):
+            before = fit
+            fit = self.sorted_out(self.differing(fit), given)
+            yield fit
+            if settled(before, fit):
+                break
+
+    def differing(self, fit: Fit) -> Fit:
+        """Return the fit after a search for exponent and motion, on a part of large pictures."""
+        part = found = fit.with_pairs([pair.cropped(CROP) for pair in fit.pairs])
+        if "gamma" in self.names:
+            found = self.judged("gamma", found, with_exponent(found), lambda fit: fit.variance)
+        for name, turned in (("shift", False), ("rotation", True)):
+            if name in self.names:
+                still = without_detail(with_edge(found))
+                after = alignment(still, turned=turned)
+                found = self.judged(name, found, after, lambda fit: fit.misfit, still)
+        if found is part:
+            return fit
+        pairs = [
+            replace(pair, gamma=own.gamma, motion=own.motion, edge=own.edge, filled=None)
+            for pair, own in zip(fit.pairs, found.pairs, strict=True)
+        ]
+        after = fit.with_pairs(pairs)
+        return after if found.pairs[0].filled is None else without_detail(after)
+
+    def judged(
+        self,
+        name: Nuisance,
+        before: Fit,
+        after: Fit,
+        error: Callable[[Fit], float],
+        compared: Fit | None = None,
+    ) -> Fit:
+        """Return the fit with a difference if it is believed; forget that if it is not."""
+        if name not in self.doubted:
+            return after
+        self.doubted = tuple(n for n in self.doubted if n != name)
+        if error(after) < (1 - BETTER) * error(compared or before):
+            return after
+        self.names = tuple(n for n in self.names if n != name)
+        return before
+
+    def sorted_out(self, fit: Fit, given: list[Array]) -> Fit:
+        """Return the fit to the pixels that count by the model."""
+        xp: Any = array_namespace(fit.psf)
+        noise = self.noise(fit)
+        pairs = []
+        for i, (pair, model) in enumerate(zip(fit.pairs, fit.models, strict=True)):
+            y, seen = pair.inner(pair.y), given[i]
+            inside = pair.inner(seen)
+            if "clipping" in self.names:
+                inside = inside & unclipped(model, self.levels[i], NEAR * noise)
+            if "outliers" in self.names:
+                far = inside & (xp.abs(y - model) > FAR * noise)
+                self.outliers[i] = float(xp.mean(xp.astype(far, y.dtype)))
+                if self.outliers[i] <= MOST_OUTLIERS:
+                    inside = inside & ~far
+                else:  # of a model that does not fit
+                    self.outliers[i] = 0.0
+            pairs.append(replace(pair, seen=pair.within(seen, inside), filled=None))
+        after = fit.with_pairs(pairs)
+        return after if fit.pairs[0].filled is None else without_detail(after)
+
+    def noise(self, fit: Fit) -> float:
+        """Return the standard deviation of the residuals, outliers apart."""
+        xp: Any = array_namespace(fit.psf)
+        flat = [
+            xp.reshape(r, (-1,))[xp.reshape(p.whole.seen, (-1,))]
+            for r, p in zip(fit.residuals, fit.pairs, strict=True)
+        ]
+        return spread(xp.concat(flat))
+
+
+def alignment(fit: Fit, *, turned: bool) -> Fit:
+    """Return the fit after steps of the motions, until they are small; the PSF is centred."""
+    for _ in range(ALIGNMENTS):
+        after = aligned(fit, turned=turned)
+        done = apart(fit, after) < CLOSE
+        fit = after
+        if done:
+            break
+    return centred_psf(fit)
+
+
+def apart(a: Fit, b: Fit) -> float:
+    """Return the largest change of a motion, in pixels at the edge of a picture."""
+    far = max(max(pair.x.shape[-2:]) for pair in a.pairs) / 2
+    units = (1.0, 1.0, far, far)
+    return max(
+        abs(m - n) * unit
+        for p, q in zip(a.pairs, b.pairs, strict=True)
+        for m, n, unit in zip(p.motion, q.motion, units, strict=True)
+    )
+
+
+def centred_psf(fit: Fit) -> Fit:
+    """Return the fit whose PSF has its centre of mass within half a pixel of its centre."""
+    away = [round(c - n // 2) for c, n in zip(centroid(fit.psf), fit.psf.shape, strict=True)]
+    if not any(away):
+        return fit
+    pairs = []
+    for pair in fit.pairs:
+        motion = tuple(t - k for t, k in zip(pair.motion[:2], away, strict=True))
+        pairs.append(replace(pair, motion=(*motion, *pair.motion[2:])))
+    xp: Any = array_namespace(fit.psf)
+    free = xp.roll(xp.reshape(fit.found[1], fit.psf.shape), [-k for k in away], axis=(0, 1))
+    return Fit(pairs, fit.photometry, xp.reshape(free, (-1,)))
+
+
+def with_edge(fit: Fit) -> Fit:
+    """Return the fit without the edge that a shift spoils."""
+    pairs = []
+    for pair in fit.pairs:
+        farthest = math.ceil(max(map(abs, pair.motion[:2])))
+        pairs.append(replace(pair, edge=max(pair.edge, REACH + farthest + SLACK)))
+    return fit.with_pairs(pairs)
+
+
+def settled(before: Fit, after: Fit) -> bool:
+    """Return whether a round changed next to nothing."""
+    xp: Any = array_namespace(after.psf)
+    changed = sum(
+        float(xp.mean(xp.astype(p.seen ^ q.seen, p.x.dtype)))
+        for p, q in zip(before.pairs, after.pairs, strict=True)
+    )
+    gammas = [fit.pairs[0].gamma for fit in (before, after)]
+    same = abs(math.log(gammas[0] / gammas[1])) < 2 * ACCURACY
+    return changed < SETTLED and same and apart(before, after) < CLOSE
+
+
+def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:
+    """Return the names of the differences to be fitted or tested."""
+    if isinstance(nuisances, str):
+        choice(call, "nuisances", nuisances, ("auto",))
+        return (*ALWAYS, *TESTED)
+    return tuple(choice(call, "nuisances", name, NUISANCES) for name in nuisances)
+
+
+def prepared(
+    blur: Blur, sharp: Any, blurred: Any, seen: Any, names: tuple[Nuisance, ...]
+) -> tuple[list[Pair], list[list[tuple[float, float]]]]:
+    """Return the pairs in double precision, channels in front, and the clipping levels."""
+    xp: Any = array_namespace(blur.psf)
+    given = [None] * len(several(blurred)) if seen is None else several(seen)
+    pairs, levels = [], []
+    wide = replace(blur, psf=xp.astype(blur.psf, xp.float64, copy=False))
+    for (x, y), mask, whole in zip(as_pairs(blur, sharp, blurred), given, several(blurred), strict=True):
+        x, y = (
+            xp.astype(xp.reshape(a, (-1, *a.shape[-2:])), xp.float64, copy=False) for a in (x, y)
+        )
+        keep = xp.ones_like(y, dtype=xp.bool)
+        if mask is not None:
+            keep = checked_mask(blur, mask, whole, y)
+        own = [(-math.inf, math.inf)] * y.shape[0]
+        if "clipping" in names:
+            own = clipping_levels(y)
+            keep = keep & unclipped(y, own)
+        pairs.append(Pair(wide, x, y, keep))
+        levels.append(own)
+    return pairs, levels
+
+
+def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:
+    """Return a mask of the valid part, or refuse it."""
+    xp: Any = array_namespace(y)
+    good = is_array(mask) and array_namespace(mask) is xp and mask.shape == whole.shape
+    if not good or not xp.isdtype(mask.dtype, "bool"):
+        msg = (
+            f"calibrate_pair(seen): seen is {summary(mask)}; want an array of bool of the shape "
+            f"{tuple(whole.shape)}, like the blurred picture"
+        )
+        raise ValueError(msg)
+    mask = xp.reshape(mask, (-1, *mask.shape[-2:]))
+    if mask.shape != y.shape:
+        (P, Q), (h, w) = blur.psf.shape, y.shape[-2:]
+        r, c = P - 1 - P // 2, Q - 1 - Q // 2
+        mask = mask[..., r : r + h, c : c + w]
+    return mask
+
+
+def deviations_of(motion: Information | None, fit: Fit) -> list[tuple[float, ...]]:
+    """Return the standard deviations of the motions of all pairs."""
+    if motion is None:
+        return [() for _ in fit.pairs]
+    xp: Any = array_namespace(fit.psf)
+    size = motion.S.shape[0]
+    inverse = xp.linalg.inv(motion.S)
+    found = [math.sqrt(fit.misfit * float(inverse[i, i])) for i in range(size)]
+    each = size // len(fit.pairs)
+    return [tuple(found[i : i + each]) for i in range(0, size, each)]

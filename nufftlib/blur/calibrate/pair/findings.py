@@ -1,0 +1,97 @@
+"""What a calibration says of its pictures, in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nufftlib.blur.calibrate.pair.fit import Fit
+from nufftlib.blur.calibrate.pair.model import STILL
+from nufftlib.core.arrays import Array, namespace
+
+LIGHTER = 0.01  # of gain, of offset in units of the picture's range, and of gamma: worth a word
+BORDER = 0.02  # of the PSF in its outermost pixels
+CORRELATED = 0.1  # of neighbouring residuals
+OFF_CENTRE = 0.25  # of the PSF's size
+
+
+def findings_of(
+    fit: Fit, levels: list[list[tuple[float, float]]], outliers: list[float]
+) -> list[str]:
+    """Return sentences on what differs between the pictures, and on what is left."""
+    found = []
+    several = len(fit.pairs) > 1
+    for i, (pair, s) in enumerate(zip(fit.pairs, fit.sums, strict=True)):
+        xp: Any = namespace(pair.x)
+        name = f"Blurred picture {i + 1}" if several else "The blurred picture"
+        span = float(xp.max(pair.y)) - float(xp.min(pair.y))
+        g, o = s.gain(fit.psf), s.offset(fit.psf)
+        if float(xp.max(xp.abs(g - 1))) > LIGHTER or float(xp.max(xp.abs(o))) > LIGHTER * span:
+            found.append(f"{name} has the gain {listed(g)} and the offset {listed(o)}.")
+        clipped = 1 - float(xp.mean(xp.astype(pair.seen, pair.x.dtype))) - outliers[i]
+        ends = sorted({v for level in levels[i] for v in level if math.isfinite(v)})
+        if ends:
+            at = " and ".join(f"{v:.4g}" for v in ends)
+            found.append(f"{name} is clipped at {at}: {clipped:.2%} of it is left out.")
+        if outliers[i] > 0:
+            found.append(f"{outliers[i]:.3%} of the pixels of {name.lower()} are outliers.")
+        if pair.gamma != 1:
+            found.append(
+                f"{name} looks gamma-encoded: it is the power 1/{pair.gamma:.3g} of the light."
+            )
+        if pair.motion != STILL:
+            down, right = (-t for t in pair.motion[:2])
+            turn = ""
+            if pair.turned:
+                turn = f", turned by {-math.degrees(pair.motion[2]):.3g} degrees and scaled by {1 / pair.motion[3]:.5g}"
+            found.append(
+                f"{name} is shifted by {down:.3g} pixels down and {right:.3g} to the right{turn}."
+            )
+    return found + faults_of(fit)
+
+
+def faults_of(fit: Fit) -> list[str]:
+    """Return sentences on what the model leaves over."""
+    found = []
+    h = fit.psf
+    away = [c - n // 2 for c, n in zip(centroid(h), h.shape, strict=True)]
+    if any(abs(a) > OFF_CENTRE * n for a, n in zip(away, h.shape, strict=True)):
+        far = math.hypot(*away)
+        found.append(f"The pictures are not aligned by {far:.3g} pixels, or the PSF is not centred.")
+    inside = float(namespace(h).sum(h[1:-1, 1:-1]))
+    if min(h.shape) > 2 and 1 - inside > BORDER:
+        found.append(
+            f"{1 - inside:.1%} of the PSF is in its outermost pixels: it may be larger than "
+            f"{h.shape[0]} x {h.shape[1]}."
+        )
+    for pair, r in zip(fit.pairs, fit.residuals, strict=True):
+        if (c := neighbours(r, pair.whole.seen)) > CORRELATED:
+            found.append(
+                f"What is left is no noise: neighbouring pixels of it correlate by {c:.2f}."
+            )
+    return found
+
+
+def listed(values: Array) -> str:
+    """Return numbers of channels, one if they are the same."""
+    shown = [f"{float(v):.4g}" for v in values]
+    return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
+
+
+def centroid(h: Array) -> list[float]:
+    """Return the centre of mass in pixels along both axes."""
+    xp: Any = namespace(h)
+    sides = [xp.sum(h, axis=1), xp.sum(h, axis=0)]
+    return [float(xp.sum(s * xp.arange(s.shape[0], dtype=h.dtype, device=h.device)) / xp.sum(s)) for s in sides]
+
+
+def neighbours(r: Array, seen: Array) -> float:
+    """Return the larger correlation of residuals one pixel apart, along either axis."""
+    xp: Any = namespace(r)
+    found = []
+    for a, b in (((..., slice(1, None), slice(None)), (..., slice(-1), slice(None))),
+                 ((..., slice(1, None)), (..., slice(-1)))):
+        both = xp.astype(seen[a] & seen[b], r.dtype)
+        square = float(xp.sum(both * r[a] ** 2)) * float(xp.sum(both * r[b] ** 2))
+        found.append(float(xp.sum(both * r[a] * r[b])) / math.sqrt(square or 1.0))
+    return max(found)

@@ -1,0 +1,154 @@
+"""A pair of pictures, and how they differ but for the blur."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING, between_pixels, smoothed
+from nufftlib.blur.calibrate.pair.statistics import Centred, Sharp, centred
+from nufftlib.blur.operator import Blur
+from nufftlib.core.arrays import Array, namespace
+from nufftlib.warp.operator import Warp
+
+MARGIN = 3
+"""Pixels beyond the largest displacement by a rotation that are left out at the edge."""
+
+STILL = (0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sharp and a blurred picture, and how they differ but for the blur.
+
+    Parameters
+    ----------
+    blur : Blur
+        With the PSF's shape and the boundary "valid", in double precision.
+    x : array, shape (channels, height, width), double precision
+        The sharp picture.
+    y : array, double precision
+        The valid part of the blurred one, as it is stored.
+    seen : array of bool
+        Which pixels of `y` count.
+    motion : tuple of float
+        Shift along both axes, rotation and scale of a `Warp` of the sharp picture.
+    gamma : float
+        The blurred picture is stored as the power ``1 / gamma`` of the light.
+    edge : int
+        Pixels that are left out at the edge, or more if the motion asks for it.
+    filled : array or None
+        If given, both pictures are compared without their finest detail. It is `y` with other
+        values where pixels do not count, since the filter reaches them.
+    """
+
+    blur: Blur
+    x: Array
+    y: Array
+    seen: Array
+    motion: tuple[float, ...] = STILL
+    gamma: float = 1.0
+    edge: int = 0
+    filled: Array | None = None
+
+    @property
+    def turned(self) -> bool:
+        """Whether the sharp picture is not only shifted."""
+        return self.motion[2:] != STILL[2:]
+
+    @cached_property
+    def margin(self) -> int:
+        """How far from its edge the moved picture may show what lies outside of it."""
+        if self.motion == STILL:
+            return self.edge
+        *shift, angle, scale = self.motion
+        half = max(self.x.shape[-2:]) / 2
+        far = max(map(abs, shift)) + half * (abs(angle) + abs(scale - 1))
+        return max(self.edge, math.ceil(far) + (MARGIN if self.turned else REACH))
+
+    def inner(self, a: Array, more: int = 0) -> Array:
+        """Return what lies within the margin."""
+        m = self.margin + more
+        return a[..., m : a.shape[-2] - m, m : a.shape[-1] - m]
+
+    def moved(self, *, turned: bool) -> list[Array]:
+        """Return the moved picture, and its derivatives by shift, or by rotation and scale too."""
+        xp: Any = namespace(self.x)
+        shift, rest = self.motion[:2], self.motion[2:]
+        if not turned:
+            return between_pixels(self.x, (shift[0], shift[1]), self.margin)
+        numbers = (
+            xp.asarray(v, dtype=self.x.dtype, device=self.x.device) for v in (list(shift), *rest)
+        )
+        value, columns = Warp(*numbers).columns(self.x)
+        return [self.inner(value), *(self.inner(c) for c in columns)]
+
+    @cached_property
+    def whole(self) -> Sharp:
+        """The moved picture within the margin, with all its detail."""
+        still = self.motion == STILL
+        x = self.inner(self.x) if still else self.moved(turned=self.turned)[0]
+        return Sharp(self.blur, x, self.inner(self.seen))
+
+    @cached_property
+    def sharp(self) -> Sharp:
+        """The moved picture as it is compared."""
+        if self.filled is None:
+            return self.whole
+        return Sharp(self.blur, smoothed(self.whole.x), self.inner(self.seen, SMOOTHING))
+
+    @cached_property
+    def light(self) -> Array:
+        """The blurred picture as it is compared, linear in the light."""
+        xp: Any = namespace(self.y)
+        y = self.inner(self.y if self.filled is None else self.filled)
+        if self.gamma != 1:
+            y = xp.sign(y) * xp.abs(y) ** self.gamma
+        return y if self.filled is None else smoothed(y)
+
+    def stored(self, light: Array) -> Array:
+        """Return light as the blurred picture stores it."""
+        xp: Any = namespace(light)
+        return light if self.gamma == 1 else xp.maximum(light, 0 * light) ** (1 / self.gamma)
+
+    def sums(self, *, free: bool) -> Centred:
+        """Return the sums over the pixels."""
+        return centred(self.sharp, self.light, free=free)
+
+    def framed(self, model: Array) -> Array:
+        """Return `y` with the model, which lies within the margin, where pixels do not count."""
+        xp: Any = namespace(self.y)
+        return xp.where(self.seen, self.y, self.within(self.y, model))
+
+    def within(self, a: Array, inner: Array) -> Array:
+        """Return an array with other values within the margin."""
+        xp: Any = namespace(a)
+        m = self.margin
+        rows, columns = (n - m for n in a.shape[-2:])
+        middle = [a[..., m:rows, :m], inner, a[..., m:rows, columns:]]
+        return xp.concat([a[..., :m, :], xp.concat(middle, axis=-1), a[..., rows:, :]], axis=-2)
+
+    def cropped(self, size: int) -> Pair:
+        """Return the middle of the pair, where it is larger; the centre stays the centre."""
+        (H, W), (P, Q) = self.x.shape[-2:], self.blur.psf.shape
+        height, width = min(H, size + P - 1), min(W, size + Q - 1)
+        if (height, width) == (H, W):
+            return self
+        r, c = H // 2 - height // 2, W // 2 - width // 2
+        inside = (..., slice(r, r + height - P + 1), slice(c, c + width - Q + 1))
+        return replace(
+            self,
+            x=self.x[..., r : r + height, c : c + width],
+            y=self.y[inside],
+            seen=self.seen[inside],
+            filled=None if self.filled is None else self.filled[inside],
+        )
+
+    def with_gamma(self, gamma: float) -> Pair:
+        """Return the pair with another exponent; the sums of the sharp picture are kept."""
+        other = replace(self, gamma=gamma)
+        for name in ("whole", "sharp"):
+            other.__dict__[name] = getattr(self, name)
+        return other
