@@ -143,7 +143,9 @@ def save_psf(path: str | PathLike[str], psf: Array, pixel_size: Any = None) -> N
     if not (low >= 0 and 0 < high < np.inf):
         msg = f"{call}: psf runs from {low:g} to {high:g}; want finite values, 0 or more, not all 0"
         raise ValueError(msg)
-    steps = None if pixel_size is None else lengths_of("save_psf", pixel_size, psf.ndim, "pixel_size")
+    steps = (
+        None if pixel_size is None else lengths_of("save_psf", pixel_size, psf.ndim, "pixel_size")
+    )
     file = file_path("save_psf", "path", path)
     kind = next((k for k, suffixes in SUFFIXES.items() if file.suffix in suffixes), None)
     if kind is None:
@@ -170,7 +172,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 
 def psf_writer(
     kind: Format, psf: NDArray[np.float32], steps: tuple[float, ...] | None
-) -> Callable[[BinaryIO], None]:
+) -> Callable[[BinaryIO], object]:
     """Return a writer of a PSF to an open file; its package is imported at once."""
     if kind == "tiff":
         import tifffile

@@ -1,7 +1,9 @@
 """A file by the reader of its suffix, and the part of it that is asked for."""
 
+import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,8 +56,22 @@ def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
-        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}"
+        why = " ".join(str(error).split()) or type(error).__name__  # in one line
+        msg = f"{path}: cannot be read: {why}"
         raise ValueError(msg) from error
+
+
+@contextmanager
+def quiet(package: str) -> Iterator[None]:
+    """Keep a package from logging and warning: what matters is in the error that it raises."""
+    logger = logging.getLogger(package)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """FITS, by astropy."""
 
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nufftlib.io.formats.files import quiet
 from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked
 
 
@@ -14,17 +14,14 @@ def read_fits(path: Path, part: str, *, stack: bool = False) -> Planes:
     """Read planes of the first unit (HDU) that holds an image, with their rows as in the file."""
     from astropy.io import fits
 
-    with (
-        warnings.catch_warnings(action="ignore"),  # of headers that break the standard's letter
-        fits.open(path, memmap=False, lazy_load_hdus=True) as units,
-    ):
+    with quiet("astropy"), fits.open(path, memmap=False, lazy_load_hdus=True) as units:
         unit: Any = next((hdu for hdu in units if is_image(hdu)), None)
         if unit is None:
             msg = "no unit (HDU) holds an image; want one"
             raise ValueError(msg)
         shape = tuple(int(n) for n in unit.shape)
         if len(shape) < 2 or 0 in shape:
-            msg = f"its image has the shape {shape}; want (rows, columns) or (planes, rows, columns)"
+            msg = f"its image has the shape {shape}; want rows and columns last, none of 0"
             raise ValueError(msg)
         *leading, rows, columns = shape
         if stack and not part and sum(n > 1 for n in leading) > 1:
@@ -32,11 +29,12 @@ def read_fits(path: Path, part: str, *, stack: bool = False) -> Planes:
             raise ValueError(msg)
         asked = planes_asked(part, math.prod(leading), (rows, columns), stack=stack)
         places = [np.unravel_index(i, leading) for i in asked] if leading else [()]
-        planes = np.stack([counted(np.asarray(unit.section[(*map(int, at), ...)])) for at in places])
+        planes = np.stack(
+            [counted(np.asarray(unit.section[(*map(int, at), ...)])) for at in places]
+        )
         header = unit.header
         steps = tuple(
-            in_metres(abs(header.get(f"CDELT{axis}", 0)), header.get(f"CUNIT{axis}"))
-            for axis in (3, 2, 1)
+            in_metres(header.get(f"CDELT{axis}"), header.get(f"CUNIT{axis}")) for axis in (3, 2, 1)
         )
     return Planes(planes[np.newaxis], steps)
 

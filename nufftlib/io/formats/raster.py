@@ -60,7 +60,7 @@ def read_deep_png(path: Path) -> NDArray[Any]:
         columns, rows, lines, info = png.Reader(file=file).asDirect()
         flat = np.concatenate([np.asarray(line, np.uint16) for line in lines])
     white = 2.0 ** info["bitdepth"] - 1  # of the bits that are significant
-    samples = np.moveaxis(flat.reshape(rows, columns, info["planes"]) / white, -1, 0)
+    samples: NDArray[Any] = np.moveaxis(flat.reshape(rows, columns, -1) / white, -1, 0)
     if info["alpha"]:
         samples = samples[:-1] * samples[-1]
     return samples if len(samples) == 3 else samples[0]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from nufftlib.io.formats.files import quiet
 from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked, turned
 
 ASSOCIATED, UNASSOCIATED = 1, 2
@@ -23,7 +24,7 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
     """
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with quiet("tifffile"), tifffile.TiffFile(path) as file:
         series = whole_series(file)
         axes, shape = series.axes, series.shape
         if sorted(a for a in axes if a in "YX") != ["X", "Y"] or math.prod(shape) == 0:

@@ -84,9 +84,9 @@ def counted(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def in_metres(size: object, unit: object) -> float | None:
-    """Return a length in metres; None if it is no positive number, or of no known unit."""
+    """Return a length in metres; None if it is no number, 0, or of no known unit."""
     try:
-        length = float(size) / UNITS[str(unit)]  # type: ignore[arg-type] # what is none is caught
+        length = abs(float(size)) / UNITS[str(unit)]  # type: ignore[arg-type] # what is none is caught
     except (KeyError, TypeError, ValueError):
         return None
     return length if 0 < length < math.inf else None
