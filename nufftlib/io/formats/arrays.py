@@ -1,7 +1,9 @@
 """Arrays of NumPy and MATLAB."""
 
+import struct
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,7 +54,11 @@ def read_mat(path: Path, part: str, check: Check) -> NDArray[Any]:
         raise ValueError(msg) from error
     name = chosen(list(found), part)
     shape, kind = found[name]
+    if kind not in (*CLASSES, *WHOLE):
+        msg = f"its {name} is of the class {kind}; want an array of numbers"
+        raise ValueError(msg)
     check((*shape[2:], *shape[:2]))
+    check_tags(path, name)
     stored = loadmat(path, variable_names=[name], appendmat=False)[name]
     array = np.asarray(stored).transpose(*range(2, len(shape)), 0, 1)
     # MATLAB stores whole numbers of any class in as few bytes as they need.
@@ -60,6 +66,46 @@ def read_mat(path: Path, part: str, check: Check) -> NDArray[Any]:
 
 
 CLASSES = {"double": np.float64, "single": np.float32, "logical": np.bool_}
+WHOLE = tuple(f"{u}int{n}" for u in ("u", "") for n in (8, 16, 32, 64))
+NUMBERS = {*range(1, 8), 9, 12, 13}
+"""MATLAB's codes of stored numbers, from int8 to uint64."""
+COMPRESSED = 15
+
+
+def check_tags(path: Path, name: str) -> None:
+    """Refuse an array whose numbers are of an unknown type, which would crash SciPy's reader.
+
+    In format 5 each element has a tag of two words, its type and its length in bytes, and is
+    padded to 8 bytes; up to 4 bytes stand in the tag, with their length in the upper half of its
+    first word. An array's elements are its flags, its shape, its name and its numbers.
+    """
+    with path.open("rb") as file:
+        header = file.read(128)
+        order = {b"IM": "<", b"MI": ">"}.get(header[126:])
+        while order and (tag := file.read(8)):  # format 4 has no order here
+            code, length = struct.unpack(f"{order}2I", tag)
+            array = file.read(length)
+            if code == COMPRESSED:
+                array = zlib.decompress(array)[8:]
+            found = list(elements(array, order))
+            if len(found) > 2 and found[2][1].decode("latin1") == name:
+                if not {code for code, _ in found[3:]} <= NUMBERS:
+                    msg = f"its {name} has an element of an unknown type; want numbers"
+                    raise ValueError(msg)
+                return
+
+
+def elements(array: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the type and the first bytes of each element of an array."""
+    at = 0
+    while at + 8 <= len(array):
+        code, length = struct.unpack_from(f"{order}2I", array, at)
+        if code >> 16:
+            yield code & 0xFFFF, array[at + 4 : at + 4 + (code >> 16)]
+            at += 8
+        else:
+            yield code, array[at + 8 : at + 8 + min(length, 64)]
+            at += 8 + -(-length // 8) * 8
 
 
 def chosen(names: list[str], part: str, default: str = "") -> str:

@@ -41,7 +41,7 @@ def read_dicom(path: Path, part: str, *, stack: bool = False) -> Planes:
             syntax, why = data.file_meta.TransferSyntaxUID.name, str(error).partition("\n")[2]
             msg = f"its transfer syntax is {syntax}, and cannot be decoded: {why or error}"
             raise ValueError(msg) from error
-    return Planes(planes, pixel_size(data))
+        return Planes(planes, pixel_size(data))
 
 
 def check_decoder(data: Any) -> None:

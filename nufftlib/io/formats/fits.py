@@ -14,11 +14,12 @@ def read_fits(path: Path, part: str, *, stack: bool = False) -> Planes:
     """Read planes of the first unit (HDU) that holds an image, with their rows as in the file."""
     from astropy.io import fits
 
-    with quiet("astropy"), fits.open(path, memmap=False, lazy_load_hdus=True) as units:
-        unit: Any = next((hdu for hdu in units if is_image(hdu)), None)
-        if unit is None:
-            msg = "no unit (HDU) holds an image; want one"
-            raise ValueError(msg)
+    with (
+        quiet("astropy"),
+        path.open("rb") as file,  # astropy leaves its own open where it fails
+        fits.open(file, memmap=False, lazy_load_hdus=True) as units,
+    ):
+        unit = first_image(units)
         shape = tuple(int(n) for n in unit.shape)
         if len(shape) < 2 or 0 in shape:
             msg = f"its image has the shape {shape}; want rows and columns last, none of 0"
@@ -39,6 +40,17 @@ def read_fits(path: Path, part: str, *, stack: bool = False) -> Planes:
     return Planes(planes[np.newaxis], steps)
 
 
-def is_image(hdu: Any) -> bool:
-    """Tell whether a unit holds an image; random groups are tables."""
-    return hdu.is_image and hdu.header.get("NAXIS", 0) > 0 and not hdu.header.get("GROUPS", False)
+def first_image(units: Any) -> Any:
+    """Return the first unit that holds an image; random groups are tables."""
+    before = -1
+    for unit in units:
+        begin = unit.fileinfo()["hdrLoc"]
+        if begin <= before:  # of sizes below 0: astropy would read the same unit for ever
+            msg = f"a unit begins at byte {begin}, and one before it at {before}; want an order"
+            raise ValueError(msg)
+        before = begin
+        header = unit.header
+        if unit.is_image and header.get("NAXIS", 0) > 0 and not header.get("GROUPS", False):
+            return unit
+    msg = "no unit (HDU) holds an image; want one"
+    raise ValueError(msg)

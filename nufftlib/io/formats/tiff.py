@@ -1,6 +1,7 @@
 """TIFF, by tifffile."""
 
 import math
+import struct
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
     """
     import tifffile
 
+    check_chain(path)
     with quiet("tifffile"), tifffile.TiffFile(path) as file:
         series = whole_series(file)
         axes, shape = series.axes, series.shape
@@ -69,6 +71,38 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
     if steps is not None and orientation >= 5:
         steps = (steps[0], steps[2], steps[1])
     return Planes(turned(planes, orientation), steps)
+
+
+def check_chain(path: Path) -> None:
+    """Refuse a broken chain of directories: tifffile would leave pages out, or read for ever."""
+    with path.open("rb") as file:
+        magic, seen = file.read(4), set[int]()
+        if magic in (b"II*\0", b"MM\0*"):
+            count, entry, link = "H", 12, "I"
+        elif magic in (b"II+\0", b"MM\0+"):
+            count, entry, link = "Q", 20, "Q"
+            file.seek(8)
+        else:
+            msg = "the content is no TIFF"
+            raise ValueError(msg)
+        order = "<" if magic.startswith(b"II") else ">"
+        size = path.stat().st_size
+
+        def number(form: str) -> int:
+            (found,) = struct.unpack(order + form, file.read(struct.calcsize(form)))
+            return int(found)
+
+        while (at := number(link)) or not seen:
+            if at in seen or at + struct.calcsize(count) > size:
+                msg = f"its directory {len(seen)} is at byte {at} of {size}; want a chain that ends"
+                raise ValueError(msg)
+            seen.add(at)
+            file.seek(at)
+            end = file.tell() + struct.calcsize(count) + entry * number(count)
+            if end + struct.calcsize(link) > size:
+                msg = f"its directory {len(seen) - 1} ends at byte {end} of {size}; want all of it"
+                raise ValueError(msg)
+            file.seek(end)
 
 
 def whole_series(file: Any) -> Any:
