@@ -229,7 +229,7 @@ def test_files_that_are_no_images(tmp_path):
         load_images(tmp_path / "nothing")
     (tmp_path / "x.gif").write_bytes(b"an image")
     with pytest.raises(ValueError, match=r"suffix is '.gif'; want a folder, or .nii"):
-        load_images(tmp_path / "x.tif")
+        load_images(tmp_path / "x.gif")
 
 
 def test_settings_that_do_not_fit(tmp_path):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nufftlib.io.formats.files import quiet
 from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked
 
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -20,28 +19,27 @@ def read_dicom(path: Path, part: str, *, stack: bool = False) -> Planes:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
-    with quiet("pydicom"):
-        try:
-            data = pydicom.dcmread(path)
-        except InvalidDicomError as error:
-            msg = "the content is not DICOM, whose files have the word DICM after 128 bytes"
-            raise ValueError(msg) from error
-        if not any(name in data for name in PIXELS):
-            msg = f"it holds no image but {data.get('Modality') or 'other data'}; want pixel data"
-            raise ValueError(msg)
-        if missing := [n for n in NEEDED if n not in data and n not in data.file_meta]:
-            msg = f"its header has no {', '.join(missing)}; want it"
-            raise ValueError(msg)
-        check_decoder(data)
-        frames = int(data.get("NumberOfFrames") or 1)
-        asked = planes_asked(part, frames, (data.Rows, data.Columns), stack=stack)
-        try:
-            planes = np.stack([frame(data, i) for i in asked], axis=1)
-        except RuntimeError as error:  # of all decoders
-            syntax, why = data.file_meta.TransferSyntaxUID.name, str(error).partition("\n")[2]
-            msg = f"its transfer syntax is {syntax}, and cannot be decoded: {why or error}"
-            raise ValueError(msg) from error
-        return Planes(planes, pixel_size(data))
+    try:
+        data = pydicom.dcmread(path)
+    except InvalidDicomError as error:
+        msg = "the content is not DICOM, whose files have the word DICM after 128 bytes"
+        raise ValueError(msg) from error
+    if not any(name in data for name in PIXELS):
+        msg = f"it holds no image but {data.get('Modality') or 'other data'}; want pixel data"
+        raise ValueError(msg)
+    if missing := [n for n in NEEDED if n not in data and n not in data.file_meta]:
+        msg = f"its header has no {', '.join(missing)}; want it"
+        raise ValueError(msg)
+    check_decoder(data)
+    frames = int(data.get("NumberOfFrames") or 1)
+    asked = planes_asked(part, frames, (data.Rows, data.Columns), stack=stack)
+    try:
+        planes = np.stack([frame(data, i) for i in asked], axis=1)
+    except RuntimeError as error:  # of all decoders
+        syntax, why = data.file_meta.TransferSyntaxUID.name, str(error).partition("\n")[2]
+        msg = f"its transfer syntax is {syntax}, and cannot be decoded: {why or error}"
+        raise ValueError(msg) from error
+    return Planes(planes, pixel_size(data))
 
 
 def check_decoder(data: Any) -> None:

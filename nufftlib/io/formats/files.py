@@ -20,6 +20,9 @@ PART = re.compile(rf"(.+(?:{'|'.join(map(re.escape, WITH_PARTS))})):(.+)", re.IG
 EXTRA = dict.fromkeys(("astropy", "png", "pydicom", "tifffile"), "pictures")
 """The extra that brings a package, where it is not ``app``."""
 
+LOGGING = ("nibabel.global", "pydicom", "tifffile")
+"""Loggers of packages that write of whatever is odd in a header."""
+
 T = TypeVar("T")
 Reader = Callable[[Path, str], T]
 """A function of the file and the part of it that is asked for, which may be empty."""
@@ -52,7 +55,8 @@ def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
     try:
-        return reader(file, part)
+        with quiet():
+            return reader(file, part)
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
@@ -62,16 +66,18 @@ def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
 
 
 @contextmanager
-def quiet(package: str) -> Iterator[None]:
-    """Keep a package from logging and warning: what matters is in the error that it raises."""
-    logger = logging.getLogger(package)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+def quiet() -> Iterator[None]:
+    """Keep packages from logging and warning: what matters is in the errors that they raise."""
+    loggers = [logging.getLogger(name) for name in LOGGING]
+    levels = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -80,9 +86,10 @@ def explained_import(path: Path) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        extra = EXTRA.get(str(error.name).partition(".")[0], "app")
+        package = str(error.name).partition(".")[0]
+        extra = EXTRA.get(package, "app")
         msg = (
-            f"{path}: this file needs {error.name}, which cannot be imported; install it with\n"
+            f"{path}: this file needs {package}, which cannot be imported; install it with\n"
             f'\n    pip install "nufftlib[{extra}]"'
         )
         raise ImportError(msg, name=error.name) from error

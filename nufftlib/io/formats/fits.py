@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.io.formats.files import quiet
 from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked
 
 
@@ -15,7 +14,6 @@ def read_fits(path: Path, part: str, *, stack: bool = False) -> Planes:
     from astropy.io import fits
 
     with (
-        quiet("astropy"),
         path.open("rb") as file,  # astropy leaves its own open where it fails
         fits.open(file, memmap=False, lazy_load_hdus=True) as units,
     ):

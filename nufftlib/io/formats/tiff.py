@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from nufftlib.io.formats.files import quiet
 from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked, turned
 
 ASSOCIATED, UNASSOCIATED = 1, 2
@@ -26,7 +25,7 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
     import tifffile
 
     check_chain(path)
-    with quiet("tifffile"), tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(path) as file:
         series = whole_series(file)
         axes, shape = series.axes, series.shape
         if sorted(a for a in axes if a in "YX") != ["X", "Y"] or math.prod(shape) == 0:
@@ -45,6 +44,7 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
         count = math.prod(sizes)
         rows, columns = shape[axes.index("Y")], shape[axes.index("X")]
         asked = planes_asked(part, count, (rows, columns), stack=stack)
+        kind = interpretation(series.keyframe)
         try:
             if len(asked) < count == len(series.pages):
                 array = series.pages[asked[0]].asarray()
@@ -65,9 +65,9 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
             )
             raise ValueError(msg) from error
         page = series.keyframe
-        planes = on_black(page, array if array.ndim == 4 else array[np.newaxis])
+        planes = on_black(page, kind, array if array.ndim == 4 else array[np.newaxis])
         steps = pixel_size(file)
-    orientation = page.tags.valueof("Orientation", 1)
+        orientation = page.tags.valueof("Orientation", 1)
     if steps is not None and orientation >= 5:
         steps = (steps[0], steps[2], steps[1])
     return Planes(turned(planes, orientation), steps)
@@ -129,14 +129,19 @@ def whole_series(file: Any) -> Any:
     return series
 
 
-def on_black(page: Any, planes: NDArray[Any]) -> NDArray[Any]:
-    """Return one channel of counts, or three, by the photometric interpretation."""
+def interpretation(page: Any) -> str:
+    """Return what the samples are: grey, RGB, or places in a palette."""
     kind = getattr(page.photometric, "name", str(page.photometric))
-    white = np.float32(2.0**page.bitspersample - 1)
-    unsigned = planes.dtype.kind in "bu"
     if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE"):
         msg = f"its photometric interpretation is {kind}; want grey, RGB or a palette"
         raise ValueError(msg)
+    return kind
+
+
+def on_black(page: Any, kind: str, planes: NDArray[Any]) -> NDArray[Any]:
+    """Return one channel or three, of counts or, of colours, from 0 to 1."""
+    white = np.float32(2.0**page.bitspersample - 1)
+    unsigned = planes.dtype.kind in "bu"
     extras = dict(enumerate(page.extrasamples, len(planes) - len(page.extrasamples)))
     alpha = [planes[i] for i, extra in extras.items() if extra == UNASSOCIATED]
     shown = [i for i in range(len(planes)) if extras.get(i) not in (ASSOCIATED, UNASSOCIATED)]
