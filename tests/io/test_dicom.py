@@ -170,7 +170,5 @@ def test_a_compression_without_a_decoder_is_named(tmp_path, monkeypatch):
     from pydicom.pixels import get_decoder
 
     monkeypatch.setattr(get_decoder(JPEGLSLossless), "_available", {})
-    with pytest.raises(
-        ValueError, match="syntax is JPEG-LS Lossless .*no decoder is installed; wa"
-    ):
+    with pytest.raises(ValueError, match=r"syntax is JPEG-LS Lossless .*no decoder is installed"):
         load_picture(path)

@@ -104,5 +104,5 @@ def test_sizes_below_zero_end(tmp_path):
     path = tmp_path / "x.fits"
     units = fits.PrimaryHDU().header.tostring(), fits.Header(table).tostring()
     path.write_text("".join(units) + " " * 2880)
-    with pytest.raises(ValueError, match="a unit begins at byte .*; want an order"):
+    with pytest.raises(ValueError, match=r"a unit begins at byte .*; want an order"):
         load_picture(path)

@@ -136,9 +136,7 @@ def test_light_is_decoded_before_it_is_resized(tmp_path):
 def test_what_is_no_srgb_is_refused(tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.asarray([[0, 2.5], [1, 0]]))
-    with pytest.raises(ValueError, match="the values run from 0 to 2.5; want sRGB from 0 to 1"):
+    with pytest.raises(ValueError, match=r"the values run from 0 to 2\.5; want sRGB from 0 to 1"):
         load_psf(path, encoding="srgb")
-    with pytest.raises(
-        ValueError, match=r"load_gray\(encoding\): encoding is 'gamma'; want one of"
-    ):
+    with pytest.raises(ValueError, match=r"load_gray\(encoding\): encoding is 'gamma'; want"):
         load_gray(path, encoding="gamma")

@@ -117,9 +117,7 @@ def test_a_missing_package_says_what_to_install(tmp_path, monkeypatch, module, n
     for known in [m for m in sys.modules if m.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, known)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(
-        ImportError, match=rf'needs {module}.*\s+pip install "nufftlib\[pictures\]"'
-    ):
+    with pytest.raises(ImportError, match=rf'needs {module},.*\s+.*"nufftlib\[pictures\]"'):
         load_picture(tmp_path / name)
     if name in ("h.tif", "h.fits"):
         with pytest.raises(ImportError, match=r"nufftlib\[pictures\]"):

@@ -195,16 +195,10 @@ def test_planes_in_other_files_are_refused(tmp_path):
     for name in ("a.ome.tif", "b.ome.tif"):
         saved(tmp_path / name, counts(6, 5), ome=True, metadata={"axes": "YX"})
     with tifffile.TiffFile(tmp_path / "a.ome.tif", mode="r+") as file:
-        text = file.ome_metadata.replace('SizeZ="1"', 'SizeZ="2"').replace(
-            "</TiffData>",
-            '</TiffData><TiffData FirstZ="1" IFD="0"><UUID FileName="b.ome.tif">x</UUID></TiffData>',
+        other = (
+            '<TiffData FirstZ="1" IFD="0"><UUID FileName="b.ome.tif">x</UUID></TiffData></Pixels>'
         )
-        if "</TiffData>" not in text:
-            text = text.replace(
-                "</Pixels>",
-                '<TiffData FirstZ="1" IFD="0"><UUID FileName="b.ome.tif">x</UUID></TiffData>'
-                "</Pixels>",
-            )
+        text = file.ome_metadata.replace('SizeZ="1"', 'SizeZ="2"').replace("</Pixels>", other)
         file.pages[0].tags["ImageDescription"].overwrite(text)
     with pytest.raises(ValueError, match="are not in this file; want all"):
         load_picture(tmp_path / "a.ome.tif")
@@ -250,9 +244,7 @@ def test_a_compression_that_needs_a_package_is_named(tmp_path):
     path = saved(tmp_path / "x.tif", counts(6, 5), compression="zlib")
     with tifffile.TiffFile(path, mode="r+") as file:
         file.pages[0].tags["Compression"].overwrite(5)
-    with pytest.raises(
-        ValueError, match=r"x.tif: .*compression is LZW, which needs .* imagecodecs"
-    ):
+    with pytest.raises(ValueError, match=r"its compression is LZW, which needs .* imagecodecs"):
         load_picture(path)
 
 
@@ -270,7 +262,7 @@ def test_complex_values_and_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="values are complex64; want"):
         load_picture(path)
     path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="x.tif: cannot be read: the content is no TIFF"):
+    with pytest.raises(ValueError, match=r"x\.tif: cannot be read: the content is no TIFF"):
         load_picture(path)
 
 
@@ -293,7 +285,5 @@ def test_a_directory_that_leads_back_to_itself_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[end : end + 4] = again
     path.write_bytes(data)
-    with pytest.raises(
-        ValueError, match="its directory 1 is at byte 8 of .*; want a chain that en"
-    ):
+    with pytest.raises(ValueError, match=r"its directory 1 is at byte 8 of .*; want a chain"):
         load_picture(path)
