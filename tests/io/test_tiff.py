@@ -195,10 +195,9 @@ def test_planes_in_other_files_are_refused(tmp_path):
     for name in ("a.ome.tif", "b.ome.tif"):
         saved(tmp_path / name, counts(6, 5), ome=True, metadata={"axes": "YX"})
     with tifffile.TiffFile(tmp_path / "a.ome.tif", mode="r+") as file:
-        other = (
-            '<TiffData FirstZ="1" IFD="0"><UUID FileName="b.ome.tif">x</UUID></TiffData></Pixels>'
-        )
-        text = file.ome_metadata.replace('SizeZ="1"', 'SizeZ="2"').replace("</Pixels>", other)
+        other = '<TiffData FirstZ="1" IFD="0"><UUID FileName="b.ome.tif">x</UUID></TiffData>'
+        text = file.ome_metadata.replace('SizeZ="1"', 'SizeZ="2"')
+        text = text.replace("</Pixels>", f"{other}</Pixels>")
         file.pages[0].tags["ImageDescription"].overwrite(text)
     with pytest.raises(ValueError, match="are not in this file; want all"):
         load_picture(tmp_path / "a.ome.tif")
