@@ -9,7 +9,14 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from nufftlib.io.formats.values import Planes, counted, in_metres, planes_asked, turned
+from nufftlib.io.formats.values import (
+    ON_THEIR_SIDE,
+    Planes,
+    counted,
+    in_metres,
+    planes_asked,
+    turned,
+)
 
 ASSOCIATED, UNASSOCIATED = 1, 2
 """Extra samples that are an alpha: the colours are already multiplied by it, or not yet."""
@@ -46,21 +53,12 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
         asked = planes_asked(part, count, (rows, columns), stack=stack)
         kind = interpretation(series.keyframe)
         try:
-            if len(asked) < count == len(series.pages):
-                array = series.pages[asked[0]].asarray()
-                ranks = np.argsort(np.argsort(plane))  # the axes of a page keep their order
-                array = array.transpose(ranks)[..., np.newaxis, :, :]
-            else:
-                mapped = series.dataoffset is not None and series.keyframe.is_memmappable
-                array = file.asarray(series=series, out="memmap" if mapped else None)
-                array = array.transpose(*plane[:-2], *others, *plane[-2:])
-                array = array.reshape(*array.shape[: len(plane) - 2], count, rows, columns)
-                array = array[..., asked.start : asked.stop, :, :]
+            array = samples_of(file, series, plane, others, asked, count)
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
             msg = (
-                f"its compression is {series.keyframe.compression.name}, which needs the package "
+                f"its compression is {named(series.keyframe.compression)}, which needs the package "
                 f"imagecodecs; want it installed, or the file uncompressed"
             )
             raise ValueError(msg) from error
@@ -68,9 +66,36 @@ def read_tiff(path: Path, part: str, *, stack: bool = False) -> Planes:
         planes = on_black(page, kind, array if array.ndim == 4 else array[np.newaxis])
         steps = pixel_size(file)
         orientation = page.tags.valueof("Orientation", 1)
-    if steps is not None and orientation >= 5:
+    if steps is not None and orientation in ON_THEIR_SIDE:
         steps = (steps[0], steps[2], steps[1])
     return Planes(turned(planes, orientation), steps)
+
+
+def samples_of(
+    file: Any, series: Any, plane: list[int], others: list[int], asked: range, count: int
+) -> NDArray[Any]:
+    """Read planes as ([channels,] depth, rows, columns).
+
+    `plane` are the axes of the series that make a plane, rows and columns last, and `others` those
+    along which the `count` planes are.
+    """
+    if len(asked) < count == len(series.pages):
+        array = series.pages[asked[0]].asarray()
+        ranks = np.argsort(np.argsort(plane))  # the axes of a page keep their order
+        page: NDArray[Any] = array.transpose(ranks)[..., np.newaxis, :, :]
+        return page
+    mapped = series.dataoffset is not None and series.keyframe.is_memmappable
+    array = file.asarray(series=series, out="memmap" if mapped else None)
+    array = array.transpose(*plane[:-2], *others, *plane[-2:])
+    shape = array.shape
+    array = array.reshape(*shape[: len(plane) - 2], count, *shape[-2:])
+    planes: NDArray[Any] = array[..., asked.start : asked.stop, :, :]
+    return planes
+
+
+def named(code: Any) -> str:
+    """Return the name of a code of TIFF, or its number if tifffile knows none."""
+    return getattr(code, "name", str(code))
 
 
 def check_chain(path: Path) -> None:
@@ -131,7 +156,7 @@ def whole_series(file: Any) -> Any:
 
 def interpretation(page: Any) -> str:
     """Return what the samples are: grey, RGB, or places in a palette."""
-    kind = getattr(page.photometric, "name", str(page.photometric))
+    kind = named(page.photometric)
     if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE"):
         msg = f"its photometric interpretation is {kind}; want grey, RGB or a palette"
         raise ValueError(msg)

@@ -20,6 +20,10 @@ UNITS |= dict.fromkeys(("μm", "um", "micron", "microns"), 1e6)  # the first has
 """How many of each make a metre, in the words of OME, ImageJ and FITS."""
 
 
+ON_THEIR_SIDE = (5, 6, 7, 8)
+"""Orientations whose rows in the file are columns."""
+
+
 class Planes(NamedTuple):
     """The planes of a file, or those that are asked for.
 
@@ -99,7 +103,7 @@ def turned(planes: NDArray[Any], orientation: int) -> NDArray[Any]:
     and right, 4 bottom and left, 5 left and top, 6 right and top, 7 right and bottom, 8 left and
     bottom.
     """
-    if orientation >= 5:
+    if orientation in ON_THEIR_SIDE:
         planes = planes.swapaxes(-2, -1)
     down = -1 if orientation in (3, 4, 7, 8) else 1
     across = -1 if orientation in (2, 3, 6, 7) else 1
