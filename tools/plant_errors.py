@@ -872,6 +872,47 @@ PLANTS = [
         },
         ("tests/mri/trajectories/test_tour.py",),
     ),
+    # --- pictures of files
+    Plant(
+        "light of sRGB is a power of 2.2",
+        {"/ 1.055) ** 2.4": "/ 1.055) ** 2.2"},
+        ("tests/io/test_png.py",),
+    ),
+    Plant(
+        "doubles that MATLAB stores in bytes are pictures of 8 bits",
+        {'array.dtype.kind in "biu" else array': 'array.dtype.kind in "b" else array'},
+        ("tests/io/test_matlab.py",),
+    ),
+    Plant(
+        "counts have a white",
+        {'if array.dtype.kind in "iu" else array': 'if array.dtype.kind in "i" else array'},
+        ("tests/io/test_tiff.py", "tests/io/test_fits.py", "tests/io/test_dicom.py"),
+    ),
+    Plant(
+        "pictures are turned to the other side",
+        {"orientation in (3, 4, 7, 8)": "orientation in (3, 4, 6, 7)"},
+        ("tests/io/test_tiff.py",),
+    ),
+    Plant(
+        "colours are multiplied by an alpha that they have in them",
+        {"if extra == UNASSOCIATED]": "if extra]"},
+        ("tests/io/test_tiff.py",),
+    ),
+    Plant(
+        "the pixels of DICOM have their columns first",
+        {'"SpacingBetweenSlices"), *steps)': '"SpacingBetweenSlices"), *steps[::-1])'},
+        ("tests/io/test_dicom.py",),
+    ),
+    Plant(
+        "the darkest is white, and is inverted without its smallest value",
+        {"(ends, about).sum() - found": "(ends, about).max() - found"},
+        ("tests/io/test_dicom.py",),
+    ),
+    Plant(
+        "the last channel of a page is taken for its plane",
+        {"ranks = np.argsort(np.argsort(plane))": "ranks = np.arange(len(plane))"},
+        ("tests/io/test_tiff.py",),
+    ),
     # --- trajectories of files, and pictures of them
     Plant(
         "radians are taken for cycles",

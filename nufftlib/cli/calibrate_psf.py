@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import numpy as np
@@ -23,7 +23,7 @@ from nufftlib.cli.diagnosis import (
     describe_misfit,
     psf_uncertainty,
 )
-from nufftlib.cli.files import ARRAYS, FIGURE, Writer
+from nufftlib.cli.files import ARRAYS, FIGURE, PSFS, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
@@ -42,6 +42,9 @@ from nufftlib.cli.jobs import (
 from nufftlib.cli.pairs import KINDS, Pairs, Size, prepare_own_pairs, prepare_simulation
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
+from nufftlib.io.formats.files import explained_import
+from nufftlib.io.pictures import Encoding
+from nufftlib.io.psfs import Format, psf_writer
 
 PSF_SIZE, NOISE = (25, 25), 0.02
 
@@ -66,6 +69,10 @@ class Settings(Options):
         How the squared error is evaluated.
     tolerance : float
         The norm of the projected gradient that ends a method.
+    encoding : {"linear", "srgb"}
+        How the pictures encode light.
+    psf_format : {"npy", "tiff", "fits"} or None
+        Kind of the file that the best PSF is written to besides.
     """
 
     psf: str
@@ -76,6 +83,8 @@ class Settings(Options):
     method: Method | str
     path: Evaluation
     tolerance: float
+    encoding: Encoding
+    psf_format: Format | None
 
     @property
     def methods(self) -> dict[Method, int]:
@@ -182,6 +191,19 @@ class Calibration:
     show_default=True,
     help="End at this norm of the projected gradient; 0: after the last step.",
 )
+@click.option(
+    "--encoding",
+    type=click.Choice(get_args(Encoding)),
+    default="linear",
+    show_default=True,
+    help="How the pictures encode light; srgb, as a camera's JPEG does, is decoded, since blur is "
+    "linear in light.",
+)
+@click.option(
+    "--psf-format",
+    type=click.Choice([*PSFS]),
+    help=f"Write the PSF of the lowest loss to a file of its own, too: {', '.join(PSFS.values())}.",
+)
 @click.pass_context
 def calibrate_psf_command(
     ctx: click.Context, /, method: Method | str | None, **options: Any
@@ -206,10 +228,13 @@ def calibrate_psf_command(
       result.json   settings, versions, and under "methods" of each the first and the best
                     loss, after how many steps the best was found, the loss of the true
                     PSF, steps, seconds, relative l2 error; last, when all is there
+      psf.npy, psf.tif or psf.fits
+                    the PSF of the lowest loss, with --psf-format; the last two have the size of
+                    the pixels if the pictures' files say it
 
     Pictures of your own have to show the same part of the world: registered, equally exposed, and
-    linear in the light (a camera's raw values rather than its JPEG's). The command says so where
-    what is left is no noise.
+    linear in the light (a camera's raw values, or its JPEG with --encoding srgb). The command says
+    so where what is left is no noise.
 
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
@@ -218,13 +243,14 @@ def calibrate_psf_command(
     own = options["sharp"] or options["blurred"]
     settings = Settings(method=method or ("spectral" if own else "all"), **options)
     check_together(ctx, settings)
+    check_packages(settings)
     device = open_device(settings.device_name)
     make_pairs = read_pairs(settings)
     with settings.claimed_folder(FIGURE) as folder:
         pairs = make_pairs(device)
         calibration = calibrate(settings, device, pairs, ctx.obj)
         pictures = {} if settings.no_figures else pictures_of(calibration)
-        files, record = {ARRAYS: arrays_of(calibration)}, record_of(calibration)
+        files, record = files_of(calibration), record_of(calibration)
         written = write(
             folder, files, record, pictures, ctx.obj, interrupted=calibration.interrupted
         )
@@ -247,13 +273,29 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
         msg = f"--path quadratic: the loss of {settings.method} is the absolute error; want general"
         raise click.UsageError(msg)
 
+    if "encoding" in given and not (given & {"image", "sharp", "blurred"}):
+        msg = "--encoding: the bundled picture is used as it is; want --image, or a pair"
+        raise click.UsageError(msg)
+
+
+def check_packages(settings: Settings) -> None:
+    """Refuse a format whose package is missing, before the steps."""
+    if settings.psf_format is not None:
+        try:
+            with explained_import(Path(PSFS[settings.psf_format])):
+                psf_writer(settings.psf_format, np.ones((1, 1), np.float32), None)
+        except ImportError as error:  # its text says how to install the package
+            raise click.ClickException(str(error)) from error
+
 
 def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
     """Read the pictures; return a function that makes the pairs on a device."""
     s = settings
     if s.sharp or s.blurred:
-        return prepare_own_pairs(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary)
-    return prepare_simulation(s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE)
+        return prepare_own_pairs(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary, s.encoding)
+    return prepare_simulation(
+        s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE, s.encoding
+    )
 
 
 def calibrate(
@@ -322,6 +364,16 @@ def row_of(
     }
 
 
+def files_of(calibration: Calibration) -> dict[str, Writer]:
+    """Return writers of the data by name."""
+    c, kind = calibration, calibration.settings.psf_format
+    files = {ARRAYS: arrays_of(c)}
+    if kind is not None:
+        psf = c.results[best_method(c.results)].psf.astype(np.float32, copy=False)
+        files[PSFS[kind]] = psf_writer(kind, psf, c.pairs.pixel_size)
+    return files
+
+
 def arrays_of(calibration: Calibration) -> Writer:
     """Return a writer of the arrays."""
     c = calibration
@@ -349,6 +401,7 @@ def record_of(calibration: Calibration) -> Writer:
                 "method": settings.method,
                 "path": settings.path,
                 "tolerance": settings.tolerance,
+                "psf_format": settings.psf_format,
                 "steps": settings.methods,
                 "device": c.device.name,
             },

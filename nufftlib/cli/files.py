@@ -16,10 +16,11 @@ from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
 TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
+PSFS = {"npy": "psf.npy", "tiff": "psf.tif", "fits": "psf.fits"}
 MARK = "result.json"
 """Put in place last: where it is, the result is complete."""
 
-KNOWN = (ARRAYS, TRAJECTORY, SEQUENCE, FIGURE, WAVEFORMS, ANIMATION, MARK)
+KNOWN = (ARRAYS, TRAJECTORY, SEQUENCE, *PSFS.values(), FIGURE, WAVEFORMS, ANIMATION, MARK)
 """Every file that a result of either job may consist of."""
 
 LOCK = ".lock"

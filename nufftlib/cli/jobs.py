@@ -26,6 +26,7 @@ from nufftlib.cli.interrupts import Interrupts
 SIZE = 256
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 class Job(click.Command):
@@ -151,10 +152,11 @@ def options_of_jobs(
         click.option(
             "--image",
             type=click.Path(path_type=Path),
-            help=f"Picture, .npy .png .jpg .nii or .nii.gz; its central square is resized to "
-            f"{SIZE} x {SIZE}. An array is of shape (rows, columns), or of colours (3, rows, "
-            f"columns), and of {values}; other integers are refused. Of a NIfTI volume it is the "
-            f"middle axial slice, with the values of the file.  [default: {image}]",
+            help=f"Picture, .npy .npz .mat .png .jpg .tif .fits .dcm .nii or .nii.gz; its central "
+            f"square is resized to {SIZE} x {SIZE}. An array is of shape (rows, columns), or of "
+            f"colours (3, rows, columns), and of {values}; other integers are refused. Of several "
+            f"arrays or planes name one, as in scan.mat:beads or stack.tif:3. Of a NIfTI volume it "
+            f"is the middle axial slice, with the values of the file.  [default: {image}]",
         ),
         click.option("--steps", type=Whole(min=1), help=steps),
         click.option("--seed", type=Whole(min=0), help=seed),
@@ -186,11 +188,11 @@ def options_of_jobs(
 
 
 def read(
-    load: Callable[[Path, int], NDArray[np.float32]],
+    load: Callable[[Path, int], T],
     path: Path | None,
-    default: Callable[[], NDArray[np.float32]] | None = None,
+    default: Callable[[], T] | None = None,
     option: str = "--image",
-) -> NDArray[np.float32]:
+) -> T:
     """Load the user's picture, or the bundled one."""
     if path is None:
         assert default is not None

@@ -145,8 +145,8 @@ OPTIONS = [
         "--images",
         type=click.Path(path_type=Path),
         help="Learn on a set of images, all of one shape: a volume (.nii, .nii.gz) by its slices, "
-        "an array (.npy, .npz with the name images) of shape (n, rows, columns), or a folder of "
-        "such files and of pictures (.png, .jpg).",
+        "an array (.npy, .npz with the name images) of shape (n, rows, columns), the planes of a "
+        ".tif, .fits or .dcm, or a folder of such files and of pictures (.png, .jpg).",
     ),
     click.option(
         "--plane",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from nufftlib.blur.psfs.mixture import Kind
 from nufftlib.cli.devices import Device
 from nufftlib.cli.jobs import read
 from nufftlib.core.arrays import Array
+from nufftlib.io.formats.files import split_part
+from nufftlib.io.pictures import Encoding, Picture, load_sized
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SLACK = 0.1
@@ -40,6 +43,8 @@ class Pairs:
         Standard deviation of the noise, where it is known.
     settings : dict
         The images' origin, for the record.
+    pixel_size : tuple of float or None
+        Steps along rows and columns in metres, where the files say them.
     """
 
     sharp: list[Array]
@@ -48,6 +53,7 @@ class Pairs:
     truth: Array | None
     noise: float | None
     settings: dict[str, Any]
+    pixel_size: tuple[float, ...] | None = None
 
     def named(self, device: Device) -> dict[str, NDArray[Any]]:
         """Return the images on the host by name, numbered where there are several."""
@@ -81,15 +87,18 @@ def prepare_simulation(
     noise: float,
     seed: int,
     default: tuple[int, int],
+    encoding: Encoding,
 ) -> Callable[[Device], Pairs]:
     """Read a picture; return a function that blurs it with a PSF of a kind or from a file."""
-    x = read(workflows.load_color, image, data.astronaut)
+    load = functools.partial(workflows.load_color, encoding=encoding)
+    x = read(load, image, data.astronaut)
     kind = next((k for k in KINDS if k == psf), None)
     own = None if kind else read_psf(psf, size)
     pixels = size or default if own is None else own.shape
     check_fits(pixels, x.shape[1:], boundary, "--size" if own is None else "--psf")
     settings = {
         "image": "astronaut" if image is None else str(image),
+        "encoding": encoding,
         "shape": x.shape,
         "psf": psf,
         "noise": noise,
@@ -113,7 +122,7 @@ def prepare_simulation(
 
 def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
     """Read the PSF of a simulation; `size` is the size that --size gives."""
-    if not os.path.isfile(path):  # pathlib's fails at a name that is too long
+    if not os.path.isfile(split_part(Path(path))[0]):  # pathlib's fails at a name that is too long
         msg = f"{path} is none of {', '.join(KINDS)}, and there is no such file"
         raise click.BadParameter(msg, param_hint="'--psf'")
     if size is not None:
@@ -141,6 +150,7 @@ def prepare_own_pairs(
     blurred: tuple[Path, ...],
     size: tuple[int, int],
     boundary: str,
+    encoding: Encoding,
 ) -> Callable[[Device], Pairs]:
     """Read the user's pairs; return a function that brings them to the device."""
     if len(sharp) != len(blurred):
@@ -149,26 +159,45 @@ def prepare_own_pairs(
             f"for every --sharp, in the same order"
         )
         raise click.UsageError(msg)
-    pictures = [read_pair(*files, size, boundary) for files in zip(sharp, blurred, strict=True)]
+    found = [
+        read_pair(*files, size, boundary, encoding) for files in zip(sharp, blurred, strict=True)
+    ]
+    pictures = [(x.values, y.values) for x, y in found]
+    pixel_size = agreed_size([picture for pair in found for picture in pair])
     settings = {
         "sharp": [str(path) for path in sharp],
         "blurred": [str(path) for path in blurred],
+        "encoding": encoding,
+        "pixel_size": pixel_size,
         "shape": [x.shape for x, _ in pictures],
     }
 
     def make(device: Device) -> Pairs:
         x, y = ([device.xp.asarray(p) for p in images] for images in zip(*pictures, strict=True))
-        return Pairs(x, y, size, None, None, settings)
+        return Pairs(x, y, size, None, None, settings, pixel_size)
 
     return make
 
 
+def agreed_size(pictures: list[Picture]) -> tuple[float, ...] | None:
+    """Return the size of the pixels that files say; refuse several."""
+    sizes = [p.pixel_size for p in pictures if p.pixel_size is not None]
+    if not all(np.allclose(sizes[0], size, rtol=1e-3, atol=0) for size in sizes):
+        different = ", ".join(str(size) for size in dict.fromkeys(sizes))
+        msg = f"the files say pixels of {different} m along rows and columns; want one size"
+        raise click.BadParameter(msg, param_hint="'--blurred'")
+    return sizes[0] if sizes else None
+
+
 def read_pair(
-    sharp: Path, blurred: Path, size: tuple[int, int], boundary: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    sharp: Path, blurred: Path, size: tuple[int, int], boundary: str, encoding: Encoding
+) -> tuple[Picture, Picture]:
     """Read a sharp and a blurred picture, or refuse sizes that a PSF of `size` cannot relate."""
-    x = read(lambda path, _: workflows.load_picture(path), sharp, None, "--sharp")
-    y = read(lambda path, _: workflows.load_picture(path), blurred, None, "--blurred")
+    pair = [
+        read(lambda path, _: load_sized(path, encoding), path, None, option)
+        for path, option in ((sharp, "--sharp"), (blurred, "--blurred"))
+    ]
+    x, y = (picture.values for picture in pair)
     check_fits(size, x.shape[1:], boundary, "--size")
     sizes = [x.shape[1:]]
     if boundary == "valid":
@@ -180,7 +209,7 @@ def read_pair(
         )
         raise click.BadParameter(msg, param_hint="'--blurred'")
     check_units(sharp, blurred, x, y, boundary)
-    return x, y
+    return pair[0], pair[1]
 
 
 def check_units(

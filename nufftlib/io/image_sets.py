@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,18 +17,21 @@ from numpy.typing import NDArray
 
 from nufftlib.core.arrays import summary
 from nufftlib.core.kinds import choice, file_path, flag, instance, integer, number, out_of_range
-from nufftlib.io.pictures import (
-    as_single,
-    central_square,
+from nufftlib.io.formats.arrays import read_mat, read_npy, read_npz
+from nufftlib.io.formats.files import (
+    DICOM,
+    FITS,
+    TIFF,
+    Reader,
     explained_import,
-    load_picture,
-    luma,
-    read_checked,
     read_file,
-    read_npy,
-    resized,
+    split_part,
+    suffix_in,
 )
-from nufftlib.io.volumes import MOST_VOXELS, field_of_view, load_volume
+from nufftlib.io.formats.values import MOST_VOXELS, as_single
+from nufftlib.io.pictures import central_square, grey, load_picture, resized
+from nufftlib.io.stacks import load_stack
+from nufftlib.io.volumes import field_of_view, load_volume
 
 __all__ = ["ImageSet", "load_images"]
 
@@ -162,7 +164,9 @@ def load_images(
           the largest in the volume.
         - ``.npy``: an array of shape ``(n, rows, columns)``, or one image ``(rows, columns)``.
         - ``.npz``: the same, under the name ``images`` or as the only array.
+        - ``.mat``: an array of MATLAB of shape ``(rows, columns, n)`` or ``(rows, columns)``.
         - ``.png``, ``.jpg``, ``.jpeg``: one image; colours become luma.
+        - ``.tif``, ``.tiff``, ``.fits``, ``.dcm`` and the other kinds of `load_stack`: all planes.
     size : int, optional
         The central square of each image is resized to so many rows and columns, as by `load_gray`.
         By default the images are kept as they are, and must be of one shape.
@@ -189,7 +193,8 @@ def load_images(
         A file is damaged or of an unknown kind; an image has no positive mean; the shapes differ;
         there are no images, or more than 2^27 pixels.
     ImportError
-        Pillow or nibabel, which come with the extra ``app``, is needed and not installed.
+        A package that a file needs is not installed; they come with the extras ``app`` and
+        ``pictures``.
 
     See Also
     --------
@@ -292,28 +297,31 @@ def bar(paths: Iterable[Path]) -> Iterable[Path]:
 
 def read_part(path: Path, size: int | None, plane: Plane | None, slices: range | None) -> Part:
     """Read the images of a file, and resize them."""
-    name = path.name.lower()
-    if not path.exists():
+    if not split_part(path)[0].exists():
         msg = f"{path}: there is no such file or folder"
         raise FileNotFoundError(msg)
-    if not name.endswith(SUFFIXES):
+    if not suffix_in(path, SUFFIXES):
         msg = f"{path}: the suffix is {path.suffix!r}; want a folder, or {', '.join(SUFFIXES)}"
         raise ValueError(msg)
     with explained_import(path):
-        volume = name.endswith(VOLUMES) and dimensions(path) != 2
+        volume = suffix_in(path, VOLUMES) and dimensions(path) != 2
     if not volume and (plane is not None or slices is not None):
         option, value = ("plane", plane) if slices is None else ("slices", slices)
         msg = f"{path}: this is no volume, and {option} is {value}; want .nii or .nii.gz"
         raise ValueError(msg)
     if volume:
         part = read_slices(path, plane or "axial", slices)
-    elif name.endswith(tuple(ARRAYS)):
+    elif suffix_in(path, STACKS):
+        stack = load_stack(path)
+        images, steps = grey(stack.values), stack.pixel_size[1:]
+        rows, columns = (n * (s or 0) for n, s in zip(images.shape[1:], steps, strict=True))
+        part = Part(images, numbered(images), (rows, columns) if rows and columns else None)
+    elif suffix_in(path, tuple(ARRAYS)):
         values = as_single(path, read_file(path, ARRAYS))
         images = values if values.ndim == 3 else values[None]
-        several = values.ndim == 3 and len(values) > 1
-        part = Part(images, [f"image {i}" if several else "" for i in range(len(images))])
+        part = Part(images, numbered(images))
     else:
-        part = Part(luma(load_picture(path))[None], [""])
+        part = Part(grey(load_picture(path))[None], [""])
     for image, place in zip(part.images, part.places, strict=True):
         if not (image.max() > 0 and image.mean(dtype=np.float64) > 0):
             which = f" of {place}" if place else ""
@@ -323,6 +331,11 @@ def read_part(path: Path, size: int | None, plane: Plane | None, slices: range |
             )
             raise ValueError(msg)
     return part if size is None else squared(path, part, size)
+
+
+def numbered(images: NDArray[Any]) -> list[str]:
+    """Return the places of a file's images; a single one needs none."""
+    return [f"image {i}" if len(images) > 1 else "" for i in range(len(images))]
 
 
 def squared(path: Path, part: Part, size: int) -> Part:
@@ -390,26 +403,14 @@ def check_stack(shape: Sequence[int]) -> None:
         raise ValueError(msg)
 
 
-def read_array(path: Path) -> NDArray[Any]:
-    """Read the images of a file ``.npy``."""
-    return read_npy(path, check_stack)
-
-
-def read_archive(path: Path) -> NDArray[Any]:
-    """Read the images of a file ``.npz``: those of that name, or the only array."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        found = ["images"] if "images" in names else names
-        if len(found) != 1:
-            msg = f"it holds {', '.join(names) or 'nothing'}; want an array named images"
-            raise ValueError(msg)
-        with archive.open(f"{found[0]}.npy") as file:
-            return read_checked(file, check_stack)
-
-
-ARRAYS: dict[str, Callable[[Path], NDArray[Any]]] = {".npy": read_array, ".npz": read_archive}
+ARRAYS: dict[str, Reader[NDArray[Any]]] = {
+    ".npy": lambda path, _: read_npy(path, check_stack),
+    ".npz": lambda path, part: read_npz(path, part, check_stack, "images"),
+    ".mat": lambda path, part: read_mat(path, part, check_stack),
+}
 VOLUMES = (".nii", ".nii.gz")
-SUFFIXES = (*VOLUMES, *ARRAYS, ".png", ".jpg", ".jpeg")
+STACKS = (*TIFF, *FITS, *DICOM)
+SUFFIXES = (*VOLUMES, *ARRAYS, ".png", ".jpg", ".jpeg", *STACKS)
 
 
 def check_alike(place: Path, shapes: dict[Path, tuple[int, ...]]) -> None:

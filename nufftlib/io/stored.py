@@ -171,14 +171,14 @@ def agreed(path: Any, protocol: Protocol, **given: Any) -> tuple[Any, ...]:
     return tuple(getattr(protocol, name) for name in given)
 
 
-def lengths_of(call: str, fov: Any, axes: int) -> tuple[float, ...]:
-    """Return the field of view along each axis."""
-    values = real_values(call, "fov", fov)
+def lengths_of(call: str, fov: Any, axes: int, name: str = "fov") -> tuple[float, ...]:
+    """Return a length along each axis, by default of the field of view."""
+    values = real_values(call, name, fov)
     if values.ndim == 0:
         values = np.full(axes, values)
     if values.shape != (axes,):
-        raise out_of_range(call, "fov", fov, f"a length in metres, or one for each of {axes} axes")
-    return tuple(positive(call, "fov", x) for x in values.tolist())
+        raise out_of_range(call, name, fov, f"a length in metres, or one for each of {axes} axes")
+    return tuple(positive(call, name, x) for x in values.tolist())
 
 
 def scale(

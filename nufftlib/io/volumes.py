@@ -1,7 +1,7 @@
 """Read a volume from a file into a float32 array."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib.core.kinds import file_path, integer
-from nufftlib.io.pictures import as_single, explained_import, read_file, read_npy
+from nufftlib.io.formats.arrays import read_npy
+from nufftlib.io.formats.files import Reader, explained_import, read_file, without_parts
+from nufftlib.io.formats.values import MOST_VOXELS, as_single, counted
 
 METRES = {"meter": 1.0, "mm": 1e-3, "micron": 1e-6}
 """NIfTI's units of length."""
-MOST_VOXELS = 2**27
-"""A volume of more is refused before its values are read."""
 
 
 def load_volume(path: str | PathLike[str], size: int | None = None) -> NDArray[np.float32]:
@@ -129,14 +129,13 @@ def read_nifti(path: Path) -> NDArray[Any]:
     # To the right, the front and the top of the head.
     array: NDArray[Any] = apply_orientation(stored, orientation)  # type: ignore[no-untyped-call] # same
     array = array[::-1, ::-1].transpose(1, 0, 2)
-    # Stored integers are a scanner's measurement: their type does not define a white.
-    return array.astype(np.float32) if array.dtype.kind in "iu" else array
+    return counted(array)
 
 
-READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
-    ".npy": read_array,
-    ".nii": read_nifti,
-    ".nii.gz": read_nifti,
+READERS: dict[str, Reader[NDArray[Any]]] = {
+    ".npy": without_parts(read_array),
+    ".nii": without_parts(read_nifti),
+    ".nii.gz": without_parts(read_nifti),
 }
 
 

@@ -13,7 +13,9 @@ from nufftlib.blur.calibrate import (
     simulate_blur,
 )
 from nufftlib.io.image_sets import ImageSet, load_images
-from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
+from nufftlib.io.pictures import load_color, load_gray, load_picture
+from nufftlib.io.psfs import load_psf, save_psf
+from nufftlib.io.stacks import Stack, load_stack
 from nufftlib.io.volumes import load_volume
 from nufftlib.mri.learn import (
     Augmentation,
@@ -37,6 +39,7 @@ __all__ = [
     "ImagesObjective",
     "LearnedOnImages",
     "LearnedTrajectory",
+    "Stack",
     "TrajectoryObjective",
     "calibrate_blind",
     "calibrate_psf",
@@ -48,8 +51,10 @@ __all__ = [
     "load_images",
     "load_picture",
     "load_psf",
+    "load_stack",
     "load_volume",
     "psf_error",
+    "save_psf",
     "shift_aligned_error",
     "simulate_blur",
 ]

@@ -1,8 +1,11 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
+import png
 import pytest
+import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
@@ -406,3 +409,89 @@ def test_general_path_and_a_tolerance(calibrate):
         assert row["path"] == "general"
         assert row["converged"]
         assert row["steps"] <= 1
+
+
+# --- kinds of files, light, and the file of the PSF
+
+
+def srgb(light):
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def test_a_camera_that_encodes_srgb(own):
+    light = astronaut().astype(float)[:, :96, :96]
+    for name, y in (("sharp", light), ("blurred", nl.Blur(own)(light))):
+        pixels = np.round(65535 * srgb(np.clip(y, 0, 1))).astype(np.uint16)
+        rows = np.moveaxis(pixels, 0, -1).reshape(pixels.shape[1], -1)
+        with Path(f"{name}.png").open("wb") as file:
+            png.Writer(pixels.shape[2], len(rows), greyscale=False, bitdepth=16).write(file, rows)
+    pair = "--sharp=sharp.png", "--blurred=blurred.png", "--no-figures"
+    assert "Careful" not in own_pairs(*pair, "--encoding", "srgb")
+    record, arrays = result()
+    assert record["settings"]["encoding"] == "srgb"
+    np.testing.assert_allclose(arrays["sharp"], light, atol=1e-4)
+    assert workflows.psf_error(arrays["psf_spectral"].astype(float), own) < 0.01
+    # Blur is linear in light: of encoded values it is none.
+    own_pairs(*pair, "--force")
+    assert workflows.psf_error(result()[1]["psf_spectral"].astype(float), own) > 0.02
+
+
+def test_the_encoding_of_the_bundled_picture_is_known():
+    done = CliRunner().invoke(app.cli, ["calibrate-psf", "--encoding", "srgb"])
+    assert done.exit_code == 2
+    assert "--encoding: the bundled picture is used as it is; want --image" in done.output
+
+
+def counts(own, **sizes):
+    """Save a pair of 16-bit counts as TIFF, with the size of their pixels in micrometres."""
+    sharp = np.random.default_rng(3).integers(100, 4000, (40, 31)).astype(np.uint16)
+    for name, y in (("sharp", sharp), ("blurred", nl.Blur(own)(sharp.astype(float)))):
+        about = {"axes": "YX"}
+        if size := sizes.get(name):
+            about |= {"PhysicalSizeY": 2 * size, "PhysicalSizeX": size}
+        tifffile.imwrite(f"{name}.tif", np.round(y).astype(np.uint16), ome=True, metadata=about)
+
+
+@pytest.mark.parametrize("kind", ["npy", "tiff", "fits"])
+def test_the_best_psf_is_written_to_a_file_of_its_own(own, kind):
+    counts(own, sharp=0.065)
+    pair = "--sharp=sharp.tif", "--blurred=blurred.tif", "--no-figures"
+    output = own_pairs(*pair, "--psf-format", kind)
+    record, arrays = result()
+    path = OUT / calibrate_psf.PSFS[kind]
+    assert f"  {path}\n" in output
+    np.testing.assert_array_equal(workflows.load_psf(path), arrays["psf_spectral"])
+    assert arrays["sharp"].max() > 3000  # counts keep their own values
+    assert record["settings"]["psf_format"] == kind
+    assert record["settings"]["pixel_size"] == pytest.approx([130e-9, 65e-9])
+    if kind != "npy":
+        assert workflows.load_stack(path).pixel_size[1:] == pytest.approx((130e-9, 65e-9))
+    # Without it there is none, and an old one does not stay.
+    own_pairs(*pair, "--force")
+    assert not path.exists()
+
+
+def test_pixels_of_two_sizes_are_refused(own):
+    counts(own, sharp=0.065, blurred=0.13)
+    output = own_pairs("--sharp=sharp.tif", "--blurred=blurred.tif", code=2)
+    assert "the files say pixels of (1.3e-07, 6.5e-08), (2.6e-07, 1.3e-07) m" in output
+
+
+def test_a_missing_package_is_said_before_the_steps(own, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    pair = "--sharp=sharp0.npy", "--blurred=blurred0.npy"
+    output = own_pairs(*pair, "--psf-format", "tiff", code=1)
+    assert 'pip install "nufftlib[pictures]"' in output
+    assert "Calibrating" not in output
+
+
+def test_pictures_and_the_psf_may_be_parts_of_a_file(own):
+    x, y = np.load("sharp0.npy"), np.load("blurred0.npy")
+    np.savez("pair.npz", x=x, y=y, h=own)
+    own_pairs("--sharp=pair.npz:x", "--blurred=pair.npz:y", "--no-figures")
+    np.testing.assert_array_equal(result()[1]["sharp"], x.astype(np.float32))
+    arguments = ["--image=pair.npz:x", "--psf=pair.npz:h", "--no-figures", "--force", "--steps=1"]
+    done = CliRunner().invoke(app.cli, ["calibrate-psf", *arguments])
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(result()[1]["psf_true"], own, rtol=1e-6)
+    assert "there is no such file" in own_pairs("--sharp=no.npz:x", "--blurred=no.npz:y", code=2)

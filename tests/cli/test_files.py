@@ -17,8 +17,6 @@ from nufftlib.cli.files import (
     KNOWN,
     LOCK,
     MARK,
-    SEQUENCE,
-    TRAJECTORY,
     WAVEFORMS,
     ResultFolder,
 )
@@ -41,8 +39,8 @@ def content(text):
 
 def write(folder, text, *, force=False):
     """Write a result whose every file says the text."""
-    files = (ARRAYS, TRAJECTORY, SEQUENCE, MARK)
     pictures = (FIGURE, WAVEFORMS, ANIMATION)
+    files = [name for name in KNOWN if name not in pictures]
     with folder.claimed(pictures, force=force):
         return folder.write(
             dict.fromkeys(files, content(text)),

@@ -227,9 +227,9 @@ def test_files_that_are_no_images(tmp_path):
             load_images(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="nothing: there is no such file or folder"):
         load_images(tmp_path / "nothing")
-    (tmp_path / "x.tif").write_bytes(b"an image")
-    with pytest.raises(ValueError, match=r"suffix is '.tif'; want a folder, or .nii"):
-        load_images(tmp_path / "x.tif")
+    (tmp_path / "x.gif").write_bytes(b"an image")
+    with pytest.raises(ValueError, match=r"suffix is '.gif'; want a folder, or .nii"):
+        load_images(tmp_path / "x.gif")
 
 
 def test_settings_that_do_not_fit(tmp_path):

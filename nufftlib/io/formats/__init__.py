@@ -1,0 +1,1 @@
+"""Formats of pictures and stacks, a file each; packages that read them are imported on use."""
