@@ -8,10 +8,16 @@ from typing import Any
 from nufftlib.core.arrays import Array, namespace
 
 PLATEAU = 1e-4
-"""Part of the pixels at a channel's largest or smallest value from which it counts as clipped."""
+"""Part of the pixels of a channel that have a value at which it counts as clipped, at least."""
 
 FEWEST = 20
 """Pixels that a plateau has at least."""
+
+TALLER = 5
+"""Times as many pixels as at the value next to it."""
+
+BEYOND = 0.01
+"""Part of the pixels, at most, that lie beyond a plateau, as hot ones do."""
 
 NEAR = 3.0
 """Standard deviations from a clipping level within which the noise may have been clipped."""
@@ -25,16 +31,22 @@ MAD = 1.4826
 
 def clipping_levels(y: Array) -> list[tuple[float, float]]:
     """Return the levels at which each channel (height, width) is clipped, or infinity."""
-    xp: Any = namespace(y)
-    levels = []
-    for channel in y:
-        least = max(FEWEST, PLATEAU * math.prod(channel.shape))
-        ends = (float(xp.min(channel)), float(xp.max(channel)))
-        counts = [int(xp.count_nonzero(channel == end)) for end in ends]
-        low = ends[0] if counts[0] >= least else -math.inf
-        high = ends[1] if counts[1] >= least else math.inf
-        levels.append((low, high))
-    return levels
+    return [(-plateau(-channel), plateau(channel)) for channel in y]
+
+
+def plateau(channel: Array) -> float:
+    """Return the value near the largest that most pixels share, if it is a plateau."""
+    xp: Any = namespace(channel)
+    size = math.prod(channel.shape)
+    values, counts = xp.unique_counts(xp.reshape(channel, (-1,)))
+    order = xp.argsort(values)
+    values, counts = xp.take(values, order), xp.take(counts, order)
+    below = xp.concat([xp.zeros_like(counts[:1]), counts[:-1]])
+    beyond = size - xp.cumulative_sum(counts)
+    tall = (counts >= max(FEWEST, PLATEAU * size)) & (counts > TALLER * below)
+    found = xp.where(tall & (beyond <= BEYOND * size), counts, xp.zeros_like(counts))
+    best = int(xp.argmax(found))
+    return float(values[best]) if int(found[best]) > 0 else math.inf
 
 
 def unclipped(y: Array, levels: list[tuple[float, float]], slack: float = 0.0) -> Array:
