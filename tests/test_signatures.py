@@ -560,6 +560,7 @@ METHODS = {  # of every other public method
     ),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Warp.columns": (nl.Warp(V[:2]).columns, {"x": X}),
+    "Warp.hessian": (nl.Warp(V[:2]).hessian, {"x": X, "y": X}),
     "SSIM.similarity": (nl.SSIM(X).similarity, {"z": X}),
     "MultiScaleSSIM.similarity": (MAPS["MultiScaleSSIM"][0].similarity, {"z": X}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
