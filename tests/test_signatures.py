@@ -325,12 +325,6 @@ FUNCTIONS = {  # a call that works, of every public function and class
     blur.gaussian_noise: {"x": X, "std": 0.5, "seed": 0},
     blur.poisson_noise: {"x": X, "gain": 0.5, "seed": 0},
     blur.poisson_gaussian_noise: {"x": X, "gain": 0.5, "std": 0.5, "seed": 0},
-    warp.Registration: {
-        "warp": nl.Warp(V[:2]),
-        "deviations": {"shift": V[:2]},
-        "residual": 0.5,
-        "converged": True,
-    },
     warp.register: {"fixed": PICTURE, "moving": PICTURE, "motion": "shift"},
     blur.normal_equations: {"blur": nl.Blur(H), "x": X, "y": BLURRED},
     workflows.learn_trajectory: {
@@ -494,6 +488,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
+    warp.Registration,
     workflows.ImageScore,
     workflows.ImageSet,
     workflows.LearnedOnImages,
