@@ -1,6 +1,6 @@
 """Imaging operators whose parameters can be learned or calibrated."""
 
-from nufftlib import blur, mri
+from nufftlib import blur, mri, warp
 from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.space_varying import SpaceVaryingBlur
@@ -30,6 +30,7 @@ from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.inverse.unrolled import UnrolledConjugateGradient, UnrolledProximalGradient
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
+from nufftlib.warp.operator import Warp
 
 __all__ = [
     "NUFFT",
@@ -60,6 +61,7 @@ __all__ = [
     "SpaceVaryingBlur",
     "UnrolledConjugateGradient",
     "UnrolledProximalGradient",
+    "Warp",
     "blur",
     "check_operator",
     "convert",
@@ -69,4 +71,5 @@ __all__ = [
     "nrmse",
     "psnr",
     "ssim",
+    "warp",
 ]

@@ -12,12 +12,12 @@ from functools import cache
 import numpy as np
 from array_api_compat import array_namespace
 from rows import open_row
-from scipy.interpolate import BSpline
+from scipy.interpolate import BSpline, make_interp_spline
 
 import nufftlib as nl
 import nufftlib.workflows
 from nufftlib.core.losses import Functional
-from nufftlib.core.operator import ParameterJacobian, parameter
+from nufftlib.core.operator import Constant, ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
 from nufftlib.core.shapes import Exchanged
 
@@ -155,6 +155,33 @@ def dense_space_varying(boundary, d=2):
     return oracle
 
 
+def dense_warp(boundary, d):
+    """SciPy's spline through the image, which is continued so far that its ends do not matter."""
+
+    def oracle(parameters, x):
+        t = parameters["shift"].real
+        angle = np.real(parameters.get("rotation", 0.0))
+        turn = np.eye(d)
+        if d == 2:
+            turn = np.asarray([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        M = turn @ np.diag(np.broadcast_to(np.real(parameters.get("scale", 1.0)), d))
+        shape, far = x.shape[-d:], 60
+        c = np.pad(x, [(0, 0)] * (x.ndim - d) + [(far, far)] * d, mode=PAD[boundary])
+        centre = np.asarray(shape) // 2
+        points = (np.indices(shape).reshape(d, -1).T - centre) @ M.T + centre + t
+        bases = []
+        for a in range(d):
+            n = np.arange(-far, shape[a] + far)
+            spline = make_interp_spline(n, c, k=3, axis=a - d)
+            c = np.moveaxis(spline.c, 0, a - d)
+            bases.append(BSpline.design_matrix(points[:, a], spline.t, 3).toarray())
+        letters = "ijk"[:d]
+        sums = ",".join(f"n{i}" for i in letters) + f",...{letters}->...n"
+        return np.einsum(sums, *bases, c, optimize=True).reshape(x.shape)
+
+    return oracle
+
+
 def dense_differences(d):
     def oracle(parameters, x):
         ends = [np.take(x, [-1], axis=a) for a in range(-d, 0)]
@@ -269,6 +296,18 @@ def space_varying(psf, weights, image, boundary, d=2, method="auto", kinds="rrr"
             for kind, shape in zip(kinds, (psf, weights, image), strict=True)
         )
         return nl.SpaceVaryingBlur(h, w, boundary, d, method), x
+
+    return make
+
+
+def warp(shift, rotation, scale, boundary, image, *, complex_image=False):
+    """A warp whose points lie between the pixels: there, no third derivative jumps."""
+
+    def make(m):
+        given = [m.row.array(p, m.real_dtype) for p in (shift, rotation, scale) if p is not None]
+        names = [n for n, p in (("rotation", rotation), ("scale", scale)) if p is not None]
+        A = nl.Warp(given[0], **dict(zip(names, given[1:], strict=True)), boundary=boundary)
+        return A, (m.complex if complex_image else m.real)(*image)
 
     return make
 
@@ -693,6 +732,30 @@ CASES = [
             ("replicate", 3, "fft", "ccc", (2, 2, 1, 3), (2, 3, 4, 3), (2, 3, 4, 3)),
         ]
     ),
+    *(
+        Case(
+            f"warp {boundary} by {shift}, {rotation}, {scale} of {image}{'c' * cx}",
+            warp(shift, rotation, scale, boundary, image, complex_image=cx),
+            dense_warp(boundary, len(shift)),
+            dot=1e-12,
+        )
+        for boundary, shift, rotation, scale, image, cx in [
+            ("reflect", (0.31, -0.73), 0.07, 0.93, (7, 8), False),
+            ("circular", (0.31, -1.73), 0.11, (0.93, 1.17), (2, 6, 5), True),
+            ("reflect", (0.37,), None, None, (3, 9), False),
+            ("circular", (-2.41,), None, (1.13,), (2, 8), True),
+            ("reflect", (0.31, -0.73), None, None, (2, 7, 6), False),
+            ("circular", (1.21, 0.33), None, 0.93, (6, 7), False),
+            ("circular", (0.31, -0.73, 1.27), None, (1.07, 0.91, 0.83), (2, 4, 5, 3), False),
+            ("reflect", (0.31, -0.73, 1.27), None, None, (4, 5, 3), True),
+            # Beyond the image, and back by whole periods; an angle for which pixels move far
+            ("reflect", (33.31, -17.73), 2.03, 1.21, (2, 2, 6, 5), True),
+            ("circular", (33.31, -17.73), -1.03, 0.71, (5, 6), False),
+            ("reflect", (0.31, 0.73), 0.07, None, (1, 6), False),  # an axis of size one
+            ("circular", (0.31, 0.73), 0.07, None, (6, 1), False),
+            ("reflect", (0.31, 0.73), None, 1.07, (1, 2), False),
+        ]
+    ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
     Case(
@@ -774,6 +837,17 @@ CASES = [
             m.complex(2, 6, 5),
         ),
         host=True,
+    ),
+    Case(  # constant: of its own derivatives, as cubic splines have two, there is one
+        "derivative of a warp",
+        lambda m: (
+            Constant(
+                warp((0.31, -0.73), 0.07, (0.93, 1.07), "reflect", (6, 5))(m)[0].derivative(
+                    "rotation", m.real()
+                )
+            ),
+            m.real(2, 6, 5),
+        ),
     ),
     Case(
         "derivative of a space-varying blur by its psf",

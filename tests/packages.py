@@ -14,6 +14,7 @@ PACKAGES = [
     nufftlib.mri.trajectories.tools,
     nufftlib.mri.sampling,
     nufftlib.blur,
+    nufftlib.warp,
     nufftlib.workflows,
     nufftlib.io,
     nufftlib.plots,

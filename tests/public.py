@@ -392,6 +392,17 @@ def calibrated(m):
     return found.psf, found.losses
 
 
+def registered(m):
+    """Register a smooth picture, which rounding does not lead elsewhere."""
+    n = np.linspace(-3, 3, 35)
+    bumps = np.exp(-((n[:, None] - 0.5) ** 2)) * np.sin(n + 0.3) + 0.3 * np.cos(n[:, None] * n)
+    moving = m.row.array(bumps[:, :33], m.real_dtype)
+    place = m.row.array([0.7, -0.4], m.real_dtype), m.row.array(0.04, m.real_dtype)
+    found = nl.warp.register(nl.Warp(*place)(moving), moving, "rigid")
+    # What is left of a residual is rounding, and its deviations with it.
+    return found.warp.shift, found.warp.rotation
+
+
 def errors(f):
     return lambda m: f(positive(m, 5, 5), positive(m, 5, 5))
 
@@ -647,6 +658,12 @@ BY_HAND = [
     Entry("nufftlib.workflows.ImagesObjective", of_images, NOISE, "", True, 1e-6),
     Entry("nufftlib.workflows.Augmentation", augmented, DRAWS),
     Entry("nufftlib.workflows.learn_on_images", learned_on_images, STEPS, "", True, 1e-6),
+    Entry(
+        "nufftlib.warp.register",
+        registered,
+        "the coarsest pictures, to the CPU; from it, which pixels count",
+        eps=1e-6,
+    ),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
     Entry(
@@ -723,6 +740,8 @@ WITHOUT_CALL = {
     "nufftlib.OperatorReport": "numbers, no arrays",
     "nufftlib.blur": "a package",
     "nufftlib.mri": "a package",
+    "nufftlib.warp": "a package",
+    "nufftlib.warp.Registration": FIELDS,
     "optim.projections": "a module",
     "optim.proximal": "a module",
     "optim.constant": NO_ARRAYS,

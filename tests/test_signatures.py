@@ -19,7 +19,7 @@ from packages import ADAPTERS, PACKAGES
 from patterns import PATTERNS
 
 import nufftlib as nl
-from nufftlib import blur, data, io, mri, plots, workflows
+from nufftlib import blur, data, io, mri, plots, warp, workflows
 from nufftlib.core import kinds
 from nufftlib.inverse.differential import Differentiable
 
@@ -28,6 +28,7 @@ K = RNG.uniform(-0.4, 0.4, (4, 9, 2))
 SHAPE = (14, 15)
 X = RNG.random(SHAPE) + 0.5
 H = np.full((3, 3), 1 / 9)
+PICTURE = RNG.random((33, 32))
 COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
@@ -86,6 +87,12 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "boundary": "zero",
         "ndim": 2,
         "method": "auto",
+    },
+    nl.Warp: {
+        "shift": V[:2],
+        "rotation": np.asarray(0.25),
+        "scale": np.asarray(1.5),
+        "boundary": "reflect",
     },
     nl.Sense: {"maps": COILS},
     nl.Diagonal: {"weights": V},
@@ -318,6 +325,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     blur.gaussian_noise: {"x": X, "std": 0.5, "seed": 0},
     blur.poisson_noise: {"x": X, "gain": 0.5, "seed": 0},
     blur.poisson_gaussian_noise: {"x": X, "gain": 0.5, "std": 0.5, "seed": 0},
+    warp.register: {"fixed": PICTURE, "moving": PICTURE, "motion": "shift"},
     blur.normal_equations: {"blur": nl.Blur(H), "x": X, "y": BLURRED},
     workflows.learn_trajectory: {
         "image": X,
@@ -482,6 +490,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
+    warp.Registration,
     workflows.ImageScore,
     workflows.ImageSet,
     workflows.LearnedOnImages,
@@ -495,6 +504,7 @@ OPERATORS = {  # an operator of each class, and its input
     "Blur": (nl.Blur(H), X),
     "Downsample": (nl.Downsample(H, 2, SHAPE), X),
     "SpaceVaryingBlur": (nl.SpaceVaryingBlur(H[None], X[None], "zero"), X),
+    "Warp": (nl.Warp(0.3 * V[:2], np.asarray(0.25)), X),
     "Sense": (nl.Sense(COILS), X),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
@@ -547,6 +557,8 @@ METHODS = {  # of every other public method
         {"fraction": 0.3},
     ),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
+    "Warp.columns": (nl.Warp(V[:2]).columns, {"x": X}),
+    "Warp.hessian": (nl.Warp(V[:2]).hessian, {"x": X, "y": X}),
     "SSIM.similarity": (nl.SSIM(X).similarity, {"z": X}),
     "MultiScaleSSIM.similarity": (MAPS["MultiScaleSSIM"][0].similarity, {"z": X}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),
@@ -679,6 +691,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    **dict.fromkeys(("moving", "register(fixed)", "Warp(shift)"), NO_REAL_ARRAY),
+    "Warp(rotation)": [a for a in NO_REAL_ARRAY if a is not None],
+    "Warp(scale)": [a for a in NO_REAL_ARRAY if a is not None],
+    "motion": NO_NAME,
     **dict.fromkeys(("gmax", "smax", "raster", "gamma", "dwell", "first"), NO_NUMBER),
     **dict.fromkeys(("chronaxie", "rheobase", "effective_length"), NO_NUMBER),
     **dict.fromkeys(("scanner", "protocol"), NO_OBJECT),

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-LAYERS = ("core", "nufft", "inverse", "mri blur", "interop", "data io plots", "workflows", "cli")
+LAYERS = (
+    "core",
+    "nufft",
+    "inverse",
+    "mri blur warp",
+    "interop",
+    "data io plots",
+    "workflows",
+    "cli",
+)
 """Packages of ``nufftlib``, the lowest first: imports point down, or stay on a layer."""
 
 WITHOUT_OPTIM = ("core", "nufft")
