@@ -29,6 +29,7 @@ WITHOUT_EXAMPLE = {
     "CalibratedPSF",
     "Certificate",
     "Identifiability",
+    "Registration",
     "ImageScore",
     "LearnedOnImages",
     "ImageSet",
@@ -45,7 +46,7 @@ WITHOUT_EXAMPLE = {
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.
-FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel"}
+FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel", "Registration"}
 
 
 @pytest.mark.parametrize("name", NAMES)

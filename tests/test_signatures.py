@@ -325,12 +325,6 @@ FUNCTIONS = {  # a call that works, of every public function and class
     blur.gaussian_noise: {"x": X, "std": 0.5, "seed": 0},
     blur.poisson_noise: {"x": X, "gain": 0.5, "seed": 0},
     blur.poisson_gaussian_noise: {"x": X, "gain": 0.5, "std": 0.5, "seed": 0},
-    warp.Registration: {
-        "warp": nl.Warp(V[:2]),
-        "deviations": {"shift": V[:2]},
-        "residual": 0.5,
-        "converged": True,
-    },
     warp.register: {"fixed": PICTURE, "moving": PICTURE, "motion": "shift"},
     blur.normal_equations: {"blur": nl.Blur(H), "x": X, "y": BLURRED},
     workflows.learn_trajectory: {
@@ -496,6 +490,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.Identifiability,
+    warp.Registration,
     workflows.ImageScore,
     workflows.ImageSet,
     workflows.LearnedOnImages,
@@ -563,6 +558,7 @@ METHODS = {  # of every other public method
     ),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Warp.columns": (nl.Warp(V[:2]).columns, {"x": X}),
+    "Warp.hessian": (nl.Warp(V[:2]).hessian, {"x": X, "y": X}),
     "SSIM.similarity": (nl.SSIM(X).similarity, {"z": X}),
     "MultiScaleSSIM.similarity": (MAPS["MultiScaleSSIM"][0].similarity, {"z": X}),
     "Quadratic.spectrum": (MAPS["Quadratic"][0].spectrum, {}),

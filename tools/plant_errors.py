@@ -41,6 +41,8 @@ NUFFT = laws("nufft and (ortho or None)")
 PATTERN = ("tests/mri/trajectories/test_patterns.py", "-k")
 GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
 BLUR = laws("blur")
+WARP = laws("warp and reflect")
+REGISTRATION = ("tests/warp/test_registration.py", "-k", "many_draws or lands_on")
 SHARED = laws("diagonal or sum or weighted or renamed")
 SIGNATURES = ("tests/test_signatures.py", "-k", "kind or numbers")
 LOSSES = ("tests/core/test_maps_and_losses.py",)
@@ -132,6 +134,41 @@ PLANTS = [
             )
         },
         laws("block"),
+    ),
+    # --- warps and registration
+    Plant(
+        "the adjoint of a warp gathers one pixel too few",
+        {"np.ceil(2 * self._reach)": "np.floor(2 * self._reach)"},
+        WARP,
+    ),
+    Plant(
+        "the slope of a B-spline without its inner part",
+        {"(2.0 * near * near - 0.5 * far * far)": "(near * near - 0.5 * far * far)"},
+        WARP,
+    ),
+    Plant(
+        "a derivative by the scale turns as one by the rotation does",
+        {'names.count("rotation") * math.pi / 2': "len(names) * math.pi / 2"},
+        WARP,
+    ),
+    Plant(
+        "coefficients of a mirrored image as of a periodic one",
+        {
+            "BOUNDARIES[boundary].extend(namespace(samples), samples": (
+                'BOUNDARIES["circular"].extend(namespace(samples), samples'
+            )
+        },
+        WARP,
+    ),
+    Plant(
+        "registration by Gauss-Newton, which takes noise for detail",
+        {"self._at(q).hessian(self._moving, r) /": "0 * self._at(q).hessian(self._moving, r) /"},
+        REGISTRATION,
+    ),
+    Plant(
+        "deviations by the Hessian alone, as if the moving picture had no noise",
+        {"inverse @ normal @ inverse": "inverse"},
+        REGISTRATION,
     ),
     # --- differences, penalties, solves and unrolled iterations
     Plant(

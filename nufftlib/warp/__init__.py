@@ -1,5 +1,5 @@
 """Warp: registration of pictures that are not aligned."""
 
-from nufftlib.warp.register import Registration, register
+from nufftlib.warp.registration import Registration, register
 
 __all__ = ["Registration", "register"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from nufftlib.core.arrays import (
     Array,
+    check_alike,
     check_finite,
     check_real,
     check_traced,
@@ -200,6 +201,56 @@ class Warp(LinearOperator):
             for e in units(self, name)
         ]
         return value, xp.stack(columns)
+
+    # <y, d2A[e_j, e_k] x> = sum_n sum_ab u_ja u_kb Re(conj(d_a d_b s) y) + sum_a u_jka Re(...)
+    def hessian(self, x: Array, y: Array) -> Array:
+        """Return the second derivatives of ``Re<y, A x>`` by all numbers of the parameters.
+
+        With `columns` and the residual ``r = A x - f``, the Hessian of ``1/2 |r|^2`` is
+        ``J^T J + hessian(x, r)``. Where the image is noisy, or the residual large, Newton's
+        method wants this part as well.
+
+        Parameters
+        ----------
+        x : array, shape (..., height, width)
+            The image.
+        y : array
+            A cotangent, of the shape of ``A x``.
+
+        Returns
+        -------
+        array, shape (numbers, numbers), real
+            A symmetric matrix, in the order of `columns`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nufftlib as nl
+        >>> A = nl.Warp(np.zeros(2), np.asarray(0.1))
+        >>> A.hessian(np.ones((8, 9)), np.ones((8, 9))).shape
+        (3, 3)
+        """
+        self._check("hessian(x, y)", "x", x)
+        check_alike("Warp.hessian(x, y)", "y", y, "A x", self.outline(x))
+        xp, d = namespace(x), self.axes
+        first = [unit(d, a) for a in range(d)]
+        second = [unit(d, a, b) for a in range(d) for b in range(d)]
+        orders = sorted({*first, *second})
+        found = dict(zip(orders, sampler(self, x).values(x, orders), strict=True))
+        found = {o: real_part(xp, conj(s) * y) for o, s in found.items()}
+        steps = [e for name in self.parameters for e in units(self, name)]
+        moves = [displacement(self, x, e) for e in steps]
+        rows = []
+        for e, u in zip(steps, moves, strict=True):
+            along = [combined(u, [found[unit(d, a, b)] for a in range(d)]) for b in range(d)]
+            slopes = [found[o] for o in first]
+            rows.append(
+                [
+                    xp.sum(combined(v, along) + combined(displacement(self, x, e, f), slopes))
+                    for f, v in zip(steps, moves, strict=True)
+                ]
+            )
+        return xp.stack([xp.stack(row) for row in rows])
 
     @cached_property
     def samplers(self) -> dict[Any, Sampler]:

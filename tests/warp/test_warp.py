@@ -89,6 +89,22 @@ def test_columns_are_the_derivatives():
     np.testing.assert_allclose(J, want, atol=1e-12)
 
 
+@pytest.mark.parametrize("rotation", [None, np.asarray(0.2)])
+def test_the_hessian_is_that_of_the_inner_product(rotation):
+    A = nl.Warp(np.asarray([0.3, -0.4]), rotation, np.asarray([0.93, 1.1]))
+    x, y = np.stack([X, X[::-1] * 1j]), RNG.standard_normal((2, *X.shape)) * (1 + 2j)
+    H, names = A.hessian(x, y), list(A.parameters)
+    sizes = np.cumsum([0, *(A.parameters[name].size for name in names)])
+    for name, start, stop in zip(names, sizes, sizes[1:], strict=False):
+        theta = A.parameters[name]
+        for j, e in enumerate(np.eye(stop - start)):
+            dA = A.derivative(name, e.reshape(theta.shape))
+            want = np.concatenate([np.ravel(dA.vjp(other, x, y)) for other in names])
+            np.testing.assert_allclose(H[start + j], want, rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match=r"Warp.hessian\(x, y\): y has the shape \(30, 41\)"):
+        A.hessian(x, X + 0j)
+
+
 def test_other_libraries_take_its_matrix():
     torch = pytest.importorskip("torch")
     A = nl.Warp(torch.tensor([0.5, 0.0]), torch.tensor(0.1), torch.tensor(2.0))

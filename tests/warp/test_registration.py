@@ -55,12 +55,34 @@ def test_it_finds_what_another_library_moved(name, motion):
 
 
 def test_deviations_are_those_of_many_draws():
-    x = PICTURES["astronaut"][64:192, 64:192]
-    fixed = moved(x, (0.4, -0.3), 0.01, 1.005)
-    found = [nl.warp.register(noisy(fixed, seed, 0.01), x) for seed in range(12)]
-    scatter = np.std([f.warp.shift for f in found], axis=0, ddof=1)
-    told = found[0].deviations["shift"]
-    assert np.all((scatter / told > 0.5) & (scatter / told < 1.8))  # of 12 draws
+    x, motion, std = PICTURES["astronaut"][64:192, 64:192], ((0.4, -0.3), 0.06, 1.02), 0.04
+    fixed = moved(x, *motion)
+    off = [
+        errors(nl.warp.register(noisy(fixed, 2 * seed, std), noisy(x, 2 * seed + 1, std)), *motion)
+        for seed in range(16)
+    ]
+    # All noise counts as the fixed picture's, which is up to sqrt(2) too much: 0.70 of 64 numbers.
+    # By the Hessian alone it is 1.25, and by Gauss-Newton's matrix 2.2.
+    assert 0.6 < np.sqrt(np.mean([deviations**2 for _, deviations in off])) < 1.0
+
+
+def test_noise_in_both_pictures_is_told():
+    x, motion = PICTURES["astronaut"], ((13.4, -21.8), 0.06, 1.03)
+    found = nl.warp.register(noisy(moved(x, *motion), 2, 0.05), noisy(x, 3, 0.05))
+    pixels, deviations = errors(found, *motion)
+    assert np.max(np.abs(pixels)) < 0.1
+    assert np.max(np.abs(deviations)) < 4  # 15 and more with Gauss-Newton's matrix
+
+
+def test_a_sharp_picture_lands_on_a_blurred_one(monkeypatch):
+    monkeypatch.setattr("nufftlib.warp.registration.STEPS", 15)  # Gauss-Newton takes 19
+    x = astronaut().mean(axis=0).astype(float)
+    truth = nl.Warp(np.asarray([3.4, -1.8]), np.asarray(0.02), np.asarray(1.01))
+    psf = nl.blur.gaussian_psf(13, 2.0, dtype=np.float64)
+    found = nl.warp.register(noisy(nl.Blur(psf, "reflect")(truth(x)), 0), x)
+    pixels, _ = errors(found, truth.shift, float(truth.rotation), float(truth.scale))
+    assert found.converged
+    assert np.max(np.abs(pixels)) < 0.1
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,13 @@ def register(fixed: Array, moving: Array, motion: Motion = "similarity") -> Regi
     Shifts up to a quarter of the picture are found, with rotations up to about 0.15 rad and
     scales from 0.9 to 1.1.
 
-    Noise in both pictures counts in `deviations` as if it were in the fixed one. Noise in the
-    moving one does more: an interpolant smooths it most in the middle between pixels, so that
-    squares are smaller there, and a shift without rotation and scale is pulled towards half a
-    pixel. The cleaner picture should be the moving one. With a rotation, or at another size, all
-    parts of a pixel occur, and there is no pull.
+    Levenberg-Marquardt takes the exact Hessian: Gauss-Newton's matrix counts the noise of the
+    moving picture as detail, and then steps are too short and deviations too small.
+
+    An interpolant smooths the noise of the moving picture most in the middle between pixels. So
+    a shift without rotation and scale is pulled towards half a pixel. The cleaner picture should
+    be the moving one. With a rotation, or at another size, all parts of a pixel occur, and there
+    is no pull.
 
     A blur of one picture that is symmetric about its pixel moves nothing. One that is not
     moves the picture by the PSF's centre of mass.
@@ -181,10 +183,14 @@ class Fit:
     def registration(self) -> Registration:
         """Return the result with its uncertainty."""
         warp, n = self.warp, len(self._units)
-        # cov(q) = s^2 (J^T J)^-1, p = q / u
+        # cov(q) = H^-1 (s^2 J^T J) H^-1, p = q / u
         variance = self.mean * self._pixels / max(self._pixels - n, 1)
-        normal = np.asarray(fetched(self._result.state.blocks), dtype=float)
-        deviations = np.sqrt(variance * np.diag(np.linalg.pinv(normal))) / self._units
+        _, J = self._residual(self._result.params)
+        normal, H = self._xp.matmul(J, J.T), self._result.state.blocks
+        normal, H = (np.asarray(fetched(matrix), dtype=float) for matrix in (normal, H))
+        inverse = np.linalg.pinv(H)
+        covariance = variance * inverse @ normal @ inverse
+        deviations = np.sqrt(np.diag(covariance)) / self._units
         each: dict[str, Array] = {}
         for name, theta in warp.parameters.items():
             own, deviations = deviations[: theta.ndim + 1], deviations[theta.ndim + 1 :]
@@ -197,16 +203,24 @@ class Fit:
         scale = p[3, ...] if q.shape[0] > 3 else None
         return Warp(p[:2], rotation, scale)
 
-    # r = w (A m - f), with J of r by q: 1/2 |r|^2, J^T r, J^T J
+    # r = w (A m - f), with J of r by q: 1/2 |r|^2, J^T r, J^T J + sum_n r_n d2r_n
     def _evaluated(self, q: Array) -> tuple[Array, Array, Array]:
-        """Return the loss, its gradient, and Gauss-Newton's matrix."""
+        """Return the loss, its gradient, and its Hessian."""
         xp, n = self._xp, q.shape[0]
         if n > 3 and not SCALES[0] < float(q[3]) / self._units[3] < SCALES[1]:
             return xp.sum(q) * 0 + math.inf, q, q[:, None] * q  # no step to take
+        r, J = self._residual(q)
+        units = self._array(self._units)
+        H = xp.matmul(J, J.T)
+        H = H + self._at(q).hessian(self._moving, r) / (units[:, None] * units)
+        r = xp.reshape(r, (-1,))
+        return 0.5 * xp.sum(r * r), xp.sum(J * r, axis=-1), H
+
+    def _residual(self, q: Array) -> tuple[Array, Array]:
+        """Return ``r`` and the rows of ``J^T``."""
         value, J = self._at(q).columns(self._moving)
-        r = xp.reshape(self._inside * (value - self._fixed), (-1,))
-        J = xp.reshape(self._inside * J, (n, -1)) / self._array(self._units)[:, None]
-        return 0.5 * xp.sum(r * r), xp.sum(J * r, axis=-1), xp.matmul(J, J.T)
+        J = self._xp.reshape(self._inside * J, (q.shape[0], -1))
+        return self._inside * (value - self._fixed), J / self._array(self._units)[:, None]
 
     def _array(self, values: Any) -> Array:
         return self._xp.asarray(values, **self._place)
