@@ -2,10 +2,13 @@
 
 from nufftlib.blur.calibrate import (
     METHODS,
+    NUISANCES,
     BlindCalibration,
+    CalibratedPair,
     CalibratedPSF,
     Identifiability,
     calibrate_blind,
+    calibrate_pair,
     calibrate_psf,
     identifiability,
     psf_error,
@@ -30,9 +33,11 @@ from nufftlib.mri.learn import (
 
 __all__ = [
     "METHODS",
+    "NUISANCES",
     "Augmentation",
     "BlindCalibration",
     "CalibratedPSF",
+    "CalibratedPair",
     "Identifiability",
     "ImageScore",
     "ImageSet",
@@ -42,6 +47,7 @@ __all__ = [
     "Stack",
     "TrajectoryObjective",
     "calibrate_blind",
+    "calibrate_pair",
     "calibrate_psf",
     "identifiability",
     "learn_on_images",

@@ -3,16 +3,20 @@
 from nufftlib.blur.calibrate.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF, calibrate_psf
 from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.calibrate.pair.calibrate import NUISANCES, CalibratedPair, calibrate_pair
 from nufftlib.blur.calibrate.recipes import METHODS
 from nufftlib.blur.calibrate.simulate import simulate_blur
 from nufftlib.blur.calibrate.uncertainty import Identifiability, identifiability
 
 __all__ = [
     "METHODS",
+    "NUISANCES",
     "BlindCalibration",
     "CalibratedPSF",
+    "CalibratedPair",
     "Identifiability",
     "calibrate_blind",
+    "calibrate_pair",
     "calibrate_psf",
     "identifiability",
     "psf_error",

@@ -1,0 +1,1 @@
+"""Calibration from pictures as they really are: exposed, clipped, encoded and moved."""

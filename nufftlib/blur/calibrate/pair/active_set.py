@@ -55,7 +55,7 @@ def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[
     fewest, chances = b.shape[0] + 1, CHANCES
     h = xp.zeros_like(b)
     for _ in range(MOST):
-        h = solved(xp, G, b, free)
+        h = solution(G, b[:, None], free)[:, 0]
         slope = xp.matmul(G, h) - b
         rounding = 1e-12 * xp.max(xp.abs(b))
         wrong = (free & (h < 0)) | (~free & (slope < -rounding))
@@ -71,11 +71,6 @@ def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[
             wrong = xp.arange(b.shape[0], device=b.device) == last
         free = free ^ wrong
     return xp.maximum(h, xp.zeros_like(h)), free
-
-
-def solved(xp: Any, G: Array, b: Array, free: Array) -> Array:
-    """Return the solution of ``G h = b`` on the free pixels; the others are zero."""
-    return solution(G, b[:, None], free)[:, 0]
 
 
 def solution(G: Array, B: Array, free: Array) -> Array:

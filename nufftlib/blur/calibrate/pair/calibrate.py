@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from array_api_compat import array_namespace
 
 from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
-from nufftlib.blur.calibrate.pair.between import REACH
+from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING
 from nufftlib.blur.calibrate.pair.deviations import psf_deviations
 from nufftlib.blur.calibrate.pair.findings import centroid, findings_of
 from nufftlib.blur.calibrate.pair.fit import (
@@ -45,6 +45,7 @@ BETTER = 0.002  # part by which the squared error has to fall for a difference t
 SETTLED = 1e-4  # part of the pixels that may still change sides
 MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
 SLACK = 2  # pixels that a shift may still grow by
+MIDDLE = 32  # pixels of a side that are left, at least, where a motion takes the edge
 CROP = 512  # pixels of a side on which exponent and motion are looked for
 
 
@@ -188,8 +189,8 @@ def calibrate_pair(
     >>> found = workflows.calibrate_pair(sharp, (0.8 * blurred + 0.1).clip(max=0.7), size=9)
     >>> workflows.psf_error(found.psf, psf) < 0.05
     True
-    >>> for sentence in found.findings:
-    ...     print(sentence)
+    >>> print(found.findings[0])
+    The blurred picture has the gain ...
     """
     call = "calibrate_pair"
     clock = time.perf_counter()
@@ -197,6 +198,7 @@ def calibrate_pair(
     names = checked_nuisances(call, nuisances)
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
+    names = large_enough(call, names, pairs, doubted=isinstance(nuisances, str))
     rounds = Rounds(names, TESTED if isinstance(nuisances, str) else (), levels)
     losses: list[float] = []
     fit, interrupted = None, False
@@ -347,7 +349,7 @@ def alignment(fit: Fit, *, turned: bool) -> Fit:
 
 def apart(a: Fit, b: Fit) -> float:
     """Return the largest change of a motion, in pixels at the edge of a picture."""
-    far = max(max(pair.x.shape[-2:]) for pair in a.pairs) / 2
+    far = max(int(n) for pair in a.pairs for n in pair.x.shape[-2:]) / 2
     units = (1.0, 1.0, far, far)
     return max(
         abs(m - n) * unit
@@ -399,6 +401,24 @@ def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:
     return tuple(choice(call, "nuisances", name, NUISANCES) for name in nuisances)
 
 
+def large_enough(
+    call: str, names: tuple[Nuisance, ...], pairs: list[Pair], *, doubted: bool
+) -> tuple[Nuisance, ...]:
+    """Return the names without motions if a picture is too small for these, or refuse it."""
+    least = 2 * (REACH + SLACK + SMOOTHING) + MIDDLE
+    small = [tuple(p.y.shape[-2:]) for p in pairs if min(p.y.shape[-2:]) < least]
+    motions = [name for name in names if name in ("shift", "rotation")]
+    if not small or not motions:
+        return names
+    if not doubted:
+        msg = (
+            f"{call}(nuisances): nuisances has {motions[0]!r} and the valid part of a blurred "
+            f"picture is {small[0][0]} x {small[0][1]}; want at least {least} x {least}"
+        )
+        raise ValueError(msg)
+    return tuple(name for name in names if name not in motions)
+
+
 def prepared(
     blur: Blur, sharp: Any, blurred: Any, seen: Any, names: tuple[Nuisance, ...]
 ) -> tuple[list[Pair], list[list[tuple[float, float]]]]:
@@ -407,7 +427,9 @@ def prepared(
     given = [None] * len(several(blurred)) if seen is None else several(seen)
     pairs, levels = [], []
     wide = replace(blur, psf=xp.astype(blur.psf, xp.float64, copy=False))
-    for (x, y), mask, whole in zip(as_pairs(blur, sharp, blurred), given, several(blurred), strict=True):
+    for (x, y), mask, whole in zip(
+        as_pairs(blur, sharp, blurred), given, several(blurred), strict=True
+    ):
         x, y = (
             xp.astype(xp.reshape(a, (-1, *a.shape[-2:])), xp.float64, copy=False) for a in (x, y)
         )

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from nufftlib.blur.calibrate.pair.active_set import solution
 from nufftlib.blur.calibrate.pair.between import SMOOTHING, low_pass, smoothed
 from nufftlib.blur.calibrate.pair.fit import Fit, Information, psf_information
@@ -36,7 +38,9 @@ def psf_deviations(fit: Fit, motion: Information | None) -> Array:
     inverse = xp.where(free[None, :], inverse, xp.zeros_like(inverse))
     covariance = fit.misfit * inverse
     if fit.pairs[0].filled is not None:
-        M = psf_information(twice_filtered(fit)) * (fit.misfit / sum(t * t for t in low_pass()) ** 2)
+        taps = low_pass()
+        noise = fit.misfit / float(np.sum(np.outer(taps, taps) ** 2))  # before the low pass
+        M = noise * psf_information(twice_filtered(fit))
         covariance = xp.matmul(xp.matmul(inverse, M), inverse)
     if motion is not None:
         moves = xp.matmul(inverse, motion.C)
@@ -46,8 +50,8 @@ def psf_deviations(fit: Fit, motion: Information | None) -> Array:
     total = xp.sum(covariance, axis=1)
     variance = xp.linalg.diagonal(covariance) - 2 * v * total + v * v * xp.sum(total)
     alone = xp.linalg.diagonal(A) - xp.sum(A * xp.matmul(inverse, A), axis=0)
-    noise = fit.misfit / xp.maximum(alone, 1e-12 * xp.linalg.diagonal(A))
-    found: Array = xp.sqrt(xp.maximum(xp.where(free, variance, noise), xp.zeros_like(variance)))
+    bound = fit.misfit / xp.maximum(alone, 1e-12 * xp.linalg.diagonal(A))
+    found: Array = xp.sqrt(xp.maximum(xp.where(free, variance, bound), xp.zeros_like(variance)))
     return xp.reshape(found, h.shape)
 
 
@@ -59,9 +63,7 @@ def twice_filtered(fit: Fit) -> Fit:
         other.__dict__["sharp"] = Sharp(
             pair.blur, smoothed(pair.sharp.x), pair.inner(pair.seen, 2 * SMOOTHING)
         )
-        other.__dict__["light"] = pair.light[
-            ..., SMOOTHING:-SMOOTHING, SMOOTHING:-SMOOTHING
-        ]
+        other.__dict__["light"] = pair.light[..., SMOOTHING:-SMOOTHING, SMOOTHING:-SMOOTHING]
         pairs.append(other)
     after = Fit(pairs, fit.photometry)
     after.__dict__["found"] = fit.found

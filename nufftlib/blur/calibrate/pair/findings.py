@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from nufftlib.blur.calibrate.pair.fit import Fit
-from nufftlib.blur.calibrate.pair.model import STILL
 from nufftlib.core.arrays import Array, namespace
 
 LIGHTER = 0.01  # of gain, of offset in units of the picture's range, and of gamma: worth a word
+ASIDE = 0.02  # pixels of a shift: worth a word
+SOME = 1e-4  # of the pixels are outliers
 BORDER = 0.02  # of the PSF in its outermost pixels
 CORRELATED = 0.1  # of neighbouring residuals
 OFF_CENTRE = 0.25  # of the PSF's size
@@ -33,17 +34,18 @@ def findings_of(
         if ends:
             at = " and ".join(f"{v:.4g}" for v in ends)
             found.append(f"{name} is clipped at {at}: {clipped:.2%} of it is left out.")
-        if outliers[i] > 0:
+        if outliers[i] > SOME:
             found.append(f"{outliers[i]:.3%} of the pixels of {name.lower()} are outliers.")
-        if pair.gamma != 1:
+        if abs(math.log(pair.gamma)) > LIGHTER:
             found.append(
                 f"{name} looks gamma-encoded: it is the power 1/{pair.gamma:.3g} of the light."
             )
-        if pair.motion != STILL:
+        if max(map(abs, pair.motion[:2])) > ASIDE or pair.turned:
             down, right = (-t for t in pair.motion[:2])
             turn = ""
             if pair.turned:
-                turn = f", turned by {-math.degrees(pair.motion[2]):.3g} degrees and scaled by {1 / pair.motion[3]:.5g}"
+                angle, scale = -math.degrees(pair.motion[2]), 1 / pair.motion[3]
+                turn = f", turned by {angle:.3g} degrees and scaled by {scale:.5g}"
             found.append(
                 f"{name} is shifted by {down:.3g} pixels down and {right:.3g} to the right{turn}."
             )
@@ -57,7 +59,9 @@ def faults_of(fit: Fit) -> list[str]:
     away = [c - n // 2 for c, n in zip(centroid(h), h.shape, strict=True)]
     if any(abs(a) > OFF_CENTRE * n for a, n in zip(away, h.shape, strict=True)):
         far = math.hypot(*away)
-        found.append(f"The pictures are not aligned by {far:.3g} pixels, or the PSF is not centred.")
+        found.append(
+            f"The pictures are not aligned by {far:.3g} pixels, or the PSF is not centred."
+        )
     inside = float(namespace(h).sum(h[1:-1, 1:-1]))
     if min(h.shape) > 2 and 1 - inside > BORDER:
         found.append(
@@ -74,7 +78,7 @@ def faults_of(fit: Fit) -> list[str]:
 
 def listed(values: Array) -> str:
     """Return numbers of channels, one if they are the same."""
-    shown = [f"{float(v):.4g}" for v in values]
+    shown = [f"{float(values[c]):.4g}" for c in range(values.shape[0])]
     return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
 
 
@@ -82,15 +86,20 @@ def centroid(h: Array) -> list[float]:
     """Return the centre of mass in pixels along both axes."""
     xp: Any = namespace(h)
     sides = [xp.sum(h, axis=1), xp.sum(h, axis=0)]
-    return [float(xp.sum(s * xp.arange(s.shape[0], dtype=h.dtype, device=h.device)) / xp.sum(s)) for s in sides]
+    return [
+        float(xp.sum(s * xp.arange(s.shape[0], dtype=h.dtype, device=h.device)) / xp.sum(s))
+        for s in sides
+    ]
 
 
 def neighbours(r: Array, seen: Array) -> float:
     """Return the larger correlation of residuals one pixel apart, along either axis."""
     xp: Any = namespace(r)
     found = []
-    for a, b in (((..., slice(1, None), slice(None)), (..., slice(-1), slice(None))),
-                 ((..., slice(1, None)), (..., slice(-1)))):
+    for a, b in (
+        ((..., slice(1, None), slice(None)), (..., slice(-1), slice(None))),
+        ((..., slice(1, None)), (..., slice(-1))),
+    ):
         both = xp.astype(seen[a] & seen[b], r.dtype)
         square = float(xp.sum(both * r[a] ** 2)) * float(xp.sum(both * r[b] ** 2))
         found.append(float(xp.sum(both * r[a] * r[b])) / math.sqrt(square or 1.0))

@@ -17,6 +17,7 @@ from nufftlib.blur.calibrate.pair.statistics import Centred, Sharp
 from nufftlib.core.arrays import Array, namespace
 
 GAINS, SAME = 20, 1e-9  # rounds of gains and PSF at most, and the relative change that ends them
+HEAVY = 1e4  # of the largest entry of the matrix: the weight of a sum that is not one
 LENGTHS = 6  # of a step of the alignment that are tried at most
 GAMMAS, ACCURACY = (0.3, 4.0), 1e-3  # where the exponent is looked for, and of its logarithm
 
@@ -67,6 +68,9 @@ class Fit:
         for g, s in zip(gains, self.sums, strict=True):
             G = G + xp.sum(g[:, None, None] ** 2 * s.gram, axis=0)
             b = b + xp.matmul(g, s.rhs)
+        if not self.photometry:  # without a gain the sum has to be one
+            weight = HEAVY * xp.max(xp.linalg.diagonal(G))
+            G, b = G + weight, b + weight
         return G, b
 
     @property
@@ -121,7 +125,7 @@ def with_exponent(fit: Fit) -> Fit:
 
     best = scipy.optimize.minimize_scalar(
         lambda log: at(log).variance,
-        bounds=tuple(map(math.log, GAMMAS)),
+        bounds=(math.log(GAMMAS[0]), math.log(GAMMAS[1])),
         method="bounded",
         options={"xatol": ACCURACY},
     )

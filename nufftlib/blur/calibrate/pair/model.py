@@ -64,7 +64,7 @@ class Pair:
         if self.motion == STILL:
             return self.edge
         *shift, angle, scale = self.motion
-        half = max(self.x.shape[-2:]) / 2
+        half = max(int(n) for n in self.x.shape[-2:]) / 2
         far = max(map(abs, shift)) + half * (abs(angle) + abs(scale - 1))
         return max(self.edge, math.ceil(far) + (MARGIN if self.turned else REACH))
 

@@ -31,7 +31,8 @@ MAD = 1.4826
 
 def clipping_levels(y: Array) -> list[tuple[float, float]]:
     """Return the levels at which each channel (height, width) is clipped, or infinity."""
-    return [(-plateau(-channel), plateau(channel)) for channel in y]
+    channels = [y[c, ...] for c in range(y.shape[0])]
+    return [(-plateau(-channel), plateau(channel)) for channel in channels]
 
 
 def plateau(channel: Array) -> float:
@@ -43,8 +44,9 @@ def plateau(channel: Array) -> float:
     values, counts = xp.take(values, order), xp.take(counts, order)
     below = xp.concat([xp.zeros_like(counts[:1]), counts[:-1]])
     beyond = size - xp.cumulative_sum(counts)
-    tall = (counts >= max(FEWEST, PLATEAU * size)) & (counts > TALLER * below)
-    found = xp.where(tall & (beyond <= BEYOND * size), counts, xp.zeros_like(counts))
+    tall = (counts >= math.ceil(max(FEWEST, PLATEAU * size))) & (counts > TALLER * below)
+    near = beyond <= math.floor(BEYOND * size)
+    found = xp.where(tall & near, counts, xp.zeros_like(counts))
     best = int(xp.argmax(found))
     return float(values[best]) if int(found[best]) > 0 else math.inf
 
@@ -52,9 +54,11 @@ def plateau(channel: Array) -> float:
 def unclipped(y: Array, levels: list[tuple[float, float]], slack: float = 0.0) -> Array:
     """Return where each channel lies between its levels, by more than `slack`."""
     xp: Any = namespace(y)
-    return xp.stack(
-        [(c > low + slack) & (c < high - slack) for c, (low, high) in zip(y, levels, strict=True)]
-    )
+    kept = []
+    for c, (low, high) in enumerate(levels):
+        channel = y[c, ...]
+        kept.append((channel > low + slack) & (channel < high - slack))
+    return xp.stack(kept)
 
 
 def spread(residual: Array) -> float:

@@ -45,7 +45,8 @@ class Sharp:
         """Places of the pixels that do not count, channel by channel."""
         assert self.seen is not None
         xp = namespace(self.x)
-        return [xp.nonzero(xp.reshape(~s, (-1,)))[0] for s in self.seen]
+        hidden = xp.reshape(~self.seen, (self.seen.shape[0], -1))
+        return [xp.nonzero(hidden[c, ...])[0] for c in range(hidden.shape[0])]
 
     def patches(self, channel: int, places: Array) -> Array:
         """Return the rows of ``E`` at some pixels, ``e[p + P - 1 - q]``."""
@@ -74,7 +75,7 @@ class Sharp:
             if self.seen is not None:
                 places = self.hidden[c]
                 for i in range(0, places.shape[0], ROWS):
-                    rows = self.patches(c, places[i : i + ROWS])
+                    rows = self.patches(c, places[i : min(i + ROWS, places.shape[0])])
                     gram = gram - xp.matmul(xp.matrix_transpose(rows), rows)
                     column = column - xp.sum(rows, axis=0)
                 count -= places.shape[0]
