@@ -392,6 +392,18 @@ def calibrated(m):
     return found.psf, found.losses
 
 
+def paired(m):
+    """Calibrate from a smooth picture, whose fit no rounding leads elsewhere."""
+    n = np.linspace(-3, 3, 20)
+    bumps = np.sin(n[:, None] * n + n) + 0.3 * np.cos(3 * n[:, None])
+    x = m.row.array(bumps, m.real_dtype)
+    h = m.row.array([[0.1, 0.2, 0.0], [0.0, 0.4, 0.2], [0.0, 0.1, 0.0]], m.real_dtype)
+    wave = m.row.array(1e-3 * np.sin(7 * np.arange(18.0) * np.arange(18.0)[:, None]), m.real_dtype)
+    y = 0.8 * nl.Blur(h)(x) + 0.1 + wave
+    found = workflows.calibrate_pair(x, y, size=3, nuisances=("photometry",))
+    return found.psf, found.deviations, found.losses
+
+
 def registered(m):
     """Register a smooth picture, which rounding does not lead elsewhere."""
     n = np.linspace(-3, 3, 35)
@@ -665,6 +677,7 @@ BY_HAND = [
         eps=1e-6,
     ),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
+    Entry("nufftlib.workflows.calibrate_pair", paired, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
     Entry(
         "nufftlib.workflows.simulate_blur",
@@ -770,6 +783,7 @@ WITHOUT_CALL = {
     "nufftlib.mri.Scanner": NO_ARRAYS,
     "nufftlib.mri.TrajectoryReport": FIELDS,
     "nufftlib.workflows.METHODS": NO_ARRAYS,
+    "nufftlib.workflows.NUISANCES": NO_ARRAYS,
     "nufftlib.workflows.BlindCalibration": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,
     "nufftlib.workflows.Identifiability": FIELDS,

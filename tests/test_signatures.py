@@ -409,6 +409,14 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
+    workflows.calibrate_pair: {
+        "sharp": X,
+        "blurred": BLURRED,
+        "size": 1,
+        "nuisances": ("photometry",),
+        "seen": None,
+        "callback": None,
+    },
     workflows.simulate_blur: {
         "sharp": X,
         "psf": "motion",

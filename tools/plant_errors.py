@@ -55,6 +55,8 @@ OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 LBFGS = ("tests/optim/test_lbfgs.py",)
+PAIR = ("tests/blur/test_pair.py", "-k", "sums or value or active or slope or exact or limited")
+PAIRS = ("tests/blur/test_pair.py", "-k", "whatever or cover or several")
 LBFGS_BATCH = ("tests/optim/test_lbfgs_batch.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
 TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
@@ -727,6 +729,48 @@ PLANTS = [
         "a batch's search is begun again in all problems",
         {"chosen(xp, begins, fresh, state.search)": "fresh"},
         LBFGS_BATCH,
+    ),
+    Plant(
+        "patches of masked pixels run the wrong way",
+        {"columns = Q - 1 - xp.arange(Q": "columns = xp.arange(Q"},
+        PAIR,
+    ),
+    Plant(
+        "the offset's mean is that of all pixels",
+        {"count -= places.shape[0]": "count -= 0"},
+        PAIR,
+    ),
+    Plant(
+        "bound pixels are freed where the gradient is positive",
+        {"(~free & (slope < -rounding))": "(~free & (slope > rounding))"},
+        PAIR,
+    ),
+    Plant(
+        "the derivative between pixels has the other sign",
+        {"taps in ((v0, v1), (-s0, v1), (v0, -s1))": "taps in ((v0, v1), (s0, v1), (v0, s1))"},
+        PAIR,
+    ),
+    Plant(
+        "the slope of a motion keeps what a gain can make",
+        {"d = projected(pair.sharp, d, p) if fit.photometry else d": "d = d"},
+        PAIRS,
+    ),
+    Plant(
+        "clipping levels are looked for at the largest value alone",
+        {"near = beyond <= math.floor(BEYOND * size)": "near = beyond <= 0"},
+        PAIRS,
+    ),
+    Plant(
+        "deviations are half as large",
+        {"covariance = fit.misfit * inverse": "covariance = 0.25 * fit.misfit * inverse"},
+        PAIRS,
+    ),
+    Plant(
+        "the light of stored values is their root",
+        {
+            "else xp.sign(y) * xp.abs(y) ** self.gamma": "else xp.sign(y) * xp.abs(y) ** (1 / self.gamma)"
+        },
+        PAIRS,
     ),
     Plant(
         "the second loop without the part of the first",

@@ -48,7 +48,7 @@ class Run:
 
     @staticmethod
     def _shown(value: object) -> str:
-        if isinstance(value, list) and value:
+        if isinstance(value, list) and value and isinstance(value[0], float):
             return f"<{len(value)} of {value[0]:.4g} to {min(value):.4g}>"
         return summary(value)
 

@@ -317,6 +317,9 @@ class Rounds:
                 inside = inside & unclipped(model, self.levels[i], NEAR * noise)
             if "outliers" in self.names:
                 far = inside & (xp.abs(y - model) > FAR * noise)
+                if pair.gamma != 1:  # a power is steep in the dark, and its model far off
+                    off = xp.abs(pair.decoded(y) - pair.decoded(model))
+                    far = far & (off > FAR * spread(off[inside]))
                 self.outliers[i] = float(xp.mean(xp.astype(far, y.dtype)))
                 if self.outliers[i] <= MOST_OUTLIERS:
                     inside = inside & ~far
@@ -440,6 +443,13 @@ def prepared(
         if "clipping" in names:
             own = clipping_levels(y)
             keep = keep & unclipped(y, own)
+        counts = [int(xp.count_nonzero(keep[c, ...])) for c in range(keep.shape[0])]
+        if min(counts) < (least := math.prod(wide.psf.shape)):
+            msg = (
+                f"calibrate_pair(blurred, seen): of a channel {min(counts)} pixels count; want at "
+                f"least {least}, as many as the PSF has"
+            )
+            raise ValueError(msg)
         pairs.append(Pair(wide, x, y, keep))
         levels.append(own)
     return pairs, levels

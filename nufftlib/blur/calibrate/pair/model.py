@@ -102,11 +102,14 @@ class Pair:
     @cached_property
     def light(self) -> Array:
         """The blurred picture as it is compared, linear in the light."""
-        xp: Any = namespace(self.y)
         y = self.inner(self.y if self.filled is None else self.filled)
-        if self.gamma != 1:
-            y = xp.sign(y) * xp.abs(y) ** self.gamma
+        y = self.decoded(y)
         return y if self.filled is None else smoothed(y)
+
+    def decoded(self, y: Array) -> Array:
+        """Return the light of stored values; noise below zero stays there."""
+        xp: Any = namespace(y)
+        return y if self.gamma == 1 else xp.sign(y) * xp.abs(y) ** self.gamma
 
     def stored(self, light: Array) -> Array:
         """Return light as the blurred picture stores it."""
