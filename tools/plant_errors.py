@@ -767,9 +767,7 @@ PLANTS = [
     ),
     Plant(
         "the light of stored values is their root",
-        {
-            "else xp.sign(y) * xp.abs(y) ** self.gamma": "else xp.sign(y) * xp.abs(y) ** (1 / self.gamma)"
-        },
+        {"xp.abs(y) ** self.gamma": "xp.abs(y) ** (1 / self.gamma)"},
         PAIRS,
     ),
     Plant(
