@@ -29,6 +29,7 @@ from optim._lbfgs_constants import (
     HIDDEN,
     INNER_ACCURACY,
     INNER_STEPS,
+    KEPT,
     STEEPNESS,
     UNSEEN,
 )
@@ -173,7 +174,7 @@ def lbfgs(
     ``a = <s, y> / <y, D y>`` of the last pair. `D` is the identity, or with `diagonal` ::
 
         D = diag((sqrt(c_i / max c) + 1e-4)^(-3/2))
-        c_i = sum over points of |g_i|^2 / max_j |g_j|^2
+        c_i = sum over points, the last of which is 0, of 0.9^n |g_i|^2 / max_j |g_j|^2
 
     Curvatures of entries are taken to rise with the size of their gradients: as its square, in
     the empirical Fisher matrix, or as its root mean square, in adaQN. The power 3/2 between these
@@ -347,7 +348,7 @@ def with_pair(state: LBFGSState, found: Point, memory: int) -> LBFGSState:
     assert before is not None
     if state.squares is not None:
         more = relative_squares(found.gradient)
-        state = state._replace(squares=tree_map(lambda c, m: c + m, state.squares, more))
+        state = state._replace(squares=tree_map(lambda c, m: KEPT * c + m, state.squares, more))
     s = difference(found.params, before.params)
     # a y instead of y: the square of y may underflow, while a y has the scale of p.
     ay = times(a, difference(found.gradient, before.gradient))

@@ -20,6 +20,7 @@ from optim._lbfgs_constants import (
     INNER_ACCURACY,
     INNER_MEMORY,
     INNER_STEPS,
+    KEPT,
     STEEPNESS,
     UNSEEN,
 )
@@ -442,7 +443,8 @@ class Problems:
         before = state.point
         squares = state.squares
         if self.diagonal:
-            squares = xp.where(taken, squares + self.relative_squares(found.gradient), squares)
+            more = KEPT * squares + self.relative_squares(found.gradient)
+            squares = xp.where(taken, more, squares)
         s = found.params - before.params
         # a y instead of y: the square of y may underflow, while a y has the scale of p.
         ay = self.times(a, found.gradient - before.gradient)

@@ -90,7 +90,9 @@ def test_the_first_matrix_has_the_last_curvature_and_the_squares_of_gradients():
         f, np.ones(N), steps=5, diagonal=True, callback=lambda *at: points.append(at[-1])
     )
     gradients = [f(p)[1] for p in points]
-    want = sum((np.abs(g) / np.abs(g).max()) ** 2 for g in gradients)
+    want = sum(
+        0.9**n * (np.abs(g) / np.abs(g).max()) ** 2 for n, g in enumerate(reversed(gradients))
+    )
     np.testing.assert_allclose(result.state.squares, want, rtol=1e-12)
     s, y = points[-1] - points[-2], gradients[-1] - gradients[-2]
     D = (np.sqrt(want / want.max()) + 1e-4) ** -1.5
