@@ -1,4 +1,4 @@
-"""The two headline jobs, end to end, and the pictures they read."""
+"""The jobs, end to end, and the pictures they read."""
 
 from nufftlib.blur.calibrate import (
     METHODS,
@@ -12,6 +12,7 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.blur.deblur import DeblurredPicture, deblur
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
 from nufftlib.io.volumes import load_volume
@@ -31,6 +32,7 @@ __all__ = [
     "Augmentation",
     "BlindCalibration",
     "CalibratedPSF",
+    "DeblurredPicture",
     "Identifiability",
     "ImageScore",
     "ImageSet",
@@ -40,6 +42,7 @@ __all__ = [
     "TrajectoryObjective",
     "calibrate_blind",
     "calibrate_psf",
+    "deblur",
     "identifiability",
     "learn_on_images",
     "learn_trajectory",
