@@ -12,6 +12,7 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.blur.deblur import METHODS as DEBLURRING
 from nufftlib.blur.deblur import DeblurredPicture, deblur
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
@@ -28,6 +29,7 @@ from nufftlib.mri.learn import (
 )
 
 __all__ = [
+    "DEBLURRING",
     "METHODS",
     "Augmentation",
     "BlindCalibration",

@@ -20,6 +20,7 @@ from nufftlib.core.run import Run
 
 Method = Literal["wiener", "richardson-lucy", "tv"]
 METHODS: tuple[Method, ...] = get_args(Method)
+"""The names of the methods."""
 
 STEPS: dict[Method, int] = {"wiener": 200, "richardson-lucy": 100, "tv": 300}
 """Steps at most, by default."""
@@ -168,15 +169,14 @@ def deblur(
     """
     call = "deblur"
     method = choice(call, "method", method, METHODS)
-    given = {"noise": noise, "weight": weight, "background": background}
-    noise, weight, background = (
-        value if value is None else not_negative(call, name, value) for name, value in given.items()
-    )
+    noise = noise if noise is None else not_negative(call, "noise", noise)
+    weight = weight if weight is None else not_negative(call, "weight", weight)
+    background = not_negative(call, "background", background)
     nonnegative, progress = flag(call, "nonnegative", nonnegative), flag(call, "progress", progress)
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     if background and method != "richardson-lucy":
-        msg = f"{call}(background): background is {background}; want 0 with the method {method!r}"
+        msg = f"{call}background: background is {background}; want 0 with the method {method!r}"
         raise ValueError(msg)
     if method == "wiener" and weight == 0:
         msg = f"{call}(weight): weight is 0; want a positive number with the method 'wiener'"
@@ -189,7 +189,7 @@ def deblur(
     def follow(step: int, loss: float, x: Array) -> object:
         return callback is not None and callback(step, loss, model.cropped(x))
 
-    taken, solve = prepared(model, method, noise, weight, nonnegative, background or 0.0)
+    taken, solve = prepared(model, method, noise, weight, nonnegative, background)
     loop = time.perf_counter()
     result = solve(steps=steps, callback=follow, progress=progress)
     seconds = time.perf_counter() - loop
@@ -202,7 +202,7 @@ def deblur(
         interrupted=result.interrupted,
         picture=model.cropped(x),
         with_margins=x,
-        residual=model.blur.apply(x) + (background or 0.0) - blurred,
+        residual=model.blur.apply(x) + background - blurred,
         noise=noise,
         weight=taken,
         converged=result.converged,
