@@ -176,7 +176,7 @@ def deblur(
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     if background and method != "richardson-lucy":
-        msg = f"{call}background: background is {background}; want 0 with the method {method!r}"
+        msg = f"{call}(background): background is {background}; want 0 with the method {method!r}"
         raise ValueError(msg)
     if method == "wiener" and weight == 0:
         msg = f"{call}(weight): weight is 0; want a positive number with the method 'wiener'"
