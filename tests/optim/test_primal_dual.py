@@ -52,7 +52,7 @@ def by_scipy(least):
         jac=True,
         method="SLSQP",
         bounds=[(least, None)] * N + [(None, None)] * (N - 1),
-        constraints={"type": "ineq", "fun": lambda z: G @ z, "jac": lambda z: G},
+        constraints={"type": "ineq", "fun": lambda z: G @ z, "jac": lambda _: G},
         options={"ftol": 1e-15, "maxiter": 2000},
     )
     return found.x[:N], found.fun

@@ -242,4 +242,5 @@ def smooth_weight(model: Model, noise: float) -> Choice:
     """Return the choice for Wiener's filter; noise below the picture's rounding counts as that."""
     xp = namespace(model.blurred)
     rounding = QUIET * float(xp.finfo(model.blurred.dtype).eps)
-    return wiener_weight(model, max(noise, rounding * float(xp.max(xp.abs(model.blurred)))))
+    brightest = float(xp.max(xp.abs(model.blurred))) or 1.0
+    return wiener_weight(model, max(noise, rounding * brightest))

@@ -61,8 +61,8 @@ class Model:
         if self.blur.boundary != "valid":
             return self.blurred
         psf = self.blur.psf
-        psf = psf[(0,) * (psf.ndim - 2)]
-        return extended(array_namespace(psf), Blur(psf, "replicate"), self.blurred)
+        one = psf[(*(0,) * (psf.ndim - 2), ...)]
+        return extended(array_namespace(psf), Blur(one, "replicate"), self.blurred)
 
     def cropped(self, x: Array) -> Array:
         """Return a sharp picture without its margins."""
@@ -124,10 +124,11 @@ def model_of(call: str, blurred: Array, psf: Array | SpaceVaryingBlur, boundary:
     check_picture(call, "blurred", blurred)
     choice(call, "boundary", boundary, BOUNDARIES)
     h = psf.psf if isinstance(psf, SpaceVaryingBlur) else psf
-    xp = common_namespace(call, blurred=blurred, psf=h)
-    check_precision(xp, call, blurred=blurred, psf=h)
-    check_real(xp, call, "psf", h)
-    check_finite(xp, call, "psf", h)
+    both = f"{call}(blurred, psf)"
+    xp = common_namespace(both, blurred=blurred, psf=h)
+    check_precision(xp, both, blurred=blurred, psf=h)
+    check_real(xp, both, "psf", h)
+    check_finite(xp, both, "psf", h)
     if isinstance(psf, SpaceVaryingBlur):
         shapes = tuple(psf.weights.shape[-2:]), tuple(blurred.shape[-2:])
         if psf.ndim != 2 or psf.psf.ndim != 3 or psf.weights.ndim != 3 or shapes[0] != shapes[1]:
@@ -137,7 +138,7 @@ def model_of(call: str, blurred: Array, psf: Array | SpaceVaryingBlur, boundary:
                 f"width), of the weights (modes, {shapes[1][0]}, {shapes[1][1]})"
             )
             raise ValueError(msg)
-        check_real(xp, call, "weights", psf.weights)
+        check_real(xp, both, "the blur's weights", psf.weights)
         return Model(psf, blurred)
     if h.ndim not in (2, 4) or 0 in h.shape:
         msg = (

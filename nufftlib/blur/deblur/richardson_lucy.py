@@ -1,11 +1,13 @@
 r"""Richardson and Lucy's iteration: the likelihood of counts, with or without total variation.
 
-.. math:: x \leftarrow x\, \frac{A^H \frac{y}{A x + b}}{A^H 1 + w D^H \frac{D x}{|D x|}}
+.. math:: x \leftarrow x\, \frac{A^H \frac{y}{A x + b}}{A^H 1 + t}, \qquad
+          t = w D^H \frac{D x}{|D x|}
 
 The derivative of the negative log-likelihood is ``g = A^H 1 - A^H (y / (A x + b))``, and that of
-the total variation ``t = w D^H (D x / |D x|)``. So it is a descent with steps of its own at each
-pixel, ``x - x (g + t) / (A^H 1 + t)``. ``A^H 1``, the light of a pixel that reaches the picture,
-is 1 inside and falls in the margins.
+the total variation ``t``. So it is a descent with steps of its own at each pixel,
+``x - x (g + t) / (A^H 1 + t)``. Where ``t`` is negative, the step is by ``A^H 1 + |t|`` instead:
+``A^H 1``, the light of a pixel that reaches the picture, is 1 inside and falls to 0 in the margins,
+and the other divisor may vanish. What stays as it is is the same.
 """
 
 from __future__ import annotations
@@ -76,11 +78,11 @@ def richardson_lucy(
             total, g = total + float(more), g + t
         return total, g
 
-    # Half of A^H 1, at least: a step as long as that leaves no pixel negative.
+    # x - x (n - a + t) / (n + |t|), with a = A^H (y / (A x + b)) >= 0, is not negative.
     def update(g: Array, state: tuple[()], x: Array) -> tuple[Array, tuple[()]]:
         scale = n
         if weight:
-            scale = xp.maximum(n + variation.gradient(x).value, 0.5 * n)
+            scale = n + xp.abs(variation.gradient(x).value)
         new = xp.where(dark, x, x - x * g / scale)
         return xp.maximum(new, xp.zeros_like(x)), state
 

@@ -18,8 +18,13 @@ import scipy.optimize
 from array_api_compat import array_namespace, device
 
 from nufftlib.blur.deblur.model import Model, Values, check_picture, laplacian_power, mean_power
-from nufftlib.core.arrays import Array, check_precision, common_namespace
-from nufftlib.core.arrays import check_real as real_array
+from nufftlib.core.arrays import (
+    Array,
+    check_finite,
+    check_precision,
+    check_real,
+    common_namespace,
+)
 from nufftlib.core.fourier import fft
 from nufftlib.core.noise import on_cpu
 
@@ -77,9 +82,11 @@ def estimate_noise(picture: Array, psf: Array | None = None) -> float:
     check_picture(call, "picture", picture)
     power = None
     if psf is not None:
-        xp = common_namespace(call, picture=picture, psf=psf)
-        check_precision(xp, call, picture=picture, psf=psf)
-        real_array(xp, call, "psf", psf)
+        both = f"{call}(picture, psf)"
+        xp = common_namespace(both, picture=picture, psf=psf)
+        check_precision(xp, both, picture=picture, psf=psf)
+        check_real(xp, both, "psf", psf)
+        check_finite(xp, both, "psf", psf)
         if psf.ndim != 2 or 0 in psf.shape:
             msg = f"{call}(psf): psf has the shape {tuple(psf.shape)}; want (height, width)"
             raise ValueError(msg)
