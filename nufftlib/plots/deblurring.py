@@ -32,7 +32,7 @@ def draw_deblurring(blurred: Real, psf: Real, result: DeblurredPicture, file: Bi
     file : binary file
         Where to write the PNG.
     """
-    figure = new_figure(14.0, 3.6)
+    figure = new_figure(14.0, 3.1)
     axes = figure.subplots(1, 5)
     ends = float(blurred.min()), float(blurred.max())
     black, white = (0.0, 1.0) if ends[0] >= -0.1 and ends[1] <= 1.1 else ends
