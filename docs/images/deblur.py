@@ -15,12 +15,14 @@ FACTORS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 
 
 def decibels(x, sharp):
+    """Return the PSNR on the pixels of the blurred picture."""
     return float(nl.psnr(x, sharp[:, FRAME:-FRAME, FRAME:-FRAME], 1.0))
 
 
 def draw():
+    """Draw a part of the picture before and after."""
     sharp = data.astronaut()
-    psf, blurred = workflows.simulate_blur(sharp, size=25, noise=NOISE, seed=0)
+    _, blurred = workflows.simulate_blur(sharp, size=25, noise=NOISE, seed=0)
     found = workflows.calibrate_psf(sharp, blurred, size=25).psf
     shown = {"blurred": blurred}
     for method in workflows.DEBLURRING:

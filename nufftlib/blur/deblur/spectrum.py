@@ -14,7 +14,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
 from array_api_compat import array_namespace, device
 
 from nufftlib.blur.deblur.model import Model, Values, check_picture, laplacian_power, mean_power
@@ -147,6 +146,8 @@ class PowerLaw(NamedTuple):
 
 def fit_power_law(Y: Values, power: Values, d: Values, noise: float) -> PowerLaw:
     """Fit the sharp picture's spectrum by maximum likelihood (Whittle's, of periodograms)."""
+    import scipy.optimize  # heavy
+
     s2 = noise**2
 
     # sum log S + Y / S, with S = c |h^|^2 / |d^|^(2 q) + sigma^2
