@@ -17,6 +17,7 @@ from nufftlib.cli.files import (
     KNOWN,
     LOCK,
     MARK,
+    PICTURE,
     SEQUENCE,
     TRAJECTORY,
     WAVEFORMS,
@@ -41,7 +42,7 @@ def content(text):
 
 def write(folder, text, *, force=False):
     """Write a result whose every file says the text."""
-    files = (ARRAYS, TRAJECTORY, SEQUENCE, MARK)
+    files = (ARRAYS, PICTURE, TRAJECTORY, SEQUENCE, MARK)
     pictures = (FIGURE, WAVEFORMS, ANIMATION)
     with folder.claimed(pictures, force=force):
         return folder.write(
