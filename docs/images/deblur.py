@@ -43,12 +43,10 @@ def draw():
 
 def table():
     """Print how far the chosen weights are from the best ones, on one channel."""
-    pictures = {"astronaut": data.astronaut()[1:2], "brain": data.brain()[None]}
-    noises = (0.005, 0.02, 0.05)
-    for name, psf, noise in product(pictures, ("motion", "gaussian", "defocus"), noises):
-        sharp = pictures[name]
+    sharp = data.astronaut()[1:2]
+    for psf, noise in product(("motion", "gaussian"), (0.005, 0.02, 0.05)):
         h, y = workflows.simulate_blur(sharp, psf=psf, size=25, noise=noise, seed=0)
-        cells = [name, psf, str(noise)]
+        cells = [psf, str(noise)]
         for method in ("wiener", "tv"):
             own = workflows.deblur(y, h, method=method, steps=150)
             all_of_them = [
