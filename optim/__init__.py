@@ -8,6 +8,7 @@ from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
 from optim._minimize import minimize
+from optim._primal_dual import primal_dual
 from optim._projected import projected
 from optim._projected_gradient import projected_gradient
 from optim._spectral import spectral_projected_gradient
@@ -36,6 +37,7 @@ __all__ = [
     "linear_schedule",
     "lipschitz",
     "minimize",
+    "primal_dual",
     "projected",
     "projected_gradient",
     "projected_gradient_norm",

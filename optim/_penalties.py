@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from optim._settings import function, not_negative
+from array_api_compat import array_namespace
+
+from optim._settings import function, not_negative, some_axes
 from optim._tree import Array, Params, describe
-from optim._vectors import floating_namespace, scaled, wide
+from optim._vectors import Axes, floating_namespace, moduli, scaled, vector_axes, wide
 
 
 class Penalty(NamedTuple):
@@ -149,6 +151,78 @@ def _shrunk(weight: float, x: Array, step: float) -> Array:
     infinite = xp.isinf(modulus)  # the map keeps infinite entries
     unit = xp.where(infinite | (modulus == 0), 1.0, modulus)
     return scaled(xp, x, xp.where(infinite, 1.0, shrunk / unit))
+
+
+def group_soft_threshold(weight: float, axes: Axes = None) -> Penalty:
+    """Penalise the sum of the lengths of vectors; the proximal map shortens each.
+
+    ``value(x) = weight sum_i |x_i|`` over the vectors `x_i` and, with ``t = step weight``, ::
+
+        prox(x, step)_i = x_i max(|x_i| - t, 0) / |x_i|
+
+    Of the differences of an image, with their components along `axes`, the value is the total
+    variation.
+
+    Parameters
+    ----------
+    weight : float
+        The weight, not negative.
+    axes : int or tuple of int, optional
+        The axes that make one vector; all other axes are batch. By default the whole array is
+        one vector.
+
+    Returns
+    -------
+    Penalty
+        The penalty of a real or complex floating-point array. All entries of a vector become
+        NaN if one is not finite.
+
+    Raises
+    ------
+    ValueError
+        If `weight` or a step is negative or not finite.
+
+    References
+    ----------
+    M. Yuan and Y. Lin, "Model selection and estimation in regression with grouped variables",
+    Journal of the Royal Statistical Society B 68, 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import optim
+    >>> penalty = optim.proximal.group_soft_threshold(0.5, axes=-1)
+    >>> x = np.asarray([[3.0, 4.0], [0.3, 0.4]])
+    >>> float(penalty.value(x))
+    2.75
+    >>> penalty.prox(x, 2.0)
+    array([[2.4, 3.2],
+           [0. , 0. ]])
+    """
+    weight = not_negative("group_soft_threshold", "weight", weight)
+    axes = some_axes("group_soft_threshold", axes)
+    return Penalty(partial(_total_length, weight, axes), partial(_shortened, weight, axes))
+
+
+def _total_length(weight: float, axes: Axes, x: Array) -> Array:
+    length, unit = _lengths(x, axes, 0.0)
+    return weight * array_namespace(x).sum(length * unit)
+
+
+def _shortened(weight: float, axes: Axes, x: Array, step: float) -> Array:
+    t = not_negative("group_soft_threshold", "step", step) * weight
+    xp = floating_namespace("group_soft_threshold", x)
+    length, unit = _lengths(x, axes, t)
+    shrunk = xp.maximum(length - t / unit, 0.0)
+    return scaled(xp, x, shrunk / xp.where(length == 0, 1.0, length))
+
+
+def _lengths(x: Array, axes: Axes, t: float) -> tuple[Array, Array]:
+    """Return the length of each vector in a unit, and the unit."""
+    xp = floating_namespace("group_soft_threshold", x)
+    vector = vector_axes("group_soft_threshold", axes, x)
+    modulus, unit = moduli(xp, x, vector, t or 1.0)
+    return xp.sqrt(xp.sum(modulus**2, axis=vector, keepdims=True)), unit
 
 
 def check_penalty(call: str, penalty: object, params: Params) -> None:

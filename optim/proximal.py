@@ -1,6 +1,6 @@
-"""Penalties with their proximal maps, for `optim.accelerated_proximal_gradient`."""
+"""Penalties with their proximal maps, for the solvers that split."""
 
-from optim._penalties import Penalty, indicator, soft_threshold
+from optim._penalties import Penalty, group_soft_threshold, indicator, soft_threshold
 from optim._total_variation import total_variation
 
-__all__ = ["Penalty", "indicator", "soft_threshold", "total_variation"]
+__all__ = ["Penalty", "group_soft_threshold", "indicator", "soft_threshold", "total_variation"]

@@ -424,12 +424,38 @@ def blind(m):
     return found.psf, found.image
 
 
+def deblurred(method):
+    def call(m):
+        found = workflows.deblur(positive(m, 9, 8), positive(m, 3, 2), method=method, steps=3)
+        return found.picture, found.residual, found.losses, found.noise, found.weight
+
+    return call
+
+
+def primal_dual(m):
+    c = m.complex(3, 5)
+    result = optim.primal_dual(
+        lambda x: (float(m.row.xp.sum(m.row.xp.abs(x - c) ** 2)) / 2, x - c),
+        c,
+        SHRINK,
+        lambda x: 2 * x,
+        lambda u: 2 * u,
+        SHRINK,
+        curvature=1.0,
+        norm_of_map=2.0,
+        steps=3,
+    )
+    return result.params, result.history
+
+
 def penalty(penalty):
     return lambda m: (penalty.value(m.real(3, 4)), penalty.prox(positive(m, 3, 4), 0.5))
 
 
 SIMPLEX = optim.projections.simplex()
 SHRINK = optim.proximal.soft_threshold(0.3)
+GROUPS = optim.proximal.group_soft_threshold(0.3, axes=-1)
+SPECTRUM = "the spectrum and the PSFs to the CPU; a filter back"
 
 BY_HAND = [
     Entry("nufftlib.NUFFT", nufft("direct"), "the trajectory", "engine='direct'"),
@@ -610,6 +636,11 @@ BY_HAND = [
         lambda m: nl.blur.poisson_gaussian_noise(positive(m, 3, 4), 0.25, 0.1, seed=0),
         COUNTED,
     ),
+    Entry(
+        "nufftlib.blur.estimate_noise",
+        lambda m: nl.blur.estimate_noise(positive(m, 9, 8), positive(m, 3, 2)),
+        "the spectrum and the PSF to the CPU",
+    ),
     Entry("nufftlib.blur.normal_equations", normal_equations, double=True),
     Entry("optim.minimize", descent(lambda: optim.sgd(0.1))),
     Entry("optim.projected", played_steps, "as its projection", "", True, 1e-7),
@@ -635,6 +666,7 @@ BY_HAND = [
             m.complex(2, 6, 5)
         ),
     ),
+    Entry("optim.primal_dual", primal_dual, double=True),
     Entry("optim.conjugate_gradient", conjugate_gradient),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(
@@ -650,6 +682,7 @@ BY_HAND = [
     ),
     Entry("optim.projections.box", projected(optim.projections.box(-0.5, 0.7))),
     Entry("optim.projections.nonnegative", projected(optim.projections.nonnegative())),
+    Entry("optim.proximal.group_soft_threshold", penalty(GROUPS), double=True),
     Entry("optim.proximal.soft_threshold", penalty(SHRINK), double=True),
     Entry(
         "optim.proximal.total_variation",
@@ -678,6 +711,16 @@ BY_HAND = [
     ),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry("nufftlib.workflows.calibrate_pair", paired, double=True),
+    *(
+        Entry(
+            "nufftlib.workflows.deblur",
+            deblurred(method),
+            SPECTRUM,
+            f"method={method!r}",
+            double=method == "tv",
+        )
+        for method in workflows.DEBLURRING
+    ),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
     Entry(
         "nufftlib.workflows.simulate_blur",
@@ -782,8 +825,10 @@ WITHOUT_CALL = {
     "nufftlib.mri.Protocol": NO_ARRAYS,
     "nufftlib.mri.Scanner": NO_ARRAYS,
     "nufftlib.mri.TrajectoryReport": FIELDS,
+    "nufftlib.workflows.DEBLURRING": NO_ARRAYS,
     "nufftlib.workflows.METHODS": NO_ARRAYS,
     "nufftlib.workflows.NUISANCES": NO_ARRAYS,
+    "nufftlib.workflows.DeblurredPicture": FIELDS,
     "nufftlib.workflows.BlindCalibration": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,
     "nufftlib.workflows.Identifiability": FIELDS,

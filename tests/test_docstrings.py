@@ -28,6 +28,7 @@ WITHOUT_EXAMPLE = {
     "BlindCalibration",
     "CalibratedPSF",
     "Certificate",
+    "DeblurredPicture",
     "Identifiability",
     "Registration",
     "ImageScore",

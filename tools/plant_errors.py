@@ -54,6 +54,8 @@ PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
+PRIMAL_DUAL = ("tests/optim/test_primal_dual.py", "-k", "not row and not library")
+DEBLUR = ("tests/workflows/test_deblur.py", "-k")
 LBFGS = ("tests/optim/test_lbfgs.py",)
 PAIR = ("tests/blur/test_pair.py", "-k", "sums or value or active or slope or exact or limited")
 PAIRS = ("tests/blur/test_pair.py", "-k", "whatever or cover or several")
@@ -560,6 +562,77 @@ PLANTS = [
         "cycles per field of view are divided by the first size alone",
         {"k / xp.asarray(shape, dtype=k.dtype": "k / xp.asarray(shape[:1], dtype=k.dtype"},
         ("tests/mri/test_mri.py",),
+    ),
+    # --- deblurring
+    Plant(
+        "the dual step extrapolates not",
+        {"u + b * (2 * n - k)": "u + b * n"},
+        PRIMAL_DUAL,
+    ),
+    Plant(
+        "the conjugate's proximal map without Moreau's scaling",
+        {"lambda v: v / b, v), 1 / b)": "lambda v: v / b, v), b)"},
+        PRIMAL_DUAL,
+    ),
+    Plant(
+        "the error of the primal-dual method forgets the change of the gradient",
+        {"(x - n) / a + (m - g) + (j - k)": "(x - n) / a + (j - k)"},
+        PRIMAL_DUAL,
+    ),
+    Plant(
+        "the group threshold counts its weight by the entry",
+        {"shrunk = xp.maximum(length - t / unit, 0.0)": "shrunk = xp.maximum(length - t, 0.0)"},
+        (*PROXIMAL, "-k", "group"),
+    ),
+    Plant(
+        "Wiener's filter has the amplitude of the blur, not its power",
+        {"H = self.model.power(shape) + self": "H = self.model.power(shape) ** 0.5 + self"},
+        (*DEBLUR, "circular_filter"),
+    ),
+    Plant(
+        "the Laplacian of a periodic picture stops at the frame",
+        {'Blur(kernel, "circular" if circular else "replicate")': 'Blur(kernel, "replicate")'},
+        (*DEBLUR, "circular_filter or vanishes"),
+    ),
+    Plant(
+        "Richardson and Lucy forget the light that falls beside the picture",
+        {"n = A.adjoint(xp.ones_like(y))": "n = xp.ones_like(start)"},
+        (*DEBLUR, "stays or formula"),
+    ),
+    Plant(
+        "the background is left out of the residual",
+        {"model.blur.apply(x) + background - blurred": "model.blur.apply(x) - blurred"},
+        (*DEBLUR, "stays"),
+    ),
+    Plant(
+        "the sign of the total variation in Richardson and Lucy's step",
+        {"total + float(more), g + t": "total + float(more), g - t"},
+        (*DEBLUR, "formula"),
+    ),
+    Plant(
+        "the median of the noise's power is its mean",
+        {"float(np.median(Y)) / math.log(2)": "float(np.median(Y))"},
+        (*DEBLUR, "white_noise"),
+    ),
+    Plant(
+        "the noise is read where the light is",
+        {"quiet = np.argsort(light, axis=None)[:": "quiet = np.argsort(-light, axis=None)[:"},
+        (*DEBLUR, "beside_texture and gaussian"),
+    ),
+    Plant(
+        "the noise that the filter lets through is left out of the risk",
+        {" * sharp + noise**2 * power / total**2": " * sharp"},
+        (*DEBLUR, "near_the_best and wiener"),
+    ),
+    Plant(
+        "the mean power of PSFs that vary has no cross terms",
+        {"return psf, w @ w.T / w.shape[1]": "return psf, np.diag(np.mean(w**2, axis=1))"},
+        (*DEBLUR, "mean_over"),
+    ),
+    Plant(
+        "the tiles' middles are at their corners",
+        {"(np.arange(pixels) + 0.5) * tiles / pixels - 0.5": "np.arange(pixels) * tiles / pixels"},
+        (*DEBLUR, "in_its_middle"),
     ),
     # --- the blur
     Plant(

@@ -1,5 +1,6 @@
 """Blur: point-spread functions and noise."""
 
+from nufftlib.blur.deblur.spectrum import estimate_noise
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.psfs.defocus import defocus_psf
 from nufftlib.blur.psfs.diffraction import Diffraction
@@ -11,6 +12,7 @@ from nufftlib.core.noise import gaussian_noise, poisson_gaussian_noise, poisson_
 __all__ = [
     "Diffraction",
     "defocus_psf",
+    "estimate_noise",
     "gaussian_noise",
     "gaussian_psf",
     "motion_psf",

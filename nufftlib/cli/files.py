@@ -15,13 +15,24 @@ import click
 from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
+PICTURE = "deblurred.png"
 TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
 PSFS = {"npy": "psf.npy", "tiff": "psf.tif", "fits": "psf.fits"}
 MARK = "result.json"
 """Put in place last: where it is, the result is complete."""
 
-KNOWN = (ARRAYS, TRAJECTORY, SEQUENCE, *PSFS.values(), FIGURE, WAVEFORMS, ANIMATION, MARK)
-"""Every file that a result of either job may consist of."""
+KNOWN = (
+    ARRAYS,
+    PICTURE,
+    TRAJECTORY,
+    SEQUENCE,
+    *PSFS.values(),
+    FIGURE,
+    WAVEFORMS,
+    ANIMATION,
+    MARK,
+)
+"""Every file that a result of a job may consist of."""
 
 LOCK = ".lock"
 """The file that a running job keeps locked. The system unlocks the file of a dead process."""

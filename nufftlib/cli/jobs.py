@@ -1,4 +1,4 @@
-"""Parts of both jobs: options, the picture, the record and the table."""
+"""Parts of all jobs: options, the picture, the record and the table."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import numpy as np
 import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say so at once
 from numpy.typing import NDArray
 
-from nufftlib import workflows
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import MARK, ResultFolder, Writer
 from nufftlib.cli.interrupts import Interrupts
+from nufftlib.core.run import Run
 
 SIZE = 256
 
@@ -144,6 +144,42 @@ class Options:
             yield folder
 
 
+def options_of_result(out: str) -> Callable[[Command], Command]:
+    """Add the options of `Options` that say where to compute and to write."""
+    return together(
+        [
+            click.option(
+                "--device",
+                "device_name",
+                type=click.Choice(["cpu", "cuda"]),
+                default="cpu",
+                show_default=True,
+                help="Where to compute; cuda needs CuPy.",
+            ),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path),
+                default=Path(out),
+                show_default=True,
+                help="Folder of the result.",
+            ),
+            click.option("--no-figures", is_flag=True, help="Write no pictures."),
+            click.option("--force", is_flag=True, help="Overwrite the result in the folder."),
+        ]
+    )
+
+
+def together(added: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Return one decorator for several, the first of which adds the first option."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return add
+
+
 def options_of_jobs(
     *, image: str, values: str, steps: str, seed: str, out: str
 ) -> Callable[[Command], Command]:
@@ -160,31 +196,9 @@ def options_of_jobs(
         ),
         click.option("--steps", type=Whole(min=1), help=steps),
         click.option("--seed", type=Whole(min=0), help=seed),
-        click.option(
-            "--device",
-            "device_name",
-            type=click.Choice(["cpu", "cuda"]),
-            default="cpu",
-            show_default=True,
-            help="Where to compute; cuda needs CuPy.",
-        ),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default=Path(out),
-            show_default=True,
-            help="Folder of the result.",
-        ),
-        click.option("--no-figures", is_flag=True, help="Write no pictures."),
-        click.option("--force", is_flag=True, help="Overwrite the result in the folder."),
+        options_of_result(out),
     ]
-
-    def add(command: Command) -> Command:
-        for option in reversed(added):
-            command = option(command)
-        return command
-
-    return add
+    return together(added)
 
 
 def read(
@@ -226,7 +240,7 @@ def json_file(content: Mapping[str, Any]) -> Writer:
 
 
 def format_speed(
-    result: workflows.LearnedTrajectory | workflows.CalibratedPSF,
+    result: Run,
 ) -> tuple[str, str, str]:
     """Format steps, seconds and steps per second."""
     rate = result.steps / result.seconds if result.seconds else math.nan
@@ -234,7 +248,7 @@ def format_speed(
 
 
 def format_losses(
-    result: workflows.LearnedTrajectory | workflows.CalibratedPSF,
+    result: Run,
 ) -> tuple[str, str, str]:
     """Format the first loss, the best, and after how many steps it was found."""
     return f"{result.losses[0]:.4g}", f"{result.loss_final:.4g}", str(result.step_best)

@@ -1,4 +1,4 @@
-"""The two headline jobs, end to end, and the pictures they read."""
+"""The jobs, end to end, and the pictures they read."""
 
 from nufftlib.blur.calibrate import (
     METHODS,
@@ -15,6 +15,8 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.blur.deblur import METHODS as DEBLURRING
+from nufftlib.blur.deblur import DeblurredPicture, deblur
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture
 from nufftlib.io.psfs import load_psf, save_psf
@@ -32,12 +34,14 @@ from nufftlib.mri.learn import (
 )
 
 __all__ = [
+    "DEBLURRING",
     "METHODS",
     "NUISANCES",
     "Augmentation",
     "BlindCalibration",
     "CalibratedPSF",
     "CalibratedPair",
+    "DeblurredPicture",
     "Identifiability",
     "ImageScore",
     "ImageSet",
@@ -49,6 +53,7 @@ __all__ = [
     "calibrate_blind",
     "calibrate_pair",
     "calibrate_psf",
+    "deblur",
     "identifiability",
     "learn_on_images",
     "learn_trajectory",

@@ -66,6 +66,17 @@ RESULTS = {
     "accelerated_proximal_gradient": lambda: optim.accelerated_proximal_gradient(
         bowl, START, optim.proximal.soft_threshold(0.1), steps=3
     ),
+    "primal_dual": lambda: optim.primal_dual(
+        bowl,
+        START,
+        optim.proximal.soft_threshold(0.1),
+        lambda x: 2 * x,
+        lambda x: 2 * x,
+        optim.proximal.soft_threshold(0.1),
+        curvature=1.0,
+        norm_of_map=2.0,
+        steps=3,
+    ),
     "conjugate_gradient": lambda: optim.conjugate_gradient(lambda x: 2 * x, START, steps=3),
     "lbfgs": lambda: optim.lbfgs(bowl, START, SIMPLEX, steps=3, diagonal=True),
     "levenberg_marquardt": lambda: optim.levenberg_marquardt(blocks, np.ones((3, 2)), steps=3),
@@ -132,6 +143,7 @@ MADE = {  # by each public factory, with what they do to an array
     "nonnegative": (lambda: projections.nonnegative(), lambda P: P(-START)),
     "indicator": (lambda: proximal.indicator(SIMPLEX), lambda h: both(h)),
     "soft_threshold": (lambda: proximal.soft_threshold(0.4), lambda h: both(h)),
+    "group_soft_threshold": (lambda: proximal.group_soft_threshold(0.4), lambda h: both(h)),
     "total_variation": (lambda: proximal.total_variation(0.4, (0,)), lambda h: both(h)),
 }
 

@@ -17,6 +17,8 @@ EPS = {"float32": 1e-6, "complex64": 1e-6, "float64": 1e-14, "complex128": 1e-14
 PENALTIES = {
     "l1": (proximal.soft_threshold(0.7), REAL + COMPLEX, 0.0),
     "l1-none": (proximal.soft_threshold(0.0), REAL + COMPLEX, 0.0),
+    "group": (proximal.group_soft_threshold(0.7), REAL + COMPLEX, 0.0),
+    "group-rows": (proximal.group_soft_threshold(0.7, axes=-1), REAL + COMPLEX, 0.0),
     "indicator": (proximal.indicator(optim.projections.l2_ball(0.8)), REAL + COMPLEX, 0.0),
     "tv": (proximal.total_variation(0.3, accuracy=1e-4), REAL + COMPLEX, 1e-4),
     "tv-rows": (proximal.total_variation(0.5, axes=-1, accuracy=1e-4), REAL + COMPLEX, 1e-4),
@@ -114,6 +116,17 @@ def test_the_threshold_is_soft():
     assert float(penalty.value(x)) == pytest.approx(0.25 * 6.000000001)
     z = np.asarray([3 + 4j, 0.3j])
     np.testing.assert_allclose(penalty.prox(z, 4.0), [0.8 * (3 + 4j), 0], rtol=1e-15)
+
+
+def test_the_group_threshold_shortens_whole_vectors():
+    x = np.asarray([[3.0, 4.0], [0.0, 0.0], [0.3, -0.4], [5e200, 0.0]])
+    penalty = proximal.group_soft_threshold(0.5, axes=-1)
+    want = [[2.4, 3.2], [0, 0], [0, 0], [5e200, 0]]
+    np.testing.assert_allclose(penalty.prox(x, 2.0), want, rtol=1e-15)
+    assert float(penalty.value(x[:3])) == pytest.approx(0.5 * 5.5)
+    assert float(penalty.value(x)) == pytest.approx(2.5e200)
+    by_entry = penalty.prox(x[..., None], 2.0)[..., 0]
+    np.testing.assert_allclose(by_entry, proximal.soft_threshold(0.5).prox(x, 2.0), rtol=1e-15)
 
 
 @pytest.mark.parametrize("step", [np.float64(2.0), np.float32(2.0), 2])
@@ -224,6 +237,7 @@ def test_the_mean_is_kept_and_an_image_that_is_not_finite_ends():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: proximal.group_soft_threshold(-1.0), "group_soft_threshold: weight is -1.0; want"),
         (lambda: proximal.soft_threshold(-1.0), "soft_threshold: weight is -1.0; want a finite"),
         (lambda: proximal.soft_threshold(math.inf), "soft_threshold: weight is inf; want"),
         (lambda: proximal.total_variation(-1.0), "total_variation: weight is -1.0; want"),

@@ -58,6 +58,19 @@ GOOD = {  # a call that works, for every public name that is called
         "step_size": None,
         **LOOP,
     },
+    optim.primal_dual: {
+        "value_and_grad": bowl,
+        "params": START,
+        "penalty": proximal.soft_threshold(0.1),
+        "operator": lambda x: 2 * x,
+        "adjoint": lambda x: 2 * x,
+        "penalty_of_map": proximal.soft_threshold(0.1),
+        "curvature": 1.0,
+        "norm_of_map": 2.0,
+        "step_size": None,
+        "dual": None,
+        **LOOP,
+    },
     optim.levenberg_marquardt: {
         "function": blocks,
         "params": np.ones((3, 2)),
@@ -98,6 +111,7 @@ GOOD = {  # a call that works, for every public name that is called
     projections.nonnegative: {},
     proximal.indicator: {"projection": projections.simplex()},
     proximal.soft_threshold: {"weight": 0.1},
+    proximal.group_soft_threshold: {"weight": 0.1, "axes": None},
     proximal.total_variation: {"weight": 0.1, "axes": None, "accuracy": 1e-3, "iterations": 9},
 }
 NOT_CALLED_WITH_SETTINGS = {optim.Result, optim.NonFiniteError, proximal.Penalty}
@@ -140,6 +154,8 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "callback": NO_FUNCTION,
     "precondition": NO_FUNCTION,
     "operator": [*NO_FUNCTION, None],
+    "adjoint": [*NO_FUNCTION, None],
+    "dual": [a for a in NO_ARRAY if a is not None],
     "params": NO_ARRAY,
     "rhs": NO_ARRAY,
     "guess": [a for a in NO_ARRAY if a is not None],
@@ -148,6 +164,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "project": NO_PROJECTION,
     "projection": NO_PROJECTION,
     "penalty": [None, 0.1, "l1", len, {"a": len}, proximal.Penalty(1, 2)],
+    "penalty_of_map": [None, 0.1, "l1", len, {"a": len}, proximal.Penalty(1, 2)],
     "steps": NO_INTEGER,
     "memory": NO_INTEGER,
     "every": NO_INTEGER,
@@ -165,6 +182,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
 NUMBERS = {
     *("tolerance", "damping", "learning_rate", "b1", "b2", "eps", "weight_decay", "momentum"),
     *("value", "factor", "start", "end", "radius", "weight", "accuracy"),
+    *("curvature", "norm_of_map"),
 }
 WRONG |= {name: [*NO_NUMBER, None, 1j] for name in NUMBERS}
 
@@ -244,8 +262,10 @@ CALLS = {
     "box": projections.box(0.0, 1.0),
     "nonnegative": projections.nonnegative(),
     "soft_threshold": lambda x: proximal.soft_threshold(0.1).prox(x, 1.0),
+    "group_soft_threshold": lambda x: proximal.group_soft_threshold(0.1).prox(x, 1.0),
     "total_variation": lambda x: proximal.total_variation(0.1).prox(x, 1.0),
     "value of soft_threshold": proximal.soft_threshold(0.1).value,
+    "value of group_soft_threshold": proximal.group_soft_threshold(0.1).value,
     "value of total_variation": proximal.total_variation(0.1).value,
     "Optimizer.init": optim.sgd(0.1).init,
     "a masked gradient": lambda x: optim.sgd(0.1).update(x, optim.sgd(0.1).init(START), START),
@@ -268,6 +288,7 @@ def test_masked_arrays_are_no_arrays(name):
 PENALTIES = {
     "indicator": proximal.indicator(projections.simplex()),
     "soft_threshold": proximal.soft_threshold(0.1),
+    "group_soft_threshold": proximal.group_soft_threshold(0.1),
     "total_variation": proximal.total_variation(0.1),
 }
 

@@ -1,0 +1,181 @@
+r"""The model of a blurred picture, :math:`y = A x + \text{noise}`, with unknown margins.
+
+A PSF of ``P`` pixels sees ``P - 1`` pixels more than the picture has. With the boundary
+``"valid"`` these are unknowns like the others, so that nothing is assumed of them: an assumption
+would make rings along the frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from array_api_compat import array_namespace, device
+from numpy.typing import NDArray
+
+from nufftlib.blur.boundaries import BOUNDARIES
+from nufftlib.blur.operator import Blur, extended
+from nufftlib.blur.space_varying import SpaceVaryingBlur
+from nufftlib.core.arrays import (
+    Array,
+    check_finite,
+    check_precision,
+    check_real,
+    common_namespace,
+)
+from nufftlib.core.kinds import choice
+from nufftlib.core.noise import on_cpu
+
+Values: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A blurred picture and its blur.
+
+    Parameters
+    ----------
+    blur : Blur or SpaceVaryingBlur
+        ``A``.
+    blurred : array, shape (..., height, width)
+        ``y``.
+    """
+
+    blur: Blur | SpaceVaryingBlur
+    blurred: Array
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Height and width of the sharp picture, with the margins that the blurred one sees."""
+        p = self.blur.psf.shape[-2:]
+        rows, columns = (
+            n + (m - 1 if self.blur.boundary == "valid" else 0)
+            for n, m in zip(self.blurred.shape[-2:], p, strict=True)
+        )
+        return rows, columns
+
+    def start(self) -> Array:
+        """Return the blurred picture with margins that repeat its outermost pixels."""
+        if self.blur.boundary != "valid":
+            return self.blurred
+        psf = self.blur.psf
+        one = psf[(*(0,) * (psf.ndim - 2), ...)]
+        return extended(array_namespace(psf), Blur(one, "replicate"), self.blurred)
+
+    def cropped(self, x: Array) -> Array:
+        """Return a sharp picture without its margins."""
+        if self.blur.boundary != "valid":
+            return x
+        (n0, n1), (p0, p1) = self.blurred.shape[-2:], self.blur.psf.shape[-2:]
+        i, j = p0 - 1 - p0 // 2, p1 - 1 - p1 // 2
+        return x[..., i : i + n0, j : j + n1]
+
+    def power(self, shape: tuple[int, int]) -> Values:
+        """Return the mean of ``|h^|^2`` over the picture's PSFs, at the frequencies of a size."""
+        return mean_power(*self._modes, shape)
+
+    # |sum_k w_k[p] h_k^|^2, of which the mean over the pixels p is sum_kl <w_k w_l> h_k^ conj(h_l^)
+    @cached_property
+    def _modes(self) -> tuple[Values, Values]:
+        psf = np.asarray(on_cpu(self.blur.psf), np.float64)
+        if isinstance(self.blur, Blur):
+            return psf[None], np.ones((1, 1))
+        w = np.asarray(on_cpu(self.blur.weights), np.float64).reshape(len(psf), -1)
+        return psf, w @ w.T / w.shape[1]
+
+
+def mean_power(psfs: Values, products: Values, shape: tuple[int, int]) -> Values:
+    """Return ``sum_kl products_kl h_k^ conj(h_l^)`` at the frequencies of the FFT of a size."""
+    rows, columns = (
+        np.exp(-2j * np.pi * np.outer(np.fft.fftfreq(n), np.arange(p)))
+        for n, p in zip(shape, psfs.shape[-2:], strict=True)
+    )
+    transfer = rows @ psfs @ columns.T
+    power: Values = np.einsum("kl,kij,lij->ij", products, transfer, transfer.conj()).real
+    return power.clip(0.0)
+
+
+def laplacian_power(shape: tuple[int, int]) -> Values:
+    """Return ``|d^|^2``, of the differences along both axes, at the frequencies of the FFT."""
+    rows, columns = (4 * np.sin(np.pi * np.fft.fftfreq(n)) ** 2 for n in shape)
+    power: Values = rows[:, None] + columns
+    return power
+
+
+def check_picture(call: str, name: str, picture: Array) -> Any:
+    """Return the namespace of a picture: real, finite, of two axes or more, with pixels."""
+    caller = f"{call}({name})"
+    xp = common_namespace(caller, **{name: picture})
+    check_real(xp, caller, name, picture)
+    if picture.ndim < 2 or 0 in picture.shape:
+        msg = (
+            f"{caller}: {name} has the shape {tuple(picture.shape)}; want (..., height, width), "
+            f"not empty"
+        )
+        raise ValueError(msg)
+    check_finite(xp, caller, name, picture)
+    return xp
+
+
+def model_of(call: str, blurred: Array, psf: Array | SpaceVaryingBlur, boundary: str) -> Model:
+    """Return the model of a picture and a PSF, a grid of PSFs, or a blur; refuse what is none."""
+    check_picture(call, "blurred", blurred)
+    choice(call, "boundary", boundary, BOUNDARIES)
+    h = psf.psf if isinstance(psf, SpaceVaryingBlur) else psf
+    both = f"{call}(blurred, psf)"
+    xp = common_namespace(both, blurred=blurred, psf=h)
+    check_precision(xp, both, blurred=blurred, psf=h)
+    check_real(xp, both, "psf", h)
+    check_finite(xp, both, "psf", h)
+    if isinstance(psf, SpaceVaryingBlur):
+        shapes = tuple(psf.weights.shape[-2:]), tuple(blurred.shape[-2:])
+        if psf.ndim != 2 or psf.psf.ndim != 3 or psf.weights.ndim != 3 or shapes[0] != shapes[1]:
+            msg = (
+                f"{call}(psf): psf and weights of the blur have the shapes "
+                f"{tuple(psf.psf.shape)} and {tuple(psf.weights.shape)}; want (modes, height, "
+                f"width), of the weights (modes, {shapes[1][0]}, {shapes[1][1]})"
+            )
+            raise ValueError(msg)
+        check_real(xp, both, "the blur's weights", psf.weights)
+        return Model(psf, blurred)
+    if h.ndim not in (2, 4) or 0 in h.shape:
+        msg = (
+            f"{call}(psf): psf has the shape {tuple(h.shape)}; want (height, width), or of a grid "
+            f"(rows, columns, height, width), not empty"
+        )
+        raise ValueError(msg)
+    blur = Blur(h, boundary) if h.ndim == 2 else grid_blur(h, tuple(blurred.shape[-2:]), boundary)
+    return Model(blur, blurred)
+
+
+# The PSF at a pixel is the bilinear mean of those of the four nearest tiles' centres; beyond the
+# outermost centres it stays.
+def grid_blur(psfs: Array, shape: tuple[int, int], boundary: str) -> SpaceVaryingBlur:
+    """Return the blur of PSFs on a grid of equal tiles of the blurred picture.
+
+    Parameters
+    ----------
+    psfs : array, shape (rows, columns, height, width)
+        The PSF of each tile.
+    shape : tuple of int
+        Height and width of the blurred picture.
+    boundary : str
+        Boundary of the blur.
+    """
+    xp = array_namespace(psfs)
+    rows, columns = (tents(n, m) for n, m in zip(psfs.shape[:2], shape, strict=True))
+    weights = np.einsum("ip,jq->ijpq", rows, columns).reshape(-1, *shape)
+    return SpaceVaryingBlur(
+        xp.reshape(psfs, (-1, *psfs.shape[-2:])),
+        xp.asarray(weights, dtype=psfs.dtype, device=device(psfs)),
+        boundary,
+    )
+
+
+def tents(tiles: int, pixels: int) -> Values:
+    """Return the weight of each tile at each pixel; the weights at a pixel sum to one."""
+    place = (np.arange(pixels) + 0.5) * tiles / pixels - 0.5
+    place = place.clip(0, tiles - 1)
+    return (1 - np.abs(place - np.arange(tiles)[:, None])).clip(0.0)
