@@ -12,6 +12,7 @@ from nufftlib.blur.calibrate import (
     shift_aligned_error,
     simulate_blur,
 )
+from nufftlib.blur.phase import RetrievedPhase, retrieve_phase
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture, load_psf
 from nufftlib.io.volumes import load_volume
@@ -37,6 +38,7 @@ __all__ = [
     "ImagesObjective",
     "LearnedOnImages",
     "LearnedTrajectory",
+    "RetrievedPhase",
     "TrajectoryObjective",
     "calibrate_blind",
     "calibrate_psf",
@@ -50,6 +52,7 @@ __all__ = [
     "load_psf",
     "load_volume",
     "psf_error",
+    "retrieve_phase",
     "shift_aligned_error",
     "simulate_blur",
 ]
