@@ -40,6 +40,7 @@ WITHOUT_EXAMPLE = {
     "PointSpread",
     "ProjectedTrajectory",
     "Result",
+    "RetrievedPhase",
     "TrajectoryFile",
     "TrajectoryReport",
 }

@@ -2,8 +2,8 @@ r"""The likelihood of pictures through focus, by the coefficients alone.
 
 .. math:: L(a) = \min_{s, b} \ell(s_m h_m(a) + b_m; y), \qquad m = 1, \dots, P
 
-Amplitudes ``s`` and backgrounds ``b`` of the planes are eliminated: in closed form where the noise is
-Gaussian, else by the root of a decreasing function of one number. Derivation:
+Amplitudes ``s`` and backgrounds ``b`` of the planes are eliminated: in closed form where the noise
+is Gaussian, else by the root of a decreasing function of one number. Derivation:
 docs/derivations/phase-retrieval.md.
 """
 
@@ -18,7 +18,7 @@ from array_api_compat import array_namespace, device
 
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.psfs.diffraction import Diffraction
-from nufftlib.blur.psfs.through_focus import ThroughFocus
+from nufftlib.blur.psfs.through_focus import ThroughFocus, camera, of_planes
 from nufftlib.core.arrays import Array, Namespace
 from nufftlib.core.losses import HalfSquaredError, Loss
 from nufftlib.core.poisson import PoissonLikelihood
@@ -74,7 +74,8 @@ class Gaussian(NamedTuple):
         """Return the information of each pixel on its mean, ``1 / variance``."""
         return self.weights
 
-    # The normal equations of s and b:  [<h, w h> <h, w>; <h, w> <1, w>] (s, b) = (<h, w y>, <1, w y>)
+    # The normal equations of s and b:
+    # [<h, w h> <h, w>; <h, w> <1, w>] (s, b) = (<h, w y>, <1, w y>)
     def scales(self, h: Array) -> tuple[Array, Array]:
         """Return the best amplitudes and backgrounds."""
         hh, h1, ones = (over(self.weights * a) for a in (h * h, h, h * 0 + 1))
@@ -162,7 +163,7 @@ class Fit:
     @cached_property
     def camera(self) -> Blur | None:
         """The convolution with bead and pixel."""
-        return self.optics.camera(self.noise.data)
+        return camera(self.optics, self.noise.data)
 
     @cached_property
     def selection(self) -> Array:
@@ -186,7 +187,7 @@ class Fit:
 
     def lens_coefficients(self, unknowns: Array) -> Array:
         """Return the lens's coefficients of each plane, the defocus among them."""
-        return self.optics.of_planes(self.coefficients(unknowns))
+        return of_planes(self.optics, self.coefficients(unknowns))
 
     def photographed(self, h: Array) -> Array:
         """Return PSFs as bead and pixels show them."""

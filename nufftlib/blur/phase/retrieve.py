@@ -36,7 +36,6 @@ from nufftlib.core.kinds import (
     optional_function,
     out_of_range,
     positive,
-    wrong_kind,
 )
 from nufftlib.core.run import Run
 
@@ -177,8 +176,8 @@ def retrieve_phase(
         `blur.poisson_noise`. The background is then 0 or more.
     std : float or array, optional
         Standard deviation of Gaussian noise, positive. With `gain` it is that of reading, one
-        number, as of `blur.poisson_gaussian_noise`. With neither, all pixels have the same noise, and
-        the residual says how much.
+        number, as of `blur.poisson_gaussian_noise`. With neither, all pixels have the same
+        noise, and the residual says how much.
     shifts : {"common", "each"}
         Whether all planes are shifted alike, or each by its own shift.
     starts : int
@@ -275,7 +274,9 @@ def retrieve_phase(
         optics=optics,
         coefficients=coefficients,
         covariance=given(covariance),
-        shift=given(4 / optics.cutoff * (tilts if shifts == "common" else xp.reshape(tilts, (-1, 2)))),
+        shift=given(
+            4 / optics.cutoff * (tilts if shifts == "common" else xp.reshape(tilts, (-1, 2)))
+        ),
         amplitude=given(planes.amplitude),
         background=given(planes.background - read),
         psf=replace(optics, bead=0.0)(coefficients),
@@ -289,7 +290,9 @@ def check_stack(call: str, stack: Array, optics: ThroughFocus) -> Namespace:
     """Refuse pictures that do not fit the optics; return their namespace."""
     instance(call, "optics", optics, ThroughFocus, "a ThroughFocus")
     if min(optics.indices) < 4:
-        wish = "polynomials from the index 4 on (piston is not seen, and tilts are found as the shift)"
+        wish = (
+            "polynomials from the index 4 on (piston is not seen, and tilts are found as the shift)"
+        )
         raise out_of_range(call, "optics.indices", optics.indices, wish)
     xp = common_namespace(f"{call}(stack)", stack=stack)
     check_real(xp, f"{call}(stack)", "stack", stack)
@@ -326,8 +329,6 @@ def noise_of(
     if std is None:
         check_beside(call, "stack", stack, "stack", stack)
         return Counts(y, gain)
-    if is_array(std) and std.ndim > 0:
-        raise wrong_kind(call, "std", std, "one number beside gain")
     # Data and mean are moved until their variance is that of counts: see PoissonLikelihood.
     return Counts(xp.maximum(y + positive(call, "std", std) ** 2 / gain, 0.0), gain)
 
@@ -406,8 +407,9 @@ def misfit_of(fit: Fit, planes: Planes) -> float:
 
 def degrees_of_freedom(fit: Fit) -> int:
     """Return the pixels less the unknowns, amplitudes and backgrounds, 1 at least."""
-    P, height, width = fit.noise.data.shape
-    return max(P * height * width - fit.tilts - len(fit.optics.indices) - 2 * P, 1)
+    planes, height, width = (int(n) for n in fit.noise.data.shape)
+    unknowns = fit.tilts + len(fit.optics.indices) + 2 * planes
+    return max(planes * height * width - unknowns, 1)
 
 
 def inverse(xp: Namespace, information: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.kinds import out_of_range, positive
+from nufftlib.core.kinds import out_of_range, positive, real_values
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class FocalShift:
     at the centre of the pupil, which no PSF shows, is left out.
 
     Up to the ratio 0.95 of aperture and index the square root is real on all samples of the
-    pupil with weight; beyond it is cut at zero on the outermost ones. The model is scalar: near that
-    ratio real lenses also depend on polarisation.
+    pupil with weight; beyond, it is cut at zero on the outermost ones. Its slope grows towards
+    the rim: at 1.25 in water, a shift by two wavelengths, the error of the PSF is 1e-3 of the
+    peak. The model is scalar; polarisation, which matters at large apertures, is not in it.
 
     References
     ----------
@@ -78,7 +79,7 @@ class FocalShift:
 
         Parameters
         ----------
-        x0, x1 : ndarray
+        x0, x1 : array-like
             Coordinates, 1 at the rim.
 
         Returns
@@ -86,6 +87,7 @@ class FocalShift:
         ndarray
             Waves per unit of length.
         """
+        x0, x1 = (real_values("FocalShift.__call__", n, x) for n, x in (("x0", x0), ("x1", x1)))
         s2 = self.aperture**2 * (x0 * x0 + x1 * x1)
         root = np.sqrt(np.maximum(self.index**2 - s2, 0.0))
         return -s2 / (self.index + root) / self.wavelength

@@ -120,10 +120,9 @@ class ThroughFocus(Map):
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the PSFs of the coefficients and their Jacobian."""
         self._checked(x)
-        h, J = self.lens.linearize(self.of_planes(x[..., None, :]))
-        camera = self.camera(x)
-        spread = Spread(x, len(self.defocus))
-        return (h, J @ spread) if camera is None else (camera(h), camera @ J @ spread)
+        h, J = self.lens.linearize(of_planes(self, x[..., None, :]))
+        J, blur = J @ Spread(x, len(self.defocus)), camera(self, x)
+        return (h, J) if blur is None else (blur(h), blur @ J)
 
     def outline(self, x: Array) -> Array:
         """Like the PSFs."""
@@ -145,45 +144,6 @@ class ThroughFocus(Map):
             The map to PSFs at these planes.
         """
         return replace(self, defocus=defocus)
-
-    def of_planes(self, x: Array) -> Array:
-        """Return the lens's coefficients of all planes: those given, and the defocus.
-
-        Parameters
-        ----------
-        x : array, shape (..., P or 1, K)
-            Coefficients of each plane, or of all.
-
-        Returns
-        -------
-        array, shape (..., P, K + 1)
-            Coefficients of the lens.
-        """
-        xp, planes = namespace(x), len(self.defocus)
-        lead, terms = x.shape[:-2], x.shape[-1]
-        d = xp.asarray(self.defocus, dtype=x.dtype, device=device(x))
-        d = xp.broadcast_to(d[:, None], (*lead, planes, 1))
-        return xp.concat([xp.broadcast_to(x, (*lead, planes, terms)), d], axis=-1)
-
-    def camera(self, like: Array) -> Blur | None:
-        """Return the convolution with bead and pixel, or None where both are points.
-
-        Parameters
-        ----------
-        like : array
-            An array whose library, precision and device the kernel has.
-
-        Returns
-        -------
-        Blur or None
-            The convolution of pictures.
-        """
-        if self.bead == 0 and not self.pixel:
-            return None
-        xp, size = namespace(like), self.lens.size
-        assert isinstance(size, tuple)  # since __post_init__
-        kernel = spread_of_light(*size, self.bead, self.pixel)
-        return Blur(xp.asarray(kernel, dtype=like.dtype, device=device(like)), "circular")
 
     def _checked(self, x: Array) -> Namespace:
         """Refuse coefficients that are not real, or not one for each index."""
@@ -233,6 +193,51 @@ class Spread(LinearOperator):
     # sum_m y_m, without the entry of the defocus
     def _adjoint(self, y: Array) -> Array:
         return namespace(y).sum(y[..., :-1], axis=-2)
+
+
+def of_planes(optics: ThroughFocus, x: Array) -> Array:
+    """Return the lens's coefficients of all planes: those given, and the defocus.
+
+    Parameters
+    ----------
+    optics : ThroughFocus
+        The planes.
+    x : array, shape (..., P or 1, K)
+        Coefficients of each plane, or of all.
+
+    Returns
+    -------
+    array, shape (..., P, K + 1)
+        Coefficients of the lens.
+    """
+    xp, planes = namespace(x), len(optics.defocus)
+    lead, terms = x.shape[:-2], x.shape[-1]
+    d = xp.asarray(optics.defocus, dtype=x.dtype, device=device(x))
+    d = xp.broadcast_to(d[:, None], (*lead, planes, 1))
+    return xp.concat([xp.broadcast_to(x, (*lead, planes, terms)), d], axis=-1)
+
+
+def camera(optics: ThroughFocus, like: Array) -> Blur | None:
+    """Return the convolution with bead and pixel, or None where both are points.
+
+    Parameters
+    ----------
+    optics : ThroughFocus
+        Bead and pixel.
+    like : array
+        An array whose library, precision and device the kernel has.
+
+    Returns
+    -------
+    Blur or None
+        The convolution of pictures.
+    """
+    if optics.bead == 0 and not optics.pixel:
+        return None
+    xp, size = namespace(like), optics.lens.size
+    assert isinstance(size, tuple)  # since its __post_init__
+    kernel = spread_of_light(*size, optics.bead, optics.pixel)
+    return Blur(xp.asarray(kernel, dtype=like.dtype, device=device(like)), "circular")
 
 
 def noll_defocus(x0: Any, x1: Any) -> Any:
