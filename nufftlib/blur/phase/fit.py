@@ -4,7 +4,7 @@ r"""The likelihood of pictures through focus, by the coefficients alone.
 
 Amplitudes ``s`` and backgrounds ``b`` of the planes are eliminated: in closed form where the noise
 is Gaussian, else by the root of a decreasing function of one number. Derivation:
-docs/derivations/phase-retrieval.md.
+docs/derivations/throughfocus.md.
 """
 
 from __future__ import annotations
