@@ -268,6 +268,15 @@ def test_a_bead_in_the_model_takes_its_blur_out_of_the_psf():
     assert abs(without.coefficients - TRUTH).max() > 3e-3
 
 
+@pytest.mark.parametrize(("photons", "background"), [(1e5, 5.0), (300.0, 0.0), (1e4, 0.0)])
+def test_the_search_ends_where_the_noise_is_explained(photons, background):
+    y, starts = nl.blur.poisson_noise(photons * OPTICS(TRUTH) + background, seed=0), []
+    workflows.retrieve_phase(
+        y, OPTICS, gain=1.0, callback=lambda step, *_: starts.append(step == 0)
+    )
+    assert sum(starts) == 1
+
+
 def test_no_step_is_made_of_rounding_where_the_start_has_no_information():
     """In focus no even polynomial has a slope at zero, and the other plane's model is dark."""
     optics = ThroughFocus(64, (0.0, 1.0))

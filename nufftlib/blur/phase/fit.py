@@ -74,6 +74,10 @@ class Gaussian(NamedTuple):
         """Return the information of each pixel on its mean, ``1 / variance``."""
         return self.weights
 
+    def scatter(self, mean: Array) -> Array:
+        """Return the variance of each pixel's ``(data - mean)^2 / variance``."""
+        return 2 * array_namespace(mean).ones_like(mean)
+
     # The normal equations of s and b:
     # [<h, w h> <h, w>; <h, w> <1, w>] (s, b) = (<h, w y>, <1, w y>)
     def scales(self, h: Array) -> tuple[Array, Array]:
@@ -108,6 +112,11 @@ class Counts(NamedTuple):
         xp = array_namespace(mean)
         lit = mean > 0
         return xp.where(lit, 1 / (self.gain * xp.where(lit, mean, 1.0)), 0.0)
+
+    # of (n - l)^2 / l for Poisson's n of the mean l = mean / gain: 2 + 1 / l
+    def scatter(self, mean: Array) -> Array:
+        """Return the variance of each pixel's ``(data - mean)^2 / variance``."""
+        return 2 + self.gain**2 * self.information(mean)
 
     # s + n b = sum y at the best of both. With the share f of the background, of n pixels,
     # mean = (sum y) ((1 - f) h + f / n), and the likelihood's slope by f decreases:

@@ -41,7 +41,7 @@ from nufftlib.core.run import Run
 
 SHIFTS: tuple[Shifts, ...] = ("common", "each")
 START = 0.2  # waves, root mean square of a start that is not zero
-CLOSE = 5.0  # deviations from 1 within which the misfit ends the search
+CLOSE = 5.0  # standard deviations from 1 within which the misfit ends the search
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -395,8 +395,10 @@ def search(
 
 def explained(fit: Fit, unknowns: Array) -> bool:
     """Tell whether the misfit is that of the noise alone."""
-    freedom = degrees_of_freedom(fit)
-    return abs(misfit_of(fit, fit.planes(unknowns)) - 1) < CLOSE * math.sqrt(2 / freedom)
+    planes = fit.planes(unknowns)
+    variance = float(namespace(planes.mean).sum(fit.noise.scatter(planes.mean)))
+    off = abs(misfit_of(fit, planes) - 1) * degrees_of_freedom(fit)
+    return off < CLOSE * math.sqrt(variance)
 
 
 def misfit_of(fit: Fit, planes: Planes) -> float:
