@@ -350,7 +350,7 @@ PLANTS = [
     ),
     Plant(
         "phase: half of the shift",
-        {"given(4 / optics.cutoff": "given(2 / optics.cutoff"},
+        {"4 / optics.cutoff *": "2 / optics.cutoff *"},
         PHASE,
     ),
     Plant(

@@ -212,8 +212,8 @@ def retrieve_phase(
     Notes
     -----
     One plane does not determine the sign that all even polynomials share; two planes with
-    different known defoci do. A stack whose order is reversed has the even polynomials with the
-    wrong sign.
+    different known defoci do. If all defoci are given with the wrong sign, even coefficients
+    come out with the wrong sign, too.
 
     The computation is in double precision. Each evaluation costs ``K + 2`` Jacobian products
     of `Diffraction` for each plane.
