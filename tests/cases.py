@@ -16,6 +16,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 import nufftlib as nl
 import nufftlib.workflows
+from nufftlib.blur.psfs.through_focus import Spread
 from nufftlib.core.losses import Functional
 from nufftlib.core.operator import Constant, ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
@@ -449,6 +450,22 @@ def jacobian_of_diffraction(m, *batch):
     optics = nl.blur.Diffraction((6, 7), indices=(2, 4, 7, 11), cutoff=0.4)
     _, J = optics.linearize(0.1 * m.real(*batch, 4))
     return J, m.real(*batch, 4)
+
+
+def jacobian_through_focus(m, *batch):
+    focus = nl.blur.FocalShift(1.0, 0.8)
+    optics = nl.blur.ThroughFocus((6, 7), (-0.5, 0.0, 0.7), (4, 7, 11), 0.4, focus, bead=1.5)
+    _, J = optics.linearize(0.1 * m.real(*batch, 3))
+    return J, m.real(*batch, 3)
+
+
+def spread(m):
+    return Spread(m.real(3), 4), m.real(2, 3)
+
+
+def dense_spread(_, x):
+    padded = np.concatenate([x, np.zeros((*x.shape[:-1], 1))], axis=-1)
+    return np.stack(4 * [padded], axis=-2)
 
 
 def jacobian_of_nufft(m):
@@ -936,6 +953,9 @@ CASES = [
     Case("jacobian of the mean normalisation", normalized),
     Case("jacobian of diffraction", jacobian_of_diffraction),
     Case("jacobian of diffraction, a batch", lambda m: jacobian_of_diffraction(m, 2, 3)),
+    Case("jacobian of diffraction through focus", jacobian_through_focus),
+    Case("jacobian of diffraction through focus, a batch", lambda m: jacobian_through_focus(m, 2)),
+    Case("coefficients of all planes", spread, dense_spread),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
     *(
         Case(

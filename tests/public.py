@@ -30,6 +30,7 @@ NOISE = "as `NUFFT`; the noise, from the CPU"
 DRAWS = "phases and coil maps, made by NumPy, from the CPU"
 STEPS = "as `NUFFT`; the order of the images and all noise, from the CPU"
 COUNTED = "the image, on CUDA, to the CPU for drawing; the counts back"
+STARTS = "random starts, from the CPU"
 START = "the random start of its iteration, from the CPU"
 HOST = (
     "the trajectory; images and data go by DLPack without a copy, unless they are not contiguous "
@@ -415,6 +416,16 @@ def registered(m):
     return found.warp.shift, found.warp.rotation
 
 
+def through_focus():
+    return nl.blur.ThroughFocus(16, (-0.5, 0.5), indices=(5, 7, 11), bead=1.0)
+
+
+def retrieved(m):
+    stack = 1e4 * through_focus()(m.row.array([0.05, 0.02, -0.03], m.real_dtype)) + 1.0
+    found = workflows.retrieve_phase(stack, through_focus(), gain=1.0)
+    return found.coefficients, found.amplitude, found.psf, found.psf_at((0.0, 0.1))
+
+
 def errors(f):
     return lambda m: f(positive(m, 5, 5), positive(m, 5, 5))
 
@@ -621,6 +632,7 @@ BY_HAND = [
         "nufftlib.blur.Diffraction",
         lambda m: mapped(nl.blur.Diffraction(7, indices=(4, 5)), m.real(2)),
     ),
+    Entry("nufftlib.blur.ThroughFocus", lambda m: mapped(through_focus(), m.real(3))),
     Entry(
         "nufftlib.blur.gaussian_noise",
         lambda m: nl.blur.gaussian_noise(m.complex(3, 4), 0.1, seed=0),
@@ -721,6 +733,7 @@ BY_HAND = [
         )
         for method in workflows.DEBLURRING
     ),
+    Entry("nufftlib.workflows.retrieve_phase", retrieved, STARTS, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
     Entry(
         "nufftlib.workflows.simulate_blur",
@@ -826,6 +839,7 @@ WITHOUT_CALL = {
     "nufftlib.mri.Scanner": NO_ARRAYS,
     "nufftlib.mri.TrajectoryReport": FIELDS,
     "nufftlib.workflows.DEBLURRING": NO_ARRAYS,
+    "nufftlib.blur.FocalShift": "NumPy arrays; `Diffraction` gives it those",
     "nufftlib.workflows.METHODS": NO_ARRAYS,
     "nufftlib.workflows.NUISANCES": NO_ARRAYS,
     "nufftlib.workflows.DeblurredPicture": FIELDS,
@@ -836,6 +850,7 @@ WITHOUT_CALL = {
     "nufftlib.workflows.ImageSet": FIELDS,
     "nufftlib.workflows.LearnedOnImages": FIELDS,
     "nufftlib.workflows.LearnedTrajectory": FIELDS,
+    "nufftlib.workflows.RetrievedPhase": FIELDS,
     "nufftlib.workflows.load_color": FILES,
     "nufftlib.workflows.load_gray": FILES,
     "nufftlib.workflows.load_images": FILES,
@@ -856,6 +871,7 @@ WITHOUT_CALL = {
     "nufftlib.plots.draw_density": PICTURE,
     "nufftlib.plots.draw_kspace": PICTURE,
     "nufftlib.plots.draw_overview": PICTURE,
+    "nufftlib.plots.draw_phase": PICTURE,
     "nufftlib.plots.draw_point_spread": PICTURE,
     "nufftlib.plots.draw_waveforms": PICTURE,
     "nufftlib.data.astronaut": FILES,

@@ -43,6 +43,7 @@ WITHOUT_EXAMPLE = {
     "ProjectedTrajectory",
     "Result",
     "Stack",
+    "RetrievedPhase",
     "TrajectoryFile",
     "TrajectoryReport",
 }

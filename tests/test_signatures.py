@@ -40,6 +40,9 @@ PROBLEM = nl.PenalizedLeastSquares(nl.Diagonal(V), damping=0.5)
 SCANNER = mri.Scanner(gmax=40e-3, smax=180.0, raster=10e-6)
 SCAN = mri.Protocol(SCANNER, 0.24, SHAPE)
 FILE = open(os.devnull, "wb")  # noqa: SIM115  # of all tests
+OPTICS = blur.ThroughFocus(9, (0.0, 0.5), indices=(4, 5))
+STACK = 100 * OPTICS(np.asarray([0.05, 0.03])) + 1.0
+FOUND = workflows.retrieve_phase(STACK, OPTICS, steps=1, starts=1)
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 TOOLS = mri.trajectories.tools
 SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
@@ -320,7 +323,22 @@ FUNCTIONS = {  # a call that works, of every public function and class
     blur.motion_psf: {"size": 5, "seed": 0, "length": 0.25, "std": 0.25, "batch": 2, **XP},
     blur.gaussian_psf: {"size": 5, "std": 1.5, "angle": 0.5, **XP},
     blur.defocus_psf: {"size": 5, "radius": 1.5, **XP},
-    blur.Diffraction: {"size": 5, "indices": (4, 5), "cutoff": 0.25},
+    blur.Diffraction: {
+        "size": 5,
+        "indices": (4, 5),
+        "cutoff": 0.25,
+        "modes": (blur.FocalShift(0.5, 0.8),),
+    },
+    blur.FocalShift: {"wavelength": 0.5, "aperture": 0.8, "index": 1.0},
+    blur.ThroughFocus: {
+        "size": 5,
+        "defocus": (0.0, 0.5),
+        "indices": (4, 5),
+        "cutoff": 0.25,
+        "focus": None,
+        "bead": 0.5,
+        "pixel": True,
+    },
     blur.random_psf: {"size": 5, "kind": "gaussian", "seed": 0, "batch": (2, 3), **XP},
     blur.gaussian_noise: {"x": X, "std": 0.5, "seed": 0},
     blur.poisson_noise: {"x": X, "gain": 0.5, "seed": 0},
@@ -431,6 +449,18 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
+    workflows.retrieve_phase: {
+        "stack": STACK,
+        "optics": OPTICS,
+        "gain": None,
+        "std": 0.5,
+        "shifts": "common",
+        "starts": 1,
+        "steps": 1,
+        "tolerance": 0.5,
+        "seed": 0,
+        "callback": None,
+    },
     workflows.simulate_blur: {
         "sharp": X,
         "psf": "motion",
@@ -458,6 +488,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     plots.draw_kspace: {"k": K, "file": FILE, "shot": 1, "hole": None},
     plots.draw_density: {"k": K, "shape": SHAPE, "file": FILE},
     plots.draw_point_spread: {"k": K, "shape": SHAPE, "file": FILE},
+    plots.draw_phase: {"stack": STACK, "result": FOUND, "file": FILE, "truth": None},
     plots.draw_waveforms: {"k": CURVE, "protocol": SCAN, "file": FILE, "shot": 1},
     plots.draw_overview: {
         "k": CURVE,
@@ -519,6 +550,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.LearnedOnImages,
     workflows.LearnedTrajectory,
     workflows.Stack,
+    workflows.RetrievedPhase,
     io.TrajectoryFile,
 }
 
@@ -557,6 +589,7 @@ MAPS = {  # a map of each class, and its argument
     "MeanNormalize": (nl.MeanNormalize(), V),
     "BSpline": (mri.BSpline(9, 17, 0.5), CURVE),
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
+    "ThroughFocus": (blur.ThroughFocus(5, (0.0, 0.5), indices=(4, 5, 6)), V),
     "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
     "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
     "ImagesObjective": (workflows.ImagesObjective(X[None], COILS, F, "true"), K),
@@ -579,6 +612,10 @@ METHODS = {  # of every other public method
         workflows.ImageSet(X[:9, None], ("",) * 9, (0,) * 9, (None,) * 9, 0).split,
         {"fraction": 0.3},
     ),
+    "ThroughFocus.at": (OPTICS.at, {"defocus": (0.0, 0.5)}),
+    "RetrievedPhase.psf_at": (FOUND.psf_at, {"defocus": (0.0, 0.5)}),
+    "RetrievedPhase.wavefront": (FOUND.wavefront, {"samples": 8}),
+    "FocalShift.__call__": (blur.FocalShift(0.5, 0.8), {"x0": V, "x1": V}),
     "NUFFT.gram": (F.gram, {"weights": POINTS, "method": "auto"}),
     "Warp.columns": (nl.Warp(V[:2]).columns, {"x": X}),
     "Warp.hessian": (nl.Warp(V[:2]).hessian, {"x": X, "y": X}),
@@ -820,6 +857,20 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "params": NO_ARRAY,
     "learn": [object(), 5, None, "weights", ["nope"], [5], [["weights"]]],
     "two_channels": NO_FLAG,
+    "modes": [*NOTHING[:2], 5, V, "a", [5], [None]],
+    **dict.fromkeys(("wavelength", "aperture", "index", "bead"), NO_NUMBER),
+    "defocus": [*NOTHING, "1", ["a"], 0.5, (), [[0.5]], [1j], MASKED, V + 0j],
+    "focus": [object(), 5, "a", V, blur.FocalShift],
+    "pixel": NO_FLAG,
+    **{n: [*NOTHING, "1", ["a"], True, MASKED, 1j, V + 0j, float] for n in ("x0", "x1")},
+    "stack": NO_REAL_ARRAY,
+    **dict.fromkeys(("optics", "result"), NO_OBJECT),
+    "retrieve_phase(gain)": [n for n in NO_NUMBER if n is not None],
+    "retrieve_phase(std)": [object(), "1", [1.0], True, MASKED, 1j, V + 0j, np.ones(3, int)],
+    "retrieve_phase(tolerance)": NO_NUMBER,
+    "shifts": NO_NAME,
+    "starts": NO_INTEGER,
+    "draw_phase(truth)": [a for a in NO_REAL_ARRAY if a is not None],
     "v": [None, object(), 5, "a", [1.0], V + 0j, np.ones(3, int), np.asarray(["a", "b", "c"])],
     "grad": [None, object(), 5, "a", [1.0]],
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
@@ -876,6 +927,11 @@ SPEAKERS = {  # another public call takes the argument, and checks it
     "PenalizedLeastSquares.solve(y)": ["Diagonal.outline_adjoint"],
     "PenalizedLeastSquares.hessian(x)": ["Diagonal.outline"],
     **{f"Charbonnier.{name}(x)": ["Charbonnier"] for name in ("gradient", "hessian")},
+    **{f"ThroughFocus({n})": ["Diffraction"] for n in ("size", "indices", "cutoff")},
+    **{
+        f"{call}(defocus)": ["ThroughFocus"]
+        for call in ("ThroughFocus.at", "RetrievedPhase.psf_at")
+    },
     "attract_repel(density)": ["AttractionRepulsion"],
     "attract_repel(grid)": ["AttractionRepulsion"],
     "attract_repel(engine)": ["NUFFT"],

@@ -49,6 +49,7 @@ LOSSES = ("tests/core/test_maps_and_losses.py",)
 SSIM = ("tests/core/test_ssim.py", "-k", "numpy or not row")
 METRICS = ("tests/core/test_metrics.py", "-k", "numpy or values")
 DIFFRACTION = ("tests/blur/test_diffraction.py",)
+PHASE = ("tests/blur/test_phase.py", "-k", "not deviations and not twelve")
 PROJECTIONS = ("tests/optim/test_projections.py",)
 PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
@@ -357,6 +358,51 @@ PLANTS = [
         "diffraction: the field without its conjugate",
         {"xp.imag(xp.conj(self.pupil) * g)": "xp.imag(self.pupil * g)"},
         DIFFRACTION,
+    ),
+    Plant(
+        "phase: a shift along the axis with the other sign",
+        {"return -s2 / (self.index + root)": "return s2 / (self.index + root)"},
+        PHASE,
+    ),
+    Plant(
+        "phase: half of the bead's radius",
+        {"ball_transfer(2 * np.pi * bead": "ball_transfer(np.pi * bead"},
+        PHASE,
+    ),
+    Plant(
+        "phase: the pixel along one axis alone",
+        {"T * np.sinc(u0) * np.sinc(u1)": "T * np.sinc(u0)"},
+        PHASE,
+    ),
+    Plant(
+        "phase: the information as if amplitude and background were known",
+        {"F = DwD - DwN @ xp.linalg.solve(NwN, xp.matrix_transpose(DwN))": "F = DwD"},
+        PHASE,
+    ),
+    Plant(
+        "phase: the background's share from a wrong slope",
+        {"over(self.data * (1 / n - h) / mixed)": "over(self.data * (1 - h) / mixed)"},
+        PHASE,
+    ),
+    Plant(
+        "phase: the information of counts without their gain",
+        {"1 / (self.gain * xp.where(lit, mean, 1.0))": "1 / xp.where(lit, mean, 1.0)"},
+        PHASE,
+    ),
+    Plant(
+        "phase: half of the shift",
+        {"4 / optics.cutoff *": "2 / optics.cutoff *"},
+        PHASE,
+    ),
+    Plant(
+        "phase: steps made of rounding",
+        {"floor = FLOOR *": "floor = 0.0 *"},
+        PHASE,
+    ),
+    Plant(
+        "phase: the noise's variance left out of the covariance",
+        {"(1.0 if known else misfit)": "1.0"},
+        ("tests/blur/test_phase.py", "-k", "deviations"),
     ),
     Plant(
         "a mean in a mask divided by all entries",

@@ -3,6 +3,7 @@
 from nufftlib.plots.density import draw_density
 from nufftlib.plots.kspace import draw_kspace
 from nufftlib.plots.overview import draw_overview
+from nufftlib.plots.phase import draw_phase
 from nufftlib.plots.point_spread import draw_point_spread
 from nufftlib.plots.waveforms import draw_waveforms
 
@@ -10,6 +11,7 @@ __all__ = [
     "draw_density",
     "draw_kspace",
     "draw_overview",
+    "draw_phase",
     "draw_point_spread",
     "draw_waveforms",
 ]

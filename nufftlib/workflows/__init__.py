@@ -17,6 +17,7 @@ from nufftlib.blur.calibrate import (
 )
 from nufftlib.blur.deblur import METHODS as DEBLURRING
 from nufftlib.blur.deblur import DeblurredPicture, deblur
+from nufftlib.blur.phase import RetrievedPhase, retrieve_phase
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture
 from nufftlib.io.psfs import load_psf, save_psf
@@ -48,6 +49,7 @@ __all__ = [
     "ImagesObjective",
     "LearnedOnImages",
     "LearnedTrajectory",
+    "RetrievedPhase",
     "Stack",
     "TrajectoryObjective",
     "calibrate_blind",
@@ -65,6 +67,7 @@ __all__ = [
     "load_stack",
     "load_volume",
     "psf_error",
+    "retrieve_phase",
     "save_psf",
     "shift_aligned_error",
     "simulate_blur",

@@ -4,21 +4,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+from pupils import disk, pixel_grid
 
 import nufftlib as nl
 from nufftlib.blur import Diffraction
 from nufftlib.blur.psfs.zernike import noll, zernike
 
 rng = np.random.default_rng(7)
-
-
-def disk(nodes=40):
-    """Points and weights of a quadrature of the disk's mean, exact for low polynomials."""
-    t, w = np.polynomial.legendre.leggauss(nodes)
-    r = np.sqrt((t + 1) / 2)  # uniform in r^2
-    theta = 2 * np.pi * np.arange(2 * nodes) / (2 * nodes)
-    weights = np.repeat(w / 2, theta.size) / theta.size
-    return np.repeat(r, theta.size), np.tile(theta, r.size), weights
 
 
 # --- polynomials ------------------------------------------------------------------------
@@ -58,11 +50,6 @@ def test_the_polynomials_are_orthonormal():
 
 
 # --- known patterns ---------------------------------------------------------------------
-
-
-def pixel_grid(shape):
-    p0, p1 = (np.arange(n) - n // 2 for n in shape)
-    return p0[:, None] + 0 * p1, 0 * p0[:, None] + p1
 
 
 def oracle(a, indices, cutoff, shape):

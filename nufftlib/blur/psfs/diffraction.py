@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,7 +27,7 @@ from nufftlib.core.arrays import (
     real_part,
 )
 from nufftlib.core.caching import remembered
-from nufftlib.core.kinds import integers, number, out_of_range
+from nufftlib.core.kinds import integers, number, out_of_range, wrong_kind
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
 
@@ -63,11 +63,17 @@ class Diffraction(Map):
         The incoherent cutoff frequency, beyond which the optical transfer function is
         zero, in cycles per pixel: ``pixel / (wavelength * f-number)``. At most 1/2, so
         that the PSF is sampled without aliasing. The pupil's radius is half of it.
+    modes : sequence of callable, optional
+        More terms of the wavefront, such as `FocalShift`; their coefficients come after those
+        of the polynomials. ``mode(x0, x1)`` returns waves for a coefficient of 1 at the pupil
+        coordinates, NumPy arrays of one shape. Coordinates on the rim's cells lie a little
+        beyond the unit disk, and those of the corners, where the value must only be finite,
+        far beyond.
 
     Raises
     ------
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or the values of a mode are.
     TypeError
         If the coefficients are not real floating-point numbers.
 
@@ -112,6 +118,7 @@ class Diffraction(Map):
     size: int | tuple[int, int]
     indices: Sequence[int] = tuple(range(4, 12))
     cutoff: float = 0.25
+    modes: Sequence[Callable[[Any, Any], Any]] = ()
     _moved: dict[tuple[str, ...], tuple[Array, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -127,12 +134,14 @@ class Diffraction(Map):
         if not 0 < cutoff <= 0.5:
             wish = "more than 0 and at most 1/2 cycles per pixel, so that the PSF is not aliased"
             raise out_of_range(call, "cutoff", cutoff, wish)
-        for name, value in (("size", size), ("indices", indices), ("cutoff", cutoff)):
+        modes = self._checked_modes(call)
+        settings = {"size": size, "indices": indices, "cutoff": cutoff, "modes": modes}
+        for name, value in settings.items():
             object.__setattr__(self, name, value)
-        polynomials = 8 * len(indices) * self._samples**2
+        polynomials = 8 * self._terms * self._samples**2
         if polynomials > LARGEST:
             msg = (
-                f"{call}(size): size is {size}, for which {len(indices)} polynomials on "
+                f"{call}(size): size is {size}, for which {self._terms} polynomials on "
                 f"{self._samples} x {self._samples} samples of the pupil take {polynomials:.2g} "
                 f"bytes; want at most {LARGEST:.2g} (fewer pixels, or a lower cutoff)"
             )
@@ -155,6 +164,18 @@ class Diffraction(Map):
         self._checked(x)
         return blank(x, (*x.shape[:-1], *self._pixels), complex=False)
 
+    def _checked_modes(self, call: str) -> tuple[Callable[[Any, Any], Any], ...]:
+        """Return the modes as a tuple, or refuse them."""
+        wish = "a sequence of callables, mode(x0, x1)"
+        if not isinstance(self.modes, Sequence) or not all(callable(m) for m in self.modes):
+            raise wrong_kind(call, "modes", self.modes, wish)
+        return tuple(self.modes)
+
+    @property
+    def _terms(self) -> int:
+        """Number of coefficients."""
+        return len(self.indices) + len(self.modes)
+
     @property
     def _pixels(self) -> tuple[int, int]:
         """Height and width of the PSF."""
@@ -171,10 +192,11 @@ class Diffraction(Map):
         """Refuse coefficients that are not real, or not one for each index."""
         xp = common_namespace("Diffraction(a)", a=x)
         check_real(xp, "Diffraction(a)", "a", x)
-        if x.ndim < 1 or x.shape[-1] != len(self.indices):
+        if x.ndim < 1 or x.shape[-1] != self._terms:
+            more = f" and of {len(self.modes)} modes" if self.modes else ""
             msg = (
                 f"Diffraction(a): a has the shape {tuple(x.shape)}; want (..., "
-                f"{len(self.indices)}), a coefficient for each of the indices {self.indices}"
+                f"{self._terms}), a coefficient for each of the indices {self.indices}{more}"
             )
             raise ValueError(msg)
         return xp
@@ -184,7 +206,7 @@ class Diffraction(Map):
         key = (xp.__name__, str(x.dtype), str(device(x)))
         if key not in self._moved:
             height, width = self._pixels
-            phases, w = pupil(self._samples, tuple(self.indices))
+            phases, w = pupil(self._samples, tuple(self.indices), tuple(self.modes))
             kernels = (kernel(n, self._samples, self.cutoff) for n in (height, width))
             real = (xp.asarray(a, dtype=x.dtype, device=device(x)) for a in (phases, w))
             self._moved[key] = (
@@ -201,7 +223,7 @@ class DiffractionJacobian(LinearOperator):
     Parameters
     ----------
     phases : array, shape (K, M * M)
-        ``2 pi Z_k`` on the pupil.
+        ``2 pi Z_k`` on the pupil, of modes too.
     E0, E1 : array, shape (height, M) and (width, M)
         Kernels of the transform from the pupil to the pixels.
     pupil : array, shape (..., M, M)
@@ -266,7 +288,9 @@ def over_pupil(xp: Namespace, a: Array, phases: Array, like: Array) -> Array:
 
 
 @remembered(maxsize=8)
-def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
+def pupil(
+    samples: int, indices: tuple[int, ...], modes: tuple[Callable[[Any, Any], Any], ...] = ()
+) -> tuple[Any, Any]:
     """Return ``2 pi Z_k``, shape (K, M * M), and the weights ``w`` of the disk, (M, M)."""
     x = cells(samples)
     half = 1 / samples
@@ -277,7 +301,22 @@ def pupil(samples: int, indices: tuple[int, ...]) -> tuple[Any, Any]:
     for axis in (0, 1):
         w = w - (np.roll(w, 1, axis) - 2 * w + np.roll(w, -1, axis)) / 24
     r, theta = np.hypot(x[:, None], x), np.arctan2(x[None, :], x[:, None])
-    return np.stack([2 * np.pi * zernike(j, r, theta).reshape(-1) for j in indices]), w
+    terms = [zernike(j, r, theta) for j in indices]
+    terms += [values_of(mode, r.shape, x) for mode in modes]
+    return np.stack([2 * np.pi * term.reshape(-1) for term in terms]), w
+
+
+def values_of(mode: Callable[[Any, Any], Any], shape: tuple[int, ...], x: Any) -> Any:
+    """Return the values of a mode on the grid of `x`, or refuse them."""
+    values = np.asarray(mode(*np.meshgrid(x, x, indexing="ij")))
+    finite = values.dtype.kind in "fiu" and bool(np.all(np.isfinite(values)))
+    if values.shape != shape or not finite:
+        msg = (
+            f"Diffraction(modes): a mode returned the shape {values.shape} and dtype "
+            f"{values.dtype}; want finite real numbers, shape {shape}"
+        )
+        raise ValueError(msg)
+    return values
 
 
 def kernel(size: int, samples: int, cutoff: float) -> Any:
