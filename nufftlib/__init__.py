@@ -3,6 +3,7 @@
 from nufftlib import blur, mri
 from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.operator import Blur
+from nufftlib.blur.point_sources import PointSources
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
@@ -54,6 +55,7 @@ __all__ = [
     "NotConvergedWarning",
     "OperatorReport",
     "PenalizedLeastSquares",
+    "PointSources",
     "PoissonLikelihood",
     "Quadratic",
     "Sense",
