@@ -114,7 +114,7 @@ class PointSources(LinearOperator):
     # A^T y = sum_i f_i V_i^T y_i W_i
     def _adjoint(self, y: Array) -> Array:
         xp = namespace(y)
-        V, W = (xp.astype(w, y.dtype) for w in self._weights)
+        V, W = (xp.astype(w, y.dtype, copy=False) for w in self._weights)
         y = self.fluxes[:, None, None] * y
         return xp.sum(xp.matmul(xp.matmul(xp.matrix_transpose(V), y), W), axis=-3)
 
@@ -149,7 +149,7 @@ class PointSources(LinearOperator):
     def _scaled(self, x: Array, fluxes: Array) -> Array:
         """Return the stamps for these fluxes."""
         xp = namespace(x)
-        V, W = (xp.astype(w, x.dtype) for w in self._weights)
+        V, W = (xp.astype(w, x.dtype, copy=False) for w in self._weights)
         inner = xp.matmul(V, xp.expand_dims(x, axis=-3))
         return fluxes[:, None, None] * xp.matmul(inner, xp.matrix_transpose(W))
 
