@@ -38,7 +38,7 @@ def find_sources(picture: Any, size: int, threshold: float) -> Any:
     picture : numpy.ndarray, shape (height, width)
         The picture.
     size : int
-        Size of the PSF in pixels: the widths of the Gaussians are a twelfth and a third of it.
+        Size of the PSF in pixels: the widths of the Gaussians are a sixteenth and a third of it.
     threshold : float
         Least height of a maximum, in robust standard deviations.
 
@@ -50,11 +50,11 @@ def find_sources(picture: Any, size: int, threshold: float) -> Any:
     from scipy import ndimage
 
     smooth, background = (
-        ndimage.gaussian_filter(picture, std, mode="nearest") for std in (size / 12, size / 3)
+        ndimage.gaussian_filter(picture, std, mode="nearest") for std in (size / 16, size / 3)
     )
     d = smooth - background
     d = d - np.median(d)
-    highest = ndimage.maximum_filter(d, 2 * max(size // 8, 1) + 1)
+    highest = ndimage.maximum_filter(d, 2 * max(size // 10, 1) + 1)
     found = np.argwhere((d == highest) & (d > threshold * GAUSSIAN * np.median(np.abs(d))))
     # The parabola through a maximum and its neighbours has its top at (a - c) / (2 (a - 2 b + c)).
     d = np.pad(d, 1, mode="edge")

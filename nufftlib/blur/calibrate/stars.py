@@ -45,6 +45,10 @@ SMOOTHNESS = 3.0
 """Weight of the penalty. Errors of a simulated field: docs/stars.md has 0.3 to 30."""
 LEAST = 1e-3
 """Least curvature ``t`` that the penalty expects, in units of the largest."""
+SEARCH = 3
+"""Rounds before the search for stars that brighter ones hide."""
+SHARE = 0.1
+"""Least light of a hidden star, in units of the light that the model has at its place."""
 STAR_STEPS, PSF_STEPS = 8, 80
 
 NONNEGATIVE = optim.projections.nonnegative()
@@ -205,13 +209,25 @@ def calibrate_from_stars(
     terms = choice(call, "background", background, BACKGROUNDS)
     optional_function(call, "callback", callback)
     check_picture(picture, size)
+    xp = array_namespace(picture)
     found = given(picture, positions) if positions is not None else None
     std = deviation(picture, noise)
     y = as_numpy(picture).astype(np.float64)
     if found is None:
         found = find_sources(y, size, threshold)
-    field = cut(picture, y, found, std, highest, size, oversampling, terms)
-    now, losses, interrupted = run_rounds(field, alternation(field, rounds), callback)
+
+    def field_at(found: Any) -> Field:
+        return cut(picture, y, found, std, highest, size, oversampling, terms)
+
+    field = field_at(found)
+    c = gaussian_psf(field.size, field.size / 12, xp=xp, dtype=xp.float64, device=device(picture))
+    if positions is None:
+        # Stars that were hidden by brighter ones show in what the first model leaves.
+        for first in alternation(field, c, SEARCH):
+            c = first.coefficients
+        hidden = left_sources(field, first, y, std, threshold)
+        field = field_at(np.concatenate([found, hidden]))
+    now, losses, interrupted = run_rounds(alternation(field, c, rounds), callback)
     return finished(field, now, picture, losses, interrupted, clock)
 
 
@@ -379,7 +395,6 @@ def judged(found: Any, middle: Any, unsaturated: Any, size: int) -> list[str]:
 
 
 def run_rounds(
-    field: Field,
     estimates: Iterator[Estimate],
     callback: Callable[[int, float, Array], object] | None,
 ) -> tuple[Estimate, list[float], bool]:
@@ -399,10 +414,9 @@ def run_rounds(
     return now, losses, False
 
 
-def alternation(field: Field, rounds: int) -> Iterator[Estimate]:
+def alternation(field: Field, c: Array, rounds: int) -> Iterator[Estimate]:
     """Yield the estimate after each round."""
     xp, size = array_namespace(field.y), field.size
-    c = gaussian_psf(size, size / 12, xp=xp, dtype=xp.float64, device=device(field.y))
     allowed = xp.asarray([not reason for reason in field.reasons], device=device(field.y))
     used, stars = allowed, fitted_stars(field, field.start, c, 3 * STAR_STEPS).params
     penalty = xp.full_like(c, size**2 / float(xp.sum(laplacian(c)(c) ** 2)))
@@ -501,14 +515,22 @@ def fitted_psf(field: Field, stars: Array, c: Array, used: Array, penalty: Array
     w = xp.where(used[:, None, None], field.weights, xp.zeros_like(field.weights))
     Q = without_background(xp, w, field.basis)
 
-    def value_and_grad(c: Array) -> tuple[Array, Array]:
+    # In the units of c / scale the Hessian has a diagonal of about one: the laplacian has the
+    # weights -4, 1, 1, 1, 1, and the squares of a B-spline have the sum 0.48 along an axis.
+    light = xp.sum(xp.sum(w, axis=(1, 2)) * stars[:, 2] ** 2) / (w.shape[1] * w.shape[2])
+    scale = 1 / xp.sqrt(light * (0.48 * field.oversampling) ** 2 + 20 * penalty)
+
+    def value_and_grad(x: Array) -> tuple[Array, Array]:
+        c = scale * x
         r, Lc = Q(own(c) + others(c) - field.y), L(c)
         wr, curved = w * r, penalty * Lc
         value = 0.5 * xp.sum(wr * r) + 0.5 * xp.sum(curved * Lc)
-        return value, own.H(wr) + others.adjoint(wr) + L.H(curved)
+        return value, scale * (own.H(wr) + others.adjoint(wr) + L.H(curved))
 
-    found = optim.spectral_projected_gradient(value_and_grad, c, NONNEGATIVE, steps=PSF_STEPS)
-    best: Array = found.best_params
+    found = optim.spectral_projected_gradient(
+        value_and_grad, c / scale, NONNEGATIVE, steps=PSF_STEPS
+    )
+    best: Array = scale * found.best_params
     return best
 
 
@@ -576,6 +598,31 @@ def freedom(field: Field) -> Array:
 def median(xp: Namespace, values: Array) -> Array:
     """Return the median, of an even number of values the upper one."""
     return xp.sort(values)[values.shape[0] // 2]
+
+
+# At a place p the light h(. - p) has the flux <h, r> / <h, h>, of deviation std / |h|
+def left_sources(field: Field, now: Estimate, y: Any, std: Any, threshold: float) -> Any:
+    """Return the positions of stars in what a model leaves of the picture."""
+    from scipy import ndimage
+
+    one = field._replace(y=field.y[:1, ...])
+    middle = now.stars[:1, :] * 0.0
+    xp = array_namespace(middle)
+    middle = xp.concat([middle[:, :2], middle[:, 2:3] + 1.0], axis=1)
+    h = as_numpy(sources(one, middle)(now.coefficients))[0]
+    own = as_numpy(sources(field, now.stars)(now.coefficients))
+    half = h.shape[0] // 2
+    model = np.pad(np.zeros_like(y), half)
+    for light, (row, column) in zip(own, as_numpy(field.corner).astype(int), strict=True):
+        model[row : row + h.shape[0], column : column + h.shape[0]] += light
+    model = model[half:-half, half:-half]
+    power = np.sum(h**2)
+    left = y - model
+    left = left - np.median(left)
+    found, known = (ndimage.correlate(a, h, mode="nearest") / power for a in (left, model))
+    peak = found == ndimage.maximum_filter(found, 3)
+    peak &= (found > threshold * std / np.sqrt(power)) & (found > SHARE * known)
+    return np.argwhere(peak).astype(np.float64)
 
 
 def finished(
