@@ -25,9 +25,16 @@ from nufftlib.blur.calibrate.sources import find_sources, noise_level
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.point_sources import PointSources, centred
 from nufftlib.blur.psfs.gaussian import gaussian_psf
-from nufftlib.core.arrays import Array, Namespace, beside, check_finite, check_real, common_namespace
-from nufftlib.core.dlpack import as_numpy
+from nufftlib.core.arrays import (
+    Array,
+    Namespace,
+    beside,
+    check_finite,
+    check_real,
+    common_namespace,
+)
 from nufftlib.core.kinds import choice, integer, number, optional_function, out_of_range, positive
+from nufftlib.core.noise import on_cpu
 from nufftlib.core.run import Run
 
 Background = Literal["constant", "plane"]
@@ -212,7 +219,7 @@ def calibrate_from_stars(
     xp = array_namespace(picture)
     found = given(picture, positions) if positions is not None else None
     std = deviation(picture, noise)
-    y = as_numpy(picture).astype(np.float64)
+    y = on_cpu(picture).astype(np.float64)
     if found is None:
         found = find_sources(y, size, threshold)
 
@@ -251,7 +258,7 @@ def given(picture: Array, positions: Array) -> Any:
         msg = f"{call}: positions has the shape {tuple(positions.shape)}; want (stars, 2)"
         raise ValueError(msg)
     check_finite(xp, call, "positions", positions)
-    p = as_numpy(positions).astype(np.float64)
+    p = on_cpu(positions).astype(np.float64)
     outside = np.any((p < 0) | (p > np.asarray(picture.shape) - 1), axis=1)
     if outside.any():
         msg = (
@@ -265,9 +272,9 @@ def given(picture: Array, positions: Array) -> Any:
 def deviation(picture: Array, noise: Any) -> Any:
     """Return the standard deviation of the noise, a number or an array."""
     call = "calibrate_from_stars"
-    std = noise_level(as_numpy(picture)) if noise is None else noise
+    std = noise_level(on_cpu(picture)) if noise is None else noise
     std = beside(call, "noise", std, "picture", picture)
-    values = np.asarray(std) if isinstance(std, float) else as_numpy(std).astype(np.float64)
+    values = np.asarray(std) if isinstance(std, float) else on_cpu(std).astype(np.float64)
     if not np.all(values > 0):
         wish = "positive deviations (given, if the picture has no noise of its own)"
         raise out_of_range(call, "noise", std, wish)
@@ -361,7 +368,9 @@ def cut(
     basis = np.ones((1, n.size, n.size))
     if background == "plane":
         basis = np.stack([basis[0], *np.meshgrid(n, n, indexing="ij")])
-    level = np.asarray([np.median(s[w > 0]) if w.any() else 0.0 for s, w in zip(stamps, weights, strict=True)])
+    level = np.asarray(
+        [np.median(s[w > 0]) if w.any() else 0.0 for s, w in zip(stamps, weights, strict=True)]
+    )
     flux = np.sum(np.where(weights > 0, stamps - level[:, None, None], 0.0), axis=(1, 2))
     start = np.zeros((len(found), 3 + len(basis)))
     start[:, :2], start[:, 2], start[:, 3] = found - middle, flux, level
@@ -565,9 +574,7 @@ def laplacian(c: Array) -> Blur:
 def curvature_weights(c: Array, oversampling: int) -> Array:
     """Return the weights of the penalty: the PSF is smooth in its wings, and less in its core."""
     xp, std = array_namespace(c), 2.0 * oversampling
-    window = gaussian_psf(
-        8 * oversampling + 1, std, xp=xp, dtype=c.dtype, device=device(c)
-    )
+    window = gaussian_psf(8 * oversampling + 1, std, xp=xp, dtype=c.dtype, device=device(c))
     local = xp.clip(Blur(window, "zero")(laplacian(c)(c) ** 2), 0.0, None)
     return SMOOTHNESS / (local + LEAST**2 * xp.max(local))
 
@@ -609,11 +616,11 @@ def left_sources(field: Field, now: Estimate, y: Any, std: Any, threshold: float
     middle = now.stars[:1, :] * 0.0
     xp = array_namespace(middle)
     middle = xp.concat([middle[:, :2], middle[:, 2:3] + 1.0], axis=1)
-    h = as_numpy(sources(one, middle)(now.coefficients))[0]
-    own = as_numpy(sources(field, now.stars)(now.coefficients))
+    h = on_cpu(sources(one, middle)(now.coefficients))[0]
+    own = on_cpu(sources(field, now.stars)(now.coefficients))
     half = h.shape[0] // 2
     model = np.pad(np.zeros_like(y), half)
-    for light, (row, column) in zip(own, as_numpy(field.corner).astype(int), strict=True):
+    for light, (row, column) in zip(own, on_cpu(field.corner).astype(int), strict=True):
         model[row : row + h.shape[0], column : column + h.shape[0]] += light
     model = model[half:-half, half:-half]
     power = np.sum(h**2)
