@@ -669,7 +669,7 @@ BY_HAND = [
     Entry("nufftlib.workflows.learn_on_images", learned_on_images, STEPS, "", True, 1e-6),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
-    Entry("nufftlib.workflows.calibrate_from_stars", stars, STAMPS, double=True),
+    Entry("nufftlib.workflows.calibrate_from_stars", stars, STAMPS, "", False, 1e-8, double=True),
     Entry("nufftlib.workflows.slanted_edge_mtf", edge, ON_HOST, double=True),
     Entry(
         "nufftlib.workflows.simulate_blur",

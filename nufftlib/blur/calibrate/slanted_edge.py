@@ -203,22 +203,20 @@ def row_noise(y: Any) -> float:
 
 def spread(y: Any, place: Any, slope: Any) -> tuple[Any, Any, Any, float]:
     """Return distances, the edge spread function there, the pixels in each bin, and the noise."""
-    rows, columns = y.shape
-    u = (np.arange(columns) - place[:, None]) / np.sqrt(1 + slope[:, None] ** 2)
+    u = (np.arange(y.shape[1]) - place[:, None]) / np.sqrt(1 + slope[:, None] ** 2)
     bins = np.floor(BINS * u + 0.5).astype(int)
-    low, high = bins[:, 0].max(), bins[:, -1].min()
-    inside = (bins >= low) & (bins <= high)
-    index, size = bins[inside] - low, high - low + 1
+    low, high = bins.min(), bins.max()
+    index, size = (bins - low).reshape(-1), high - low + 1
     counts = np.bincount(index, minlength=size)
     distances = np.arange(low, high + 1) / BINS
     many = np.maximum(counts, 1)
-    e = np.bincount(index, y[inside], size) / many
+    e = np.bincount(index, y.reshape(-1), size) / many
     filled = counts > 0
     e = np.interp(distances, distances[filled], e[filled])
     # The pixels of a bin have a mean distance that is not its middle: to first order, the slope.
-    shift = np.bincount(index, u[inside], size) / many - np.where(filled, distances, 0.0)
+    shift = np.bincount(index, u.reshape(-1), size) / many - np.where(filled, distances, 0.0)
     e = e - np.gradient(e, 1 / BINS) * shift
-    left = y[inside] - np.interp(u[inside], distances, e)
+    left = y.reshape(-1) - np.interp(u.reshape(-1), distances, e)
     degrees = max(left.size - size, 1)
     return distances, e, counts, float(np.sqrt(np.sum(left**2) / degrees))
 
@@ -234,6 +232,13 @@ def window_at(distances: Any, e: Any, counts: Any, flat: float) -> Any:
     rise = max(high - low, 1.0)
     far = np.abs(middles - (low + high) / 2) - flat * rise
     w = np.where(far <= 0, 1.0, 0.5 + 0.5 * np.cos(np.pi * np.clip(far / (TAPER * rise), 0, 1)))
+    if min((low + high) / 2 - distances[0], distances[-1] - (low + high) / 2) < flat * rise:
+        msg = (
+            f"slanted_edge_mtf(picture): the picture ends {-distances[0]:.3g} and "
+            f"{distances[-1]:.3g} pixels from the edge, which rises over {rise:.3g}; want at least "
+            f"{flat * rise:.3g} on either side"
+        )
+        raise ValueError(msg)
     used = np.flatnonzero(w > 0)
     empty = int(np.sum(counts[used[0] : used[-1] + 2] == 0))
     if empty:

@@ -440,7 +440,7 @@ def alternation(field: Field, c: Array, rounds: int) -> Iterator[Estimate]:
         state = fitted_stars(field, stars, c, STAR_STEPS).state
         stars, chi2 = state.params, 2 * state.values / freedom(field)
         if step < ADAPTED:
-            used = allowed & (chi2 <= MISFIT * float(median(xp, chi2[allowed])))
+            used = allowed & (chi2 <= MISFIT * median(xp, chi2, allowed))
             penalty = curvature_weights(c, field.oversampling)
         roughness = 0.5 * xp.sum(penalty * laplacian(c)(c) ** 2)
         loss = float(xp.sum(xp.where(used, state.values, 0.0)) + roughness)
@@ -602,9 +602,10 @@ def freedom(field: Field) -> Array:
     return xp.clip(seen - field.start.shape[1], 1.0, None)
 
 
-def median(xp: Namespace, values: Array) -> Array:
-    """Return the median, of an even number of values the upper one."""
-    return xp.sort(values)[values.shape[0] // 2]
+def median(xp: Namespace, values: Array, chosen: Array) -> float:
+    """Return the median of the chosen values, of an even number the upper one."""
+    count = int(xp.sum(xp.astype(chosen, xp.int64)))
+    return float(xp.sort(xp.where(chosen, values, xp.inf))[count // 2])
 
 
 # At a place p the light h(. - p) has the flux <h, r> / <h, h>, of deviation std / |h|
@@ -642,20 +643,25 @@ def finished(
 ) -> CalibratedStars:
     """Return the result, in the picture's precision."""
     xp = array_namespace(picture)
-    stars, c, keep = now.stars, now.coefficients, now.used
+    stars, c, used = now.stars, now.coefficients, [bool(u) for u in now.used]
+    keep = xp.asarray([n for n, u in enumerate(used) if u], device=device(picture))
     model = sources(field, stars)(c) + neighbours(field, stars)(c)
     terms = xp.broadcast_to(field.basis, (stars.shape[0], *field.basis.shape))
     model = model + xp.sum(stars[:, 3:, None, None] * terms, axis=1)
     left = xp.where(field.weights > 0, field.y - model, xp.zeros_like(model))
-    std = xp.sqrt(xp.linalg.diagonal(xp.linalg.inv(now.blocks[keep])))
+    std = xp.sqrt(xp.linalg.diagonal(xp.linalg.inv(xp.take(now.blocks, keep, axis=0))))
     where = stars[:, :2] + field.corner
     rejected = []
-    for p, reason, fits in zip(where, field.reasons, keep, strict=True):
-        if not bool(fits):
+    for n, reason in enumerate(field.reasons):
+        p = where[n, :]
+        if not used[n]:
             rejected.append(RejectedStar((float(p[0]), float(p[1])), reason or "misfit"))
 
     def cast(a: Array) -> Array:
         return xp.astype(a, picture.dtype, copy=False)
+
+    def kept(a: Array) -> Array:
+        return cast(xp.take(a, keep, axis=0))
 
     return CalibratedStars(
         losses=losses,
@@ -663,12 +669,12 @@ def finished(
         interrupted=interrupted,
         psf=cast(sampled(c)),
         oversampling=field.oversampling,
-        positions=cast(where[keep]),
+        positions=kept(where),
         position_deviations=cast(std[:, :2]),
-        fluxes=cast(stars[:, 2][keep]),
+        fluxes=kept(stars[:, 2]),
         flux_deviations=cast(std[:, 2]),
-        backgrounds=cast(stars[:, 3:][keep]),
-        chi2=cast(now.chi2[keep]),
-        residuals=cast(left[keep]),
+        backgrounds=kept(stars[:, 3:]),
+        chi2=kept(now.chi2),
+        residuals=kept(left),
         rejected=tuple(rejected),
     )
