@@ -11,7 +11,7 @@ GAUSSIAN = 1.4826
 
 
 def noise_level(picture: Any) -> float:
-    """Return the standard deviation of the noise, by the differences of neighbours.
+    """Return the standard deviation of the noise, by second differences along both axes.
 
     Parameters
     ----------
@@ -21,10 +21,16 @@ def noise_level(picture: Any) -> float:
     Returns
     -------
     float
-        ``1.4826 / sqrt(2)`` times the median absolute deviation of the differences.
+        ``1.4826 / 6`` times the median absolute value of the differences
+        ``[1, -2, 1]`` of rows and of columns: smooth light adds little to them.
+
+    References
+    ----------
+    J. Immerkaer, "Fast noise variance estimation", Comput. Vis. Image Underst. 64 (1996)
+    300-302.
     """
-    d = np.concatenate([np.diff(picture, axis=axis).reshape(-1) for axis in (0, 1)])
-    return float(GAUSSIAN * np.median(np.abs(d - np.median(d))) / np.sqrt(2))
+    d = np.diff(np.diff(picture, n=2, axis=0), n=2, axis=1)
+    return float(GAUSSIAN * np.median(np.abs(d)) / 6)
 
 
 def find_sources(picture: Any, size: int, threshold: float) -> Any:

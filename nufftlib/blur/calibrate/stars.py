@@ -49,7 +49,7 @@ MISFIT = 2.0
 SETTLED = 1e-5
 """The rounds end when the loss falls by less than this part of it."""
 SMOOTHNESS = 3.0
-"""Weight of the penalty. Errors of a simulated field: docs/stars.md has 0.3 to 30."""
+"""Weight of the penalty. docs/other-targets.md has the errors from 0.3 to 30."""
 LEAST = 1e-3
 """Least curvature ``t`` that the penalty expects, in units of the largest."""
 SEARCH = 3
@@ -155,7 +155,7 @@ def calibrate_from_stars(
     threshold : float
         Least height of a star in the smoothed picture, in standard deviations of the noise.
     noise : float or array, shape (height, width), optional
-        Standard deviation of the noise, by default from the differences of neighbours.
+        Standard deviation of the noise, by default from second differences.
     saturation : float, optional
         Pixels of this value or more are left out, and stars with such a centre do not enter
         the PSF.
@@ -185,7 +185,8 @@ def calibrate_from_stars(
     -----
     Sums are in double precision. The PSF is a cubic spline with nonnegative coefficients, the
     gradient by a position is exact, and deviations of positions and fluxes are those of white
-    noise at a known PSF. Docs/stars.md derives it and has measured errors.
+    noise at a known PSF. The page docs/other-targets.md has measured
+    errors.
 
     References
     ----------
