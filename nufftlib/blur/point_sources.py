@@ -158,8 +158,9 @@ class PointSources(LinearOperator):
     def _weights(self) -> tuple[Array, Array]:
         """Return the weights along both axes, shapes (sources, pixels, coefficients)."""
         xp, s = namespace(self.positions), self.oversampling
+        size, stamp = self.shapes.old, self.shapes.new[1:]
         found = []
-        for axis, (m, n, k) in enumerate(zip(self.size, self.stamp, self.orders, strict=True)):
+        for axis, (m, n, k) in enumerate(zip(size, stamp, self.orders, strict=True)):
             pixels, q = (centred(xp, count, self.positions) for count in (n, m))
             u = s * (pixels[:, None] - self.positions[:, axis, None, None]) - q
             found.append(s * (-s) ** k * bspline(xp, u, k))

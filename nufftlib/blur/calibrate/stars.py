@@ -185,8 +185,7 @@ def calibrate_from_stars(
     -----
     Sums are in double precision. The PSF is a cubic spline with nonnegative coefficients, the
     gradient by a position is exact, and deviations of positions and fluxes are those of white
-    noise at a known PSF. The page docs/other-targets.md has measured
-    errors.
+    noise at a known PSF. docs/other-targets.md has measured errors.
 
     References
     ----------
@@ -378,13 +377,13 @@ def cut(
     reach = np.abs(middle[:, None] - middle).max(axis=-1) <= half + size // 2 + 1
     pairs = np.nonzero(reach & ~np.eye(len(found), dtype=bool))
     xp = array_namespace(picture)
-    arrays = (
+    y, weights, terms, first, corner = (
         xp.asarray(a, dtype=xp.float64, device=device(picture))
         for a in (stamps, weights, basis, start, middle)
     )
     there, other = (xp.asarray(a, dtype=xp.int64, device=device(picture)) for a in pairs)
     fine = 2 * (oversampling * size // 2) + 1
-    return Field(*arrays, (there, other), reasons, fine, oversampling)
+    return Field(y, weights, terms, first, corner, (there, other), reasons, fine, oversampling)
 
 
 def judged(found: Any, middle: Any, unsaturated: Any, size: int) -> list[str]:
