@@ -3,6 +3,7 @@
 from nufftlib import blur, mri, warp
 from nufftlib.blur.downsample import Downsample
 from nufftlib.blur.operator import Blur
+from nufftlib.blur.point_sources import PointSources
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.block_diagonal import BlockDiagonal
 from nufftlib.core.check import OperatorReport, check_operator
@@ -55,6 +56,7 @@ __all__ = [
     "NotConvergedWarning",
     "OperatorReport",
     "PenalizedLeastSquares",
+    "PointSources",
     "PoissonLikelihood",
     "Quadratic",
     "Sense",

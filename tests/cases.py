@@ -313,6 +313,36 @@ def warp(shift, rotation, scale, boundary, image, *, complex_image=False):
     return make
 
 
+def point_sources(count, size, stamp, oversampling, *, batch=(), kind="real", orders=(0, 0)):
+    def make(m):
+        p, f = 0.5 * m.real(count, 2), m.real(count)
+        A = nl.PointSources(p, f, size, stamp, oversampling, orders)
+        return A, getattr(m, kind)(*batch, *size)
+
+    return make
+
+
+def dense_point_sources(stamp, s, orders=(0, 0)):
+    """Sums over the coefficients, with SciPy's B-spline."""
+    beta = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
+
+    def weights(n, m, p, k):
+        u = s * (np.arange(n)[:, None] - n // 2 - p) - (np.arange(m) - m // 2)
+        return s * (-s) ** k * np.nan_to_num((beta.derivative(k) if k else beta)(u))
+
+    def oracle(parameters, c):
+        stamps = [
+            f
+            * weights(stamp[0], c.shape[-2], p[0], orders[0])
+            @ c
+            @ weights(stamp[1], c.shape[-1], p[1], orders[1]).T
+            for p, f in zip(parameters["positions"].real, parameters["fluxes"], strict=True)
+        ]
+        return np.stack(stamps, axis=-3)
+
+    return oracle
+
+
 def jacobian_of_a_space_varying_blur(m):
     A, x = space_varying((3, 2, 3), (3, 4, 5), (2, 5, 7), "valid", kinds="rcr")(m)
     return A.as_map("psf", x), m.real(3, 2, 3)
@@ -543,6 +573,17 @@ CASES = [
             ((), 9, 4, 0.3, "start", 1),
             ((3,), 4, 20, -0.5, "end", 2),
         ]
+    ),
+    Case("point sources", point_sources(3, (7, 7), (5, 5), 2), dense_point_sources((5, 5), 2)),
+    Case(
+        "point sources, even sizes, a batch of complex coefficients",
+        point_sources(2, (6, 9), (4, 3), 3, batch=(2,), kind="complex"),
+        dense_point_sources((4, 3), 3),
+    ),
+    Case(
+        "point sources, differentiated",
+        point_sources(2, (5, 4), (4, 5), 1, orders=(1, 0)),
+        dense_point_sources((4, 5), 1, (1, 0)),
     ),
     Case(
         "diagonal real",

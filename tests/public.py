@@ -43,6 +43,8 @@ WEIGHTS = "the weights of samples, from the CPU"
 HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
+ON_HOST = "the picture to the CPU; the result back"
+STAMPS = "the picture to the CPU, where stars are searched for; their stamps back"
 HOST_RESULT = "nothing in; the result, once"
 THROUGH_CPU = "the density to the CPU; the points, drawn by NumPy, back"
 IN_DOUBLE = {"PenalizedLeastSquares"}  # its descent sums in double precision
@@ -426,6 +428,24 @@ def retrieved(m):
     return found.coefficients, found.amplitude, found.psf, found.psf_at((0.0, 0.1))
 
 
+def stars(m):
+    n, p = np.arange(40.0), np.asarray([[10.2, 9.7], [10.4, 29.1], [28.8, 10.6], [29.7, 30.3]])
+    y, x = (np.exp(-0.5 * ((n - p[:, [a]]) / 1.2) ** 2) for a in (0, 1))
+    picture = 100 * y.T @ x + m.rng.standard_normal((40, 40))
+    found = workflows.calibrate_from_stars(
+        m.row.array(picture, m.real_dtype), size=9, oversampling=1, rounds=2, noise=1.0
+    )
+    return found.psf, found.positions, found.fluxes, found.losses
+
+
+def edge(m):
+    rows, columns = np.mgrid[:40, :32]
+    across = columns - 16 - 0.13 * (rows - 20)
+    picture = m.row.array(0.5 + np.arctan(across) / 4, m.real_dtype)
+    found = workflows.slanted_edge_mtf(picture)
+    return found.mtf, found.esf, found.mtf50
+
+
 def errors(f):
     return lambda m: f(positive(m, 5, 5), positive(m, 5, 5))
 
@@ -735,6 +755,8 @@ BY_HAND = [
     ),
     Entry("nufftlib.workflows.retrieve_phase", retrieved, STARTS, double=True),
     Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
+    Entry("nufftlib.workflows.calibrate_from_stars", stars, STAMPS, "", False, 1e-8, double=True),
+    Entry("nufftlib.workflows.slanted_edge_mtf", edge, ON_HOST, double=True),
     Entry(
         "nufftlib.workflows.simulate_blur",
         lambda m: workflows.simulate_blur(positive(m, 9, 8), size=3),

@@ -29,6 +29,8 @@ SHAPE = (14, 15)
 X = RNG.random(SHAPE) + 0.5
 H = np.full((3, 3), 1 / 9)
 PICTURE = RNG.random((33, 32))
+STARS = 50 * np.exp(-0.5 * np.hypot(*np.mgrid[-8:9, -8:9]) ** 2)
+EDGE = 0.5 + np.arctan(np.arange(32) - 16 - 0.13 * np.arange(-20, 20)[:, None]) / 4
 COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
@@ -96,6 +98,14 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "rotation": np.asarray(0.25),
         "scale": np.asarray(1.5),
         "boundary": "reflect",
+    },
+    nl.PointSources: {
+        "positions": H[:, :2],
+        "fluxes": V,
+        "size": 5,
+        "stamp": 3,
+        "oversampling": 1,
+        "orders": (0, 0),
     },
     nl.Sense: {"maps": COILS},
     nl.Diagonal: {"weights": V},
@@ -480,6 +490,19 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "rounds": 1,
         "callback": None,
     },
+    workflows.calibrate_from_stars: {
+        "picture": STARS,
+        "size": 5,
+        "oversampling": 1,
+        "positions": np.asarray([[8.0, 8.0]]),
+        "threshold": 5.5,
+        "noise": 0.5,
+        "saturation": 1e3,
+        "background": "constant",
+        "rounds": 1,
+        "callback": None,
+    },
+    workflows.slanted_edge_mtf: {"picture": EDGE, "degree": 1, "window": 1.5},
     workflows.shift_aligned_error: {"psf": H, "truth": H},
     io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
     io.load_trajectory: {"path": "scan.npz"},
@@ -543,6 +566,9 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.BlindCalibration,
     workflows.CalibratedPSF,
     workflows.DeblurredPicture,
+    workflows.CalibratedStars,
+    workflows.RejectedStar,
+    workflows.SlantedEdge,
     workflows.Identifiability,
     warp.Registration,
     workflows.ImageScore,
@@ -560,6 +586,7 @@ OPERATORS = {  # an operator of each class, and its input
     "Downsample": (nl.Downsample(H, 2, SHAPE), X),
     "SpaceVaryingBlur": (nl.SpaceVaryingBlur(H[None], X[None], "zero"), X),
     "Warp": (nl.Warp(0.3 * V[:2], np.asarray(0.25)), X),
+    "PointSources": (nl.PointSources(H[:, :2], V, 3, 3), H),
     "Sense": (nl.Sense(COILS), X),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
@@ -895,6 +922,17 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "deblur(background)": NO_NUMBER,
     "nonnegative": NO_FLAG,
     "shift_aligned_error(psf)": NO_REAL_ARRAY,
+    **dict.fromkeys(("PointSources(positions)", "fluxes"), NO_REAL_ARRAY),
+    **dict.fromkeys(("oversampling", "slanted_edge_mtf(degree)"), NO_INTEGER),
+    "calibrate_from_stars(positions)": [x for x in NO_REAL_ARRAY if x is not None],
+    "stamp": [*NOTHING, 1.5, "a", (1.0, 2.0)],
+    "orders": [*NOTHING, 1.5, "a", (1.0, 2.0)],
+    "calibrate_from_stars(picture)": NO_REAL_ARRAY,
+    "calibrate_from_stars(noise)": NO_ARRAY,
+    "calibrate_from_stars(background)": NO_NAME,
+    "saturation": NO_NUMBER,
+    "slanted_edge_mtf(picture)": NO_REAL_ARRAY,
+    "slanted_edge_mtf(window)": NO_NUMBER,
     "simulate_blur(psf)": [*NOTHING, 5, "nope", ["motion"], MASKED, np.ones((3, 3), int)],
     "load_gray(path)": NO_PATH,
     "load_color(path)": NO_PATH,

@@ -1,4 +1,4 @@
-"""Calibration of the PSF: from pairs of images or blurred ones alone, and how well it is known."""
+"""Calibration of the PSF: from images, stars or an edge, and how well it is known."""
 
 from nufftlib.blur.calibrate.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF, calibrate_psf
@@ -6,6 +6,8 @@ from nufftlib.blur.calibrate.errors import psf_error
 from nufftlib.blur.calibrate.pair.calibrate import NUISANCES, CalibratedPair, calibrate_pair
 from nufftlib.blur.calibrate.recipes import METHODS
 from nufftlib.blur.calibrate.simulate import simulate_blur
+from nufftlib.blur.calibrate.slanted_edge import SlantedEdge, slanted_edge_mtf
+from nufftlib.blur.calibrate.stars import CalibratedStars, RejectedStar, calibrate_from_stars
 from nufftlib.blur.calibrate.uncertainty import Identifiability, identifiability
 
 __all__ = [
@@ -14,12 +16,17 @@ __all__ = [
     "BlindCalibration",
     "CalibratedPSF",
     "CalibratedPair",
+    "CalibratedStars",
     "Identifiability",
+    "RejectedStar",
+    "SlantedEdge",
     "calibrate_blind",
+    "calibrate_from_stars",
     "calibrate_pair",
     "calibrate_psf",
     "identifiability",
     "psf_error",
     "shift_aligned_error",
     "simulate_blur",
+    "slanted_edge_mtf",
 ]

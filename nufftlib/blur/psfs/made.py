@@ -20,10 +20,10 @@ def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
     return sizes(call, "size", size, wish, counts=(1, 2, 3), alone=2)
 
 
-def pixels_2d(call: str, size: int | tuple[int, int]) -> tuple[int, int]:
+def pixels_2d(call: str, size: int | tuple[int, int], name: str = "size") -> tuple[int, int]:
     """Return height and width."""
     wish = "a number of pixels, or (height, width)"
-    height, width = sizes(call, "size", size, wish, counts=(2,), alone=2)
+    height, width = sizes(call, name, size, wish, counts=(2,), alone=2)
     return height, width
 
 
