@@ -27,6 +27,7 @@ WITHOUT_EXAMPLE = {
     "AttractedTrajectory",
     "BlindCalibration",
     "CalibratedPSF",
+    "CalibratedStars",
     "Certificate",
     "Identifiability",
     "ImageScore",
@@ -39,12 +40,22 @@ WITHOUT_EXAMPLE = {
     "Hole",
     "PointSpread",
     "ProjectedTrajectory",
+    "RejectedStar",
     "Result",
+    "SlantedEdge",
     "TrajectoryFile",
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.
-FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel"}
+FIELDS = {
+    "Hole",
+    "Penalty",
+    "RejectedStar",
+    "Result",
+    "Identifiability",
+    "NerveModel",
+    "SlantedEdge",
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
