@@ -27,6 +27,7 @@ WITHOUT_EXAMPLE = {
     "AttractedTrajectory",
     "BlindCalibration",
     "CalibratedPSF",
+    "CalibratedStars",
     "Certificate",
     "DeblurredPicture",
     "Identifiability",
@@ -41,14 +42,25 @@ WITHOUT_EXAMPLE = {
     "Hole",
     "PointSpread",
     "ProjectedTrajectory",
+    "RejectedStar",
     "Result",
     "Stack",
     "RetrievedPhase",
+    "SlantedEdge",
     "TrajectoryFile",
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.
 FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel", "Registration"}
+FIELDS = {
+    "Hole",
+    "Penalty",
+    "RejectedStar",
+    "Result",
+    "Identifiability",
+    "NerveModel",
+    "SlantedEdge",
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
