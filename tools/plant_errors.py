@@ -84,12 +84,61 @@ AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
+POINT_SOURCES = laws("point")
+STARS = (
+    "tests/workflows/test_stars.py",
+    "-k",
+    "finer_pixels or psf_step or told_apart or deviations",
+)
+EDGES = ("tests/workflows/test_slanted_edge.py", "-k", "without_noise or deviations")
 ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
 SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
 JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
     # --- operators and their rules
+    Plant(
+        "the position of a point source without the oversampling in its derivative",
+        {
+            "found.append(s * (-s) ** k * bspline(xp, u, k))": (
+                "found.append(s * (-1) ** k * bspline(xp, u, k))"
+            )
+        },
+        POINT_SOURCES,
+    ),
+    Plant(
+        "the first derivative of the B-spline with the wrong sign",
+        {"return -xp.sign(u) * value if order == 1": "return xp.sign(u) * value if order == 1"},
+        POINT_SOURCES,
+    ),
+    Plant(
+        "the stars' light moved against the centre of gravity",
+        {
+            "return xp.concat([stars[:, :2] + at, stars[:, 2:]], axis=1)": (
+                "return xp.concat([stars[:, :2] - at, stars[:, 2:]], axis=1)"
+            )
+        },
+        STARS,
+    ),
+    Plant(
+        "the light of neighbours left out of the adjoint",
+        {
+            "scale * (own.H(wr) + others.adjoint(wr) + L.H(curved))": (
+                "scale * (own.H(wr) + L.H(curved))"
+            )
+        },
+        STARS,
+    ),
+    Plant(
+        "the MTF of an edge without the average over a bin",
+        {"sinc = np.sinc(f / BINS) ** 2": "sinc = np.sinc(f / BINS)"},
+        EDGES,
+    ),
+    Plant(
+        "the distance from an edge along the row",
+        {"/ np.sqrt(1 + slope[:, None] ** 2)": "* 1.0"},
+        EDGES,
+    ),
     Plant(
         "the form of a product applies the left factor, not its adjoint",
         {

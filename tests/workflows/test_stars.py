@@ -162,7 +162,7 @@ def test_the_gradient_of_the_psf_step_is_that_of_its_value(monkeypatch):
 
     monkeypatch.setattr(stars.optim, "spectral_projected_gradient", catch)
     with pytest.raises(RuntimeError):
-        workflows.calibrate_from_stars(picture, size=9, positions=p)
+        workflows.calibrate_from_stars(picture, size=SIZE, positions=p)
     (f, x), d = caught[0], np.random.default_rng(0).standard_normal(caught[0][1].shape)
     h = 1e-3 * np.linalg.norm(x) / np.linalg.norm(d)
     slope = (f(x + h * d)[0] - f(x - h * d)[0]) / (2 * h)  # exact for a quadratic
