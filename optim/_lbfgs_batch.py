@@ -41,9 +41,13 @@ class Points(NamedTuple):
 class Search(NamedTuple):
     """The search of each problem: along `direction`, between `low` and `high`, next at `factor`.
 
+    At the factor 1 it is at `goal`, which lies in the set; rounding may put ``p + (q - p)``
+    outside.
+
     `lower` is the point at `low`, and `lower_slope` the slope there.
     """
 
+    goal: Array
     direction: Array
     slope: Array
     factor: Array
@@ -156,14 +160,14 @@ class Problems:
             return p
         return projected(self.call, self.projection, p, self.like)
 
-    def evaluated(self, p: Array) -> tuple[Points, Array]:
+    def evaluated(self, p: Array, instead: Array) -> tuple[Points, Array]:
         """Return the points at `p` and where value and gradient are finite.
 
-        A problem whose `p` is not finite is evaluated at the start, and counts as not finite.
+        A problem whose `p` is not finite is evaluated at another point, and counts as not finite.
         """
         xp = self.xp
         inside = self.all(xp.isfinite(p))
-        p = xp.where(inside, p, self.like)
+        p = xp.where(inside, p, instead)
         # A copy: the function may write into its argument; later it may fill its results again.
         value, gradient = pair(self.call, self.value_and_grad(xp.asarray(p, copy=True)))
         check_alike(self.call, "the gradient", gradient, self.like)
@@ -180,7 +184,7 @@ class Problems:
 
     def relative_squares(self, g: Array) -> Array:
         """Return ``|g_i|^2 / max_j |g_j|^2``."""
-        return self.xp.abs(self.times(1 / self.largest(g), g)) ** 2
+        return self.xp.abs(self.times(self.clipped(1 / self.largest(g)), g)) ** 2
 
     def weighted(self, squares: Array, v: Array, power: int = -1) -> Array:
         """Return ``D v``, or ``D^-1 v`` for the power 1."""
@@ -245,11 +249,13 @@ class Problems:
         q, value, a = xp.where(uphill, p, q), xp.where(uphill, 0.0, value), state.step_size
         lowest, best, last = value, q, [value]
         first = self.project(p - self.times(a, g)) - p
-        enough = INNER_ACCURACY * xp.sqrt(self.square(first)) / a
+        unit, enough = a, INNER_ACCURACY * xp.sqrt(self.square(first)) / a
         for _ in range(INNER_STEPS):
             d = self.project(q - self.times(a, slope)) - q
             d2 = self.square(d)
-            moves = ~within & (xp.sqrt(d2) / a > enough)
+            # At least the norm by the first step size: it rises with that, and less than in
+            # proportion.
+            moves = ~within & (xp.sqrt(d2) / xp.minimum(a, unit) > enough)
             if not bool(xp.any(moves)):
                 break
             Bd = B(d)
@@ -275,7 +281,7 @@ class Problems:
         """Return the state at the projection of the start, with the first trial."""
         xp = self.xp
         p = xp.asarray(self.project(self.like), copy=True)
-        point, finite = self.evaluated(p)
+        point, finite = self.evaluated(p, p)
         if not bool(xp.all(finite)):
             bad = int(xp.count_nonzero(~finite))
             of = math.prod(finite.shape)
@@ -297,8 +303,9 @@ class Problems:
         found = xp.zeros_like(f, dtype=xp.bool)
         size = t
         for _ in range(TRIALS):
-            d = self.project(p - self.times(t, v)) - p
-            new, finite = self.evaluated(p + d)
+            q = self.project(p - self.times(t, v))
+            d = q - p
+            new, finite = self.evaluated(q, p)
             y = new.gradient - g
             # On a parabola the value rises above the tangent by half of <d, y>.
             rise = new.value - f - self.inner(g, d)
@@ -322,8 +329,8 @@ class Problems:
         search: Search = state.search
         d, slope, t, low = search.direction, search.slope, search.factor, search.low
         active = ~state.rest
-        at = xp.where(active, point.params + self.times(t, d), point.params)
-        new, finite = self.evaluated(at)
+        at = xp.where(t == 1, search.goal, point.params + self.times(t, d))
+        new, finite = self.evaluated(xp.where(active, at, point.params), point.params)
         change = self.inner(new.gradient - point.gradient, d)
         slope_t, width = slope + change, t - low
         small = self.rounding() * xp.abs(point.value)
@@ -400,20 +407,22 @@ class Problems:
     def searching(self, state: Any, begins: Array) -> BatchLBFGSState:
         """Begin a search in some problems, along the gradient if the model has no descent."""
         xp = self.xp
-        d, slope = self.direction(state)
+        goal, d, slope = self.direction(state)
         again = begins & ~(slope < 0)
         if bool(xp.any(again)):
             state = self.without_pairs(state, again)
-            d, slope = self.direction(state)
+            goal, d, slope = self.direction(state)
             state = state._replace(rest=state.rest | (again & ~(slope < 0)))
         zero = xp.zeros_like(slope)
-        fresh = Search(d, slope, zero + 1, zero, zero + math.inf, state.point, slope, zero + 1)
+        fresh = Search(
+            goal, d, slope, zero + 1, zero, zero + math.inf, state.point, slope, zero + 1
+        )
         search = fresh if state.search is None else chosen(xp, begins, fresh, state.search)
         searching: BatchLBFGSState = state._replace(search=search)
         return searching
 
-    def direction(self, state: Any) -> tuple[Array, Array]:
-        """Return ``d = q - p`` with the minimum `q` of the model, and the slope along it."""
+    def direction(self, state: Any) -> tuple[Array, Array, Array]:
+        """Return the minimum `q` of the model, ``d = q - p``, and the slope along it."""
         xp = self.xp
         p, _, g = state.point
         free = p - self.inverse_product(state, g)
@@ -426,7 +435,7 @@ class Problems:
             free = xp.where(short, p - self.times(long, v), free)
             q = xp.where(short, self.project(free), q)
         if self.projection is None:
-            return q - p, self.inner(g, q - p)
+            return q, q - p, self.inner(g, q - p)
         B = self.hessian(state)
         simple = short if self.diagonal else short | ~self.paired(state)
         within = simple | (self.square(q - free) == 0)
@@ -435,7 +444,7 @@ class Problems:
         d = q - p
         # The minimum of the model implies the second; rounding of <g, d> may hide it.
         slope = self.inner(g, d)
-        return d, xp.where(short, slope, xp.minimum(slope, -self.inner(d, B(d)) / 2))
+        return q, d, xp.where(short, slope, xp.minimum(slope, -self.inner(d, B(d)) / 2))
 
     def with_pair(self, state: Any, found: Points, taken: Array) -> BatchLBFGSState:
         """Go to `found` where that is taken, with a pair and the first matrix from the step."""

@@ -136,9 +136,7 @@ def test_deviations_cover_the_truth(blurred):
 
 def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     x = picture()
-    psf, y = workflows.simulate_blur(
-        x[:, 10:170, 6:166], psf="gaussian", size=SIZE, noise=NOISE, seed=SEED
-    )
+    psf, y = workflows.simulate_blur(x[:, 10:170, 6:166], size=SIZE, noise=NOISE, seed=0)
     # What the sharp picture shows is six pixels higher up there, and four farther to the right.
     y = np.pad(y, ((0, 0), (5, 5), (5, 5)))  # of the sharp picture's size again
     found = workflows.calibrate_pair(
@@ -289,8 +287,60 @@ def test_bad_settings_are_refused():
         workflows.calibrate_pair(x[:, :64, :64], x[:, :64, :64], size=SIZE, nuisances=("shift",))
     with pytest.raises(ValueError, match=r"seen is .*; want an array of bool of the shape"):
         workflows.calibrate_pair(x, y, size=SIZE, seen=np.ones(y.shape))
-    with pytest.raises(ValueError, match="of a channel 0 pixels count; want at least 121"):
+    flat = np.where(np.arange(3)[:, None, None] == 1, 0.0, x)
+    with pytest.raises(ValueError, match="channel 1 is 0 everywhere; want a picture"):
+        workflows.calibrate_pair(flat, y, size=SIZE)
+    with pytest.raises(ValueError, match="want a pair that is not inverted"):
+        workflows.calibrate_pair(x, 1 - x, size=SIZE, nuisances=PLAIN)
+    with pytest.raises(ValueError, match="there are 1 masks and 2 blurred pictures; want as many"):
+        workflows.calibrate_pair([x, x], [y, y], size=SIZE, seen=[y > 0])
+    with pytest.raises(ValueError, match=r"of a channel 0 pixels count, .*; want at least 121"):
         workflows.calibrate_pair(x, y, size=SIZE, seen=np.zeros(y.shape, bool))
+
+
+def test_a_picture_without_detail_has_a_minimum_too(blurred):
+    """Pivoting fails at a matrix whose rounding makes it indefinite."""
+    x = scipy.ndimage.gaussian_filter(picture(), (0, 4, 4))
+    _, y = workflows.simulate_blur(x, size=SIZE, noise=NOISE, seed=SEED)
+    found = workflows.calibrate_pair(x, y, size=SIZE, nuisances=("photometry",))
+    assert found.noise == pytest.approx(NOISE, rel=0.02)
+
+
+def test_clipping_at_both_ends_of_strong_noise_leaves_enough(blurred):
+    psf, y, noise = blurred
+    clipped = np.clip(y + 40 * noise, 0, 1)
+    found = workflows.calibrate_pair(picture(), clipped, size=SIZE, nuisances=PLAIN)
+    assert np.mean(found.seen) > 0.6
+    assert workflows.psf_error(found.psf, psf) < 0.4
+
+
+def test_what_the_sharp_picture_explains_is_no_clipping():
+    stars = np.zeros((1, 110, 110))
+    at = np.random.default_rng(0).integers(8, 102, size=(2, 40))
+    stars[0, at[0], at[1]] = 1
+    psf, y = workflows.simulate_blur(stars, size=7, noise=0.0, seed=SEED)
+    stored = np.round(y.clip(0) * 65535) / 65535  # black, and of equal maxima
+    found = workflows.calibrate_pair(stars, stored, size=7, nuisances=PLAIN)
+    assert workflows.psf_error(found.psf, psf) < 1e-3
+    assert not any("clipped" in sentence for sentence in found.findings)
+
+
+def test_masked_pixels_do_not_hide_a_plateau(blurred):
+    psf, y, noise = blurred
+    seen = np.ones(y.shape, bool)
+    seen[:, :, 60:] = False
+    stored = np.where(seen, np.minimum(y + noise, 0.6), 1.0)
+    found = workflows.calibrate_pair(picture(), stored, size=SIZE, nuisances=PLAIN, seen=seen)
+    assert any("clipped at 0.6" in sentence for sentence in found.findings)
+    assert workflows.psf_error(found.psf, psf) < 0.06
+
+
+def test_too_many_outliers_are_told_of(blurred):
+    _, y, noise = blurred
+    rng = np.random.default_rng(0)
+    wild = np.where(rng.random(y.shape) < 0.05, rng.random(y.shape), y + noise)
+    found = workflows.calibrate_pair(picture(), wild, size=SIZE, nuisances=PLAIN)
+    assert any("too many to be outliers" in sentence for sentence in found.findings)
 
 
 def test_an_interrupt_keeps_the_rounds_that_are_done(blurred):

@@ -123,6 +123,17 @@ def test_on_a_set_each_meets_the_minimum_that_it_has_alone(name, diagonal):
         np.testing.assert_allclose(projection(p), p, atol=1e-14)
 
 
+def test_no_point_leaves_the_set_by_rounding():
+    for dtype, box, start in (
+        (np.float64, projections.box(0.1, 1e17), [[1e16, 3e16]]),
+        (np.float32, projections.box(1e-4, 1e9), [[1.0, 3e4]]),
+    ):
+        f, calls = counted(lambda p: (p.sum(-1), np.ones_like(p)))
+        result = optim.lbfgs(f, np.asarray(start, dtype), box, steps=9, axes=-1)
+        assert all(np.array_equal(box(p), p) for p in calls)
+        np.testing.assert_allclose(result.params, box(np.zeros((1, 2), dtype)))
+
+
 def test_any_axes_make_a_problem():
     f = quadratics()
 

@@ -11,16 +11,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+
 from nufftlib.core.arrays import Array, namespace
+from nufftlib.core.convert import fetched
 
 CHANCES = 3
 """Exchanges of all pixels that may follow without fewer contradictions."""
 
-MOST = 300
-"""Exchanges at most, for matrices whose rounding contradicts itself."""
+MOST = 40
+"""Exchanges at most; matrices whose rounding contradicts itself take another way."""
 
-RIDGE = 1e-13
-"""Of the largest entry of the diagonal, added to all."""
+RIDGE, FIRM = 1e-13, 1e-10
+"""Of the largest entry of the diagonal, added to all, as ``G`` may be singular; and where pivoting
+fails, since rounding makes it indefinite."""
 
 
 def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[Array, Array]:
@@ -61,7 +67,7 @@ def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[
         wrong = (free & (h < 0)) | (~free & (slope < -rounding))
         count = int(xp.count_nonzero(wrong))
         if count == 0:
-            break
+            return xp.maximum(h, xp.zeros_like(h)), free
         if count < fewest:
             fewest, chances = count, CHANCES
         elif chances > 0:
@@ -70,7 +76,19 @@ def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[
             last = int(xp.max(xp.nonzero(wrong)[0]))
             wrong = xp.arange(b.shape[0], device=b.device) == last
         free = free ^ wrong
-    return xp.maximum(h, xp.zeros_like(h)), free
+
+    h = lawson_hanson(G, b)
+    return h, h > 0
+
+
+def lawson_hanson(G: Array, b: Array) -> Array:
+    """Return the minimum by a method that always descends, on the CPU, where pivoting fails."""
+    xp: Any = namespace(G)
+    matrix: Any = np.asarray(fetched(G))
+    L = np.linalg.cholesky(matrix + FIRM * matrix.diagonal().max() * np.eye(len(matrix)))
+    rhs = scipy.linalg.solve_triangular(L, np.asarray(fetched(b)), lower=True)
+    h, _ = scipy.optimize.nnls(L.T, rhs, maxiter=10 * rhs.size)
+    return xp.asarray(h, dtype=b.dtype, device=b.device)
 
 
 def solution(G: Array, B: Array, free: Array) -> Array:

@@ -27,7 +27,7 @@ from nufftlib.blur.calibrate.pair.fit import (
     without_detail,
 )
 from nufftlib.blur.calibrate.pair.model import STILL, Pair
-from nufftlib.blur.calibrate.pair.pixels import FAR, NEAR, clipping_levels, spread, unclipped
+from nufftlib.blur.calibrate.pair.pixels import FAR, clipping_levels, spread, unclipped
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, summary
 from nufftlib.core.kinds import choice, is_array, optional_function
@@ -231,7 +231,7 @@ def calibrate_pair(
         noise=rounds.noise(fit),
         seen=[pair.seen for pair in fit.pairs],
         residuals=fit.residuals,
-        findings=findings_of(fit, levels, rounds.outliers),
+        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many),
     )
 
 
@@ -256,6 +256,7 @@ class Rounds:
     ) -> None:
         self.names, self.doubted, self.levels = names, doubted, levels
         self.outliers = [0.0] * len(levels)
+        self.too_many = [False] * len(levels)
 
     def run(self, pairs: list[Pair]) -> Iterator[Fit]:
         """Yield the fit after each round, until it settles."""
@@ -314,17 +315,18 @@ class Rounds:
             y, seen = pair.inner(pair.y), given[i]
             inside = pair.inner(seen)
             if "clipping" in self.names:
-                inside = inside & unclipped(model, self.levels[i], NEAR * noise)
+                inside = inside & unclipped(model, self.levels[i], noise)
             if "outliers" in self.names:
                 far = inside & (xp.abs(y - model) > FAR * noise)
                 if pair.gamma != 1:  # a power is steep in the dark, and its model far off
                     off = xp.abs(pair.decoded(y) - pair.decoded(model))
                     far = far & (off > FAR * spread(off[inside]))
                 self.outliers[i] = float(xp.mean(xp.astype(far, y.dtype)))
-                if self.outliers[i] <= MOST_OUTLIERS:
+                self.too_many[i] = self.outliers[i] > MOST_OUTLIERS
+                if not self.too_many[i]:
                     inside = inside & ~far
-                else:  # of a model that does not fit
-                    self.outliers[i] = 0.0
+            if too_few(pair, inside):  # by a model that does not fit
+                inside = pair.inner(seen)
             pairs.append(replace(pair, seen=pair.within(seen, inside), filled=None))
         after = fit.with_pairs(pairs)
         return after if fit.pairs[0].filled is None else without_detail(after)
@@ -337,6 +339,14 @@ class Rounds:
             for r, p in zip(fit.residuals, fit.pairs, strict=True)
         ]
         return spread(xp.concat(flat))
+
+
+def too_few(pair: Pair, seen: Array) -> bool:
+    """Return whether fewer pixels of a channel count than the PSF has."""
+    xp: Any = array_namespace(pair.x)
+    counts = [int(xp.count_nonzero(seen[c, ...])) for c in range(seen.shape[0])]
+    least: int = math.prod(pair.blur.psf.shape)
+    return min(counts) < least
 
 
 def alignment(fit: Fit, *, turned: bool) -> Fit:
@@ -428,6 +438,12 @@ def prepared(
     """Return the pairs in double precision, channels in front, and the clipping levels."""
     xp: Any = array_namespace(blur.psf)
     given = [None] * len(several(blurred)) if seen is None else several(seen)
+    if len(given) != len(several(blurred)):
+        msg = (
+            f"calibrate_pair(seen): there are {len(given)} masks and {len(several(blurred))} "
+            f"blurred pictures; want as many"
+        )
+        raise ValueError(msg)
     pairs, levels = [], []
     wide = replace(blur, psf=xp.astype(blur.psf, xp.float64, copy=False))
     for (x, y), mask, whole in zip(
@@ -441,18 +457,38 @@ def prepared(
             keep = checked_mask(blur, mask, whole, y)
         own = [(-math.inf, math.inf)] * y.shape[0]
         if "clipping" in names:
-            own = clipping_levels(y)
+            own = clipping_levels(middle(wide, x), y, keep)
             keep = keep & unclipped(y, own)
-        counts = [int(xp.count_nonzero(keep[c, ...])) for c in range(keep.shape[0])]
-        if min(counts) < (least := math.prod(wide.psf.shape)):
-            msg = (
-                f"calibrate_pair(blurred, seen): of a channel {min(counts)} pixels count; want at "
-                f"least {least}, as many as the PSF has"
-            )
-            raise ValueError(msg)
-        pairs.append(Pair(wide, x, y, keep))
+        pair = Pair(wide, x, y, keep)
+        check_pixels(pair)
+        pairs.append(pair)
         levels.append(own)
     return pairs, levels
+
+
+def middle(blur: Blur, x: Array) -> Array:
+    """Return the sharp picture's pixels at those of the valid part."""
+    (P, Q), (H, W) = blur.psf.shape, x.shape[-2:]
+    return x[..., P - 1 - P // 2 : H - P // 2, Q - 1 - Q // 2 : W - Q // 2]
+
+
+def check_pixels(pair: Pair) -> None:
+    """Refuse pictures of which too little counts, or that are flat."""
+    xp: Any = array_namespace(pair.x)
+    for name, a in (("sharp", pair.x), ("blurred", pair.y)):
+        for c in range(a.shape[0]):
+            if float(xp.min(a[c, ...])) == float(xp.max(a[c, ...])):
+                msg = f"calibrate_pair({name}): channel {c} is {float(a[c, 0, 0]):g} everywhere; "
+                msg += "want a picture"
+                raise ValueError(msg)
+    if too_few(pair, pair.seen):
+        counts = [int(xp.count_nonzero(pair.seen[c, ...])) for c in range(pair.seen.shape[0])]
+        least = math.prod(pair.blur.psf.shape)
+        msg = (
+            f"calibrate_pair(blurred, seen): of a channel {min(counts)} pixels count, without "
+            f"those at its clipping levels; want at least {least}, as many as the PSF has"
+        )
+        raise ValueError(msg)
 
 
 def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from nufftlib.blur.calibrate.pair.fit import Fit
+from nufftlib.blur.calibrate.pair.pixels import unclipped
 from nufftlib.core.arrays import Array, namespace
 
 LIGHTER = 0.01  # of gain, of offset in units of the picture's range, and of gamma: worth a word
@@ -17,7 +18,10 @@ OFF_CENTRE = 0.25  # of the PSF's size
 
 
 def findings_of(
-    fit: Fit, levels: list[list[tuple[float, float]]], outliers: list[float]
+    fit: Fit,
+    levels: list[list[tuple[float, float]]],
+    outliers: list[float],
+    too_many: list[bool],
 ) -> list[str]:
     """Return sentences on what differs between the pictures, and on what is left."""
     found = []
@@ -29,12 +33,17 @@ def findings_of(
         g, o = s.gain(fit.psf), s.offset(fit.psf)
         if float(xp.max(xp.abs(g - 1))) > LIGHTER or float(xp.max(xp.abs(o))) > LIGHTER * span:
             found.append(f"{name} has the gain {listed(g)} and the offset {listed(o)}.")
-        clipped = 1 - float(xp.mean(xp.astype(pair.seen, pair.x.dtype))) - outliers[i]
         ends = sorted({v for level in levels[i] for v in level if math.isfinite(v)})
         if ends:
             at = " and ".join(f"{v:.4g}" for v in ends)
-            found.append(f"{name} is clipped at {at}: {clipped:.2%} of it is left out.")
-        if outliers[i] > SOME:
+            there = xp.astype(~unclipped(pair.y, levels[i]), pair.x.dtype)
+            found.append(f"{name} is clipped at {at}, {float(xp.mean(there)):.2%} of it.")
+        if too_many[i]:
+            found.append(
+                f"{outliers[i]:.1%} of the pixels of {name.lower()} are far from the model, too "
+                f"many to be outliers: none was left out."
+            )
+        elif outliers[i] > SOME:
             found.append(f"{outliers[i]:.3%} of the pixels of {name.lower()} are outliers.")
         if abs(math.log(pair.gamma)) > LIGHTER:
             found.append(

@@ -53,6 +53,12 @@ class Fit:
         gains = [xp.ones_like(s.square) for s in self.sums]
         for _ in range(GAINS):
             h, free = nonnegative_minimum(*self.normal(gains), free)
+            if not float(xp.sum(h)) > 0:
+                msg = (
+                    "calibrate_pair(sharp, blurred): no PSF makes the blurred picture brighter "
+                    "where the sharp one is; want a pair that is not inverted"
+                )
+                raise ValueError(msg)
             h = xp.reshape(h / xp.sum(h), shape)
             after = [s.gain(h) for s in self.sums]
             change = max(float(xp.max(xp.abs(a - g))) for a, g in zip(after, gains, strict=True))

@@ -114,7 +114,7 @@ class Pair:
     def stored(self, light: Array) -> Array:
         """Return light as the blurred picture stores it."""
         xp: Any = namespace(light)
-        return light if self.gamma == 1 else xp.maximum(light, 0 * light) ** (1 / self.gamma)
+        return light if self.gamma == 1 else xp.sign(light) * xp.abs(light) ** (1 / self.gamma)
 
     def sums(self, *, free: bool) -> Centred:
         """Return the sums over the pixels."""
