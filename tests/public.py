@@ -742,7 +742,13 @@ BY_HAND = [
         eps=1e-6,
     ),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
-    Entry("nufftlib.workflows.calibrate_pair", paired, double=True),
+    Entry(
+        "nufftlib.workflows.calibrate_pair",
+        paired,
+        "the PSF's matrix, the residuals and which pixels count, to the CPU",
+        double=True,
+        eps=1e-9,
+    ),
     *(
         Entry(
             "nufftlib.workflows.deblur",
@@ -866,6 +872,7 @@ WITHOUT_CALL = {
     "nufftlib.workflows.NUISANCES": NO_ARRAYS,
     "nufftlib.workflows.DeblurredPicture": FIELDS,
     "nufftlib.workflows.BlindCalibration": FIELDS,
+    "nufftlib.workflows.CalibratedPair": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,
     "nufftlib.workflows.CalibratedStars": FIELDS,
     "nufftlib.workflows.RejectedStar": FIELDS,

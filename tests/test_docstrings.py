@@ -26,6 +26,7 @@ FREE = {"ES01", "SA01", "SS03", "SS06", "GL01", "GL02", "GL03"}
 WITHOUT_EXAMPLE = {
     "AttractedTrajectory",
     "BlindCalibration",
+    "CalibratedPair",
     "CalibratedPSF",
     "CalibratedStars",
     "Certificate",

@@ -70,22 +70,25 @@ def several(images: Array | Sequence[Array]) -> Sequence[Array]:
 
 
 def as_pairs(
-    blur: Blur, sharp: Array | Sequence[Array], blurred: Array | Sequence[Array]
+    blur: Blur,
+    sharp: Array | Sequence[Array],
+    blurred: Array | Sequence[Array],
+    caller: str = "calibrate_psf",
 ) -> list[tuple[Array, Array]]:
     """Return the pairs of images; the blurred ones have the size that the boundary gives."""
     images, data = several(sharp), several(blurred)
     if len(images) != len(data) or not images:
         msg = (
-            f"calibrate_psf(sharp, blurred): there are {len(images)} sharp and {len(data)} blurred "
+            f"{caller}(sharp, blurred): there are {len(images)} sharp and {len(data)} blurred "
             f"images; want as many, and at least 1"
         )
         raise ValueError(msg)
-    return [(x, fitting(blur, x, y)) for x, y in zip(images, data, strict=True)]
+    return [(x, fitting(blur, x, y, caller)) for x, y in zip(images, data, strict=True)]
 
 
-def fitting(blur: Blur, x: Array, y: Array) -> Array:
+def fitting(blur: Blur, x: Array, y: Array, caller: str = "calibrate_psf") -> Array:
     """Return the blurred image of the size that the boundary gives, or refuse it."""
-    call = "calibrate_psf(sharp, blurred)"
+    call = f"{caller}(sharp, blurred)"
     xp = common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
     check_precision(xp, call, sharp=x, blurred=y, psf=blur.psf)
     check_real(xp, call, "blurred", y)

@@ -29,23 +29,23 @@ RIDGE, FIRM = 1e-13, 1e-10
 fails, since rounding makes it indefinite."""
 
 
-def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[Array, Array]:
+def nonnegative_minimum(G: Any, b: Any, free: Any = None) -> tuple[Any, Any]:
     """Return the minimum and where it is not bound to zero.
 
     Parameters
     ----------
-    G : array, shape (P, P)
-        Symmetric and positive definite, in double precision.
-    b : array, shape (P,)
+    G : ndarray, shape (P, P)
+        Symmetric and positive definite, in double precision, of NumPy.
+    b : ndarray, shape (P,)
         The right-hand side.
-    free : array of bool, shape (P,), optional
+    free : ndarray of bool, shape (P,), optional
         A guess of the pixels that are not zero.
 
     Returns
     -------
-    h : array, shape (P,)
+    h : ndarray, shape (P,)
         The minimum.
-    free : array of bool, shape (P,)
+    free : ndarray of bool, shape (P,)
         The pixels that are not bound.
 
     References
@@ -56,51 +56,55 @@ def nonnegative_minimum(G: Array, b: Array, free: Array | None = None) -> tuple[
     J. Kim and H. Park, "Fast nonnegative matrix factorization: an active-set-like method and
     comparisons", SIAM J. Sci. Comput. 33 (2011) 3261-3281, algorithm 1.
     """
-    xp: Any = namespace(G)
     free = b > 0 if free is None else free
-    fewest, chances = b.shape[0] + 1, CHANCES
-    h = xp.zeros_like(b)
+    fewest, chances = len(b) + 1, CHANCES
     for _ in range(MOST):
-        h = solution(G, b[:, None], free)[:, 0]
-        slope = xp.matmul(G, h) - b
-        rounding = 1e-12 * xp.max(xp.abs(b))
-        wrong = (free & (h < 0)) | (~free & (slope < -rounding))
-        count = int(xp.count_nonzero(wrong))
+        h = solved(G, b[:, None], free)[:, 0]
+        slope = G @ h - b
+        wrong = (free & (h < 0)) | (~free & (slope < -1e-12 * np.abs(b).max()))
+        count = int(np.count_nonzero(wrong))
         if count == 0:
-            return xp.maximum(h, xp.zeros_like(h)), free
+            return np.maximum(h, 0.0), free
         if count < fewest:
             fewest, chances = count, CHANCES
         elif chances > 0:
             chances -= 1
         else:  # only the last of them, which ends for certain
-            last = int(xp.max(xp.nonzero(wrong)[0]))
-            wrong = xp.arange(b.shape[0], device=b.device) == last
+            wrong = np.arange(len(b)) == np.nonzero(wrong)[0].max()
         free = free ^ wrong
-
     h = lawson_hanson(G, b)
     return h, h > 0
 
 
-def lawson_hanson(G: Array, b: Array) -> Array:
-    """Return the minimum by a method that always descends, on the CPU, where pivoting fails."""
-    xp: Any = namespace(G)
-    matrix: Any = np.asarray(fetched(G))
-    L = np.linalg.cholesky(matrix + FIRM * matrix.diagonal().max() * np.eye(len(matrix)))
-    rhs = scipy.linalg.solve_triangular(L, np.asarray(fetched(b)), lower=True)
+def lawson_hanson(G: Any, b: Any) -> Any:
+    """Return the minimum by a method that always descends, where pivoting fails."""
+    L = np.linalg.cholesky(G + FIRM * G.diagonal().max() * np.eye(len(G)))
+    rhs = scipy.linalg.solve_triangular(L, b, lower=True)
     h, _ = scipy.optimize.nnls(L.T, rhs, maxiter=10 * rhs.size)
-    return xp.asarray(h, dtype=b.dtype, device=b.device)
+    return h
 
 
-def solution(G: Array, B: Array, free: Array) -> Array:
+def solved(G: Any, B: Any, free: Any) -> Any:
     """Return the solutions for columns on the free pixels, with rows of zeros elsewhere."""
-    xp: Any = namespace(G)
-    at = xp.nonzero(free)[0]
-    if at.shape[0] == 0:
-        return xp.zeros_like(B)
-    within = xp.take(xp.take(G, at, axis=0), at, axis=1)
-    ridge = RIDGE * xp.max(xp.linalg.diagonal(G))
-    within = within + ridge * xp.eye(at.shape[0], dtype=G.dtype, device=G.device)
-    found = xp.linalg.solve(within, xp.take(B, at, axis=0))
-    place = xp.clip(xp.cumulative_sum(xp.astype(free, at.dtype)) - 1, 0, at.shape[0] - 1)
-    spread = xp.take(found, place, axis=0)
-    return xp.where(free[:, None], spread, xp.zeros_like(spread))
+    found = np.zeros_like(B)
+    within = G[np.ix_(free, free)]
+    if within.size:
+        ridge = RIDGE * G.diagonal().max() * np.eye(len(within))
+        found[free] = np.linalg.solve(within + ridge, B[free])
+    return found
+
+
+def solution(G: Array, B: Array, free: Any) -> Array:
+    """Return the solutions in the library of the arrays."""
+    return like(B, solved(on_host(G), on_host(B), free))
+
+
+def on_host(a: Array) -> Any:
+    """Return an array in NumPy; of no pictures here, but of matrices like the PSF."""
+    return np.asarray(fetched(a))
+
+
+def like(a: Array, values: Any) -> Array:
+    """Return NumPy's values in the library and on the device of an array."""
+    found: Array = namespace(a).asarray(values, device=a.device)
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
@@ -198,8 +199,8 @@ def calibrate_pair(
     names = checked_nuisances(call, nuisances)
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
-    names = large_enough(call, names, pairs, doubted=isinstance(nuisances, str))
-    rounds = Rounds(names, TESTED if isinstance(nuisances, str) else (), levels)
+    names = large_enough(call, names, pairs, doubted=not isinstance(nuisances, list | tuple))
+    rounds = Rounds(names, () if isinstance(nuisances, list | tuple) else TESTED, levels)
     losses: list[float] = []
     fit, interrupted = None, False
     try:
@@ -320,7 +321,7 @@ class Rounds:
                 far = inside & (xp.abs(y - model) > FAR * noise)
                 if pair.gamma != 1:  # a power is steep in the dark, and its model far off
                     off = xp.abs(pair.decoded(y) - pair.decoded(model))
-                    far = far & (off > FAR * spread(off[inside]))
+                    far = far & (off > FAR * spread(off, inside))
                 self.outliers[i] = float(xp.mean(xp.astype(far, y.dtype)))
                 self.too_many[i] = self.outliers[i] > MOST_OUTLIERS
                 if not self.too_many[i]:
@@ -334,11 +335,9 @@ class Rounds:
     def noise(self, fit: Fit) -> float:
         """Return the standard deviation of the residuals, outliers apart."""
         xp: Any = array_namespace(fit.psf)
-        flat = [
-            xp.reshape(r, (-1,))[xp.reshape(p.whole.seen, (-1,))]
-            for r, p in zip(fit.residuals, fit.pairs, strict=True)
-        ]
-        return spread(xp.concat(flat))
+        residuals = [xp.reshape(r, (-1,)) for r in fit.residuals]
+        seen = [xp.reshape(pair.whole.seen, (-1,)) for pair in fit.pairs]
+        return spread(xp.concat(residuals), xp.concat(seen))
 
 
 def too_few(pair: Pair, seen: Array) -> bool:
@@ -380,9 +379,8 @@ def centred_psf(fit: Fit) -> Fit:
     for pair in fit.pairs:
         motion = tuple(t - k for t, k in zip(pair.motion[:2], away, strict=True))
         pairs.append(replace(pair, motion=(*motion, *pair.motion[2:])))
-    xp: Any = array_namespace(fit.psf)
-    free = xp.roll(xp.reshape(fit.found[1], fit.psf.shape), [-k for k in away], axis=(0, 1))
-    return Fit(pairs, fit.photometry, xp.reshape(free, (-1,)))
+    free = np.roll(fit.found[1].reshape(fit.psf.shape), [-k for k in away], axis=(0, 1))
+    return Fit(pairs, fit.photometry, free.ravel())
 
 
 def with_edge(fit: Fit) -> Fit:
@@ -408,7 +406,7 @@ def settled(before: Fit, after: Fit) -> bool:
 
 def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:
     """Return the names of the differences to be fitted or tested."""
-    if isinstance(nuisances, str):
+    if not isinstance(nuisances, list | tuple):
         choice(call, "nuisances", nuisances, ("auto",))
         return (*ALWAYS, *TESTED)
     return tuple(choice(call, "nuisances", name, NUISANCES) for name in nuisances)
@@ -447,7 +445,7 @@ def prepared(
     pairs, levels = [], []
     wide = replace(blur, psf=xp.astype(blur.psf, xp.float64, copy=False))
     for (x, y), mask, whole in zip(
-        as_pairs(blur, sharp, blurred), given, several(blurred), strict=True
+        as_pairs(blur, sharp, blurred, "calibrate_pair"), given, several(blurred), strict=True
     ):
         x, y = (
             xp.astype(xp.reshape(a, (-1, *a.shape[-2:])), xp.float64, copy=False) for a in (x, y)
@@ -494,11 +492,14 @@ def check_pixels(pair: Pair) -> None:
 def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:
     """Return a mask of the valid part, or refuse it."""
     xp: Any = array_namespace(y)
-    good = is_array(mask) and array_namespace(mask) is xp and mask.shape == whole.shape
-    if not good or not xp.isdtype(mask.dtype, "bool"):
+    good = is_array(mask) and array_namespace(mask) is xp and xp.isdtype(mask.dtype, "bool")
+    if not good:
+        msg = f"calibrate_pair(seen): seen is {summary(mask)}; want an array of bool"
+        raise TypeError(msg)
+    if mask.shape != whole.shape:
         msg = (
-            f"calibrate_pair(seen): seen is {summary(mask)}; want an array of bool of the shape "
-            f"{tuple(whole.shape)}, like the blurred picture"
+            f"calibrate_pair(seen): seen has the shape {tuple(mask.shape)}; want that of the "
+            f"blurred picture, {tuple(whole.shape)}"
         )
         raise ValueError(msg)
     mask = xp.reshape(mask, (-1, *mask.shape[-2:]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.blur.calibrate.pair.active_set import solution
+from nufftlib.blur.calibrate.pair.active_set import like, solution
 from nufftlib.blur.calibrate.pair.between import SMOOTHING, low_pass, smoothed
 from nufftlib.blur.calibrate.pair.fit import Fit, Information, psf_information
 from nufftlib.blur.calibrate.pair.statistics import Sharp
@@ -27,14 +27,15 @@ def psf_deviations(fit: Fit, motion: Information | None) -> Array:
     is about the light that may hide there.
     """
     xp: Any = namespace(fit.pairs[0].x)
-    h, free = fit.found
+    h, mask = fit.found
+    free = like(h, mask)
     v = xp.reshape(h, (-1,))
     A = psf_information(fit)
     # Along h the gains take all; what is put there instead is taken away again below.
     A = A + xp.max(xp.linalg.diagonal(A)) * v[:, None] * v[None, :] / xp.sum(v * v)
     size = v.shape[0]
     eye = xp.eye(size, dtype=v.dtype, device=v.device)
-    inverse = solution(A, eye, free)
+    inverse = solution(A, eye, mask)
     inverse = xp.where(free[None, :], inverse, xp.zeros_like(inverse))
     covariance = fit.misfit * inverse
     if fit.pairs[0].filled is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import scipy.optimize
 
-from nufftlib.blur.calibrate.pair.active_set import nonnegative_minimum, solution
+from nufftlib.blur.calibrate.pair.active_set import like, nonnegative_minimum, on_host, solution
 from nufftlib.blur.calibrate.pair.between import smoothed
 from nufftlib.blur.calibrate.pair.model import STILL, Pair
 from nufftlib.blur.calibrate.pair.statistics import Centred, Sharp
@@ -32,13 +32,13 @@ class Fit:
         The pairs.
     photometry : bool
         Whether gain and offset of each channel are free.
-    guess : array of bool or None
+    guess : ndarray of bool or None
         Where the PSF may be positive.
     """
 
     pairs: Sequence[Pair]
     photometry: bool
-    guess: Array | None = None
+    guess: Any = None
 
     @cached_property
     def sums(self) -> list[Centred]:
@@ -46,13 +46,15 @@ class Fit:
         return [pair.sums(free=self.photometry) for pair in self.pairs]
 
     @cached_property
-    def found(self) -> tuple[Array, Array]:
+    def found(self) -> tuple[Array, Any]:
         """The PSF, of sum one, and its pixels that are free."""
         xp: Any = namespace(self.pairs[0].x)
         shape, free = self.pairs[0].blur.psf.shape, self.guess
         gains = [xp.ones_like(s.square) for s in self.sums]
         for _ in range(GAINS):
-            h, free = nonnegative_minimum(*self.normal(gains), free)
+            G, b = self.normal(gains)
+            found, free = nonnegative_minimum(on_host(G), on_host(b), free)
+            h = like(gains[0], found)
             if not float(xp.sum(h)) > 0:
                 msg = (
                     "calibrate_pair(sharp, blurred): no PSF makes the blurred picture brighter "

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from nufftlib.blur.calibrate.pair.active_set import on_host
 from nufftlib.core.arrays import Array, namespace
 
 PLATEAU = 1e-4
@@ -40,36 +43,31 @@ def clipping_levels(x: Array, y: Array, seen: Array) -> list[tuple[float, float]
     A black background is no clipping, nor are the maxima of equal stars: under these plateaus
     the sharp picture, of the same pixels, is flat.
     """
-    xp: Any = namespace(y)
     levels = []
-    for c in range(y.shape[0]):
+    for sharp, stored, kept in zip(on_host(x), on_host(y), on_host(seen), strict=True):
         ends = []
         for sign in (-1.0, 1.0):
-            level = sign * plateau(sign * y[c, ...][seen[c, ...]])
-            under = x[c, ...][seen[c, ...] & (y[c, ...] == level)]
-            if math.isfinite(level) and float(xp.std(under)) < FLAT * float(xp.std(x[c, ...])):
+            level = sign * plateau(sign * stored[kept])
+            under = sharp[kept & (stored == level)]
+            if math.isfinite(level) and under.std() < FLAT * sharp.std():
                 level = sign * math.inf
             ends.append(level)
         levels.append((ends[0], ends[1]))
     return levels
 
 
-def plateau(channel: Array) -> float:
+def plateau(values: Any) -> float:
     """Return the value near the largest that most pixels share, if it is a plateau."""
-    xp: Any = namespace(channel)
-    size = math.prod(channel.shape)
+    size = values.size
     if size == 0:
         return math.inf
-    values, counts = xp.unique_counts(xp.reshape(channel, (-1,)))
-    order = xp.argsort(values)
-    values, counts = xp.take(values, order), xp.take(counts, order)
-    below = xp.concat([xp.zeros_like(counts[:1]), counts[:-1]])
-    beyond = size - xp.cumulative_sum(counts)
-    tall = (counts >= math.ceil(max(FEWEST, PLATEAU * size))) & (counts > TALLER * below)
-    near = beyond <= math.floor(BEYOND * size)
-    found = xp.where(tall & near, counts, xp.zeros_like(counts))
-    best = int(xp.argmax(found))
-    return float(values[best]) if int(found[best]) > 0 else math.inf
+    levels, counts = np.unique(values, return_counts=True)
+    below = np.concatenate([[0], counts[:-1]])
+    beyond = size - np.cumsum(counts)
+    tall = (counts >= max(FEWEST, PLATEAU * size)) & (counts > TALLER * below)
+    found = np.where(tall & (beyond <= BEYOND * size), counts, 0)
+    best = int(np.argmax(found))
+    return float(levels[best]) if found[best] > 0 else math.inf
 
 
 def unclipped(y: Array, levels: list[tuple[float, float]], noise: float = 0.0) -> Array:
@@ -84,8 +82,6 @@ def unclipped(y: Array, levels: list[tuple[float, float]], noise: float = 0.0) -
     return xp.stack(kept)
 
 
-def spread(residual: Array) -> float:
+def spread(residual: Array, seen: Array) -> float:
     """Return the standard deviation of normal numbers with outliers among them."""
-    xp: Any = namespace(residual)
-    found = xp.sort(xp.abs(residual))
-    return MAD * float(found[found.shape[0] // 2])
+    return MAD * float(np.median(np.abs(on_host(residual)[on_host(seen)])))

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from nufftlib.blur.calibrate.pair.active_set import like, on_host
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, Namespace, namespace
@@ -44,9 +47,8 @@ class Sharp:
     def hidden(self) -> list[Array]:
         """Places of the pixels that do not count, channel by channel."""
         assert self.seen is not None
-        xp = namespace(self.x)
-        hidden = xp.reshape(~self.seen, (self.seen.shape[0], -1))
-        return [xp.nonzero(hidden[c, ...])[0] for c in range(hidden.shape[0])]
+        hidden = ~on_host(self.seen)
+        return [like(self.x, np.nonzero(h.ravel())[0]) for h in hidden]
 
     def patches(self, channel: int, places: Array) -> Array:
         """Return the rows of ``E`` at some pixels, ``e[p + P - 1 - q]``."""
