@@ -52,10 +52,10 @@ WITHOUT_EXAMPLE = {
     "TrajectoryReport",
 }
 # NamedTuples describe their fields as attributes; an interface has none.
-FIELDS = {"Hole", "Penalty", "Result", "Identifiability", "NerveModel", "Registration"}
 FIELDS = {
     "Hole",
     "Penalty",
+    "Registration",
     "RejectedStar",
     "Result",
     "Identifiability",
