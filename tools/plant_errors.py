@@ -910,7 +910,7 @@ PLANTS = [
     ),
     Plant(
         "bound pixels are freed where the gradient is positive",
-        {"(~free & (slope < -rounding))": "(~free & (slope > rounding))"},
+        {"(~free & (slope < -1e-12": "(~free & (slope > 1e-12"},
         PAIR,
     ),
     Plant(
@@ -925,7 +925,7 @@ PLANTS = [
     ),
     Plant(
         "clipping levels are looked for at the largest value alone",
-        {"near = beyond <= math.floor(BEYOND * size)": "near = beyond <= 0"},
+        {"(beyond <= BEYOND * size)": "(beyond <= 0)"},
         PAIRS,
     ),
     Plant(
