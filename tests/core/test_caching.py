@@ -34,6 +34,7 @@ SETTINGS = {
     "monomials": (6,),
     "nodes": (20,),
     "pupil": (16, (4, 5)),
+    "spread_of_light": (16, 16, 1.0, False),
     "spreading": (2, 5, 6, 2, 2, False),
     "tables": (layout((24, 24), 1e-3, True), np.dtype("f4"), 2),
     "tile": (5, 2, 4, 2, 1),

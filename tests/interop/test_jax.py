@@ -89,7 +89,7 @@ def test_first_derivatives_of_the_adjoint(built):
     check(A, A(x), wrap(A).adjoint, 1)
 
 
-@every(9)
+@every(8)
 def test_second_derivatives(built):
     A, x = built
     check(A, x, wrap(A), 2)
