@@ -915,7 +915,7 @@ PLANTS = [
     ),
     Plant(
         "the derivative between pixels has the other sign",
-        {"taps in ((v0, v1), (-s0, v1), (v0, -s1))": "taps in ((v0, v1), (s0, v1), (v0, s1))"},
+        {"filtered(part, -s0, v1)": "filtered(part, s0, v1)"},
         PAIR,
     ),
     Plant(

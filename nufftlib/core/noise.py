@@ -154,6 +154,14 @@ def poisson_gaussian_noise(x: Array, gain: float, std: Array | float, *, seed: i
     return add_gaussian(xp, scaled_counts("poisson_gaussian_noise", xp, x, gain, rng), std, rng)
 
 
+def median_deviation(values: Any) -> float:
+    """Return the standard deviation of normal numbers of NumPy by their median modulus.
+
+    Their mean is zero; outliers among them hardly matter.
+    """
+    return float(1.4826 * np.median(np.abs(values)))
+
+
 def add_gaussian(xp: Namespace, x: Array, std: Any, rng: np.random.Generator) -> Array:
     """Return ``x + std z``, of a complex array with a ``z`` for either part."""
     noise = std * rng.standard_normal(x.shape)

@@ -10,7 +10,7 @@ from array_api_compat import device
 from nufftlib.blur.calibrate.objective import check_image
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.kinds import integer, positive
-from nufftlib.core.noise import on_cpu
+from nufftlib.core.noise import median_deviation, on_cpu
 
 BINS = 4
 """Samples of the edge spread function per pixel."""
@@ -198,7 +198,7 @@ def edge_line(y: Any, degree: int) -> tuple[Any, Any]:
 def row_noise(y: Any) -> float:
     """Return the standard deviation of a pixel's noise, by second differences along the edge."""
     d = np.diff(y, n=2, axis=0)
-    return float(1.4826 * np.median(np.abs(d - np.median(d))) / np.sqrt(6))
+    return median_deviation(d - np.median(d)) / float(np.sqrt(6))
 
 
 def spread(y: Any, place: Any, slope: Any) -> tuple[Any, Any, Any, float]:

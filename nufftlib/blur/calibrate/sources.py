@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-GAUSSIAN = 1.4826
-"""Standard deviation of Gaussian noise in units of its median absolute deviation."""
+from nufftlib.core.noise import median_deviation
 
 
 def noise_level(picture: Any) -> float:
@@ -30,7 +29,7 @@ def noise_level(picture: Any) -> float:
     300-302.
     """
     d = np.diff(np.diff(picture, n=2, axis=0), n=2, axis=1)
-    return float(GAUSSIAN * np.median(np.abs(d)) / 6)
+    return median_deviation(d) / 6
 
 
 def find_sources(picture: Any, size: int, threshold: float) -> Any:
@@ -61,7 +60,7 @@ def find_sources(picture: Any, size: int, threshold: float) -> Any:
     d = smooth - background
     d = d - np.median(d)
     highest = ndimage.maximum_filter(d, 2 * max(size // 10, 1) + 1)
-    found = np.argwhere((d == highest) & (d > threshold * GAUSSIAN * np.median(np.abs(d))))
+    found = np.argwhere((d == highest) & (d > threshold * median_deviation(d)))
     # The parabola through a maximum and its neighbours has its top at (a - c) / (2 (a - 2 b + c)).
     d = np.pad(d, 1, mode="edge")
     shifts = []

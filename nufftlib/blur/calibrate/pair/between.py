@@ -38,21 +38,28 @@ def kernel(u: Any) -> tuple[Any, Any]:
     return sinc * window, (slope - u / WIDTH**2 * sinc) * window
 
 
-def between_pixels(x: Array, shift: tuple[float, float], margin: int) -> list[Array]:
-    """Return ``x(n + t)`` on the pixels within a margin, and its derivatives by `t`.
+def between_pixels(x: Array, shift: tuple[float, float], margin: int) -> Array:
+    """Return ``x(n + t)`` on the pixels within a margin, `REACH` and the longest shift at least."""
+    part, ((v0, _), (v1, _)) = taken(x, shift, margin)
+    return filtered(part, v0, v1)
 
-    The margin is `REACH` and the longest shift at least.
-    """
+
+def slopes_between(x: Array, shift: tuple[float, float], margin: int) -> list[Array]:
+    """Return the derivatives of ``x(n + t)`` by `t` on the same pixels."""
+    part, ((v0, s0), (v1, s1)) = taken(x, shift, margin)
+    return [filtered(part, -s0, v1), filtered(part, v0, -s1)]
+
+
+def taken(x: Array, shift: tuple[float, float], margin: int) -> tuple[Array, list[tuple[Any, Any]]]:
+    """Return the pixels that a shift reaches, and the kernel and its slope along both axes."""
     whole = [round(t) for t in shift]
-    # A blur flips its kernel: that and the picture run in opposite directions.
-    j = np.arange(REACH, -REACH - 1, -1)
-    (v0, s0), (v1, s1) = (kernel(j - (t - k)) for t, k in zip(shift, whole, strict=True))
     rows, columns = (
         slice(margin + k - REACH, n - margin + k + REACH)
         for k, n in zip(whole, x.shape[-2:], strict=True)
     )
-    part = x[..., rows, columns]
-    return [filtered(part, *taps) for taps in ((v0, v1), (-s0, v1), (v0, -s1))]
+    # A blur flips its kernel: that and the picture run in opposite directions.
+    j = np.arange(REACH, -REACH - 1, -1)
+    return x[..., rows, columns], [kernel(j - (t - k)) for t, k in zip(shift, whole, strict=True)]
 
 
 def smoothed(x: Array) -> Array:

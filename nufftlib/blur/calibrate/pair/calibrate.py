@@ -197,10 +197,11 @@ def calibrate_pair(
     clock = time.perf_counter()
     optional_function(call, "callback", callback)
     names = checked_nuisances(call, nuisances)
+    doubted = () if isinstance(nuisances, list | tuple) else TESTED
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
-    names = large_enough(call, names, pairs, doubted=not isinstance(nuisances, list | tuple))
-    rounds = Rounds(names, () if isinstance(nuisances, list | tuple) else TESTED, levels)
+    names = large_enough(call, names, pairs, doubted=bool(doubted))
+    rounds = Rounds(names, doubted, levels)
     losses: list[float] = []
     fit, interrupted = None, False
     try:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import scipy.linalg
 import scipy.optimize
 
 from nufftlib.blur.calibrate.pair.active_set import like, nonnegative_minimum, on_host, solution
@@ -184,16 +186,16 @@ def information(fit: Fit, *, turned: bool) -> Information:
         p = pair.sharp.blurred(h)
         r = pair.light - g[:, None, None] * p - s.offset(h)[:, None, None]
         blurred = []
-        for d in pair.moved(turned=turned)[1:]:
+        for d in pair.slopes(turned=turned):
             d = d if pair.filled is None else smoothed(d)
             d = replace(pair.sharp, x=d).blurred(h)
             d = projected(pair.sharp, d, p) if fit.photometry else d
             blurred.append(g[:, None, None] * pair.sharp.counted(d))
         across += [xp.matmul(g, pair.sharp.columns(d)) for d in blurred]
-        within.append([[float(xp.sum(a * b)) for a in blurred] for b in blurred])
+        within.append(np.asarray([[float(xp.sum(a * b)) for a in blurred] for b in blurred]))
         slope += [xp.sum(d * r) for d in blurred]
     C = xp.stack(across, axis=1)
-    D = xp.asarray(block_diagonal(within), dtype=h.dtype, device=h.device)
+    D = xp.asarray(scipy.linalg.block_diag(*within), dtype=h.dtype, device=h.device)
     S = D - xp.matmul(xp.matrix_transpose(C), solution(A, C, free))
     return Information(A, C, S, xp.stack(slope))
 
@@ -257,13 +259,3 @@ def projected(sharp: Sharp, d: Array, p: Array) -> Array:
 
     p, d = p - mean(p), d - mean(d)
     return d - p * (mean(p * d) / mean(p * p))
-
-
-def block_diagonal(blocks: Sequence[list[list[float]]]) -> list[list[float]]:
-    """Return square blocks of one size as one matrix."""
-    size = len(blocks[0])
-    return [
-        [0.0] * (i * size) + row + [0.0] * ((len(blocks) - i - 1) * size)
-        for i, block in enumerate(blocks)
-        for row in block
-    ]

@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING, between_pixels, smoothed
+from nufftlib.blur.calibrate.pair.between import (
+    REACH,
+    SMOOTHING,
+    between_pixels,
+    slopes_between,
+    smoothed,
+)
 from nufftlib.blur.calibrate.pair.statistics import Centred, Sharp, centred
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, namespace
@@ -73,24 +79,36 @@ class Pair:
         m = self.margin + more
         return a[..., m : a.shape[-2] - m, m : a.shape[-1] - m]
 
-    def moved(self, *, turned: bool) -> list[Array]:
-        """Return the moved picture, and its derivatives by shift, or by rotation and scale too."""
+    @property
+    def warp(self) -> Warp:
+        """The operator of the motion, with rotation and scale among its parameters."""
         xp: Any = namespace(self.x)
-        shift, rest = self.motion[:2], self.motion[2:]
-        if not turned:
-            return between_pixels(self.x, (shift[0], shift[1]), self.margin)
-        numbers = (
-            xp.asarray(v, dtype=self.x.dtype, device=self.x.device) for v in (list(shift), *rest)
-        )
-        value, columns = Warp(*numbers).columns(self.x)
-        return [self.inner(value), *(self.inner(c) for c in columns)]
+        shift, *rest = list(self.motion[:2]), *self.motion[2:]
+        like = {"dtype": self.x.dtype, "device": self.x.device}
+        return Warp(*(xp.asarray(v, **like) for v in (shift, *rest)))
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """The shift along both axes."""
+        return self.motion[0], self.motion[1]
 
     @cached_property
     def whole(self) -> Sharp:
         """The moved picture within the margin, with all its detail."""
-        still = self.motion == STILL
-        x = self.inner(self.x) if still else self.moved(turned=self.turned)[0]
+        if self.motion == STILL:
+            x = self.inner(self.x)
+        elif self.turned:
+            x = self.inner(self.warp(self.x))
+        else:
+            x = between_pixels(self.x, self.shift, self.margin)
         return Sharp(self.blur, x, self.inner(self.seen))
+
+    def slopes(self, *, turned: bool) -> list[Array]:
+        """Return the moved picture's derivatives by the shift, or by rotation and scale too."""
+        if not turned:
+            return slopes_between(self.x, self.shift, self.margin)
+        columns = self.warp.columns(self.x)[1]
+        return [self.inner(columns[i, ...]) for i in range(columns.shape[0])]
 
     @cached_property
     def sharp(self) -> Sharp:

@@ -9,6 +9,7 @@ import numpy as np
 
 from nufftlib.blur.calibrate.pair.active_set import on_host
 from nufftlib.core.arrays import Array, namespace
+from nufftlib.core.noise import median_deviation
 
 PLATEAU = 1e-4
 """Part of the pixels of a channel that have a value at which it counts as clipped, at least."""
@@ -28,9 +29,6 @@ largest part of a channel's range that they may be."""
 
 FAR = 5.0
 """Standard deviations beyond which a pixel is an outlier."""
-
-MAD = 1.4826
-"""Standard deviation of normal numbers in units of their median modulus."""
 
 
 FLAT = 0.05
@@ -84,4 +82,4 @@ def unclipped(y: Array, levels: list[tuple[float, float]], noise: float = 0.0) -
 
 def spread(residual: Array, seen: Array) -> float:
     """Return the standard deviation of normal numbers with outliers among them."""
-    return MAD * float(np.median(np.abs(on_host(residual)[on_host(seen)])))
+    return median_deviation(on_host(residual)[on_host(seen)])

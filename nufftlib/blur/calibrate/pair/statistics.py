@@ -68,12 +68,13 @@ class Sharp:
     def sums(self) -> tuple[Array, Array, Array]:
         """``E^T E`` (C, P, P), ``E^T 1`` (C, P) and the number of pixels (C,)."""
         xp = namespace(self.x)
+        h, w = (n - p + 1 for n, p in zip(self.x.shape[1:], self.blur.psf.shape, strict=True))
         grams, ones, counts = [], [], []
         for c in range(self.x.shape[0]):
-            one = xp.ones_like(self.as_map(c).apply(self.blur.psf))
+            one = xp.ones((h, w), dtype=self.x.dtype, device=self.x.device)
             made: Any = normal_equations(self.blur, self.x[c, ...], one)
             gram, column = made.gram, xp.reshape(made.rhs, (-1,))
-            count = one.shape[0] * one.shape[1]
+            count = h * w
             if self.seen is not None:
                 places = self.hidden[c]
                 for i in range(0, places.shape[0], ROWS):
@@ -85,10 +86,6 @@ class Sharp:
             ones.append(column)
             counts.append(xp.asarray(float(count), dtype=self.x.dtype, device=self.x.device))
         return xp.stack(grams), xp.stack(ones), xp.stack(counts)
-
-    def as_map(self, channel: int) -> Any:
-        """Return ``h -> A(h) x`` of a channel."""
-        return self.maps[channel]
 
     @cached_property
     def maps(self) -> list[Any]:
