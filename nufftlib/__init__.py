@@ -29,6 +29,7 @@ from nufftlib.inverse.penalized import PenalizedLeastSquares
 from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.inverse.unrolled import UnrolledConjugateGradient, UnrolledProximalGradient
+from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 from nufftlib.warp.operator import Warp
@@ -54,6 +55,7 @@ __all__ = [
     "MeanSquaredError",
     "MultiScaleSSIM",
     "NotConvergedWarning",
+    "OffResonance",
     "OperatorReport",
     "PenalizedLeastSquares",
     "PointSources",

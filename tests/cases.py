@@ -5,6 +5,7 @@ A case makes an operator and an input in any array library and precision. The la
 operator of the library that no case contains fails ``test_registry.py``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -104,6 +105,31 @@ def dense_nufft(shape, norm):
         batch = x.shape[: x.ndim - len(shape)]
         y = x.reshape(-1, E.shape[1]) @ E.T
         return y.reshape(*batch, *k.shape[:-1]) / (np.sqrt(E.shape[1]) if norm else 1.0)
+
+    return oracle
+
+
+def off_resonance(samples, times, *, batch=(), complex_map=False):
+    """Times of a readout; rates whose phases turn by some radians."""
+
+    def make(m):
+        F = nl.NUFFT(m.trajectory(*samples, 2), (5, 6), engine="direct")
+        field = (m.complex if complex_map else m.real)(5, 6)
+        t = m.row.array(np.linspace(-0.2, 1.0, math.prod(times)).reshape(times), m.real_dtype)
+        return nl.OffResonance(F, field, t, eps=1e-6 if m.single else 1e-12), m.complex(
+            *batch, 5, 6
+        )
+
+    return make
+
+
+def dense_off_resonance(times):
+    def oracle(p, x):
+        k, z = p["trajectory"], p["field_map"]
+        rates = z if np.any(z.imag) else 2j * np.pi * z
+        t = np.broadcast_to(np.linspace(-0.2, 1.0, math.prod(times)).reshape(times), k.shape[:-1])
+        E = dft((5, 6), k) * np.exp(-np.outer(t.ravel(), rates.ravel()))
+        return (x.reshape(-1, 30) @ E.T).reshape(*x.shape[:-2], *k.shape[:-1])
 
     return oracle
 
@@ -813,6 +839,22 @@ CASES = [
             ("circular", (0.31, 0.73), 0.07, None, (6, 1), False),
             ("reflect", (0.31, 0.73), None, 1.07, (1, 2), False),
         ]
+    ),
+    Case(
+        "off-resonance, one time for a sample of each shot",
+        off_resonance((2, 4), (4,)),
+        dense_off_resonance((4,)),
+    ),
+    Case(
+        "off-resonance with decay, batch",
+        off_resonance((7,), (7,), batch=(2,), complex_map=True),
+        dense_off_resonance((7,)),
+    ),
+    Case(
+        "off-resonance by coils",
+        lambda m: (lambda A, x: (A @ nl.Sense(m.complex(3, 5, 6)), x))(
+            *off_resonance((7,), (7,))(m)
+        ),
     ),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),

@@ -181,6 +181,26 @@ PLANTS = [
         laws("sense"),
     ),
     Plant(
+        "off-resonance turns the other way",
+        {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
+        laws("off-resonance"),
+    ),
+    Plant(
+        "the times of an off-resonance are not conjugated: a form by the map",
+        {"unit = 1.0 if is_complex": "unit = -1.0 if is_complex"},
+        laws("off-resonance"),
+    ),
+    Plant(
+        "functions of the time that are not divided by the singular values",
+        {"[:, :kept] / s[:kept]": "[:, :kept]"},
+        laws("off-resonance"),
+    ),
+    Plant(
+        "an expansion that looks at its error nowhere but at one rate",
+        {"error = float(np.abs(left).max())": "error = float(np.abs(left[len(left) // 2]).max())"},
+        ("tests/mri/test_off_resonance.py",),
+    ),
+    Plant(
         "blocks are not transposed in the adjoint",
         {
             "conj(self.blocks) * y[..., :, None], axis=-2": (
