@@ -43,6 +43,7 @@ WEIGHTS = "the weights of samples, from the CPU"
 HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
+PSF_ON_HOST = "the PSF and its covariance to the CPU; the curves back"
 ON_HOST = "the picture to the CPU; the result back"
 STAMPS = "the picture to the CPU, where stars are searched for; their stamps back"
 HOST_RESULT = "nothing in; the result, once"
@@ -407,6 +408,17 @@ def paired(m):
     return found.psf, found.deviations, found.losses
 
 
+def of_psf(m):
+    """Measure a PSF without symmetries, whose covariance is that of its size."""
+    down, right = np.arange(7.0)[:, None] - 2.8, np.arange(8.0) - 3.6
+    bump = np.exp(-((down / 2) ** 2) - (right / 3) ** 2 + 0.1 * down * right)
+    psf, sharp = (m.row.array(h, m.real_dtype) for h in (bump, bump**2))
+    spread = m.row.array(1e-5 * np.eye(56), m.real_dtype)
+    found = workflows.measure_psf(psf, spread, ideal=sharp)
+    numbers = [*found.centroid, *found.widths, *found.sigmas, found.angle, *found.mtf50]
+    return [x for number in numbers for x in number], *found.energy, *found.radial_mtf
+
+
 def registered(m):
     """Register a smooth picture, which rounding does not lead elsewhere."""
     n = np.linspace(-3, 3, 35)
@@ -749,6 +761,7 @@ BY_HAND = [
         double=True,
         eps=1e-9,
     ),
+    Entry("nufftlib.workflows.measure_psf", of_psf, PSF_ON_HOST),
     *(
         Entry(
             "nufftlib.workflows.deblur",
@@ -892,6 +905,9 @@ WITHOUT_CALL = {
     "nufftlib.workflows.load_volume": FILES,
     "nufftlib.workflows.save_psf": WRITTEN_FILE,
     "nufftlib.workflows.Stack": FIELDS,
+    "nufftlib.workflows.Curve": FIELDS,
+    "nufftlib.workflows.Measured": FIELDS,
+    "nufftlib.workflows.PSFMeasures": FIELDS,
     "nufftlib.io.SafeNerveModel": "NumPy arrays; `check_trajectory` gives it those",
     "nufftlib.io.TrajectoryFile": FIELDS,
     "nufftlib.io.load_trajectory": FILES,
@@ -901,10 +917,13 @@ WITHOUT_CALL = {
     "nufftlib.io.write_mrd": WRITTEN_FILE,
     "nufftlib.io.write_pulseq": WRITTEN_FILE,
     "nufftlib.plots.draw_density": PICTURE,
+    "nufftlib.plots.draw_edge": PICTURE,
     "nufftlib.plots.draw_kspace": PICTURE,
     "nufftlib.plots.draw_overview": PICTURE,
     "nufftlib.plots.draw_phase": PICTURE,
     "nufftlib.plots.draw_point_spread": PICTURE,
+    "nufftlib.plots.draw_psf": PICTURE,
+    "nufftlib.plots.draw_stars": PICTURE,
     "nufftlib.plots.draw_waveforms": PICTURE,
     "nufftlib.data.astronaut": FILES,
     "nufftlib.data.brain": FILES,

@@ -30,6 +30,7 @@ WITHOUT_EXAMPLE = {
     "CalibratedPSF",
     "CalibratedStars",
     "Certificate",
+    "Curve",
     "DeblurredPicture",
     "Identifiability",
     "Registration",
@@ -37,6 +38,8 @@ WITHOUT_EXAMPLE = {
     "LearnedOnImages",
     "ImageSet",
     "LearnedTrajectory",
+    "Measured",
+    "PSFMeasures",
     "NerveModel",
     "NonFiniteError",
     "NotConvergedWarning",
@@ -53,6 +56,8 @@ WITHOUT_EXAMPLE = {
 }
 # NamedTuples describe their fields as attributes; an interface has none.
 FIELDS = {
+    "Curve",
+    "Measured",
     "Hole",
     "Penalty",
     "Registration",

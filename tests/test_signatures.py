@@ -31,6 +31,8 @@ H = np.full((3, 3), 1 / 9)
 PICTURE = RNG.random((33, 32))
 STARS = 50 * np.exp(-0.5 * np.hypot(*np.mgrid[-8:9, -8:9]) ** 2)
 EDGE = 0.5 + np.arctan(np.arange(32) - 16 - 0.13 * np.arange(-20, 20)[:, None]) / 4
+FOUND_STARS = workflows.calibrate_from_stars(STARS, size=5, noise=0.5, rounds=1)
+FOUND_EDGE = workflows.slanted_edge_mtf(EDGE)
 COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
@@ -504,6 +506,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
     },
     workflows.slanted_edge_mtf: {"picture": EDGE, "degree": 1, "window": 1.5},
+    workflows.measure_psf: {"psf": H, "covariance": None, "ideal": None, "pitch": 0.5},
     workflows.shift_aligned_error: {"psf": H, "truth": H},
     io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
     io.load_trajectory: {"path": "scan.npz"},
@@ -513,6 +516,16 @@ FUNCTIONS = {  # a call that works, of every public function and class
     plots.draw_density: {"k": K, "shape": SHAPE, "file": FILE},
     plots.draw_point_spread: {"k": K, "shape": SHAPE, "file": FILE},
     plots.draw_phase: {"stack": STACK, "result": FOUND, "file": FILE, "truth": None},
+    plots.draw_stars: {"field": STARS, "result": FOUND_STARS, "file": FILE, "truth": None},
+    plots.draw_edge: {"edge": EDGE, "result": FOUND_EDGE, "file": FILE, "truth": None},
+    plots.draw_psf: {
+        "psf": H,
+        "file": FILE,
+        "covariance": None,
+        "ideal": None,
+        "truth": None,
+        "pitch": 0.5,
+    },
     plots.draw_waveforms: {"k": CURVE, "protocol": SCAN, "file": FILE, "shot": 1},
     plots.draw_overview: {
         "k": CURVE,
@@ -566,6 +579,9 @@ NOT_CALLED_WITH_SETTINGS = {
     mri.sampling.AttractedTrajectory,
     workflows.BlindCalibration,
     workflows.CalibratedPair,
+    workflows.Curve,
+    workflows.Measured,
+    workflows.PSFMeasures,
     workflows.CalibratedPSF,
     workflows.DeblurredPicture,
     workflows.CalibratedStars,
@@ -901,6 +917,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "shifts": NO_NAME,
     "starts": NO_INTEGER,
     "draw_phase(truth)": [a for a in NO_REAL_ARRAY if a is not None],
+    **dict.fromkeys(("field", "edge"), NO_REAL_ARRAY),
     "v": [None, object(), 5, "a", [1.0], V + 0j, np.ones(3, int), np.asarray(["a", "b", "c"])],
     "grad": [None, object(), 5, "a", [1.0]],
     "lower": [object(), "a", 1j, True, ["a"], [[1.0], [1.0, 2.0]], MASKED],
@@ -929,6 +946,12 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "shift_aligned_error(psf)": NO_REAL_ARRAY,
     **dict.fromkeys(("PointSources(positions)", "fluxes", "OffResonance(times)"), NO_REAL_ARRAY),
     "field_map": NO_ARRAY,
+    **dict.fromkeys(("measure_psf(psf)", "draw_psf(psf)"), NO_REAL_ARRAY),
+    **{
+        n: [a for a in NO_REAL_ARRAY if a is not None]
+        for n in ("covariance", "ideal", *(f"draw_{a}(truth)" for a in ("psf", "stars", "edge")))
+    },
+    "pitch": NO_NUMBER,
     **dict.fromkeys(("oversampling", "slanted_edge_mtf(degree)"), NO_INTEGER),
     "calibrate_from_stars(positions)": [x for x in NO_REAL_ARRAY if x is not None],
     "stamp": [*NOTHING, 1.5, "a", (1.0, 2.0)],
@@ -976,6 +999,7 @@ SPEAKERS = {  # another public call takes the argument, and checks it
         f"{call}(defocus)": ["ThroughFocus"]
         for call in ("ThroughFocus.at", "RetrievedPhase.psf_at")
     },
+    **{f"draw_psf({n})": ["measure_psf"] for n in ("psf", "covariance", "ideal", "pitch")},
     "attract_repel(density)": ["AttractionRepulsion"],
     "attract_repel(grid)": ["AttractionRepulsion"],
     "attract_repel(engine)": ["NUFFT"],

@@ -60,6 +60,7 @@ DEBLUR = ("tests/workflows/test_deblur.py", "-k")
 LBFGS = ("tests/optim/test_lbfgs.py",)
 PAIR = ("tests/blur/test_pair.py", "-k", "sums or value or active or slope or exact or limited")
 PAIRS = ("tests/blur/test_pair.py", "-k", "whatever or cover or several")
+MEASURES = ("tests/blur/test_measures.py",)
 LBFGS_BATCH = ("tests/optim/test_lbfgs_batch.py",)
 LIMITS = ("tests/mri/scanner/test_limits.py",)
 TRAVERSAL = ("tests/mri/scanner/test_traversal.py", "-k", "least_time or three_axes")
@@ -947,6 +948,41 @@ PLANTS = [
         "clipping levels are looked for at the largest value alone",
         {"(beyond <= BEYOND * size)": "(beyond <= 0)"},
         PAIRS,
+    ),
+    Plant(
+        "a circle moves against its centre",
+        {"across[0] - across[1], down": "across[1] - across[0], down"},
+        MEASURES,
+    ),
+    Plant(
+        "the centroid of encircled energy stands still",
+        {"area + moved.T @ np.stack(self.known.places)": "area"},
+        MEASURES,
+    ),
+    Plant(
+        "a width forgets that its peak changes",
+        {"side * (change / 2 - gradient) / slope": "-side * gradient / slope"},
+        MEASURES,
+    ),
+    Plant(
+        "an axis of the ellipse turns the other way",
+        {"self.axes[1][axis], -self.turn)": "self.axes[1][axis], self.turn)"},
+        MEASURES,
+    ),
+    Plant(
+        "the transfer function's deviation lacks its modulus",
+        {"column @ C @ column), 0.0)) / m": "column @ C @ column), 0.0))"},
+        MEASURES,
+    ),
+    Plant(
+        "noise adds nothing to a modulus",
+        {"return m, std, float(np.sum(B * C))": "return m, std, 0.0"},
+        MEASURES,
+    ),
+    Plant(
+        "the sum of a PSF is taken for known",
+        {"np.outer(v, v) * rows.sum()) / total**2": "0.0 * rows.sum()) / total**2"},
+        MEASURES,
     ),
     Plant(
         "deviations are half as large",

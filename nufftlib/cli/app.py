@@ -2,6 +2,7 @@
 
 import click
 
+from nufftlib.cli.calibrate_pair import calibrate_pair_command
 from nufftlib.cli.calibrate_psf import calibrate_psf_command
 from nufftlib.cli.deblur import deblur_command
 from nufftlib.cli.learn_trajectory import learn_trajectory_command
@@ -16,5 +17,6 @@ def cli() -> None:
 
 cli.add_command(learn_trajectory_command)
 cli.add_command(calibrate_psf_command)
+cli.add_command(calibrate_pair_command)
 cli.add_command(deblur_command)
 cli.add_command(show_command)

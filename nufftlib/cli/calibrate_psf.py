@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import numpy as np
@@ -23,7 +23,7 @@ from nufftlib.cli.diagnosis import (
     describe_misfit,
     psf_uncertainty,
 )
-from nufftlib.cli.files import ARRAYS, FIGURE, PSFS, Writer
+from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
@@ -39,12 +39,20 @@ from nufftlib.cli.jobs import (
     versions,
     write,
 )
-from nufftlib.cli.pairs import KINDS, Pairs, Size, prepare_own_pairs, prepare_simulation
+from nufftlib.cli.pairs import (
+    KINDS,
+    Pairs,
+    Size,
+    check_psf_format,
+    options_of_files,
+    prepare_own_pairs,
+    prepare_simulation,
+    psf_file,
+)
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
-from nufftlib.io.formats.files import explained_import
 from nufftlib.io.pictures import Encoding
-from nufftlib.io.psfs import Format, psf_writer
+from nufftlib.io.psfs import Format
 
 PSF_SIZE, NOISE = (25, 25), 0.02
 
@@ -191,19 +199,7 @@ class Calibration:
     show_default=True,
     help="End at this norm of the projected gradient; 0: after the last step.",
 )
-@click.option(
-    "--encoding",
-    type=click.Choice(get_args(Encoding)),
-    default="linear",
-    show_default=True,
-    help="How the pictures encode light; srgb, as a camera's JPEG does, is decoded, since blur is "
-    "linear in light.",
-)
-@click.option(
-    "--psf-format",
-    type=click.Choice([*PSFS]),
-    help=f"Write the PSF of the lowest loss to a file of its own, too: {', '.join(PSFS.values())}.",
-)
+@options_of_files()
 @click.pass_context
 def calibrate_psf_command(
     ctx: click.Context, /, method: Method | str | None, **options: Any
@@ -234,7 +230,8 @@ def calibrate_psf_command(
 
     Pictures of your own have to show the same part of the world: registered, equally exposed, and
     linear in the light (a camera's raw values, or its JPEG with --encoding srgb). The command says
-    so where what is left is no noise.
+    so where what is left is no noise. For pictures as they really are, with another exposure,
+    clipped, with hot pixels, encoded or moved, take calibrate-pair.
 
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
@@ -243,7 +240,7 @@ def calibrate_psf_command(
     own = options["sharp"] or options["blurred"]
     settings = Settings(method=method or ("spectral" if own else "all"), **options)
     check_together(ctx, settings)
-    check_packages(settings)
+    check_psf_format(settings.psf_format)
     device = open_device(settings.device_name)
     make_pairs = read_pairs(settings)
     with settings.claimed_folder(FIGURE) as folder:
@@ -276,16 +273,6 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
     if "encoding" in given and not (given & {"image", "sharp", "blurred"}):
         msg = "--encoding: the bundled picture is used as it is; want --image, or a pair"
         raise click.UsageError(msg)
-
-
-def check_packages(settings: Settings) -> None:
-    """Refuse a format whose package is missing, before the steps."""
-    if settings.psf_format is not None:
-        try:
-            with explained_import(Path(PSFS[settings.psf_format])):
-                psf_writer(settings.psf_format, np.ones((1, 1), np.float32), None)
-        except ImportError as error:  # its text says how to install the package
-            raise click.ClickException(str(error)) from error
 
 
 def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
@@ -366,12 +353,9 @@ def row_of(
 
 def files_of(calibration: Calibration) -> dict[str, Writer]:
     """Return writers of the data by name."""
-    c, kind = calibration, calibration.settings.psf_format
-    files = {ARRAYS: arrays_of(c)}
-    if kind is not None:
-        psf = c.results[best_method(c.results)].psf.astype(np.float32, copy=False)
-        files[PSFS[kind]] = psf_writer(kind, psf, c.pairs.pixel_size)
-    return files
+    c = calibration
+    psf = c.results[best_method(c.results)].psf
+    return {ARRAYS: arrays_of(c), **psf_file(c.settings.psf_format, psf, c.pairs.pixel_size)}
 
 
 def arrays_of(calibration: Calibration) -> Writer:

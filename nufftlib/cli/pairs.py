@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from nufftlib import data, workflows
 from nufftlib.blur.psfs.mixture import Kind
 from nufftlib.cli.devices import Device
-from nufftlib.cli.jobs import read
+from nufftlib.cli.files import PSFS, Writer
+from nufftlib.cli.jobs import Command, read, together
 from nufftlib.core.arrays import Array
-from nufftlib.io.formats.files import split_part
+from nufftlib.io.formats.files import explained_import, split_part
 from nufftlib.io.pictures import Encoding, Picture, load_sized
+from nufftlib.io.psfs import Format, psf_writer
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SLACK = 0.1
@@ -57,11 +59,57 @@ class Pairs:
 
     def named(self, device: Device) -> dict[str, NDArray[Any]]:
         """Return the images on the host by name, numbered where there are several."""
-        return {
-            name if len(images) == 1 else f"{name}_{i}": device.to_host(image)
-            for name, images in (("sharp", self.sharp), ("blurred", self.blurred))
-            for i, image in enumerate(images)
-        }
+        images = {"sharp": self.sharp, "blurred": self.blurred}
+        return numbered({n: [device.to_host(x) for x in found] for n, found in images.items()})
+
+
+def numbered(arrays: Mapping[str, Sequence[NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all pairs by name, numbered where there are several."""
+    return {
+        name if len(found) == 1 else f"{name}_{i}": array
+        for name, found in arrays.items()
+        for i, array in enumerate(found)
+    }
+
+
+def options_of_files() -> Callable[[Command], Command]:
+    """Add the options that say what is in the pictures' files, and in the PSF's."""
+    return together(
+        [
+            click.option(
+                "--encoding",
+                type=click.Choice(get_args(Encoding)),
+                default="linear",
+                show_default=True,
+                help="How the pictures encode light; srgb, as a camera's JPEG does, is decoded, "
+                "since blur is linear in light.",
+            ),
+            click.option(
+                "--psf-format",
+                type=click.Choice([*PSFS]),
+                help=f"Write the best PSF to a file of its own, too: {', '.join(PSFS.values())}.",
+            ),
+        ]
+    )
+
+
+def check_psf_format(kind: Format | None) -> None:
+    """Refuse a format whose package is missing, before the job."""
+    if kind is not None:
+        try:
+            with explained_import(Path(PSFS[kind])):
+                psf_writer(kind, np.ones((1, 1), np.float32), None)
+        except ImportError as error:  # its text says how to install the package
+            raise click.ClickException(str(error)) from error
+
+
+def psf_file(
+    kind: Format | None, psf: NDArray[Any], pixel_size: tuple[float, ...] | None
+) -> dict[str, Writer]:
+    """Return the writer of a PSF by the file's name, if a format is wanted."""
+    if kind is None:
+        return {}
+    return {PSFS[kind]: psf_writer(kind, psf.astype(np.float32, copy=False), pixel_size)}
 
 
 class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
@@ -151,8 +199,13 @@ def prepare_own_pairs(
     size: tuple[int, int],
     boundary: str,
     encoding: Encoding,
+    *,
+    one_unit: bool = True,
 ) -> Callable[[Device], Pairs]:
-    """Read the user's pairs; return a function that brings them to the device."""
+    """Read the user's pairs; return a function that brings them to the device.
+
+    With `one_unit` both pictures of a pair have to be equally exposed.
+    """
     if len(sharp) != len(blurred):
         msg = (
             f"--sharp is given {len(sharp)} and --blurred {len(blurred)} times; want a --blurred "
@@ -160,7 +213,8 @@ def prepare_own_pairs(
         )
         raise click.UsageError(msg)
     found = [
-        read_pair(*files, size, boundary, encoding) for files in zip(sharp, blurred, strict=True)
+        read_pair(*files, size, boundary, encoding, one_unit=one_unit)
+        for files in zip(sharp, blurred, strict=True)
     ]
     pictures = [(x.values, y.values) for x, y in found]
     pixel_size = agreed_size([picture for pair in found for picture in pair])
@@ -190,7 +244,13 @@ def agreed_size(pictures: list[Picture]) -> tuple[float, ...] | None:
 
 
 def read_pair(
-    sharp: Path, blurred: Path, size: tuple[int, int], boundary: str, encoding: Encoding
+    sharp: Path,
+    blurred: Path,
+    size: tuple[int, int],
+    boundary: str,
+    encoding: Encoding,
+    *,
+    one_unit: bool,
 ) -> tuple[Picture, Picture]:
     """Read a sharp and a blurred picture, or refuse sizes that a PSF of `size` cannot relate."""
     pair = [
@@ -208,7 +268,8 @@ def read_pair(
             f"{x.shape[1:]}; want as many channels, of {' or '.join(map(str, sizes))} pixels"
         )
         raise click.BadParameter(msg, param_hint="'--blurred'")
-    check_units(sharp, blurred, x, y, boundary)
+    if one_unit:
+        check_units(sharp, blurred, x, y, boundary)
     return pair[0], pair[1]
 
 

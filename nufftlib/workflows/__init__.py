@@ -22,6 +22,7 @@ from nufftlib.blur.calibrate import (
 )
 from nufftlib.blur.deblur import METHODS as DEBLURRING
 from nufftlib.blur.deblur import DeblurredPicture, deblur
+from nufftlib.blur.measures import Curve, Measured, PSFMeasures, measure_psf
 from nufftlib.blur.phase import RetrievedPhase, retrieve_phase
 from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture
@@ -48,6 +49,7 @@ __all__ = [
     "CalibratedPSF",
     "CalibratedPair",
     "CalibratedStars",
+    "Curve",
     "DeblurredPicture",
     "Identifiability",
     "ImageScore",
@@ -55,6 +57,8 @@ __all__ = [
     "ImagesObjective",
     "LearnedOnImages",
     "LearnedTrajectory",
+    "Measured",
+    "PSFMeasures",
     "RejectedStar",
     "RetrievedPhase",
     "SlantedEdge",
@@ -75,6 +79,7 @@ __all__ = [
     "load_psf",
     "load_stack",
     "load_volume",
+    "measure_psf",
     "psf_error",
     "retrieve_phase",
     "save_psf",

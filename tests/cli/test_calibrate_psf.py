@@ -11,7 +11,7 @@ from PIL import Image
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.cli import app, calibrate_psf, diagnosis
+from nufftlib.cli import app, calibrate_psf, diagnosis, files
 from nufftlib.data import astronaut
 
 OUT = Path("out/psf")
@@ -458,7 +458,7 @@ def test_the_best_psf_is_written_to_a_file_of_its_own(own, kind):
     pair = "--sharp=sharp.tif", "--blurred=blurred.tif", "--no-figures"
     output = own_pairs(*pair, "--psf-format", kind)
     record, arrays = result()
-    path = OUT / calibrate_psf.PSFS[kind]
+    path = OUT / files.PSFS[kind]
     assert f"  {path}\n" in output
     np.testing.assert_array_equal(workflows.load_psf(path), arrays["psf_spectral"])
     assert arrays["sharp"].max() > 3000  # counts keep their own values

@@ -105,8 +105,9 @@ class CalibratedStars(Run):
     chi2 : array, shape (stars,)
         Chi-square of each stamp by its degrees of freedom.
     residuals : array, shape (stars, height, width)
-        Data minus model on the stamps, whose middle pixel is nearest to the star; zero at
-        pixels that are not used.
+        Data minus model on the stamps; zero at pixels that are not used.
+    middles : array, shape (stars, 2)
+        Row and column of the stamps' middle pixels, which are near the stars.
     rejected : tuple of RejectedStar
         The stars that did not enter the PSF.
     """
@@ -120,6 +121,7 @@ class CalibratedStars(Run):
     backgrounds: Array
     chi2: Array
     residuals: Array
+    middles: Array
     rejected: tuple[RejectedStar, ...]
 
 
@@ -676,5 +678,6 @@ def finished(
         backgrounds=kept(stars[:, 3:]),
         chi2=kept(now.chi2),
         residuals=kept(left),
+        middles=kept(field.corner),
         rejected=tuple(rejected),
     )

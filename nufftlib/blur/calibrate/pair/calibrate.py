@@ -67,6 +67,8 @@ class CalibratedPair(Run):
     deviations : array, shape (height, width)
         The standard deviation of each pixel; of one that is zero, what it would have if it were
         not bound.
+    covariance : array, shape (height * width, height * width)
+        Of the pixels, row by row, as `measure_psf` takes it; zero at pixels that are bound.
     nuisances : tuple of str
         The differences that were fitted, or believed with ``"auto"``.
     gain, offset : list of array, shape (channels,)
@@ -91,6 +93,7 @@ class CalibratedPair(Run):
 
     psf: Array
     deviations: Array
+    covariance: Array
     nuisances: tuple[Nuisance, ...]
     gain: list[Array]
     offset: list[Array]
@@ -218,12 +221,14 @@ def calibrate_pair(
     xp: Any = array_namespace(start)
     moved = [pair.motion != STILL for pair in fit.pairs]
     motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
+    deviations, covariance = psf_deviations(fit, motion)
     return CalibratedPair(
         losses=losses,
         seconds=time.perf_counter() - clock,
         interrupted=interrupted,
         psf=xp.astype(fit.psf, start.dtype, copy=False),
-        deviations=xp.astype(psf_deviations(fit, motion), start.dtype, copy=False),
+        deviations=xp.astype(deviations, start.dtype, copy=False),
+        covariance=xp.astype(covariance, start.dtype, copy=False),
         nuisances=rounds.names,
         gain=[s.gain(fit.psf) for s in fit.sums],
         offset=[s.offset(fit.psf) for s in fit.sums],

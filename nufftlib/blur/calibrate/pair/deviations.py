@@ -20,11 +20,11 @@ from nufftlib.blur.calibrate.pair.statistics import Sharp
 from nufftlib.core.arrays import Array, namespace
 
 
-def psf_deviations(fit: Fit, motion: Information | None) -> Array:
-    """Return the standard deviation of each pixel of the PSF.
+def psf_deviations(fit: Fit, motion: Information | None) -> tuple[Array, Array]:
+    """Return the standard deviation of each pixel of the PSF, and the covariance of the free ones.
 
-    That of a pixel which is bound to zero is what it would have if it were free: twice as much
-    is about the light that may hide there.
+    The deviation of a pixel which is bound to zero is what it would have if it were free: twice
+    as much is about the light that may hide there. In the covariance such a pixel has zeros.
     """
     xp: Any = namespace(fit.pairs[0].x)
     h, mask = fit.found
@@ -49,11 +49,13 @@ def psf_deviations(fit: Fit, motion: Information | None) -> Array:
         covariance = covariance + fit.misfit * xp.matmul(moves, inner)
     # d(H / sum H) = dH - h sum dH
     total = xp.sum(covariance, axis=1)
-    variance = xp.linalg.diagonal(covariance) - 2 * v * total + v * v * xp.sum(total)
+    across = v[:, None] * total[None, :]
+    covariance = covariance - across - across.T + v[:, None] * v[None, :] * xp.sum(total)
+    variance = xp.linalg.diagonal(covariance)
     alone = xp.linalg.diagonal(A) - xp.sum(A * xp.matmul(inverse, A), axis=0)
     bound = fit.misfit / xp.maximum(alone, 1e-12 * xp.linalg.diagonal(A))
     found: Array = xp.sqrt(xp.maximum(xp.where(free, variance, bound), xp.zeros_like(variance)))
-    return xp.reshape(found, h.shape)
+    return xp.reshape(found, h.shape), covariance
 
 
 def twice_filtered(fit: Fit) -> Fit:

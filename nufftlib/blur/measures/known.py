@@ -1,0 +1,149 @@
+"""A PSF with its covariance, and what this says of numbers that are made of the PSF."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+from nufftlib.core.arrays import Array
+
+SIDE = 1.96
+"""Standard deviations on either side of an interval of 95 %."""
+
+
+DIM, PART = 2.0, 1 / 3
+"""Deviations below which the light of a pixel may be noise, and the mean square of the part of it
+that is: anything from nothing to all."""
+
+
+class Measured(NamedTuple):
+    """A number with its standard deviation.
+
+    Attributes
+    ----------
+    value : float
+        The number; NaN if the PSF has none.
+    deviation : float
+        Its standard deviation to first order; NaN without a covariance.
+    """
+
+    value: float
+    deviation: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.deviation):
+            return f"{self.value:.4g}"
+        return f"{self.value:.4g} +- {self.deviation:.2g}"
+
+
+NOWHERE = Measured(math.nan, math.nan)
+"""What a PSF has not."""
+
+
+class Curve(NamedTuple):
+    """A curve with a band that has the true value at each place in 95 of 100 cases.
+
+    Attributes
+    ----------
+    at : array, shape (places,)
+        Radii or frequencies.
+    values, deviations : array, shape (places,)
+        The curve, and its standard deviations to first order; NaN without a covariance.
+    low, high : array, shape (places,)
+        The band; NaN without a covariance.
+    """
+
+    at: Array
+    values: Array
+    deviations: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Known:
+    """A PSF of sum one on the host, and what is known of it.
+
+    Parameters
+    ----------
+    h : ndarray, shape (height, width)
+        The PSF.
+    covariance : ndarray, shape (P, P), or None
+        Of its pixels. As the sum is one, its rows have the sum zero.
+    """
+
+    h: Any
+    covariance: Any
+
+    @classmethod
+    def of(cls, psf: Any, covariance: Any) -> Known:
+        """Return a PSF of any sum as one of sum one.
+
+        ``d(h / S) = (dh - (h / S) sum dh) / S``
+        """
+        total = psf.sum()
+        h = psf / total
+        if covariance is not None:
+            v, rows = h.ravel(), covariance.sum(axis=1)
+            across = np.outer(v, rows)
+            covariance = (covariance - across - across.T + np.outer(v, v) * rows.sum()) / total**2
+            d = let_through(v, covariance)
+            covariance = covariance + PART * np.outer(d, d)
+        return cls(h, covariance)
+
+    @cached_property
+    def places(self) -> tuple[Any, Any]:
+        """Row and column of each pixel, shape (P,)."""
+        rows, columns = np.indices(self.h.shape, dtype=float)
+        return rows.ravel(), columns.ravel()
+
+    @cached_property
+    def centroid(self) -> tuple[float, float]:
+        """The centre of mass; its gradient is `places`."""
+        v = self.h.ravel()
+        return float(self.places[0] @ v), float(self.places[1] @ v)
+
+    def deviations(self, gradients: Any) -> Any:
+        """Return standard deviations of numbers, shape (numbers,), by gradients (numbers, P)."""
+        if self.covariance is None:
+            return np.full(len(gradients), np.nan)
+        variances = np.sum((gradients @ self.covariance) * gradients, axis=1)
+        return np.sqrt(np.maximum(variances, 0.0))
+
+    def measured(self, value: float, gradient: Any) -> Measured:
+        """Return a number by its value and its gradient by the pixels."""
+        return Measured(float(value), float(self.deviations(np.reshape(gradient, (1, -1)))[0]))
+
+    def summed(self, axis: int) -> Known:
+        """Return the line spread function: the sums along the other axis, shape (n, 1)."""
+        line, covariance = self.h.sum(axis=1 - axis), self.covariance
+        if covariance is not None:
+            whole = covariance.reshape(self.h.shape * 2)
+            covariance = whole.sum(axis=(1 - axis, 3 - axis))
+        return Known(line[:, None], covariance)
+
+
+def let_through(v: Any, covariance: Any) -> Any:
+    """Return how a PSF (P,) changes without light that is there since no pixel may be negative.
+
+    Of dark pixels noise brings as many below zero, where they are bound, as above: so the light of
+    as many of the dimmest others is noise. If these are bound as well, the others follow by their
+    correlations: ``- C_d (C_dd)^-1 h_d``.
+    """
+    deviations = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
+    bound = np.count_nonzero((v == 0) & (deviations == 0))
+    dim = np.flatnonzero((v > 0) & (v < DIM * deviations))
+    dim = dim[np.argsort(v[dim])[:bound]]
+    within = covariance[np.ix_(dim, dim)]
+    return -covariance[:, dim] @ np.linalg.lstsq(within, v[dim], rcond=1e-10)[0]
+
+
+def root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function is zero, between places at which its signs differ."""
+    return float(scipy.optimize.brentq(function, low, high, xtol=1e-13))

@@ -1,0 +1,186 @@
+r"""Widths of the line spread function, and the ellipse of second moments.
+
+The line spread function across a line is the PSF's sum along it. Band-limited up to Nyquist's
+frequency it is, along a direction `u` of unit length,
+
+.. math:: p(t) = \sum_n h_n \, \mathrm{sinc}(t - u \cdot n) .
+
+Its peak and its crossings of half the peak are zeros of functions of `t` and the pixels; the
+implicit function theorem has their gradients by the pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from nufftlib.blur.measures.known import NOWHERE, Known, Measured, root
+
+FINE = 8
+"""Steps per pixel of the searches for peaks and crossings."""
+
+UNSURE, ANY = 1 / 6, math.pi / math.sqrt(12)
+"""The standard deviation of an axis from which on it may have any direction, where both sigmas'
+squares differ by less than three deviations, and that of any direction, in radians."""
+
+ROUND = 1e-12
+"""Part of the larger second moment by which it is larger for rounding alone."""
+
+
+def sinc(u: Any) -> tuple[Any, Any, Any]:
+    """Return ``sin(pi u) / (pi u)`` and its first and second derivative."""
+    a = np.pi * np.abs(u)
+    slope = -np.pi * np.sign(u) * scipy.special.spherical_jn(1, a)
+    return np.sinc(u), slope, -(np.pi**2) * scipy.special.spherical_jn(1, a, derivative=True)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The line spread function along a direction.
+
+    Parameters
+    ----------
+    known : Known
+        The PSF.
+    u : ndarray, shape (2,)
+        The direction, of unit length.
+    turn : ndarray, shape (P,)
+        The gradient by the pixels of the angle that turns `u` to ``(-u_1, u_0)``.
+    """
+
+    known: Known
+    u: Any
+    turn: Any
+
+    @cached_property
+    def places(self) -> Any:
+        """Where the pixels are along the direction, shape (P,)."""
+        return self.u @ np.stack(self.known.places)
+
+    @cached_property
+    def aside(self) -> Any:
+        """How fast they move along it as it turns."""
+        return np.asarray([-self.u[1], self.u[0]]) @ np.stack(self.known.places)
+
+    def at(self, t: float) -> tuple[float, float, float, Any]:
+        """Return value, slope, curvature and the gradient of the value by the pixels (P,)."""
+        s, ds, dds = sinc(t - self.places)
+        v = self.known.h.ravel()
+        return v @ s, v @ ds, v @ dds, s - (v * self.aside) @ ds * self.turn
+
+    def value(self, t: float) -> float:
+        """Return the value."""
+        return float(self.known.h.ravel() @ np.sinc(t - self.places))
+
+    @cached_property
+    def searched(self) -> tuple[Any, Any]:
+        """Fine places along the direction, and the values there."""
+        first, last = self.places.min() - 2, self.places.max() + 2
+        t = np.arange(math.floor(first * FINE), math.ceil(last * FINE) + 1) / FINE
+        return t, np.asarray([self.value(x) for x in t])
+
+    @cached_property
+    def peak(self) -> int:
+        """Index of the largest value among the fine places."""
+        return int(np.argmax(self.searched[1]))
+
+    # p'(t) = 0 at the peak, whose value changes by the pixels alone.
+    @cached_property
+    def highest(self) -> tuple[float, Any]:
+        """The value of the peak, and its gradient."""
+        middle = float(self.searched[0][self.peak])
+        ends = middle - 1 / FINE, middle + 1 / FINE
+        slopes = [self.at(t)[1] for t in ends]
+        if slopes[0] * slopes[1] < 0:
+            middle = root(lambda t: self.at(t)[1], *ends)
+        value, _, _, gradient = self.at(middle)
+        return value, gradient
+
+    # p(t) = p(peak) / 2:  p'(t) dt = dp(peak) / 2 - dp(t)
+    def width(self) -> Measured:
+        """Return the length on which it is more than half its peak."""
+        (t, values), (highest, change) = self.searched, self.highest
+        above = values > highest / 2
+        if above[0] or above[-1]:
+            return NOWHERE
+        width, slopes = 0.0, np.zeros_like(change)
+        for i in np.flatnonzero(above[1:] != above[:-1]):
+            at = root(lambda x: self.value(x) - highest / 2, t[i], t[i + 1])
+            _, slope, _, gradient = self.at(at)
+            side = 1 if above[i] else -1
+            width += side * at
+            slopes += side * (change / 2 - gradient) / slope
+        return self.known.measured(width, slopes)
+
+
+@dataclass(frozen=True)
+class Moments:
+    r"""The ellipse of second moments, :math:`M = \sum_n h_n (n - c)(n - c)^T`.
+
+    Its eigenvalues are the squared sigmas, ``d(lambda) = v^T dM v``, and the angle changes by
+    ``v_1^T dM v_2 / (lambda_1 - lambda_2)``. The centroid's change does not matter: about it the
+    first moments are zero.
+
+    Parameters
+    ----------
+    known : Known
+        The PSF.
+    """
+
+    known: Known
+
+    @cached_property
+    def away(self) -> Any:
+        """Places of the pixels from the centroid, shape (2, P)."""
+        return np.stack(self.known.places) - np.asarray(self.known.centroid)[:, None]
+
+    @cached_property
+    def axes(self) -> tuple[Any, Any]:
+        """Squared sigmas, the larger first, and unit vectors along them as rows.
+
+        The first runs to the right; the second is the first, turned towards the rows.
+        """
+        values, vectors = np.linalg.eigh((self.away * self.known.h.ravel()) @ self.away.T)
+        down, right = vectors[:, 1] * (1 if tuple(vectors[::-1, 1]) > (0, 0) else -1)
+        return np.maximum(values[::-1], 0.0), np.asarray([[down, right], [right, -down]])
+
+    @cached_property
+    def along(self) -> Any:
+        """Places from the centroid along both axes of the ellipse, shape (2, P)."""
+        return self.axes[1] @ self.away
+
+    @cached_property
+    def turn(self) -> Any:
+        """The gradient of the angle by the pixels, shape (P,); zero if it may be any."""
+        apart = self.axes[0][0] - self.axes[0][1]
+        if not apart > ROUND * self.axes[0][0]:
+            return np.zeros(self.known.h.size)
+        gradient = self.along[0] * self.along[1] / apart
+        lost = self.known.deviations(gradient[None])[0] > UNSURE
+        return np.zeros_like(gradient) if lost else gradient
+
+    def width(self, axis: int) -> Measured:
+        """Return the full width at half maximum along an axis of the ellipse."""
+        # A larger angle turns the axis (d, r) to (r, -d), against the sense of `Line`.
+        found = Line(self.known, self.axes[1][axis], -self.turn).width()
+        return found if np.any(self.turn) else found._replace(deviation=math.nan)
+
+    def sigma(self, axis: int) -> Measured:
+        """Return the sigma along an axis of the ellipse."""
+        square = self.axes[0][axis]
+        if not square > 0:
+            return Measured(0.0, math.nan)
+        root = math.sqrt(square)
+        return self.known.measured(root, self.along[axis] ** 2 / (2 * root))
+
+    @property
+    def angle(self) -> Measured:
+        """The angle of the major axis, from axis 1 towards axis 0, in radians."""
+        down, right = self.axes[1][0]
+        found = self.known.measured(math.atan2(down, right), self.turn)
+        return found if np.any(self.turn) else found._replace(deviation=ANY)

@@ -1,0 +1,85 @@
+"""The figure of a calibrated pair: pictures, what the model leaves, and the PSF's numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, BinaryIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from numpy.typing import NDArray
+
+from nufftlib.blur.calibrate import CalibratedPair
+from nufftlib.blur.measures import PSFMeasures
+from nufftlib.plots.figures import colours, new_figure, picture, save, scale_beside
+from nufftlib.plots.measures import draw_cuts, draw_ellipse, draw_energy, draw_transfer
+
+Real = NDArray[np.floating[Any]]
+
+MOST = 5.0
+"""Standard deviations of the residual that are shown."""
+
+
+def draw_calibrated_pair(
+    sharp: Real, blurred: Real, result: CalibratedPair, measures: PSFMeasures, file: BinaryIO
+) -> None:
+    """Draw a calibrated pair, the first of several.
+
+    Parameters
+    ----------
+    sharp, blurred : ndarray, shape (channels, height, width)
+        The pictures.
+    result : CalibratedPair
+        The result, as NumPy arrays.
+    measures : PSFMeasures
+        The numbers of its PSF.
+    file : binary file
+        Where to write the PNG.
+    """
+    figure = new_figure(15.5, 8.2)
+    axes = figure.subplots(2, 4)
+    which = f", the first of {len(result.seen)}" if len(result.seen) > 1 else ""
+    for place, values, name in (
+        (axes[0, 0], sharp, f"Sharp{which}"),
+        (axes[0, 1], blurred, "Blurred, to a scale of its own"),
+    ):
+        ends = float(values.min()), float(values.max())
+        shown = picture(place, colours(values, *ends), name, Normalize(0, 1))
+        place_in(place, shown, values, sharp)
+    draw_residual(axes[0, 2], sharp, result)
+    draw_unseen(axes[0, 3], sharp, result)
+    draw_ellipse(axes[1, 0], result.psf, measures, 1.0)
+    draw_cuts(axes[1, 1], result.psf, result.deviations)
+    draw_energy(axes[1, 2], measures)
+    draw_transfer(axes[1, 3], measures)
+    save(figure, file)
+
+
+def draw_residual(axes: Axes, sharp: Real, result: CalibratedPair) -> None:
+    """Show blurred less model in standard deviations of the noise."""
+    r = result.residuals[0]
+    # The mean of the channels has less noise than each.
+    values = r.mean(axis=0) * math.sqrt(len(r)) / result.noise
+    title = f"Blurred - model, in standard deviations\nnoise {result.noise:.3g}"
+    shown = picture(axes, values, title, Normalize(-MOST, MOST), "RdBu_r")
+    place_in(axes, shown, r, sharp)
+    scale_beside(shown, "", extend="both")
+
+
+def draw_unseen(axes: Axes, sharp: Real, result: CalibratedPair) -> None:
+    """Show in how many channels a pixel does not count."""
+    unseen = ~result.seen[0]
+    title = f"Pixels that do not count:\n{unseen.mean():.2%}"
+    shown = picture(axes, unseen.mean(axis=0), title, Normalize(0, 1), "Greys")
+    place_in(axes, shown, unseen, sharp)
+    axes.set_axis_on()
+    axes.set(xticks=[], yticks=[])
+
+
+def place_in(axes: Axes, shown: Any, values: Any, sharp: Real) -> None:
+    """Put what lacks a margin on the grid of the sharp picture."""
+    (rows, columns), (height, width) = sharp.shape[-2:], values.shape[-2:]
+    top, side = (rows - height) / 2 - 0.5, (columns - width) / 2 - 0.5
+    shown.set_extent((side, side + width, top + height, top))
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
