@@ -909,13 +909,13 @@ PLANTS = [
         LBFGS_BATCH,
     ),
     Plant(
-        "patches of masked pixels run the wrong way",
-        {"columns = Q - 1 - xp.arange(Q": "columns = xp.arange(Q"},
+        "ends of masked columns with the other sign",
+        {"padded[:-1] - padded[1:]": "padded[1:] - padded[:-1]"},
         PAIR,
     ),
     Plant(
         "the offset's mean is that of all pixels",
-        {"count -= places.shape[0]": "count -= 0"},
+        {"self.columns(counted), xp.sum(counted": "self.columns(counted), xp.sum(one"},
         PAIR,
     ),
     Plant(

@@ -40,6 +40,8 @@ from nufftlib.core.inner import inner
 from nufftlib.core.kinds import instance
 from nufftlib.core.quadratic import Quadratic
 
+Lag = tuple[int, ...]
+
 TILE = 2**18
 """Pixels of the data, those of all images of a tile together, that are transformed at once."""
 
@@ -257,23 +259,36 @@ def outer_rows(
 # sum over the batch and all m of conj(u[m + max(-lag, 0), r]) u[m + max(lag, 0), s]
 def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
     """Return the sums of all pairs of rows, shape (all lags, rows, rows), by matrix products."""
-    found: dict[tuple[int, ...], Array] = {}
-    terms = u.shape[0] * math.prod(M)
+    terms, rows = u.shape[0] * math.prod(M), u.shape[-1]
+
+    def windows(firsts: Sequence[Lag]) -> Array:
+        """Return ``u`` from some entries on, shape (terms, rows of each)."""
+        parts = [
+            u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)]
+            for first in firsts
+        ]
+        return xp.concat([xp.reshape(part, (terms, rows)) for part in parts], axis=1)
+
     lags = list(itertools.product(*(range(1 - p, p) for p in P)))
-    for lag in reversed(lags):
-        opposite = tuple(-i for i in lag)
-        if opposite in found:
-            found[lag] = xp.matrix_transpose(conjugate(xp, found[opposite]))
-            continue
-        left, right = (
-            xp.reshape(
-                u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)],
-                (terms, u.shape[-1]),
-            )
-            for first in ([max(-i, 0) for i in lag], [max(i, 0) for i in lag])
-        )
-        found[lag] = xp.matmul(xp.matrix_transpose(conjugate(xp, left)), right)
+    some = max(1, TILE // max(terms * rows, 1))
+    found: dict[Lag, Array] = {}
+    # The other half of the lags are the opposite ones.
+    for first, group in itertools.groupby(sorted(lags[len(lags) // 2 :], key=before), key=before):
+        left, each = conjugate(xp, windows([first])), list(group)
+        for start in range(0, len(each), some):
+            part = each[start : start + some]
+            right = windows([tuple(max(i, 0) for i in lag) for lag in part])
+            sums = xp.matmul(xp.matrix_transpose(left), right)
+            for k, lag in enumerate(part):
+                own = sums[:, k * rows : (k + 1) * rows]
+                found[tuple(-i for i in lag)] = xp.matrix_transpose(conjugate(xp, own))
+                found[lag] = own
     return xp.stack([found[lag] for lag in lags])
+
+
+def before(lag: Lag) -> Lag:
+    """Return where the left window of a lag begins."""
+    return tuple(max(-i, 0) for i in lag)
 
 
 # T[lag] = sum over the batch and m in [0, M) of conj(e[m + max(-lag, 0)]) e[m + max(lag, 0)]

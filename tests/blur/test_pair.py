@@ -8,8 +8,9 @@ import scipy.ndimage
 import scipy.optimize
 
 from nufftlib import Blur, Warp, data, workflows
-from nufftlib.blur.calibrate.pair import between, fit, statistics
+from nufftlib.blur.calibrate.pair import between, fit, rounds, statistics
 from nufftlib.blur.calibrate.pair.active_set import nonnegative_minimum
+from nufftlib.blur.calibrate.pair.masked import masked_gram
 from nufftlib.blur.calibrate.pair.model import Pair
 
 SIZE, NOISE, SEED = 11, 0.005, 1
@@ -193,6 +194,32 @@ def test_sums_are_those_of_the_patches(masked):
         assert counts[c] == keep.sum()
         rhs = sharp.columns(sharp.counted(y))[c]
         np.testing.assert_allclose(rhs, E[keep].T @ y[c].ravel()[keep], rtol=1e-10)
+
+
+def test_the_sums_of_a_mask_with_ends_are_those_of_the_patches():
+    """A hidden corner, holes, and pixels alone in either."""
+    rng = np.random.default_rng(2)
+    x, blur = rng.random((24, 27)), Blur(np.full((3, 4), 1 / 12))
+    rows, columns = np.ogrid[:22, :24]
+    seen = ((rows - 12) ** 2 + (columns - 9) ** 2 > 30) & (rows + columns > 8)
+    seen[[3, 12, 20], [15, 9, 20]] ^= True
+    G = masked_gram(blur, x, seen)
+    columns = [Blur(h.reshape(3, 4))(x)[seen] for h in np.eye(12)]
+    np.testing.assert_allclose(G, np.inner(columns, columns), rtol=1e-12)
+
+
+def test_a_part_settles_before_a_large_picture(blurred, monkeypatch):
+    psf, y, noise = blurred
+    monkeypatch.setattr(rounds, "CROP", 118)
+    differ, most = DIFFERENCES["all"]
+    found = workflows.calibrate_pair(picture(), differ(y, noise), size=SIZE)
+    assert workflows.psf_error(found.psf, psf) < most
+    assert len(found.losses) <= 4  # the whole picture has only to confirm
+    x = picture()
+    x[:, 13:163, 13:163] = 0.5  # its middle shows nothing
+    _, z = workflows.simulate_blur(x, psf=psf, noise=NOISE, seed=0)
+    found = workflows.calibrate_pair(x, z, size=SIZE, nuisances=PLAIN)
+    assert found.noise == pytest.approx(NOISE, rel=0.1)
 
 
 @pytest.mark.parametrize("free", [False, True])

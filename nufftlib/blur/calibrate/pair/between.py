@@ -79,5 +79,8 @@ def filtered(x: Array, rows: Any, columns: Any) -> Array:
     """Return the picture behind a filter along each axis, where the filter has all pixels."""
     xp: Any = namespace(x)
     psf = xp.asarray(np.outer(rows, columns), dtype=x.dtype, device=x.device)
-    blurred: Array = Blur(psf, "valid")(x)
-    return blurred
+    blur = Blur(psf, "valid")
+    if x.ndim == 2:
+        return blur(x)
+    channels: Array = xp.stack([blur(x[c, ...]) for c in range(x.shape[0])])  # less memory
+    return channels

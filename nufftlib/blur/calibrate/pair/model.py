@@ -25,7 +25,7 @@ MARGIN = 3
 STILL = (0.0, 0.0, 0.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """A sharp and a blurred picture, and how they differ but for the blur.
 
@@ -166,6 +166,12 @@ class Pair:
             seen=self.seen[inside],
             filled=None if self.filled is None else self.filled[inside],
         )
+
+    def as_in(self, part: Pair) -> Pair:
+        """Return the pair with the differences that were found on a part of it."""
+        filled = None if part.filled is None else self.y
+        edge = part.edge
+        return replace(self, gamma=part.gamma, motion=part.motion, edge=edge, filled=filled)
 
     def with_gamma(self, gamma: float) -> Pair:
         """Return the pair with another exponent; the sums of the sharp picture are kept."""
