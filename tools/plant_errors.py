@@ -939,6 +939,11 @@ PLANTS = [
         PAIRS,
     ),
     Plant(
+        "a noise that is given does not reach the motion's deviations",
+        {"found = [unit * math.sqrt": "found = [math.sqrt"},
+        ("tests/blur/test_pair.py", "-k", "given_is"),
+    ),
+    Plant(
         "deviations are half as large",
         {"covariance = fit.misfit * inverse": "covariance = 0.25 * fit.misfit * inverse"},
         PAIRS,

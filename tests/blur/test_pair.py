@@ -135,6 +135,26 @@ def test_deviations_cover_the_truth(blurred):
     assert 0.9 <= np.mean(within) <= 0.99
 
 
+def test_the_noise_that_is_given_is_believed(blurred):
+    _, y, noise = blurred
+    options = {"size": SIZE, "nuisances": ("photometry", "shift")}
+    plain = workflows.calibrate_pair(picture(), shifted(y) + noise, **options)
+    found = workflows.calibrate_pair(picture(), shifted(y) + noise, **options, noise=0.004)
+    assert found.noise == pytest.approx(NOISE, rel=0.05)
+    ratio = 0.004 / found.noise
+    np.testing.assert_allclose(found.deviations, ratio * plain.deviations, rtol=1e-6)
+    for got, want in zip(found.motion_deviations[0], plain.motion_deviations[0], strict=True):
+        assert got == pytest.approx(ratio * want)
+    assert any("the noise was given as 0.004" in sentence for sentence in found.findings)
+    options = {"size": SIZE, "nuisances": PLAIN}
+    assert workflows.calibrate_pair(picture(), y + noise, **options, noise=0.005).findings == []
+    one = y.copy()
+    one[0, 60, 60] += 0.03  # six times the noise
+    for given, counts in ((0.004, False), (0.02, True)):
+        found = workflows.calibrate_pair(picture(), one + noise, **options, noise=given)
+        assert found.seen[0][0, 60, 60] == counts
+
+
 def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     x = picture()
     psf, y = workflows.simulate_blur(x[:, 10:170, 6:166], size=SIZE, noise=NOISE, seed=0)

@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
 from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING
 from nufftlib.blur.calibrate.pair.deviations import psf_deviations
-from nufftlib.blur.calibrate.pair.findings import findings_of
+from nufftlib.blur.calibrate.pair.findings import findings_of, louder
 from nufftlib.blur.calibrate.pair.fit import Fit, Information, information
 from nufftlib.blur.calibrate.pair.model import STILL, Pair
 from nufftlib.blur.calibrate.pair.pixels import clipping_levels, unclipped
@@ -27,11 +27,12 @@ from nufftlib.blur.calibrate.pair.rounds import (
     TESTED,
     Nuisance,
     Rounds,
+    deviation,
     too_few,
 )
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, summary
-from nufftlib.core.kinds import choice, is_array, optional_function
+from nufftlib.core.kinds import choice, is_array, optional_function, positive
 from nufftlib.core.run import Run
 
 MIDDLE = 32  # pixels of a side that are left, at least, where a motion takes the edge
@@ -97,6 +98,7 @@ def calibrate_pair(
     size: int | tuple[int, int] = 25,
     nuisances: Literal["auto"] | Sequence[Nuisance] = "auto",
     seen: Array | Sequence[Array] | None = None,
+    noise: float | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
 ) -> CalibratedPair:
     r"""Find the PSF between pictures that differ by more than a blur.
@@ -133,6 +135,10 @@ def calibrate_pair(
         falls by a five-hundredth. Without a shift the PSF has it.
     seen : array of bool, or sequence of such, optional
         Which pixels of each blurred picture count, like the blurred picture.
+    noise : float, optional
+        Standard deviation of the blurred picture's noise, in its units, if it is known. Deviations
+        and the limits of clipping and outliers follow it, in place of the residual's, and
+        `findings` says if the residual is larger.
     callback : callable, optional
         ``callback(round, mean_square, psf)`` after each round; a true value stops.
 
@@ -183,12 +189,13 @@ def calibrate_pair(
     call = "calibrate_pair"
     clock = time.perf_counter()
     optional_function(call, "callback", callback)
+    noise = None if noise is None else positive(call, "noise", noise)
     names = checked_nuisances(call, nuisances)
     doubted = () if isinstance(nuisances, list | tuple) else TESTED
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
     names = large_enough(call, names, pairs, doubted=bool(doubted))
-    rounds = Rounds(names, doubted, levels)
+    rounds = Rounds(names, doubted, levels, noise)
     losses: list[float] = []
     fit, interrupted = None, False
     try:
@@ -205,22 +212,24 @@ def calibrate_pair(
     xp: Any = array_namespace(start)
     moved = [pair.motion != STILL for pair in fit.pairs]
     motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
+    left = deviation(fit)
+    unit = 1.0 if noise is None else noise / left  # the deviations are by what is left
     return CalibratedPair(
         losses=losses,
         seconds=time.perf_counter() - clock,
         interrupted=interrupted,
         psf=xp.astype(fit.psf, start.dtype, copy=False),
-        deviations=xp.astype(psf_deviations(fit, motion), start.dtype, copy=False),
+        deviations=xp.astype(unit * psf_deviations(fit, motion), start.dtype, copy=False),
         nuisances=rounds.names,
         gain=[s.gain(fit.psf) for s in fit.sums],
         offset=[s.offset(fit.psf) for s in fit.sums],
         gamma=fit.pairs[0].gamma,
         motion=[pair.motion for pair in fit.pairs],
-        motion_deviations=deviations_of(motion, fit),
-        noise=rounds.noise(fit),
+        motion_deviations=deviations_of(motion, fit, unit),
+        noise=left,
         seen=[pair.seen for pair in fit.pairs],
         residuals=fit.residuals,
-        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many),
+        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many) + louder(left, noise),
     )
 
 
@@ -330,13 +339,13 @@ def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:
     return mask
 
 
-def deviations_of(motion: Information | None, fit: Fit) -> list[tuple[float, ...]]:
-    """Return the standard deviations of the motions of all pairs."""
+def deviations_of(motion: Information | None, fit: Fit, unit: float) -> list[tuple[float, ...]]:
+    """Return the standard deviations of the motions of all pairs, in units of the misfit's."""
     if motion is None:
         return [() for _ in fit.pairs]
     xp: Any = array_namespace(fit.psf)
     size = motion.S.shape[0]
     inverse = xp.linalg.inv(motion.S)
-    found = [math.sqrt(fit.misfit * float(inverse[i, i])) for i in range(size)]
+    found = [unit * math.sqrt(fit.misfit * float(inverse[i, i])) for i in range(size)]
     each = size // len(fit.pairs)
     return [tuple(found[i : i + each]) for i in range(0, size, each)]

@@ -14,6 +14,7 @@ ASIDE = 0.02  # pixels of a shift: worth a word
 SOME = 1e-4  # of the pixels are outliers
 BORDER = 0.02  # of the PSF in its outermost pixels
 CORRELATED = 0.1  # of neighbouring residuals
+LOUDER = 1.2  # times the noise that was given
 OFF_CENTRE = 0.25  # of the PSF's size
 
 
@@ -83,6 +84,16 @@ def faults_of(fit: Fit) -> list[str]:
                 f"What is left is no noise: neighbouring pixels of it correlate by {c:.2f}."
             )
     return found
+
+
+def louder(left: float, noise: float | None) -> list[str]:
+    """Return a sentence on a residual that is larger than the noise."""
+    if noise is None or left < LOUDER * noise:
+        return []
+    return [
+        f"The residual's deviation is {left:.3g}, the noise was given as {noise:.3g}: the model "
+        f"does not fit, or there is more noise."
+    ]
 
 
 def listed(values: Array) -> str:

@@ -50,6 +50,8 @@ class Rounds:
         Those of them that are kept only if they are believed.
     levels : list of list of tuple
         The clipping levels of each channel of each pair.
+    given : float or None
+        The noise that was given.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class Rounds:
         names: tuple[Nuisance, ...],
         doubted: tuple[Nuisance, ...],
         levels: list[list[tuple[float, float]]],
+        given: float | None = None,
     ) -> None:
-        self.names, self.doubted, self.levels = names, doubted, levels
+        self.names, self.doubted, self.levels, self.given = names, doubted, levels, given
         self.outliers = [0.0] * len(levels)
         self.too_many = [False] * len(levels)
 
@@ -121,7 +124,7 @@ class Rounds:
     def sorted_out(self, fit: Fit, given: list[Array]) -> Fit:
         """Return the fit to the pixels that count by the model."""
         xp: Any = array_namespace(fit.psf)
-        noise = self.noise(fit)
+        noise = deviation(fit) if self.given is None else self.given
         pairs = []
         for i, (pair, model) in enumerate(zip(fit.pairs, fit.models, strict=True)):
             y, seen = pair.inner(pair.y), given[i]
@@ -146,12 +149,13 @@ class Rounds:
             pairs.append(pair)
         return fit if pairs == list(fit.pairs) else fit.with_pairs(pairs)
 
-    def noise(self, fit: Fit) -> float:
-        """Return the standard deviation of the residuals, outliers apart."""
-        xp: Any = array_namespace(fit.psf)
-        residuals = [xp.reshape(r, (-1,)) for r in fit.residuals]
-        seen = [xp.reshape(pair.whole.seen, (-1,)) for pair in fit.pairs]
-        return spread(xp.concat(residuals), xp.concat(seen))
+
+def deviation(fit: Fit) -> float:
+    """Return the standard deviation of the residuals, outliers apart."""
+    xp: Any = array_namespace(fit.psf)
+    residuals = [xp.reshape(r, (-1,)) for r in fit.residuals]
+    seen = [xp.reshape(pair.whole.seen, (-1,)) for pair in fit.pairs]
+    return spread(xp.concat(residuals), xp.concat(seen))
 
 
 def blank(pair: Pair) -> bool:
