@@ -944,6 +944,16 @@ PLANTS = [
         ("tests/blur/test_pair.py", "-k", "given_is"),
     ),
     Plant(
+        "the shift of a part of two pictures as if nothing turned",
+        {"np.asarray(self.motion[:2]) - M @ (b": "np.asarray(self.motion[:2]) - (b"},
+        ("tests/blur/test_pair.py", "-k", "rotation"),
+    ),
+    Plant(
+        "a picture on finer pixels moves half as far",
+        {"shift=2 * self.warp.shift": "shift=self.warp.shift"},
+        ("tests/blur/test_pair.py", "-k", "rotation"),
+    ),
+    Plant(
         "deviations are half as large",
         {"covariance = fit.misfit * inverse": "covariance = 0.25 * fit.misfit * inverse"},
         PAIRS,

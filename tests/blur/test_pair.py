@@ -169,14 +169,35 @@ def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     assert workflows.psf_error(found.psf[5:-5, 5:-5], psf) < 0.1
 
 
-def test_a_rotation_is_found():
-    x = picture()
-    psf, y = workflows.simulate_blur(x, psf="gaussian", size=9, noise=NOISE, seed=2)
-    turn = Warp(np.asarray([0.2, -0.4]), np.asarray(0.01), np.asarray(1.004))
-    found = workflows.calibrate_pair(x, turn(y), size=9, nuisances=("photometry", "rotation"))
-    assert found.motion[0][2] == pytest.approx(0.01, abs=5e-4)
-    assert found.motion[0][3] == pytest.approx(1.004, abs=5e-4)
-    assert workflows.psf_error(found.psf, psf) < 0.15
+def test_pictures_that_are_far_apart_are_registered_first(blurred):
+    psf, _, noise = blurred
+    x = data.astronaut()[:1].astype(float)
+    first, second = x[:, 44:204, 48:208], x[:, 32:192, 80:240]  # 12 pixels up, 32 to the right
+    y = Blur(psf)(second) + noise[:1, :150, :150]
+    found = workflows.calibrate_pair(first, y, size=SIZE)
+    assert "shift" in found.nuisances
+    for got, want in zip(found.motion[0], (-12, 32), strict=False):
+        assert abs(got - want) < 4 * found.motion_deviations[0][0] < 0.2
+    assert workflows.psf_error(found.psf, psf) < 0.1
+    assert found.seen[0].shape == y.shape
+    assert not found.seen[0][:, :12].any()  # the first picture does not show them
+    assert not found.seen[0][:, :, -32:].any()
+    assert found.seen[0][:, 12:, :-32].mean() > 0.99
+
+
+def test_a_rotation_is_found(blurred):
+    """Of the sharp picture, before the blur; the shift is that of the given pictures' centre."""
+    psf, _, noise = blurred
+    x = scipy.ndimage.gaussian_filter(data.astronaut()[0, :200, :201].astype(float), 0.6)
+    A = Warp(np.asarray([12.2, -20.4]), np.asarray(0.02), np.asarray(1.004))
+    c, M = np.asarray([100, 100]), A.matrix
+    turned = scipy.ndimage.affine_transform(x, M, c + A.shift - M @ c, order=5, mode="mirror")
+    y = Blur(psf)(turned[None]) + 0.2 * np.pad(noise[:1], ((0, 0), (0, 24), (0, 25)))
+    found = workflows.calibrate_pair(x[None], y, size=SIZE, nuisances=("photometry", "rotation"))
+    wanted = (12.2, -20.4, 0.02, 1.004)
+    for got, want, most in zip(found.motion[0], wanted, (0.04, 0.04, 2e-4, 2e-4), strict=True):
+        assert abs(got - want) < most
+    assert workflows.psf_error(found.psf, psf) < 0.1
 
 
 # --- the parts

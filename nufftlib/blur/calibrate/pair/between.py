@@ -50,6 +50,21 @@ def slopes_between(x: Array, shift: tuple[float, float], margin: int) -> list[Ar
     return [filtered(part, -s0, v1), filtered(part, v0, -s1)]
 
 
+def between_twice(x: Array) -> Array:
+    """Return the picture on pixels of half the size from `REACH` on, of the same centre."""
+    xp: Any = namespace(x)
+    rows, columns = (2 * (n // 2) - 2 * REACH for n in x.shape[-2:])
+    halves = [[between_pixels(x, (s / 2, t / 2), REACH) for t in range(2)] for s in range(2)]
+    lines = [
+        xp.reshape(
+            xp.stack([h[..., :rows, :columns] for h in pair], axis=-1),
+            (*x.shape[:-2], rows, 2 * columns),
+        )
+        for pair in halves
+    ]
+    return xp.reshape(xp.stack(lines, axis=-2), (*x.shape[:-2], 2 * rows, 2 * columns))
+
+
 def taken(x: Array, shift: tuple[float, float], margin: int) -> tuple[Array, list[tuple[Any, Any]]]:
     """Return the pixels that a shift reaches, and the kernel and its slope along both axes."""
     whole = [round(t) for t in shift]

@@ -23,19 +23,17 @@ from nufftlib.blur.calibrate.pair.pixels import clipping_levels, unclipped
 from nufftlib.blur.calibrate.pair.rounds import (
     ALWAYS,
     NUISANCES,
-    SLACK,
     TESTED,
     Nuisance,
     Rounds,
     deviation,
     too_few,
 )
+from nufftlib.blur.calibrate.pair.start import MIDDLE, SLACK
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, summary
 from nufftlib.core.kinds import choice, is_array, optional_function, positive
 from nufftlib.core.run import Run
-
-MIDDLE = 32  # pixels of a side that are left, at least, where a motion takes the edge
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -165,6 +163,9 @@ def calibrate_pair(
     With a shift both pictures are compared without what is above 0.88 of the highest frequency:
     no filter of finite length moves it rightly, and pixels have mixed it with lower frequencies.
 
+    Pictures that are more than three pixels apart are registered first. A quarter of a picture is
+    found, and rotations up to 0.15 rad.
+
     Exponent and motion are found on the inner 512 x 512 pixels of larger pictures.
 
     References
@@ -224,10 +225,10 @@ def calibrate_pair(
         gain=[s.gain(fit.psf) for s in fit.sums],
         offset=[s.offset(fit.psf) for s in fit.sums],
         gamma=fit.pairs[0].gamma,
-        motion=[pair.motion for pair in fit.pairs],
+        motion=[pair.given_motion for pair in fit.pairs],
         motion_deviations=deviations_of(motion, fit, unit),
         noise=left,
-        seen=[pair.seen for pair in fit.pairs],
+        seen=[in_place(pair, own) for pair, own in zip(pairs, fit.pairs, strict=True)],
         residuals=fit.residuals,
         findings=findings_of(fit, levels, rounds.outliers, rounds.too_many) + louder(left, noise),
     )
@@ -316,6 +317,21 @@ def check_pixels(pair: Pair) -> None:
             f"those at its clipping levels; want at least {least}, as many as the PSF has"
         )
         raise ValueError(msg)
+
+
+def in_place(given: Pair, part: Pair) -> Array:
+    """Return which pixels of a given pair count, of those of the part that was fitted."""
+    if part.overlap is None:
+        return part.seen
+    xp: Any = array_namespace(part.seen)
+    seen = part.seen
+    for axis, first in zip((-2, -1), part.overlap.blurred, strict=True):
+        sizes = [list(seen.shape) for _ in range(2)]
+        sizes[0][axis] = first
+        sizes[1][axis] = given.seen.shape[axis] - first - seen.shape[axis]
+        ends = [xp.zeros(tuple(size), dtype=seen.dtype, device=seen.device) for size in sizes]
+        seen = xp.concat([ends[0], seen, ends[1]], axis=axis)
+    return seen
 
 
 def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:

@@ -50,11 +50,11 @@ def findings_of(
             found.append(
                 f"{name} looks gamma-encoded: it is the power 1/{pair.gamma:.3g} of the light."
             )
-        if max(map(abs, pair.motion[:2])) > ASIDE or pair.turned:
-            down, right = (-t for t in pair.motion[:2])
+        if max(map(abs, pair.given_motion[:2])) > ASIDE or pair.turned:
+            down, right = (-t for t in pair.given_motion[:2])
             turn = ""
             if pair.turned:
-                angle, scale = -math.degrees(pair.motion[2]), 1 / pair.motion[3]
+                angle, scale = -math.degrees(pair.given_motion[2]), 1 / pair.given_motion[3]
                 turn = f", turned by {angle:.3g} degrees and scaled by {scale:.5g}"
             found.append(
                 f"{name} is shifted by {down:.3g} pixels down and {right:.3g} to the right{turn}."

@@ -245,7 +245,7 @@ def aligned(fit: Fit, *, turned: bool) -> Fit:
     best, length, factor = fit, 1.0, 2.0
     for trial in range(LENGTHS):
         after = moved(fit, length * step)
-        if after.misfit < best.misfit:
+        if all(pair.open for pair in after.pairs) and after.misfit < best.misfit:
             best = after
         elif trial == 0:
             factor = 0.5

@@ -20,8 +20,9 @@ from nufftlib.blur.calibrate.pair.fit import (
     with_exponent,
     without_detail,
 )
-from nufftlib.blur.calibrate.pair.model import Pair
+from nufftlib.blur.calibrate.pair.model import STILL, Pair
 from nufftlib.blur.calibrate.pair.pixels import FAR, spread, unclipped
+from nufftlib.blur.calibrate.pair.start import SLACK, near
 from nufftlib.core.arrays import Array
 
 Nuisance = Literal["photometry", "clipping", "outliers", "gamma", "shift", "rotation"]
@@ -35,7 +36,6 @@ CLOSE = 0.002  # pixels of a step, that end them
 BETTER = 0.002  # part by which the squared error has to fall for a difference to be believed
 SETTLED = 1e-4  # part of the pixels that may still change sides
 MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
-SLACK = 2  # pixels that a shift may still grow by
 CROP = 512  # pixels of a side on which exponent and motion are looked for
 
 
@@ -71,8 +71,13 @@ class Rounds:
         Of large pictures a part settles first, and with its exponent and motion then the whole.
         """
         fit = Fit(pairs, "photometry" in self.names)
+        if motions := [name for name in self.names if name in ("shift", "rotation")]:
+            pairs = [near(pair, turned="rotation" in motions) for pair in pairs]
+            if any(pair.motion != STILL for pair in pairs):  # that is no matter of doubt
+                self.doubted = tuple(name for name in self.doubted if name not in motions)
+            fit = Fit(pairs, fit.photometry)
         given = [pair.seen for pair in pairs]
-        parts = [pair.cropped(CROP) for pair in pairs]
+        parts = [pair.cropped(CROP + 2 * pair.margin) for pair in pairs]
         whole = all(a is b for a, b in zip(parts, pairs, strict=True)) or any(map(blank, parts))
         if not whole:
             small = Fit(parts, fit.photometry)
@@ -216,8 +221,7 @@ def with_edge(fit: Fit) -> Fit:
     """Return the fit without the edge that a shift spoils."""
     pairs = []
     for pair in fit.pairs:
-        farthest = math.ceil(max(map(abs, pair.motion[:2])))
-        pairs.append(replace(pair, edge=max(pair.edge, REACH + farthest + SLACK)))
+        pairs.append(replace(pair, edge=max(pair.edge, REACH + SLACK, pair.margin + SLACK)))
     return fit.with_pairs(pairs)
 
 
