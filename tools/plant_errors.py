@@ -954,6 +954,16 @@ PLANTS = [
         ("tests/blur/test_pair.py", "-k", "rotation"),
     ),
     Plant(
+        "the light that a vignette took is not given back",
+        {"/ self.inner(self.vignette) + self.black": "* self.inner(self.vignette) + self.black"},
+        ("tests/blur/test_pair.py", "-k", "vignette_is_found"),
+    ),
+    Plant(
+        "offsets in a vignette's sums count hidden pixels",
+        {"counts * pair.decoded(pair.inner(pair.y))": "pair.decoded(pair.inner(pair.y))"},
+        ("tests/blur/test_pair.py", "-k", "least_squares_one"),
+    ),
+    Plant(
         "deviations are half as large",
         {"covariance = fit.misfit * inverse": "covariance = 0.25 * fit.misfit * inverse"},
         PAIRS,

@@ -8,7 +8,7 @@ import scipy.ndimage
 import scipy.optimize
 
 from nufftlib import Blur, Warp, data, workflows
-from nufftlib.blur.calibrate.pair import between, fit, rounds, statistics
+from nufftlib.blur.calibrate.pair import between, fit, rounds, statistics, vignette
 from nufftlib.blur.calibrate.pair.active_set import nonnegative_minimum
 from nufftlib.blur.calibrate.pair.masked import masked_gram
 from nufftlib.blur.calibrate.pair.model import Pair
@@ -133,6 +133,51 @@ def test_deviations_cover_the_truth(blurred):
         off = np.abs(found.psf - psf) / found.deviations
         within.append(np.mean(off[(found.psf > 0) | (psf > 0)] < 1.96))
     assert 0.9 <= np.mean(within) <= 0.99
+
+
+def falling_off(y):
+    """A vignette of 30 % at the corners."""
+    r, s = (np.linspace(-1, 1, n) for n in y.shape[-2:])
+    return 1 - 0.15 * (r[:, None] ** 2 + s**2)
+
+
+def test_a_vignette_is_found(blurred, monkeypatch):
+    psf, y, noise = blurred
+    v = falling_off(y)
+    found = workflows.calibrate_pair(picture(), 0.8 * v * y + 0.1 + noise, size=SIZE)
+    assert set(found.nuisances) == {*PLAIN, "vignette"}
+    assert workflows.psf_error(found.psf, psf) < 0.03
+    np.testing.assert_allclose(found.vignette[0], v, atol=5e-3)
+    np.testing.assert_allclose(found.gain[0], 0.8, atol=0.005)
+    np.testing.assert_allclose(found.offset[0], 0.1, atol=0.005)
+    assert found.noise == pytest.approx(NOISE, rel=0.05)
+    assert any("its corners got 70" in sentence for sentence in found.findings)
+    without = workflows.calibrate_pair(picture(), v * y + noise, size=SIZE, nuisances=PLAIN)
+    assert workflows.psf_error(without.psf, psf) > 2 * workflows.psf_error(found.psf, psf)
+    assert without.vignette == [None]
+    monkeypatch.setattr(rounds, "CROP", 118)
+    names = ("vignette", "shift")
+    found = workflows.calibrate_pair(picture(), v * shifted(y) + noise, size=SIZE, nuisances=names)
+    assert workflows.psf_error(found.psf, psf) < 0.03
+    np.testing.assert_allclose(found.vignette[0], v, atol=0.02)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_vignette_is_the_least_squares_one(masked, blurred):
+    psf, y, noise = blurred
+    seen = np.random.default_rng(1).random(y.shape) < 0.9 if masked else np.ones(y.shape, bool)
+    pair = Pair(Blur(np.full(psf.shape, 1 / psf.size)), picture(), y * falling_off(y) + noise, seen)
+    start = fit.Fit([pair], True)
+    found = vignette.with_vignette(start).pairs[0]
+    g = start.photometric[0][0]
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in y.shape[1:]), indexing="ij")
+    P = g[:, None, None] * pair.whole.blurred(start.psf)
+    terms = [rows**i * columns**j * P for i, j in vignette.POWERS]
+    terms += [np.ones_like(P) * (np.arange(3) == c)[:, None, None] for c in range(3)]
+    a = np.linalg.lstsq(np.stack([t[seen] for t in terms], axis=1), pair.y[seen])[0]
+    want = sum(c * rows**i * columns**j for c, (i, j) in zip(a, vignette.POWERS, strict=False))
+    np.testing.assert_allclose(found.vignette, want / a[0], rtol=1e-9)
+    np.testing.assert_allclose(found.black, a[-3:], rtol=1e-8)
 
 
 def test_the_noise_that_is_given_is_believed(blurred):

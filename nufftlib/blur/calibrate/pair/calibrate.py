@@ -64,6 +64,9 @@ class CalibratedPair(Run):
         each sharp picture before the blur. What it shows moves the other way.
     motion_deviations : list of tuple of float
         Their standard deviations, as far as they were fitted.
+    vignette : list of array or None
+        Which part of the light each pixel of a blurred picture's valid part got, one in the
+        middle; of pictures that are far apart, on what both show. None if it was not fitted.
     noise : float
         Standard deviation of the residuals, outliers apart.
     seen : list of array of bool
@@ -83,6 +86,7 @@ class CalibratedPair(Run):
     gamma: float
     motion: list[tuple[float, ...]]
     motion_deviations: list[tuple[float, ...]]
+    vignette: list[Array | None]
     noise: float
     seen: list[Array]
     residuals: list[Array]
@@ -127,10 +131,12 @@ def calibrate_pair(
         - ``"outliers"``: hot and dead pixels, more than five standard deviations off;
         - ``"gamma"``: the power;
         - ``"shift"``: a shift of one picture against the other;
-        - ``"rotation"``: a shift, a rotation and a scale.
+        - ``"rotation"``: a shift, a rotation and a scale;
+        - ``"vignette"``: light that falls off over the field, as a polynomial of degree four for
+          all channels; gain and offset come with it.
 
-        ``"auto"`` takes the first three, and the power and the shift where the squared error
-        falls by a five-hundredth. Without a shift the PSF has it.
+        ``"auto"`` takes the first three, and the power, the shift and the vignette where the
+        squared error falls by a five-hundredth. Without a shift the PSF has it.
     seen : array of bool, or sequence of such, optional
         Which pixels of each blurred picture count, like the blurred picture.
     noise : float, optional
@@ -227,6 +233,7 @@ def calibrate_pair(
         gamma=fit.pairs[0].gamma,
         motion=[pair.given_motion for pair in fit.pairs],
         motion_deviations=deviations_of(motion, fit, unit),
+        vignette=[pair.vignette for pair in fit.pairs],
         noise=left,
         seen=[in_place(pair, own) for pair, own in zip(pairs, fit.pairs, strict=True)],
         residuals=fit.residuals,

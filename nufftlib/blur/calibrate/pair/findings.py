@@ -59,6 +59,12 @@ def findings_of(
             found.append(
                 f"{name} is shifted by {down:.3g} pixels down and {right:.3g} to the right{turn}."
             )
+        if pair.vignette is not None:
+            v = pair.vignette
+            corners = sum(float(v[i, j]) for i in (0, -1) for j in (0, -1)) / 4
+            found.append(
+                f"{name} has a vignette: of the middle's light its corners got {corners:.1%}."
+            )
     return found + faults_of(fit)
 
 

@@ -110,7 +110,7 @@ class Fit:
         models = []
         for pair, found in zip(self.pairs, self.photometric, strict=True):
             g, o = (v[:, None, None] for v in found)
-            models.append(pair.stored(g * pair.whole.blurred(self.psf) + o))
+            models.append(pair.stored(pair.darkened(g * pair.whole.blurred(self.psf)) + o))
         return models
 
     @cached_property

@@ -73,6 +73,9 @@ class Pair:
         values where pixels do not count, since the filter reaches them.
     overlap : Overlap or None
         Which part of the given pictures this is; all, if None.
+    vignette, black : array or None
+        Which part of the light each pixel of `y` got, and the channels' offsets behind which it
+        was lost.
     """
 
     blur: Blur
@@ -84,6 +87,8 @@ class Pair:
     edge: int = 0
     filled: Array | None = None
     overlap: Overlap | None = None
+    vignette: Array | None = None
+    black: Array | None = None
 
     @property
     def turned(self) -> bool:
@@ -181,8 +186,20 @@ class Pair:
     def light(self) -> Array:
         """The blurred picture as it is compared, linear in the light."""
         y = self.inner(self.y if self.filled is None else self.filled)
-        y = self.decoded(y)
+        y = self.brightened(self.decoded(y))
         return y if self.filled is None else smoothed(y)
+
+    def brightened(self, light: Array) -> Array:
+        """Return light within the margin without the vignette."""
+        if self.vignette is None or self.black is None:
+            return light
+        return (light - self.black[:, None, None]) / self.inner(self.vignette) + self.black[
+            :, None, None
+        ]
+
+    def darkened(self, light: Array) -> Array:
+        """Return light within the margin, less its offset, with the vignette."""
+        return light if self.vignette is None else self.inner(self.vignette) * light
 
     def decoded(self, y: Array) -> Array:
         """Return the light of stored values; noise below zero stays there."""
@@ -243,6 +260,7 @@ class Pair:
             y=self.y[inside],
             seen=self.seen[inside],
             filled=None if self.filled is None else self.filled[inside],
+            vignette=None if self.vignette is None else self.vignette[inside],
         )
 
     def as_in(self, part: Pair) -> Pair:

@@ -11,7 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from nufftlib.blur.calibrate.pair.between import REACH
-from nufftlib.blur.calibrate.pair.findings import centroid
+from nufftlib.blur.calibrate.pair.findings import LIGHTER, centroid
 from nufftlib.blur.calibrate.pair.fit import (
     ACCURACY,
     Fit,
@@ -23,17 +23,19 @@ from nufftlib.blur.calibrate.pair.fit import (
 from nufftlib.blur.calibrate.pair.model import STILL, Pair
 from nufftlib.blur.calibrate.pair.pixels import FAR, spread, unclipped
 from nufftlib.blur.calibrate.pair.start import SLACK, near
+from nufftlib.blur.calibrate.pair.vignette import shaded, with_vignette
 from nufftlib.core.arrays import Array
 
-Nuisance = Literal["photometry", "clipping", "outliers", "gamma", "shift", "rotation"]
+Nuisance = Literal["photometry", "clipping", "outliers", "gamma", "shift", "rotation", "vignette"]
 NUISANCES: tuple[Nuisance, ...] = get_args(Nuisance)
 ALWAYS: tuple[Nuisance, ...] = ("photometry", "clipping", "outliers")
-TESTED: tuple[Nuisance, ...] = ("gamma", "shift")
+TESTED: tuple[Nuisance, ...] = ("gamma", "shift", "vignette")
 
 ROUNDS = 6
 ALIGNMENTS = 8  # steps of the alignment in a round at most
 CLOSE = 0.002  # pixels of a step, that end them
 BETTER = 0.002  # part by which the squared error has to fall for a difference to be believed
+EVEN = 1e-3  # of a vignette that may still change
 SETTLED = 1e-4  # part of the pixels that may still change sides
 MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
 CROP = 512  # pixels of a side on which exponent and motion are looked for
@@ -62,6 +64,7 @@ class Rounds:
         given: float | None = None,
     ) -> None:
         self.names, self.doubted, self.levels, self.given = names, doubted, levels, given
+        self.tested = doubted
         self.outliers = [0.0] * len(levels)
         self.too_many = [False] * len(levels)
 
@@ -70,7 +73,7 @@ class Rounds:
 
         Of large pictures a part settles first, and with its exponent and motion then the whole.
         """
-        fit = Fit(pairs, "photometry" in self.names)
+        fit = Fit(pairs, "photometry" in self.names or "vignette" in self.names)
         if motions := [name for name in self.names if name in ("shift", "rotation")]:
             pairs = [near(pair, turned="rotation" in motions) for pair in pairs]
             if any(pair.motion != STILL for pair in pairs):  # that is no matter of doubt
@@ -80,12 +83,15 @@ class Rounds:
         parts = [pair.cropped(CROP + 2 * pair.margin) for pair in pairs]
         whole = all(a is b for a, b in zip(parts, pairs, strict=True)) or any(map(blank, parts))
         if not whole:
-            small = Fit(parts, fit.photometry)
+            small, names, doubted = Fit(parts, fit.photometry), self.names, self.doubted
             for after in self.settling(small, [part.seen for part in parts], self.differing):
                 small = after
             pairs = [pair.as_in(part) for pair, part in zip(pairs, small.pairs, strict=True)]
             fit = small.carried(pairs)
-        yield from self.settling(fit, given, self.differing if whole else Fit.again)
+            if "vignette" in names:  # a part says little of the whole
+                self.names = (*(n for n in self.names if n != "vignette"), "vignette")
+                self.doubted = tuple(n for n in doubted if n == "vignette")
+        yield from self.settling(fit, given, self.differing if whole else self.vignetted)
 
     def settling(self, fit: Fit, given: list[Array], change: Callable[[Fit], Fit]) -> Iterator[Fit]:
         """Yield the fit after each round of changes and of sorting the pixels out."""
@@ -102,12 +108,33 @@ class Rounds:
         """Return the fit after a search for exponent and motion."""
         if "gamma" in self.names:
             fit = self.judged("gamma", fit, with_exponent(fit), lambda fit: fit.variance)
+            if "gamma" in self.tested and abs(math.log(fit.pairs[0].gamma)) < LIGHTER:
+                self.forget("gamma")  # it was a vignette
+                fit = fit.with_pairs([pair.with_gamma(1.0) for pair in fit.pairs])
+        fit = self.vignetted(fit)
         for name, turned in (("shift", False), ("rotation", True)):
             if name in self.names:
                 still = with_edge(without_detail(fit))
                 after = alignment(still, turned=turned)
                 fit = self.judged(name, fit, after, lambda fit: fit.misfit, still)
         return fit
+
+    def vignetted(self, fit: Fit) -> Fit:
+        """Return the fit after a search for a vignette."""
+        if "vignette" not in self.names:
+            return fit
+        after = with_vignette(fit)
+        if "vignette" in self.tested and not shaded(after):  # as of a shift, before it is known
+            gone = [replace(pair, vignette=None, black=None) for pair in fit.pairs]
+            self.forget("vignette")
+            none = all(pair.vignette is None for pair in fit.pairs)
+            return fit if none else fit.with_pairs(gone)
+        return self.judged("vignette", fit, after, lambda fit: fit.variance)
+
+    def forget(self, name: Nuisance) -> None:
+        """Fit a difference no longer."""
+        self.names = tuple(n for n in self.names if n != name)
+        self.doubted = tuple(n for n in self.doubted if n != name)
 
     def judged(
         self,
@@ -123,7 +150,7 @@ class Rounds:
         self.doubted = tuple(n for n in self.doubted if n != name)
         if error(after) < (1 - BETTER) * error(compared or before):
             return after
-        self.names = tuple(n for n in self.names if n != name)
+        self.forget(name)
         return before
 
     def sorted_out(self, fit: Fit, given: list[Array]) -> Fit:
@@ -232,6 +259,14 @@ def settled(before: Fit, after: Fit) -> bool:
         float(xp.mean(xp.astype(p.seen ^ q.seen, p.x.dtype)))
         for p, q in zip(before.pairs, after.pairs, strict=True)
     )
+    changes = [
+        float(xp.max(xp.abs(p.vignette - q.vignette)))
+        for p, q in zip(before.pairs, after.pairs, strict=True)
+        if p.vignette is not None and q.vignette is not None
+    ]
+    found = any(p.vignette is None for p in before.pairs) and after.pairs[0].vignette is not None
+    if found or max(changes, default=0.0) > EVEN:
+        return False
     gammas = [fit.pairs[0].gamma for fit in (before, after)]
     same = abs(math.log(gammas[0] / gammas[1])) < 2 * ACCURACY
     return changed < SETTLED and same and apart(before, after) < CLOSE
