@@ -28,7 +28,8 @@ def turned(x: Any, shift: tuple[float, float], angle: float, scale: float) -> An
     """Return ``x(c + M (n - c) + t)``, by quintic splines on a finer grid."""
     (H, W), c = x.shape[1:], np.asarray(x.shape[1:]) // 2
     half, fine = np.concatenate([x, x[:, ::-1]], axis=1), 4
-    spectrum = np.fft.fftshift(np.fft.fft2(np.concatenate([half, half[..., ::-1]], axis=2)))
+    spectrum = np.fft.fft2(np.concatenate([half, half[..., ::-1]], axis=2))
+    spectrum = np.fft.fftshift(spectrum, axes=(1, 2))
     edge = [(fine - 1) * n // 2 for n in spectrum.shape[1:]]
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     n = np.indices((H, W)).reshape(2, -1) - c[:, None]
