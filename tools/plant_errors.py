@@ -420,6 +420,16 @@ PLANTS = [
         ("tests/blur/test_normal_equations.py",),
     ),
     Plant(
+        "a tile of a picture without the margin of its PSF",
+        {"slice(t.start, t.stop + p - 1)": "slice(t.start, t.stop + p - 2)"},
+        ("tests/blur/test_normal_equations.py", "-k", "tiles"),
+    ),
+    Plant(
+        "only the first tile of the lags' sums",
+        {"products[forward] = products[forward] + xp.sum": "products[forward] = xp.sum"},
+        ("tests/blur/test_normal_equations.py", "-k", "tiles"),
+    ),
+    Plant(
         "diffraction: the intensity's derivative lacks its factor 2",
         {"dI = 2 * (xp.real": "dI = (xp.real"},
         DIFFRACTION,
@@ -920,13 +930,13 @@ PLANTS = [
         LBFGS_BATCH,
     ),
     Plant(
-        "patches of masked pixels run the wrong way",
-        {"columns = Q - 1 - xp.arange(Q": "columns = xp.arange(Q"},
+        "ends of masked columns with the other sign",
+        {"padded[:-1] - padded[1:]": "padded[1:] - padded[:-1]"},
         PAIR,
     ),
     Plant(
         "the offset's mean is that of all pixels",
-        {"count -= places.shape[0]": "count -= 0"},
+        {"self.columns(counted), xp.sum(counted": "self.columns(counted), xp.sum(one"},
         PAIR,
     ),
     Plant(
@@ -983,6 +993,31 @@ PLANTS = [
         "the sum of a PSF is taken for known",
         {"np.outer(v, v) * rows.sum()) / total**2": "0.0 * rows.sum()) / total**2"},
         MEASURES,
+    ),
+    Plant(
+        "a noise that is given does not reach the motion's deviations",
+        {"found = [unit * math.sqrt": "found = [math.sqrt"},
+        ("tests/blur/test_pair.py", "-k", "given_is"),
+    ),
+    Plant(
+        "the shift of a part of two pictures as if nothing turned",
+        {"np.asarray(self.motion[:2]) - M @ (b": "np.asarray(self.motion[:2]) - (b"},
+        ("tests/blur/test_pair.py", "-k", "rotation"),
+    ),
+    Plant(
+        "a picture on finer pixels moves half as far",
+        {"shift=2 * self.warp.shift": "shift=self.warp.shift"},
+        ("tests/blur/test_pair.py", "-k", "rotation"),
+    ),
+    Plant(
+        "the light that a vignette took is not given back",
+        {"/ self.inner(self.vignette) + self.black": "* self.inner(self.vignette) + self.black"},
+        ("tests/blur/test_pair.py", "-k", "vignette_is_found"),
+    ),
+    Plant(
+        "offsets in a vignette's sums count hidden pixels",
+        {"counts * pair.decoded(pair.inner(pair.y))": "pair.decoded(pair.inner(pair.y))"},
+        ("tests/blur/test_pair.py", "-k", "least_squares_one"),
     ),
     Plant(
         "deviations are half as large",

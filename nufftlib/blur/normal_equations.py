@@ -13,14 +13,15 @@ by one exchanges one row at either end, so that
 where ``T`` has the first window's sums, by lag, and ``D`` is the term of the row after the
 window less the term of the window's first row. With several axes each axis is of kind ``T`` or
 of kind ``D``. If all are ``T``, one FFT for each pair of signs gives all lags; else products of
-small matrices give the sums.
+small matrices give the sums. The FFTs run over tiles of the pixels ``p``, and their products are
+added up before the inverse: besides the pictures only one tile is in memory.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nufftlib.blur.operator import Blur, extended
@@ -38,6 +39,11 @@ from nufftlib.core.fourier import fast_size, fft, ifft
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import instance
 from nufftlib.core.quadratic import Quadratic
+
+Lag = tuple[int, ...]
+
+TILE = 2**18
+"""Pixels of the data, those of all images of a tile together, that are transformed at once."""
 
 
 def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
@@ -71,7 +77,8 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     -----
     For a PSF of ``P`` pixels and an image of ``N``, a value with gradient costs ``P^2``
     multiplications, and the matrix ``8 P^2`` bytes, for every image. Building the matrix
-    takes ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``.
+    takes ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``. Working
+    memory does not grow with the image, but where the boundary extends it by a copy.
 
     Examples
     --------
@@ -90,37 +97,75 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     check_precision(xp, call, x=x, y=y, psf=blur.psf)
     for name, array in (("x", x), ("y", y)):
         check_finite(xp, call, name, array)
-    x, y, psf = (
-        xp.astype(a, xp.complex128 if is_complex(xp, a) else xp.float64, copy=False)
-        for a in (x, y, blur.psf)
-    )
-    blur = replace(blur, psf=psf)
-    fixed: Any = blur.as_map("psf", x)  # a linear operator
-    rhs = fixed.adjoint(y)
-    gram = psf_gram(xp, blur, x)
-    if is_complex(xp, blur.psf):
-        gram = xp.astype(gram, xp.complex128, copy=False)
-    return Quadratic(gram, rhs, 0.5 * float(inner(y, y)))
+    made = tuple(blur.outline(x).shape)
+    if tuple(y.shape) != made:
+        msg = f"{call}: y has the shape {tuple(y.shape)}; want {made}, that of the blurred image"
+        raise ValueError(msg)
+    e = extended(xp, blur, x)
+    psf = in_double(xp, blur.psf)
+    d, lead = blur.ndim, tuple(psf.shape[: -blur.ndim])
+    P = tuple(psf.shape[-d:])
+    e, y = (grouped(xp, a, lead, d) for a in (e, y))
+    one = Blur(xp.reshape(psf, (-1, *P))[0, ...], ndim=d, method=blur.method)
+    sums = [pair_sums(xp, one, e[i, ...], y[i, ...]) for i in range(e.shape[0])]
+    grams, sides, squares = zip(*sums, strict=True)
+    size = math.prod(P)
+    gram = xp.reshape(xp.stack(grams), (*lead, size, size))
+    return Quadratic(gram, xp.reshape(xp.stack(sides), psf.shape), 0.5 * sum(squares))
 
 
-def psf_gram(xp: Namespace, blur: Blur, x: Array) -> Array:
-    """Return ``G``, shape (..., P, P) with the leading axes of the PSF."""
-    d = blur.ndim
-    lead, P = blur.psf.shape[:-d], blur.psf.shape[-d:]
-    e = xp.flip(extended(xp, blur, x), axis=tuple(range(-d, 0)))
-    batch, n = e.shape[:-d], e.shape[-d:]
+def grouped(xp: Namespace, a: Array, lead: tuple[int, ...], d: int) -> Array:
+    """Return images by the PSFs that they have, shape (PSFs, images of one, ...)."""
+    batch = tuple(a.shape[:-d])
     # In front the axes along which each image has its own PSF, then the axes that share one.
-    wide = (1,) * (len(batch) - len(lead)) + tuple(lead)
+    wide = (1,) * (len(batch) - len(lead)) + lead
     own = [axis for axis, size in enumerate(wide) if size > 1]
     shared = [axis for axis, size in enumerate(wide) if size == 1]
-    e = xp.permute_dims(e, (*own, *shared, *range(len(batch), e.ndim)))
     count = math.prod(wide)
-    e = xp.reshape(e, (count, math.prod(batch) // count, *n))
-    grams = [gram_of(xp, e[i, ...], P) for i in range(count)]
+    a = xp.permute_dims(a, (*own, *shared, *range(len(batch), a.ndim)))
+    return xp.reshape(a, (count, math.prod(batch) // count, *a.shape[len(batch) :]))
+
+
+def in_double(xp: Namespace, a: Array) -> Array:
+    """Return an array in double precision."""
+    wide = xp.complex128 if is_complex(xp, a) else xp.float64
+    return xp.astype(a, wide, copy=False)
+
+
+def pair_sums(xp: Namespace, blur: Blur, e: Array, y: Array) -> tuple[Array, Array, float]:
+    """Return ``G``, ``b`` and ``|y|^2`` of extended images and data, shapes (images, ...)."""
+    P = tuple(blur.psf.shape)
+    b: Any = 0.0
+    square = 0.0
+    for tile in tiles(tuple(y.shape)):
+        part = in_double(xp, y[tile])
+        fixed: Any = blur.as_map("psf", in_double(xp, e[beyond(tile, P)]))  # a linear operator
+        b = b + fixed.adjoint(part)
+        square += float(inner(part, part))
+    gram = gram_of(xp, xp.flip(e, axis=tuple(range(-blur.ndim, 0))), P)
     if not is_complex(xp, blur.psf):
-        grams = [real_part(xp, g) for g in grams]
-    size = math.prod(P)
-    return xp.reshape(grams[0] if count == 1 else xp.stack(grams), (*lead, size, size))
+        return real_part(xp, gram), b, square
+    return xp.astype(gram, xp.complex128, copy=False), b, square
+
+
+def tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Yield the tiles of data of a shape, images in front, whose longest axis is cut in half."""
+    if math.prod(shape) <= TILE:
+        yield tuple(slice(0, n) for n in shape)
+        return
+    # Images are told apart first: to cut these costs nothing.
+    axis = 0 if shape[0] > 1 else max(range(len(shape)), key=shape.__getitem__)
+    half = shape[axis] // 2
+    for start, size in ((0, half), (half, shape[axis] - half)):
+        for tile in tiles((*shape[:axis], size, *shape[axis + 1 :])):
+            own = slice(start + tile[axis].start, start + tile[axis].stop)
+            yield (*tile[:axis], own, *tile[axis + 1 :])
+
+
+def beyond(tile: tuple[slice, ...], P: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the part of the extended images that a tile of the data depends on."""
+    sides = (slice(t.start, t.stop + p - 1) for t, p in zip(tile[1:], P, strict=True))
+    return (tile[0], *sides)
 
 
 # G[a, b] = sum over the batch and all m in the window of conj(e[m + a]) e[m + b]
@@ -206,30 +251,44 @@ def outer_rows(
     for axis, behind in after.items():
         start = e.shape[1 + axis] - P[axis] + 1 if behind else 0
         index[1 + axis] = slice(start, start + P[axis] - 1)
-    u = xp.permute_dims(e[tuple(index)], (0, *(1 + axis for axis in (*lags, *after))))
+    u = in_double(xp, e[tuple(index)])
+    u = xp.permute_dims(u, (0, *(1 + axis for axis in (*lags, *after))))
     return xp.reshape(u, (*u.shape[: 1 + len(lags)], math.prod(u.shape[1 + len(lags) :])))
 
 
 # sum over the batch and all m of conj(u[m + max(-lag, 0), r]) u[m + max(lag, 0), s]
 def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
     """Return the sums of all pairs of rows, shape (all lags, rows, rows), by matrix products."""
-    found: dict[tuple[int, ...], Array] = {}
-    terms = u.shape[0] * math.prod(M)
+    terms, rows = u.shape[0] * math.prod(M), u.shape[-1]
+
+    def windows(firsts: Sequence[Lag]) -> Array:
+        """Return ``u`` from some entries on, shape (terms, rows of each)."""
+        parts = [
+            u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)]
+            for first in firsts
+        ]
+        return xp.concat([xp.reshape(part, (terms, rows)) for part in parts], axis=1)
+
     lags = list(itertools.product(*(range(1 - p, p) for p in P)))
-    for lag in reversed(lags):
-        opposite = tuple(-i for i in lag)
-        if opposite in found:
-            found[lag] = xp.matrix_transpose(conjugate(xp, found[opposite]))
-            continue
-        left, right = (
-            xp.reshape(
-                u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)],
-                (terms, u.shape[-1]),
-            )
-            for first in ([max(-i, 0) for i in lag], [max(i, 0) for i in lag])
-        )
-        found[lag] = xp.matmul(xp.matrix_transpose(conjugate(xp, left)), right)
+    some = max(1, TILE // max(terms * rows, 1))
+    found: dict[Lag, Array] = {}
+    # The other half of the lags are the opposite ones.
+    for first, group in itertools.groupby(sorted(lags[len(lags) // 2 :], key=before), key=before):
+        left, each = conjugate(xp, windows([first])), list(group)
+        for start in range(0, len(each), some):
+            part = each[start : start + some]
+            right = windows([tuple(max(i, 0) for i in lag) for lag in part])
+            sums = xp.matmul(xp.matrix_transpose(left), right)
+            for k, lag in enumerate(part):
+                own = sums[:, k * rows : (k + 1) * rows]
+                found[tuple(-i for i in lag)] = xp.matrix_transpose(conjugate(xp, own))
+                found[lag] = own
     return xp.stack([found[lag] for lag in lags])
+
+
+def before(lag: Lag) -> Lag:
+    """Return where the left window of a lag begins."""
+    return tuple(max(-i, 0) for i in lag)
 
 
 # T[lag] = sum over the batch and m in [0, M) of conj(e[m + max(-lag, 0)]) e[m + max(lag, 0)]
@@ -239,28 +298,38 @@ def lag_sums(xp: Namespace, e: Array, P: tuple[int, ...]) -> Array:
     One correlation gives the lags of one pattern of signs; in it the fixed factor ends with
     the window. ``T[-lag] = conj(T[lag])`` gives the opposite pattern.
     """
-    d, n = len(P), e.shape[1:]
     real = not is_complex(xp, e)
-    sizes = tuple(fast_size(size, real=real) for size in n)
-
-    def transform(fixed: tuple[bool, ...]) -> Array:
-        inside = (slice(0, m - p + 1 if f else m) for m, p, f in zip(n, P, fixed, strict=True))
-        return fft(xp, e[(slice(None), *inside)], sizes, real=real)
-
+    shape = (e.shape[0], *(n - p + 1 for n, p in zip(e.shape[1:], P, strict=True)))
+    # All tiles have about the size of the largest.
+    largest = [max(t[1 + a].stop - t[1 + a].start for t in tiles(shape)) for a in range(len(P))]
+    sizes = tuple(fast_size(m + p - 1, real=real) for m, p in zip(largest, P, strict=True))
+    patterns = [(True, *rest) for rest in itertools.product((True, False), repeat=len(P) - 1)]
+    products: dict[tuple[bool, ...], Any] = dict.fromkeys(patterns, 0.0)
+    for tile in tiles(shape):
+        part = in_double(xp, e[beyond(tile, P)])
+        for forward in patterns:
+            fixed, free = (
+                fft(xp, part[windowed(part, P, inside)], sizes, real=real)
+                for inside in (forward, [not f for f in forward])
+            )
+            products[forward] = products[forward] + xp.sum(xp.conj(fixed) * free, axis=0)
     quadrants: dict[tuple[bool, ...], Array] = {}
-    for forward in itertools.product((True, False), repeat=d):
-        backward = tuple(not f for f in forward)
-        if backward in quadrants:
-            quadrants[forward] = conjugate(xp, quadrants[backward])
-            continue
-        product = xp.sum(xp.conj(transform(forward)) * transform(backward), axis=0)
+    for forward, product in products.items():
         c = ifft(xp, product, sizes, real=real)
         # From here on an axis counts |lag|: a lag of a backward axis is found at its end.
         for axis, f in enumerate(forward):
             if not f:
                 c = xp.roll(xp.flip(c, axis=axis), 1, axis=axis)
-        quadrants[forward] = c[tuple(slice(0, p) for p in P)]
+        c = c[tuple(slice(0, p) for p in P)]
+        quadrants[forward] = c
+        quadrants[tuple(not f for f in forward)] = conjugate(xp, c)
     return join(xp, quadrants, P, ())
+
+
+def windowed(e: Array, P: tuple[int, ...], inside: Sequence[bool]) -> tuple[slice, ...]:
+    """Return the index of the first window on some axes, and of everything on the others."""
+    ends = (n - p + 1 if i else n for n, p, i in zip(e.shape[1:], P, inside, strict=True))
+    return (slice(None), *(slice(0, end) for end in ends))
 
 
 def join(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib import workflows
-from nufftlib.blur.calibrate.pair.calibrate import Nuisance
+from nufftlib.blur.calibrate.pair.rounds import Nuisance
 from nufftlib.cli.calibrate_psf import PSF_SIZE
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
@@ -22,6 +22,7 @@ from nufftlib.cli.jobs import (
     Each,
     Job,
     Options,
+    Real,
     arrays_file,
     finish,
     json_file,
@@ -73,6 +74,8 @@ class Settings(Options):
         Height and width of the PSF.
     nuisances : "auto" or tuple of str
         What else may differ.
+    noise : float or None
+        Standard deviation of the blurred picture's noise, where it is known.
     encoding : {"linear", "srgb"}
         How the pictures encode light.
     psf_format : {"npy", "tiff", "fits"} or None
@@ -84,6 +87,7 @@ class Settings(Options):
     seen: tuple[Path, ...]
     size: tuple[int, int]
     nuisances: Literal["auto"] | tuple[Nuisance, ...]
+    noise: float | None
     encoding: Encoding
     psf_format: Format | None
 
@@ -148,7 +152,14 @@ class Calibration:
     default="auto",
     show_default=True,
     help="What else may differ: photometry (gain and offset), clipping, outliers, gamma, shift, "
-    "rotation. auto takes the first three, and gamma and shift where the pictures call for them.",
+    "rotation, vignette. auto takes the first three, and gamma, shift and vignette where the "
+    "pictures call for them.",
+)
+@click.option(
+    "--noise",
+    type=Real(min=0, min_open=True),
+    help="Standard deviation of the blurred picture's noise, if it is known, in its values' units, "
+    "which are from 0 to 1 where they were stored as integers.  [default: that of the residual]",
 )
 @options_of_files()
 @options_of_result("out/pair")
@@ -157,9 +168,10 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
     """Calibrate the PSF between a sharp and a blurred picture as they really are.
 
     The blurred picture may be exposed otherwise, clipped, with hot pixels, stored by a power of
-    the light, and shifted or turned against the sharp one. This is found with the PSF, which is
-    nonnegative and sums to one, and is said in words. For simulations, for boundaries other than
-    valid and for a choice of optimisers, take calibrate-psf.
+    the light, darker towards its corners, and shifted or turned against the sharp one. This is
+    found with the PSF, which is nonnegative and sums to one, and is said in words. For
+    simulations, for boundaries other than valid and for a choice of optimisers, take
+    calibrate-psf.
 
     The sharp picture has to be linear in the light. With --encoding srgb both are decoded, and a
     gamma that is found is what the blurred one differs by then; with --encoding linear and a
@@ -167,8 +179,9 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
 
     \b
     Writes
-      result.npz    psf, deviations, covariance, losses, and of each pair seen and residual, on
-                    the valid part of the blurred picture; a motion takes an edge of the residual
+      result.npz    psf, deviations, covariance, losses, and of each pair seen, residual and
+                    vignette if there is one, on the valid part of the blurred picture; a motion
+                    takes an edge of the residual
       figure.png    pictures, residual, pixels that do not count; PSF, cuts through it, encircled
                     energy and MTF with what is known of them
       result.json   settings, versions, gain, offset, gamma, motion, noise, findings, and under
@@ -222,6 +235,7 @@ def calibrate(
             size=s.size,
             nuisances=s.nuisances,
             seen=seen,
+            noise=s.noise,
             callback=done,
         )
     except ValueError as error:  # the pictures do not go together
@@ -253,12 +267,13 @@ def read_masks(settings: Settings, pairs: Pairs) -> list[Mask]:
 
 def arrays_of(result: workflows.CalibratedPair) -> Writer:
     """Return a writer of the arrays."""
+    vignettes = [v for v in result.vignette if v is not None]
     return arrays_file(
         psf=result.psf,
         deviations=result.deviations,
         covariance=result.covariance,
         losses=np.asarray(result.losses),
-        **numbered({"seen": result.seen, "residual": result.residuals}),
+        **numbered({"seen": result.seen, "residual": result.residuals, "vignette": vignettes}),
     )
 
 
@@ -273,6 +288,7 @@ def record_of(calibration: Calibration) -> Writer:
                 "seen": [str(path) for path in s.seen],
                 "psf_size": s.size,
                 "nuisances": s.nuisances,
+                "noise": s.noise,
                 "psf_format": s.psf_format,
                 "device": c.device.name,
             },

@@ -1,5 +1,6 @@
 """The squared error as a quadratic function of the PSF is that of the blur, to rounding."""
 
+import importlib
 import itertools
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 import nufftlib as nl
 from nufftlib.blur import normal_equations
 
+equations = importlib.import_module("nufftlib.blur.normal_equations")
 BOUNDARIES = ("valid", "circular", "replicate", "reflect", "zero")
 rng = np.random.default_rng(8)
 
@@ -53,6 +55,16 @@ def test_it_is_the_squared_error(boundary, psf, image):
 def test_a_psf_larger_than_the_image(boundary):
     h, x = random("r", 7, 6), random("r", 2, 5, 4)
     agree(nl.Blur(h, boundary), x, random("r", 2, 5, 4), h)
+
+
+@pytest.mark.parametrize("tile", [1, 7, 24])
+def test_it_is_the_sum_over_its_tiles(tile, monkeypatch):
+    monkeypatch.setattr(equations, "TILE", tile)
+    for psf, image in [((4,), (9,)), ((3, 4), (9, 13)), ((2, 1, 3), (4, 5, 6))]:
+        for lead, kind in [((), "r"), ((2, 1), "c")]:
+            h, x = random(kind, *lead, *psf), random("r", 2, 3, *image)
+            A = nl.Blur(h, "reflect" if kind == "c" else "valid", ndim=len(psf))
+            agree(A, x, A(x) + random(kind, *A(x).shape), h + 0.1)
 
 
 def test_its_matrix_is_that_of_the_patches():

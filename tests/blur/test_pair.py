@@ -8,8 +8,9 @@ import scipy.ndimage
 import scipy.optimize
 
 from nufftlib import Blur, Warp, data, workflows
-from nufftlib.blur.calibrate.pair import between, fit, statistics
+from nufftlib.blur.calibrate.pair import between, fit, rounds, statistics, vignette
 from nufftlib.blur.calibrate.pair.active_set import nonnegative_minimum
+from nufftlib.blur.calibrate.pair.masked import masked_gram
 from nufftlib.blur.calibrate.pair.model import Pair
 
 SIZE, NOISE, SEED = 11, 0.005, 1
@@ -134,6 +135,71 @@ def test_deviations_cover_the_truth(blurred):
     assert 0.9 <= np.mean(within) <= 0.99
 
 
+def falling_off(y):
+    """A vignette of 30 % at the corners."""
+    r, s = (np.linspace(-1, 1, n) for n in y.shape[-2:])
+    return 1 - 0.15 * (r[:, None] ** 2 + s**2)
+
+
+def test_a_vignette_is_found(blurred, monkeypatch):
+    psf, y, noise = blurred
+    v = falling_off(y)
+    found = workflows.calibrate_pair(picture(), 0.8 * v * y + 0.1 + noise, size=SIZE)
+    assert set(found.nuisances) == {*PLAIN, "vignette"}
+    assert workflows.psf_error(found.psf, psf) < 0.03
+    np.testing.assert_allclose(found.vignette[0], v, atol=5e-3)
+    np.testing.assert_allclose(found.gain[0], 0.8, atol=0.005)
+    np.testing.assert_allclose(found.offset[0], 0.1, atol=0.005)
+    assert found.noise == pytest.approx(NOISE, rel=0.05)
+    assert any("its corners got 70" in sentence for sentence in found.findings)
+    without = workflows.calibrate_pair(picture(), v * y + noise, size=SIZE, nuisances=PLAIN)
+    assert workflows.psf_error(without.psf, psf) > 2 * workflows.psf_error(found.psf, psf)
+    assert without.vignette == [None]
+    monkeypatch.setattr(rounds, "CROP", 118)
+    names = ("vignette", "shift")
+    found = workflows.calibrate_pair(picture(), v * shifted(y) + noise, size=SIZE, nuisances=names)
+    assert workflows.psf_error(found.psf, psf) < 0.03
+    np.testing.assert_allclose(found.vignette[0], v, atol=0.02)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_vignette_is_the_least_squares_one(masked, blurred):
+    psf, y, noise = blurred
+    seen = np.random.default_rng(1).random(y.shape) < 0.9 if masked else np.ones(y.shape, bool)
+    pair = Pair(Blur(np.full(psf.shape, 1 / psf.size)), picture(), y * falling_off(y) + noise, seen)
+    start = fit.Fit([pair], True)
+    found = vignette.with_vignette(start).pairs[0]
+    g = start.photometric[0][0]
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in y.shape[1:]), indexing="ij")
+    P = g[:, None, None] * pair.whole.blurred(start.psf)
+    terms = [rows**i * columns**j * P for i, j in vignette.POWERS]
+    terms += [np.ones_like(P) * (np.arange(3) == c)[:, None, None] for c in range(3)]
+    a = np.linalg.lstsq(np.stack([t[seen] for t in terms], axis=1), pair.y[seen])[0]
+    want = sum(c * rows**i * columns**j for c, (i, j) in zip(a, vignette.POWERS, strict=False))
+    np.testing.assert_allclose(found.vignette, want / a[0], rtol=1e-9)
+    np.testing.assert_allclose(found.black, a[-3:], rtol=1e-8)
+
+
+def test_the_noise_that_is_given_is_believed(blurred):
+    _, y, noise = blurred
+    options = {"size": SIZE, "nuisances": ("photometry", "shift")}
+    plain = workflows.calibrate_pair(picture(), shifted(y) + noise, **options)
+    found = workflows.calibrate_pair(picture(), shifted(y) + noise, **options, noise=0.004)
+    assert found.noise == pytest.approx(NOISE, rel=0.05)
+    ratio = 0.004 / found.noise
+    np.testing.assert_allclose(found.deviations, ratio * plain.deviations, rtol=1e-6)
+    for got, want in zip(found.motion_deviations[0], plain.motion_deviations[0], strict=True):
+        assert got == pytest.approx(ratio * want)
+    assert any("the noise was given as 0.004" in sentence for sentence in found.findings)
+    options = {"size": SIZE, "nuisances": PLAIN}
+    assert workflows.calibrate_pair(picture(), y + noise, **options, noise=0.005).findings == []
+    one = y.copy()
+    one[0, 60, 60] += 0.03  # six times the noise
+    for given, counts in ((0.004, False), (0.02, True)):
+        found = workflows.calibrate_pair(picture(), one + noise, **options, noise=given)
+        assert found.seen[0][0, 60, 60] == counts
+
+
 def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     x = picture()
     psf, y = workflows.simulate_blur(x[:, 10:170, 6:166], size=SIZE, noise=NOISE, seed=0)
@@ -148,14 +214,35 @@ def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     assert workflows.psf_error(found.psf[5:-5, 5:-5], psf) < 0.1
 
 
-def test_a_rotation_is_found():
-    x = picture()
-    psf, y = workflows.simulate_blur(x, psf="gaussian", size=9, noise=NOISE, seed=2)
-    turn = Warp(np.asarray([0.2, -0.4]), np.asarray(0.01), np.asarray(1.004))
-    found = workflows.calibrate_pair(x, turn(y), size=9, nuisances=("photometry", "rotation"))
-    assert found.motion[0][2] == pytest.approx(0.01, abs=5e-4)
-    assert found.motion[0][3] == pytest.approx(1.004, abs=5e-4)
-    assert workflows.psf_error(found.psf, psf) < 0.15
+def test_pictures_that_are_far_apart_are_registered_first(blurred):
+    psf, _, noise = blurred
+    x = data.astronaut()[:1].astype(float)
+    first, second = x[:, 44:204, 48:208], x[:, 32:192, 80:240]  # 12 pixels up, 32 to the right
+    y = Blur(psf)(second) + noise[:1, :150, :150]
+    found = workflows.calibrate_pair(first, y, size=SIZE)
+    assert "shift" in found.nuisances
+    for got, want in zip(found.motion[0], (-12, 32), strict=False):
+        assert abs(got - want) < 4 * found.motion_deviations[0][0] < 0.2
+    assert workflows.psf_error(found.psf, psf) < 0.1
+    assert found.seen[0].shape == y.shape
+    assert not found.seen[0][:, :12].any()  # the first picture does not show them
+    assert not found.seen[0][:, :, -32:].any()
+    assert found.seen[0][:, 12:, :-32].mean() > 0.99
+
+
+def test_a_rotation_is_found(blurred):
+    """Of the sharp picture, before the blur; the shift is that of the given pictures' centre."""
+    psf, _, noise = blurred
+    x = scipy.ndimage.gaussian_filter(data.astronaut()[0, :200, :201].astype(float), 0.6)
+    A = Warp(np.asarray([12.2, -20.4]), np.asarray(0.02), np.asarray(1.004))
+    c, M = np.asarray([100, 100]), A.matrix
+    turned = scipy.ndimage.affine_transform(x, M, c + A.shift - M @ c, order=5, mode="mirror")
+    y = Blur(psf)(turned[None]) + 0.2 * np.pad(noise[:1], ((0, 0), (0, 24), (0, 25)))
+    found = workflows.calibrate_pair(x[None], y, size=SIZE, nuisances=("photometry", "rotation"))
+    wanted = (12.2, -20.4, 0.02, 1.004)
+    for got, want, most in zip(found.motion[0], wanted, (0.04, 0.04, 2e-4, 2e-4), strict=True):
+        assert abs(got - want) < most
+    assert workflows.psf_error(found.psf, psf) < 0.1
 
 
 # --- the parts
@@ -193,6 +280,32 @@ def test_sums_are_those_of_the_patches(masked):
         assert counts[c] == keep.sum()
         rhs = sharp.columns(sharp.counted(y))[c]
         np.testing.assert_allclose(rhs, E[keep].T @ y[c].ravel()[keep], rtol=1e-10)
+
+
+def test_the_sums_of_a_mask_with_ends_are_those_of_the_patches():
+    """A hidden corner, holes, and pixels alone in either."""
+    rng = np.random.default_rng(2)
+    x, blur = rng.random((24, 27)), Blur(np.full((3, 4), 1 / 12))
+    rows, columns = np.ogrid[:22, :24]
+    seen = ((rows - 12) ** 2 + (columns - 9) ** 2 > 30) & (rows + columns > 8)
+    seen[[3, 12, 20], [15, 9, 20]] ^= True
+    G = masked_gram(blur, x, seen)
+    columns = [Blur(h.reshape(3, 4))(x)[seen] for h in np.eye(12)]
+    np.testing.assert_allclose(G, np.inner(columns, columns), rtol=1e-12)
+
+
+def test_a_part_settles_before_a_large_picture(blurred, monkeypatch):
+    psf, y, noise = blurred
+    monkeypatch.setattr(rounds, "CROP", 118)
+    differ, most = DIFFERENCES["all"]
+    found = workflows.calibrate_pair(picture(), differ(y, noise), size=SIZE)
+    assert workflows.psf_error(found.psf, psf) < most
+    assert len(found.losses) <= 4  # the whole picture has only to confirm
+    x = picture()
+    x[:, 13:163, 13:163] = 0.5  # its middle shows nothing
+    _, z = workflows.simulate_blur(x, psf=psf, noise=NOISE, seed=0)
+    found = workflows.calibrate_pair(x, z, size=SIZE, nuisances=PLAIN)
+    assert found.noise == pytest.approx(NOISE, rel=0.1)
 
 
 @pytest.mark.parametrize("free", [False, True])

@@ -42,6 +42,19 @@ def written(folder=OUT):
         return json.loads((folder / "result.json").read_text()), dict(arrays)
 
 
+def test_a_vignette_is_written_and_a_noise_is_passed_on(problem):
+    sharp, blurred, _ = problem
+    output = run("--no-figures", "--nuisances=photometry,vignette", "--noise=0.001")
+    record, arrays = written()
+    want = workflows.calibrate_pair(
+        sharp, blurred, size=SIZE, nuisances=("photometry", "vignette"), noise=0.001
+    )
+    np.testing.assert_array_equal(arrays["vignette"], want.vignette[0])
+    np.testing.assert_array_equal(arrays["covariance"], want.covariance)
+    assert record["settings"]["noise"] == 0.001
+    assert "the noise was given as 0.001" in output
+
+
 def test_files_are_those_of_the_workflow(problem):
     output = run("--no-figures", "--psf-format=tiff")
     record, arrays = written()

@@ -3,7 +3,8 @@
 from nufftlib.blur.calibrate.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF, calibrate_psf
 from nufftlib.blur.calibrate.errors import psf_error
-from nufftlib.blur.calibrate.pair.calibrate import NUISANCES, CalibratedPair, calibrate_pair
+from nufftlib.blur.calibrate.pair.calibrate import CalibratedPair, calibrate_pair
+from nufftlib.blur.calibrate.pair.rounds import NUISANCES
 from nufftlib.blur.calibrate.recipes import METHODS
 from nufftlib.blur.calibrate.simulate import simulate_blur
 from nufftlib.blur.calibrate.slanted_edge import SlantedEdge, slanted_edge_mtf

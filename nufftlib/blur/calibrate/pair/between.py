@@ -50,6 +50,21 @@ def slopes_between(x: Array, shift: tuple[float, float], margin: int) -> list[Ar
     return [filtered(part, -s0, v1), filtered(part, v0, -s1)]
 
 
+def between_twice(x: Array) -> Array:
+    """Return the picture on pixels of half the size from `REACH` on, of the same centre."""
+    xp: Any = namespace(x)
+    rows, columns = (2 * (n // 2) - 2 * REACH for n in x.shape[-2:])
+    halves = [[between_pixels(x, (s / 2, t / 2), REACH) for t in range(2)] for s in range(2)]
+    lines = [
+        xp.reshape(
+            xp.stack([h[..., :rows, :columns] for h in pair], axis=-1),
+            (*x.shape[:-2], rows, 2 * columns),
+        )
+        for pair in halves
+    ]
+    return xp.reshape(xp.stack(lines, axis=-2), (*x.shape[:-2], 2 * rows, 2 * columns))
+
+
 def taken(x: Array, shift: tuple[float, float], margin: int) -> tuple[Array, list[tuple[Any, Any]]]:
     """Return the pixels that a shift reaches, and the kernel and its slope along both axes."""
     whole = [round(t) for t in shift]
@@ -79,5 +94,8 @@ def filtered(x: Array, rows: Any, columns: Any) -> Array:
     """Return the picture behind a filter along each axis, where the filter has all pixels."""
     xp: Any = namespace(x)
     psf = xp.asarray(np.outer(rows, columns), dtype=x.dtype, device=x.device)
-    blurred: Array = Blur(psf, "valid")(x)
-    return blurred
+    blur = Blur(psf, "valid")
+    if x.ndim == 2:
+        return blur(x)
+    channels: Array = xp.stack([blur(x[c, ...]) for c in range(x.shape[0])])  # less memory
+    return channels

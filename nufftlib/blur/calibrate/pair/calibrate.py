@@ -7,47 +7,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import numpy as np
 from array_api_compat import array_namespace
 
 from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
 from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING
 from nufftlib.blur.calibrate.pair.deviations import psf_deviations
-from nufftlib.blur.calibrate.pair.findings import centroid, findings_of
-from nufftlib.blur.calibrate.pair.fit import (
-    ACCURACY,
-    Fit,
-    Information,
-    aligned,
-    information,
-    with_exponent,
-    without_detail,
-)
+from nufftlib.blur.calibrate.pair.findings import findings_of, louder
+from nufftlib.blur.calibrate.pair.fit import Fit, Information, information
 from nufftlib.blur.calibrate.pair.model import STILL, Pair
-from nufftlib.blur.calibrate.pair.pixels import FAR, clipping_levels, spread, unclipped
+from nufftlib.blur.calibrate.pair.pixels import clipping_levels, unclipped
+from nufftlib.blur.calibrate.pair.rounds import (
+    ALWAYS,
+    NUISANCES,
+    TESTED,
+    Nuisance,
+    Rounds,
+    deviation,
+    too_few,
+)
+from nufftlib.blur.calibrate.pair.start import MIDDLE, SLACK
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, summary
-from nufftlib.core.kinds import choice, is_array, optional_function
+from nufftlib.core.kinds import choice, is_array, optional_function, positive
 from nufftlib.core.run import Run
-
-Nuisance = Literal["photometry", "clipping", "outliers", "gamma", "shift", "rotation"]
-NUISANCES: tuple[Nuisance, ...] = get_args(Nuisance)
-ALWAYS: tuple[Nuisance, ...] = ("photometry", "clipping", "outliers")
-TESTED: tuple[Nuisance, ...] = ("gamma", "shift")
-
-ROUNDS = 6
-ALIGNMENTS = 8  # steps of the alignment in a round at most
-CLOSE = 0.002  # pixels of a step, that end them
-BETTER = 0.002  # part by which the squared error has to fall for a difference to be believed
-SETTLED = 1e-4  # part of the pixels that may still change sides
-MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
-SLACK = 2  # pixels that a shift may still grow by
-MIDDLE = 32  # pixels of a side that are left, at least, where a motion takes the edge
-CROP = 512  # pixels of a side on which exponent and motion are looked for
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,6 +66,9 @@ class CalibratedPair(Run):
         each sharp picture before the blur. What it shows moves the other way.
     motion_deviations : list of tuple of float
         Their standard deviations, as far as they were fitted.
+    vignette : list of array or None
+        Which part of the light each pixel of a blurred picture's valid part got, one in the
+        middle; of pictures that are far apart, on what both show. None if it was not fitted.
     noise : float
         Standard deviation of the residuals, outliers apart.
     seen : list of array of bool
@@ -100,6 +89,7 @@ class CalibratedPair(Run):
     gamma: float
     motion: list[tuple[float, ...]]
     motion_deviations: list[tuple[float, ...]]
+    vignette: list[Array | None]
     noise: float
     seen: list[Array]
     residuals: list[Array]
@@ -113,6 +103,7 @@ def calibrate_pair(
     size: int | tuple[int, int] = 25,
     nuisances: Literal["auto"] | Sequence[Nuisance] = "auto",
     seen: Array | Sequence[Array] | None = None,
+    noise: float | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
 ) -> CalibratedPair:
     r"""Find the PSF between pictures that differ by more than a blur.
@@ -143,12 +134,18 @@ def calibrate_pair(
         - ``"outliers"``: hot and dead pixels, more than five standard deviations off;
         - ``"gamma"``: the power;
         - ``"shift"``: a shift of one picture against the other;
-        - ``"rotation"``: a shift, a rotation and a scale.
+        - ``"rotation"``: a shift, a rotation and a scale;
+        - ``"vignette"``: light that falls off over the field, as a polynomial of degree four for
+          all channels; gain and offset come with it.
 
-        ``"auto"`` takes the first three, and the power and the shift where the squared error
-        falls by a five-hundredth. Without a shift the PSF has it.
+        ``"auto"`` takes the first three, and the power, the shift and the vignette where the
+        squared error falls by a five-hundredth. Without a shift the PSF has it.
     seen : array of bool, or sequence of such, optional
         Which pixels of each blurred picture count, like the blurred picture.
+    noise : float, optional
+        Standard deviation of the blurred picture's noise, in its units, if it is known. Deviations
+        and the limits of clipping and outliers follow it, in place of the residual's, and
+        `findings` says if the residual is larger.
     callback : callable, optional
         ``callback(round, mean_square, psf)`` after each round; a true value stops.
 
@@ -175,6 +172,9 @@ def calibrate_pair(
     With a shift both pictures are compared without what is above 0.88 of the highest frequency:
     no filter of finite length moves it rightly, and pixels have mixed it with lower frequencies.
 
+    Pictures that are more than three pixels apart are registered first. A quarter of a picture is
+    found, and rotations up to 0.15 rad.
+
     Exponent and motion are found on the inner 512 x 512 pixels of larger pictures.
 
     References
@@ -199,12 +199,13 @@ def calibrate_pair(
     call = "calibrate_pair"
     clock = time.perf_counter()
     optional_function(call, "callback", callback)
+    noise = None if noise is None else positive(call, "noise", noise)
     names = checked_nuisances(call, nuisances)
     doubted = () if isinstance(nuisances, list | tuple) else TESTED
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
     names = large_enough(call, names, pairs, doubted=bool(doubted))
-    rounds = Rounds(names, doubted, levels)
+    rounds = Rounds(names, doubted, levels, noise)
     losses: list[float] = []
     fit, interrupted = None, False
     try:
@@ -221,193 +222,28 @@ def calibrate_pair(
     xp: Any = array_namespace(start)
     moved = [pair.motion != STILL for pair in fit.pairs]
     motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
+    left = deviation(fit)
+    unit = 1.0 if noise is None else noise / left  # the deviations are by what is left
     deviations, covariance = psf_deviations(fit, motion)
     return CalibratedPair(
         losses=losses,
         seconds=time.perf_counter() - clock,
         interrupted=interrupted,
         psf=xp.astype(fit.psf, start.dtype, copy=False),
-        deviations=xp.astype(deviations, start.dtype, copy=False),
-        covariance=xp.astype(covariance, start.dtype, copy=False),
+        deviations=xp.astype(unit * deviations, start.dtype, copy=False),
+        covariance=xp.astype(unit**2 * covariance, start.dtype, copy=False),
         nuisances=rounds.names,
         gain=[s.gain(fit.psf) for s in fit.sums],
         offset=[s.offset(fit.psf) for s in fit.sums],
         gamma=fit.pairs[0].gamma,
-        motion=[pair.motion for pair in fit.pairs],
-        motion_deviations=deviations_of(motion, fit),
-        noise=rounds.noise(fit),
-        seen=[pair.seen for pair in fit.pairs],
+        motion=[pair.given_motion for pair in fit.pairs],
+        motion_deviations=deviations_of(motion, fit, unit),
+        vignette=[pair.vignette for pair in fit.pairs],
+        noise=left,
+        seen=[in_place(pair, own) for pair, own in zip(pairs, fit.pairs, strict=True)],
         residuals=fit.residuals,
-        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many),
+        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many) + louder(left, noise),
     )
-
-
-class Rounds:
-    """The rounds of a calibration: differences, alignment, and which pixels count.
-
-    Parameters
-    ----------
-    names : tuple of str
-        The differences that are fitted.
-    doubted : tuple of str
-        Those of them that are kept only if they are believed.
-    levels : list of list of tuple
-        The clipping levels of each channel of each pair.
-    """
-
-    def __init__(
-        self,
-        names: tuple[Nuisance, ...],
-        doubted: tuple[Nuisance, ...],
-        levels: list[list[tuple[float, float]]],
-    ) -> None:
-        self.names, self.doubted, self.levels = names, doubted, levels
-        self.outliers = [0.0] * len(levels)
-        self.too_many = [False] * len(levels)
-
-    def run(self, pairs: list[Pair]) -> Iterator[Fit]:
-        """Yield the fit after each round, until it settles."""
-        given = [pair.seen for pair in pairs]
-        fit = self.sorted_out(Fit(pairs, "photometry" in self.names), given)
-        yield fit
-        for _ in range(ROUNDS):
-            before = fit
-            fit = self.sorted_out(self.differing(fit), given)
-            yield fit
-            if settled(before, fit):
-                break
-
-    def differing(self, fit: Fit) -> Fit:
-        """Return the fit after a search for exponent and motion, on a part of large pictures."""
-        part = found = fit.with_pairs([pair.cropped(CROP) for pair in fit.pairs])
-        if "gamma" in self.names:
-            found = self.judged("gamma", found, with_exponent(found), lambda fit: fit.variance)
-        for name, turned in (("shift", False), ("rotation", True)):
-            if name in self.names:
-                still = without_detail(with_edge(found))
-                after = alignment(still, turned=turned)
-                found = self.judged(name, found, after, lambda fit: fit.misfit, still)
-        if found is part:
-            return fit
-        pairs = [
-            replace(pair, gamma=own.gamma, motion=own.motion, edge=own.edge, filled=None)
-            for pair, own in zip(fit.pairs, found.pairs, strict=True)
-        ]
-        after = fit.with_pairs(pairs)
-        return after if found.pairs[0].filled is None else without_detail(after)
-
-    def judged(
-        self,
-        name: Nuisance,
-        before: Fit,
-        after: Fit,
-        error: Callable[[Fit], float],
-        compared: Fit | None = None,
-    ) -> Fit:
-        """Return the fit with a difference if it is believed; forget that if it is not."""
-        if name not in self.doubted:
-            return after
-        self.doubted = tuple(n for n in self.doubted if n != name)
-        if error(after) < (1 - BETTER) * error(compared or before):
-            return after
-        self.names = tuple(n for n in self.names if n != name)
-        return before
-
-    def sorted_out(self, fit: Fit, given: list[Array]) -> Fit:
-        """Return the fit to the pixels that count by the model."""
-        xp: Any = array_namespace(fit.psf)
-        noise = self.noise(fit)
-        pairs = []
-        for i, (pair, model) in enumerate(zip(fit.pairs, fit.models, strict=True)):
-            y, seen = pair.inner(pair.y), given[i]
-            inside = pair.inner(seen)
-            if "clipping" in self.names:
-                inside = inside & unclipped(model, self.levels[i], noise)
-            if "outliers" in self.names:
-                far = inside & (xp.abs(y - model) > FAR * noise)
-                if pair.gamma != 1:  # a power is steep in the dark, and its model far off
-                    off = xp.abs(pair.decoded(y) - pair.decoded(model))
-                    far = far & (off > FAR * spread(off, inside))
-                self.outliers[i] = float(xp.mean(xp.astype(far, y.dtype)))
-                self.too_many[i] = self.outliers[i] > MOST_OUTLIERS
-                if not self.too_many[i]:
-                    inside = inside & ~far
-            if too_few(pair, inside):  # by a model that does not fit
-                inside = pair.inner(seen)
-            pairs.append(replace(pair, seen=pair.within(seen, inside), filled=None))
-        after = fit.with_pairs(pairs)
-        return after if fit.pairs[0].filled is None else without_detail(after)
-
-    def noise(self, fit: Fit) -> float:
-        """Return the standard deviation of the residuals, outliers apart."""
-        xp: Any = array_namespace(fit.psf)
-        residuals = [xp.reshape(r, (-1,)) for r in fit.residuals]
-        seen = [xp.reshape(pair.whole.seen, (-1,)) for pair in fit.pairs]
-        return spread(xp.concat(residuals), xp.concat(seen))
-
-
-def too_few(pair: Pair, seen: Array) -> bool:
-    """Return whether fewer pixels of a channel count than the PSF has."""
-    xp: Any = array_namespace(pair.x)
-    counts = [int(xp.count_nonzero(seen[c, ...])) for c in range(seen.shape[0])]
-    least: int = math.prod(pair.blur.psf.shape)
-    return min(counts) < least
-
-
-def alignment(fit: Fit, *, turned: bool) -> Fit:
-    """Return the fit after steps of the motions, until they are small; the PSF is centred."""
-    for _ in range(ALIGNMENTS):
-        after = aligned(fit, turned=turned)
-        done = apart(fit, after) < CLOSE
-        fit = after
-        if done:
-            break
-    return centred_psf(fit)
-
-
-def apart(a: Fit, b: Fit) -> float:
-    """Return the largest change of a motion, in pixels at the edge of a picture."""
-    far = max(int(n) for pair in a.pairs for n in pair.x.shape[-2:]) / 2
-    units = (1.0, 1.0, far, far)
-    return max(
-        abs(m - n) * unit
-        for p, q in zip(a.pairs, b.pairs, strict=True)
-        for m, n, unit in zip(p.motion, q.motion, units, strict=True)
-    )
-
-
-def centred_psf(fit: Fit) -> Fit:
-    """Return the fit whose PSF has its centre of mass within half a pixel of its centre."""
-    away = [round(c - n // 2) for c, n in zip(centroid(fit.psf), fit.psf.shape, strict=True)]
-    if not any(away):
-        return fit
-    pairs = []
-    for pair in fit.pairs:
-        motion = tuple(t - k for t, k in zip(pair.motion[:2], away, strict=True))
-        pairs.append(replace(pair, motion=(*motion, *pair.motion[2:])))
-    free = np.roll(fit.found[1].reshape(fit.psf.shape), [-k for k in away], axis=(0, 1))
-    return Fit(pairs, fit.photometry, free.ravel())
-
-
-def with_edge(fit: Fit) -> Fit:
-    """Return the fit without the edge that a shift spoils."""
-    pairs = []
-    for pair in fit.pairs:
-        farthest = math.ceil(max(map(abs, pair.motion[:2])))
-        pairs.append(replace(pair, edge=max(pair.edge, REACH + farthest + SLACK)))
-    return fit.with_pairs(pairs)
-
-
-def settled(before: Fit, after: Fit) -> bool:
-    """Return whether a round changed next to nothing."""
-    xp: Any = array_namespace(after.psf)
-    changed = sum(
-        float(xp.mean(xp.astype(p.seen ^ q.seen, p.x.dtype)))
-        for p, q in zip(before.pairs, after.pairs, strict=True)
-    )
-    gammas = [fit.pairs[0].gamma for fit in (before, after)]
-    same = abs(math.log(gammas[0] / gammas[1])) < 2 * ACCURACY
-    return changed < SETTLED and same and apart(before, after) < CLOSE
 
 
 def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:
@@ -495,6 +331,21 @@ def check_pixels(pair: Pair) -> None:
         raise ValueError(msg)
 
 
+def in_place(given: Pair, part: Pair) -> Array:
+    """Return which pixels of a given pair count, of those of the part that was fitted."""
+    if part.overlap is None:
+        return part.seen
+    xp: Any = array_namespace(part.seen)
+    seen = part.seen
+    for axis, first in zip((-2, -1), part.overlap.blurred, strict=True):
+        sizes = [list(seen.shape) for _ in range(2)]
+        sizes[0][axis] = first
+        sizes[1][axis] = given.seen.shape[axis] - first - seen.shape[axis]
+        ends = [xp.zeros(tuple(size), dtype=seen.dtype, device=seen.device) for size in sizes]
+        seen = xp.concat([ends[0], seen, ends[1]], axis=axis)
+    return seen
+
+
 def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:
     """Return a mask of the valid part, or refuse it."""
     xp: Any = array_namespace(y)
@@ -516,13 +367,13 @@ def checked_mask(blur: Blur, mask: Any, whole: Array, y: Array) -> Array:
     return mask
 
 
-def deviations_of(motion: Information | None, fit: Fit) -> list[tuple[float, ...]]:
-    """Return the standard deviations of the motions of all pairs."""
+def deviations_of(motion: Information | None, fit: Fit, unit: float) -> list[tuple[float, ...]]:
+    """Return the standard deviations of the motions of all pairs, in units of the misfit's."""
     if motion is None:
         return [() for _ in fit.pairs]
     xp: Any = array_namespace(fit.psf)
     size = motion.S.shape[0]
     inverse = xp.linalg.inv(motion.S)
-    found = [math.sqrt(fit.misfit * float(inverse[i, i])) for i in range(size)]
+    found = [unit * math.sqrt(fit.misfit * float(inverse[i, i])) for i in range(size)]
     each = size // len(fit.pairs)
     return [tuple(found[i : i + each]) for i in range(0, size, each)]

@@ -14,6 +14,7 @@ ASIDE = 0.02  # pixels of a shift: worth a word
 SOME = 1e-4  # of the pixels are outliers
 BORDER = 0.02  # of the PSF in its outermost pixels
 CORRELATED = 0.1  # of neighbouring residuals
+LOUDER = 1.2  # times the noise that was given
 OFF_CENTRE = 0.25  # of the PSF's size
 
 
@@ -49,14 +50,20 @@ def findings_of(
             found.append(
                 f"{name} looks gamma-encoded: it is the power 1/{pair.gamma:.3g} of the light."
             )
-        if max(map(abs, pair.motion[:2])) > ASIDE or pair.turned:
-            down, right = (-t for t in pair.motion[:2])
+        if max(map(abs, pair.given_motion[:2])) > ASIDE or pair.turned:
+            down, right = (-t for t in pair.given_motion[:2])
             turn = ""
             if pair.turned:
-                angle, scale = -math.degrees(pair.motion[2]), 1 / pair.motion[3]
+                angle, scale = -math.degrees(pair.given_motion[2]), 1 / pair.given_motion[3]
                 turn = f", turned by {angle:.3g} degrees and scaled by {scale:.5g}"
             found.append(
                 f"{name} is shifted by {down:.3g} pixels down and {right:.3g} to the right{turn}."
+            )
+        if pair.vignette is not None:
+            v = pair.vignette
+            corners = sum(float(v[i, j]) for i in (0, -1) for j in (0, -1)) / 4
+            found.append(
+                f"{name} has a vignette: of the middle's light its corners got {corners:.1%}."
             )
     return found + faults_of(fit)
 
@@ -83,6 +90,16 @@ def faults_of(fit: Fit) -> list[str]:
                 f"What is left is no noise: neighbouring pixels of it correlate by {c:.2f}."
             )
     return found
+
+
+def louder(left: float, noise: float | None) -> list[str]:
+    """Return a sentence on a residual that is larger than the noise."""
+    if noise is None or left < LOUDER * noise:
+        return []
+    return [
+        f"The residual's deviation is {left:.3g}, the noise was given as {noise:.3g}: the model "
+        f"does not fit, or there is more noise."
+    ]
 
 
 def listed(values: Array) -> str:

@@ -53,6 +53,7 @@ class Fit:
         xp: Any = namespace(self.pairs[0].x)
         shape, free = self.pairs[0].blur.psf.shape, self.guess
         gains = [xp.ones_like(s.square) for s in self.sums]
+        alone = self.photometry and sum(g.shape[0] for g in gains) == 1
         for _ in range(GAINS):
             G, b = self.normal(gains)
             found, free = nonnegative_minimum(on_host(G), on_host(b), free)
@@ -67,7 +68,7 @@ class Fit:
             after = [s.gain(h) for s in self.sums]
             change = max(float(xp.max(xp.abs(a - g))) for a, g in zip(after, gains, strict=True))
             gains = after
-            if change < SAME:
+            if change < SAME or alone:  # a gain that all pixels share scales the PSF alone
                 break
         return h, free
 
@@ -99,12 +100,17 @@ class Fit:
         return 2 * sum(float(s.value_and_grad(self.psf)[0]) for s in self.sums) / self.pixels
 
     @cached_property
+    def photometric(self) -> list[tuple[Array, Array]]:
+        """Gain and offset of each channel of each pair."""
+        return [(s.gain(self.psf), s.offset(self.psf)) for s in self.sums]
+
+    @cached_property
     def models(self) -> list[Array]:
         """The blurred pictures of the model, as they are stored, within the margin."""
         models = []
-        for pair, s in zip(self.pairs, self.sums, strict=True):
-            g, o = (v[:, None, None] for v in (s.gain(self.psf), s.offset(self.psf)))
-            models.append(pair.stored(g * pair.whole.blurred(self.psf) + o))
+        for pair, found in zip(self.pairs, self.photometric, strict=True):
+            g, o = (v[:, None, None] for v in found)
+            models.append(pair.stored(pair.darkened(g * pair.whole.blurred(self.psf)) + o))
         return models
 
     @cached_property
@@ -126,6 +132,16 @@ class Fit:
         """Return the fit to other pairs."""
         return Fit(pairs, self.photometry, self.found[1])
 
+    def again(self) -> Fit:
+        """Return the fit to the same pairs, whose sums are kept."""
+        return self.with_pairs(self.pairs)
+
+    def carried(self, pairs: Sequence[Pair]) -> Fit:
+        """Return this PSF with its gains and offsets as if they were found on other pairs."""
+        other = self.with_pairs(pairs)
+        other.__dict__.update(found=self.found, photometric=self.photometric)
+        return other
+
 
 def with_exponent(fit: Fit) -> Fit:
     """Return the fit of the best exponent, which all pairs share."""
@@ -144,13 +160,14 @@ def with_exponent(fit: Fit) -> Fit:
 
 def without_detail(fit: Fit) -> Fit:
     """Return the fit to pictures without their finest detail, which no kernel moves rightly."""
-    xp: Any = namespace(fit.pairs[0].x)
-    pairs = []
-    for i, pair in enumerate(fit.pairs):
-        all_count = bool(xp.all(pair.seen))
-        filled = pair.y if all_count else pair.framed(fit.models[i])
-        pairs.append(replace(pair, filled=filled))
-    return fit.with_pairs(pairs)
+    return fit.with_pairs([filled(pair, fit, i) for i, pair in enumerate(fit.pairs)])
+
+
+def filled(pair: Pair, fit: Fit, i: int) -> Pair:
+    """Return a pair without its finest detail, with pair `i` of a fit where it does not count."""
+    xp: Any = namespace(pair.x)
+    all_count = bool(xp.all(pair.seen))
+    return replace(pair, filled=pair.y if all_count else pair.framed(fit.models[i]))
 
 
 @dataclass(frozen=True)
@@ -228,7 +245,7 @@ def aligned(fit: Fit, *, turned: bool) -> Fit:
     best, length, factor = fit, 1.0, 2.0
     for trial in range(LENGTHS):
         after = moved(fit, length * step)
-        if after.misfit < best.misfit:
+        if all(pair.open for pair in after.pairs) and after.misfit < best.misfit:
             best = after
         elif trial == 0:
             factor = 0.5

@@ -14,15 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from nufftlib.blur.calibrate.pair.active_set import like, on_host
-from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.calibrate.pair.active_set import on_host
+from nufftlib.blur.calibrate.pair.masked import masked_gram
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, Namespace, namespace
-
-ROWS = 4096
-"""Patches that are written out at once."""
 
 
 @dataclass(frozen=True)
@@ -44,48 +39,15 @@ class Sharp:
     seen: Array | None
 
     @cached_property
-    def hidden(self) -> list[Array]:
-        """Places of the pixels that do not count, channel by channel."""
-        assert self.seen is not None
-        hidden = ~on_host(self.seen)
-        return [like(self.x, np.nonzero(h.ravel())[0]) for h in hidden]
-
-    def patches(self, channel: int, places: Array) -> Array:
-        """Return the rows of ``E`` at some pixels, ``e[p + P - 1 - q]``."""
-        xp = namespace(self.x)
-        (P, Q), (_, W) = self.blur.psf.shape, self.x.shape[1:]
-        w = W - Q + 1
-        device = self.x.device
-        first = (places // w) * W + places % w
-        rows = (P - 1 - xp.arange(P, dtype=first.dtype, device=device)) * W
-        columns = Q - 1 - xp.arange(Q, dtype=first.dtype, device=device)
-        offsets = xp.reshape(rows[:, None] + columns[None, :], (-1,))
-        flat = xp.reshape(self.x[channel, ...], (-1,))
-        at = xp.reshape(first[:, None] + offsets[None, :], (-1,))
-        return xp.reshape(xp.take(flat, at), (places.shape[0], P * Q))
-
-    @cached_property
     def sums(self) -> tuple[Array, Array, Array]:
         """``E^T E`` (C, P, P), ``E^T 1`` (C, P) and the number of pixels (C,)."""
-        xp = namespace(self.x)
-        h, w = (n - p + 1 for n, p in zip(self.x.shape[1:], self.blur.psf.shape, strict=True))
-        grams, ones, counts = [], [], []
-        for c in range(self.x.shape[0]):
-            one = xp.ones((h, w), dtype=self.x.dtype, device=self.x.device)
-            made: Any = normal_equations(self.blur, self.x[c, ...], one)
-            gram, column = made.gram, xp.reshape(made.rhs, (-1,))
-            count = h * w
-            if self.seen is not None:
-                places = self.hidden[c]
-                for i in range(0, places.shape[0], ROWS):
-                    rows = self.patches(c, places[i : min(i + ROWS, places.shape[0])])
-                    gram = gram - xp.matmul(xp.matrix_transpose(rows), rows)
-                    column = column - xp.sum(rows, axis=0)
-                count -= places.shape[0]
-            grams.append(gram)
-            ones.append(column)
-            counts.append(xp.asarray(float(count), dtype=self.x.dtype, device=self.x.device))
-        return xp.stack(grams), xp.stack(ones), xp.stack(counts)
+        xp: Any = namespace(self.x)
+        sides = (n - p + 1 for n, p in zip(self.x.shape[1:], self.blur.psf.shape, strict=True))
+        one = xp.ones((self.x.shape[0], *sides), dtype=self.x.dtype, device=self.x.device)
+        counted = self.counted(one)
+        seen = on_host(counted) > 0
+        grams = [masked_gram(self.blur, self.x[c, ...], seen[c]) for c in range(seen.shape[0])]
+        return xp.stack(grams), self.columns(counted), xp.sum(counted, axis=(-2, -1))
 
     @cached_property
     def maps(self) -> list[Any]:
