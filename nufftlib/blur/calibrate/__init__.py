@@ -3,6 +3,7 @@
 from nufftlib.blur.calibrate.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF, calibrate_psf
 from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.calibrate.field.calibrate import CalibratedField, calibrate_field
 from nufftlib.blur.calibrate.pair.calibrate import NUISANCES, CalibratedPair, calibrate_pair
 from nufftlib.blur.calibrate.recipes import METHODS
 from nufftlib.blur.calibrate.simulate import simulate_blur
@@ -14,6 +15,7 @@ __all__ = [
     "METHODS",
     "NUISANCES",
     "BlindCalibration",
+    "CalibratedField",
     "CalibratedPSF",
     "CalibratedPair",
     "CalibratedStars",
@@ -21,6 +23,7 @@ __all__ = [
     "RejectedStar",
     "SlantedEdge",
     "calibrate_blind",
+    "calibrate_field",
     "calibrate_from_stars",
     "calibrate_pair",
     "calibrate_psf",
