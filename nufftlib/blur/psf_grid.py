@@ -102,7 +102,5 @@ def grid_blur(psfs: Array, shape: tuple[int, int], boundary: str) -> SpaceVaryin
         Boundary of the blur.
     """
     xp, (rows, columns, *size) = array_namespace(psfs), psfs.shape
-    weights = grid_weights(
-        (rows, columns), shape, xp=xp, dtype=psfs.dtype, device=device(psfs)
-    )
+    weights = grid_weights((rows, columns), shape, xp=xp, dtype=psfs.dtype, device=device(psfs))
     return SpaceVaryingBlur(xp.reshape(psfs, (rows * columns, *size)), weights, boundary)

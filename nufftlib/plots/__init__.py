@@ -1,6 +1,7 @@
 """Figures of trajectories, and of the jobs' results; they need matplotlib."""
 
 from nufftlib.plots.density import draw_density
+from nufftlib.plots.field import draw_field
 from nufftlib.plots.kspace import draw_kspace
 from nufftlib.plots.overview import draw_overview
 from nufftlib.plots.phase import draw_phase
@@ -9,6 +10,7 @@ from nufftlib.plots.waveforms import draw_waveforms
 
 __all__ = [
     "draw_density",
+    "draw_field",
     "draw_kspace",
     "draw_overview",
     "draw_phase",

@@ -4,8 +4,9 @@ r"""The squared error of a blur that varies over the field, as a quadratic funct
           G_{kl}[q, q'] = \sum_p w_k[p]\, w_l[p]\, e[p + P - 1 - q]\, e[p + P - 1 - q'],
 
 with the extended image ``e``. The weights of a node are a hat along the rows times one along the
-columns, ``w_k[p] = a_r[p_0] b_c[p_1]``. So ``w_k w_l`` is zero but for neighbours, and is a product of
-one of ``2 R - 1`` functions of the row, ``a_r^2`` and ``a_r a_{r+1}``, with one of the column. With
+columns, ``w_k[p] = a_r[p_0] b_c[p_1]``. So ``w_k w_l`` is zero but for neighbours, and is a
+product of one of ``2 R - 1`` functions of the row, ``a_r^2`` and ``a_r a_{r+1}``, with one of the
+column. With
 ``u = P - 1 - q`` and the lag ``d = q - q'``, each lag is a product of three matrices,
 
 .. math:: G_{ij}[u, d] = \sum_{m_0} A_i[m_0 - u_0] \sum_{m_1} e[m]\, e[m + d]\, B_j[m_1 - u_1] .
@@ -155,11 +156,11 @@ def gram_blocks(xp: Namespace, e: Array, products: list[Values], P: tuple[int, i
         z = xp.sum(e[:, rows, columns] * partner, axis=0)
         left = A[:, : P[0] - d0, rows]
         right = B[:, max(-d1, 0) : P[1] - max(d1, 0), columns]
-        (I, U, _), (J, V, _) = left.shape, right.shape
-        left = xp.reshape(left, (I * U, left.shape[-1]))
-        right = xp.reshape(right, (J * V, right.shape[-1]))
-        S = xp.reshape(left @ z @ xp.matrix_transpose(right), (I, U, J, V))
-        found.append(xp.reshape(xp.permute_dims(S, (0, 2, 1, 3)), (I, J, U * V)))
+        (i, u, _), (j, v, _) = left.shape, right.shape
+        left = xp.reshape(left, (i * u, left.shape[-1]))
+        right = xp.reshape(right, (j * v, right.shape[-1]))
+        S = xp.reshape(left @ z @ xp.matrix_transpose(right), (i, u, j, v))
+        found.append(xp.reshape(xp.permute_dims(S, (0, 2, 1, 3)), (i, j, u * v)))
     half = xp.concat(found, axis=-1)
     at = xp.asarray(places(P), device=device(e))
     size = P[0] * P[1]
