@@ -79,7 +79,11 @@ def nodes_of(call: str, grid: int | tuple[int, int]) -> tuple[int, int]:
 
 def hats(nodes: int, pixels: int) -> Values:
     """Return the weight of each node along an axis at each pixel, shape (nodes, pixels)."""
-    place = np.linspace(0, nodes - 1, pixels)
+    return hats_at(nodes, np.linspace(0, nodes - 1, pixels))
+
+
+def hats_at(nodes: int, place: Values) -> Values:
+    """Return the weight of each node at places from 0 to ``nodes - 1``, shape (nodes, places)."""
     return (1 - np.abs(place - np.arange(nodes)[:, None])).clip(0.0)
 
 

@@ -242,8 +242,8 @@ def calibrate_psf_command(
                     the PSF of the lowest loss, with --psf-format; the last two have the size of
                     the pixels if the pictures' files say it
 
-    With --grid result.npz has psf, the PSFs by rows and columns of the grid, psf_single, the best one
-    for the whole picture, residual and losses; deblur takes it as it is.
+    With --grid result.npz has psf, the PSFs by rows and columns of the grid, psf_single, the best
+    one for the whole picture, residual and losses; deblur takes it as it is.
 
     Pictures of your own have to show the same part of the world: registered, equally exposed, and
     linear in the light (a camera's raw values, or its JPEG with --encoding srgb). The command says
