@@ -513,6 +513,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "noise": 0.5,
         "saturation": 1e3,
         "background": "constant",
+        "grid": None,
         "rounds": 1,
         "callback": None,
     },
@@ -780,6 +781,8 @@ NO_OBJECT = [*NOTHING, 5, "a", V, int]
 NO_FUNCTION = [object(), 3, "f", [len], V]
 JOBS = ("TrajectoryObjective", "learn_trajectory", "ImagesObjective", "learn_on_images")
 NO_PATH = [*NOTHING, 5, ["a"], V]
+NO_PIXELS = [*NOTHING, 1.5, "a", (1.0, 2.0)]
+
 WRONG = {  # by the argument's name, or by the call and the name where it means another thing
     **dict.fromkeys(("boundary", "method", "engine", "maps", "path", "norm", "name"), NO_NAME),
     **dict.fromkeys(("psf", "blocks", "weights", "target", "rhs", "gram", "a", "b"), NO_ARRAY),
@@ -935,13 +938,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "psf_error(psf)": NO_REAL_ARRAY,
     "nuisances": [*NOTHING, 5, "some", ["blur"], object()],
-    **dict.fromkeys(
-        (
-            *("grid_weights(grid)", "grid_weights(shape)"),
-            *("calibrate_field(grid)", "draw_field(shape)"),
-        ),
-        [*NOTHING, 1.5, "a", (1.0, 2.0)],
-    ),
+    **dict.fromkeys(("grid_weights(grid)", "grid_weights(shape)"), NO_PIXELS),
+    **dict.fromkeys(("calibrate_field(grid)", "draw_field(shape)"), NO_PIXELS),
+    "calibrate_from_stars(grid)": [x for x in NO_PIXELS if x is not None],
     "smoothness": NO_NUMBER,
     "psfs": NO_REAL_ARRAY,
     "draw_field(residual)": [a for a in NO_REAL_ARRAY if a is not None],

@@ -84,13 +84,15 @@ def hats(nodes: int, pixels: int) -> Values:
 
 def hats_at(nodes: int, place: Values) -> Values:
     """Return the weight of each node at places from 0 to ``nodes - 1``, shape (nodes, places)."""
-    return (1 - np.abs(place - np.arange(nodes)[:, None])).clip(0.0)
+    weights: Values = (1 - np.abs(place - np.arange(nodes)[:, None])).clip(0.0)
+    return weights
 
 
 def outer(rows: Values, columns: Values) -> Values:
     """Return the products of weights along rows and columns, shape (nodes, height, width)."""
     shape = rows.shape[1], columns.shape[1]
-    return np.einsum("rp,cq->rcpq", rows, columns).reshape(-1, *shape)
+    products: Values = np.einsum("rp,cq->rcpq", rows, columns).reshape(-1, *shape)
+    return products
 
 
 def grid_blur(psfs: Array, shape: tuple[int, int], boundary: str) -> SpaceVaryingBlur:

@@ -260,7 +260,8 @@ def calibrate_psf_command(
     device = open_device(settings.device_name)
     make_pairs = read_pairs(settings)
     if settings.grid is not None:
-        psf_field.calibrate(ctx, settings, device, make_pairs)
+        grid = psf_field.Grid(settings.grid, settings.boundary, settings.tolerance)
+        psf_field.calibrate(ctx, settings, grid, device, make_pairs)
         return
     with settings.claimed_folder(FIGURE) as folder:
         pairs = make_pairs(device)
@@ -285,7 +286,7 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
         msg = f"--sharp and --blurred are a pair of your own; leave {names} out"
         raise click.UsageError(msg)
     if settings.grid is not None:
-        psf_field.check_grid(settings, given)
+        psf_field.check_grid(max(len(settings.sharp), len(settings.blurred)), given)
     absolute = [name for name, recipe in RECIPES.items() if recipe.loss != "squared"]
     if settings.path == "quadratic" and settings.method in absolute:
         msg = f"--path quadratic: the loss of {settings.method} is the absolute error; want general"

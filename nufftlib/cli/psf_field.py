@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -14,6 +13,7 @@ from nufftlib.cli.devices import Device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
+    Options,
     arrays_file,
     finish,
     format_losses,
@@ -27,13 +27,29 @@ from nufftlib.cli.pairs import Pairs
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 
-if TYPE_CHECKING:
-    from nufftlib.cli.calibrate_psf import Settings
-
 STEPS = 300
 """Steps by default."""
 TOO_COARSE = 1.15
 """A residual of so many times the noise is no noise alone."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The options of a grid.
+
+    Parameters
+    ----------
+    nodes : tuple of int
+        Rows and columns.
+    boundary : str
+        Boundary of the blur.
+    tolerance : float
+        The norm of the projected gradient that ends the steps.
+    """
+
+    nodes: tuple[int, int]
+    boundary: str
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -42,8 +58,10 @@ class Field:
 
     Parameters
     ----------
-    settings : Settings
-        The options.
+    settings : Options
+        The options of all jobs.
+    grid : Grid
+        Those of the grid.
     device : Device
         Where it was computed.
     pairs : Pairs
@@ -52,7 +70,8 @@ class Field:
         The result.
     """
 
-    settings: Settings
+    settings: Options
+    grid: Grid
     device: Device
     pairs: Pairs
     result: workflows.CalibratedField
@@ -63,9 +82,9 @@ class Field:
         return float(np.sqrt(np.mean(self.result.residual.astype(np.float64) ** 2)))
 
 
-def check_grid(settings: Settings, given: set[str]) -> None:
+def check_grid(pairs: int, given: set[str]) -> None:
     """Refuse options that have no meaning with a grid."""
-    if len(settings.sharp) != 1 or len(settings.blurred) != 1:
+    if pairs != 1:
         msg = "--grid: want one pair of your own, by --sharp and --blurred"
         raise click.UsageError(msg)
     if odd := given & {"method", "path", "psf_format"}:
@@ -74,11 +93,12 @@ def check_grid(settings: Settings, given: set[str]) -> None:
         raise click.UsageError(msg)
 
 
-def run(settings: Settings, device: Device, pairs: Pairs, interrupts: Interrupts) -> Field:
+def run(
+    settings: Options, grid: Grid, device: Device, pairs: Pairs, interrupts: Interrupts
+) -> Field:
     """Run the steps, with a progress bar."""
     steps = settings.steps or STEPS
-    assert settings.grid is not None
-    rows, columns = settings.grid
+    rows, columns = grid.nodes
     title = f"{rows} x {columns} PSFs of {pairs.size[0]} x {pairs.size[1]} pixels"
     click.echo(f"Calibrating on the {device.title}: {title}, {count(steps)}", err=True)
 
@@ -88,16 +108,16 @@ def run(settings: Settings, device: Device, pairs: Pairs, interrupts: Interrupts
     result = workflows.calibrate_field(
         pairs.sharp[0],
         pairs.blurred[0],
-        grid=settings.grid,
+        grid=grid.nodes,
         size=pairs.size,
-        boundary=settings.boundary,
+        boundary=grid.boundary,
         steps=steps,
-        tolerance=settings.tolerance,
+        tolerance=grid.tolerance,
         callback=done,
         progress=True,
     )
     interrupts.hold()
-    return Field(settings, device, pairs, device.fetch(result))
+    return Field(settings, grid, device, pairs, device.fetch(result))
 
 
 def files_of(done: Field) -> dict[str, Writer]:
@@ -132,9 +152,9 @@ def record_of(done: Field) -> Writer:
             "settings": {
                 **done.pairs.settings,
                 "psf_size": done.pairs.size,
-                "grid": s.grid,
-                "boundary": s.boundary,
-                "tolerance": s.tolerance,
+                "grid": done.grid.nodes,
+                "boundary": done.grid.boundary,
+                "tolerance": done.grid.tolerance,
                 "steps": s.steps or STEPS,
                 "device": done.device.name,
             },
@@ -156,8 +176,7 @@ def record_of(done: Field) -> Writer:
 def print_result(done: Field) -> None:
     """Print the table, and a warning if the residual is no noise."""
     s, r = done.settings, done.result
-    assert s.grid is not None
-    rows, columns = s.grid
+    rows, columns = done.grid.nodes
     head = ["grid", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"]
     below = [
         "",
@@ -175,13 +194,14 @@ def print_result(done: Field) -> None:
 
 def calibrate(
     ctx: click.Context,
-    settings: Settings,
+    settings: Options,
+    grid: Grid,
     device: Device,
     make_pairs: Callable[[Device], Pairs],
 ) -> None:
     """Find the PSFs at the nodes, write them into the folder, and print what was found."""
     with settings.claimed_folder(FIGURE) as folder:
-        done = run(settings, device, make_pairs(device), ctx.obj)
+        done = run(settings, grid, device, make_pairs(device), ctx.obj)
         written = write(
             folder,
             files_of(done),

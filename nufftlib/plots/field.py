@@ -147,7 +147,7 @@ def draw_widths(axes: Axes, h: Real, shape: tuple[int, int]) -> None:
     rows, columns = h.shape[:2]
     M = moments(h)
     widths = np.sqrt(np.trace(M, axis1=-2, axis2=-1) / 2)
-    fine = tuple(min(n, 128) for n in shape)
+    fine = min(shape[0], 128), min(shape[1], 128)
     over = np.tensordot(widths.ravel(), grid_weights((rows, columns), fine, dtype=np.float64), 1)
     height, width = shape
     shown = axes.imshow(

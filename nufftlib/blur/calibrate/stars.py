@@ -650,7 +650,8 @@ def on_grid(field: Field, c: Array) -> Array:
 # As for pictures: neighbours differ by as much as a PSF is large. Here the noise has the variance 1
 def alike(field: Field, c: Array) -> float:
     """Return the weight of the squared differences of neighbours in the grid."""
-    return c.shape[0] * field.size**2 / float(array_namespace(c).sum(c * c))
+    size: int = c.shape[0] * field.size**2
+    return size / float(array_namespace(c).sum(c * c))
 
 
 def psf_of(field: Field, c: Array) -> Array:
