@@ -396,6 +396,15 @@ def calibrated(m):
     return found.psf, found.losses
 
 
+def field(m):
+    """Calibrate a grid from a smooth picture; the noise is read from the CPU."""
+    n = np.linspace(-3, 3, 20)
+    x = m.row.array(np.sin(n[:, None] * n + n) + 0.3 * np.cos(3 * n[:, None]), m.real_dtype)
+    h = m.row.array([[0.1, 0.2, 0.0], [0.0, 0.4, 0.2], [0.0, 0.1, 0.0]], m.real_dtype)
+    found = workflows.calibrate_field(x, nl.Blur(h)(x), grid=(1, 2), size=3, steps=3, noise=0.01)
+    return found.psfs, found.single, found.losses
+
+
 def paired(m):
     """Calibrate from a smooth picture, whose fit no rounding leads elsewhere."""
     n = np.linspace(-3, 3, 20)
@@ -653,6 +662,9 @@ BY_HAND = [
     Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
+    Entry(
+        "nufftlib.blur.grid_weights", lambda m: nl.blur.grid_weights(2, (4, 5), **given(m)), MADE
+    ),
     Entry("nufftlib.blur.gaussian_psf", lambda m: nl.blur.gaussian_psf(5, 1.2, **given(m)), MADE),
     Entry("nufftlib.blur.defocus_psf", lambda m: nl.blur.defocus_psf(5, 1.7, **given(m)), MADE),
     Entry(
@@ -754,6 +766,12 @@ BY_HAND = [
         eps=1e-6,
     ),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
+    Entry(
+        "nufftlib.workflows.calibrate_field",
+        field,
+        "the blurred picture, whose noise is estimated if it is not given, to the CPU",
+        double=True,
+    ),
     Entry(
         "nufftlib.workflows.calibrate_pair",
         paired,
@@ -886,6 +904,7 @@ WITHOUT_CALL = {
     "nufftlib.workflows.DeblurredPicture": FIELDS,
     "nufftlib.workflows.BlindCalibration": FIELDS,
     "nufftlib.workflows.CalibratedPair": FIELDS,
+    "nufftlib.workflows.CalibratedField": FIELDS,
     "nufftlib.workflows.CalibratedPSF": FIELDS,
     "nufftlib.workflows.CalibratedStars": FIELDS,
     "nufftlib.workflows.RejectedStar": FIELDS,
@@ -918,6 +937,7 @@ WITHOUT_CALL = {
     "nufftlib.io.write_pulseq": WRITTEN_FILE,
     "nufftlib.plots.draw_density": PICTURE,
     "nufftlib.plots.draw_edge": PICTURE,
+    "nufftlib.plots.draw_field": PICTURE,
     "nufftlib.plots.draw_kspace": PICTURE,
     "nufftlib.plots.draw_overview": PICTURE,
     "nufftlib.plots.draw_phase": PICTURE,

@@ -27,6 +27,7 @@ WITHOUT_EXAMPLE = {
     "AttractedTrajectory",
     "BlindCalibration",
     "CalibratedPair",
+    "CalibratedField",
     "CalibratedPSF",
     "CalibratedStars",
     "Certificate",

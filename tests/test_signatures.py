@@ -334,6 +334,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     mri.traverse: {"curve": CURVE, "protocol": SCAN, "samples": 200},
     mri.TrajectoryProjection: {"protocol": SCAN, "fixed": None, "tolerance": 1e-6},
     blur.motion_psf: {"size": 5, "seed": 0, "length": 0.25, "std": 0.25, "batch": 2, **XP},
+    blur.grid_weights: {"grid": 2, "shape": (3, 4), **XP},
     blur.gaussian_psf: {"size": 5, "std": 1.5, "angle": 0.5, **XP},
     blur.defocus_psf: {"size": 5, "radius": 1.5, **XP},
     blur.Diffraction: {
@@ -440,6 +441,19 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
+    workflows.calibrate_field: {
+        "sharp": X,
+        "blurred": BLURRED,
+        "grid": (1, 2),
+        "size": 3,
+        "boundary": "valid",
+        "smoothness": 0.5,
+        "noise": 0.25,
+        "steps": 1,
+        "tolerance": 0.5,
+        "callback": None,
+        "progress": False,
+    },
     workflows.calibrate_pair: {
         "sharp": X,
         "blurred": BLURRED,
@@ -503,6 +517,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "noise": 0.5,
         "saturation": 1e3,
         "background": "constant",
+        "grid": None,
         "rounds": 1,
         "callback": None,
     },
@@ -516,6 +531,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     plots.draw_kspace: {"k": K, "file": FILE, "shot": 1, "hole": None},
     plots.draw_density: {"k": K, "shape": SHAPE, "file": FILE},
     plots.draw_point_spread: {"k": K, "shape": SHAPE, "file": FILE},
+    plots.draw_field: {"psfs": H[None, None], "shape": 8, "file": FILE, "residual": None},
     plots.draw_phase: {"stack": STACK, "result": FOUND, "file": FILE, "truth": None},
     plots.draw_stars: {"field": STARS, "result": FOUND_STARS, "file": FILE, "truth": None},
     plots.draw_edge: {"edge": EDGE, "result": FOUND_EDGE, "file": FILE, "truth": None},
@@ -583,6 +599,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.Curve,
     workflows.Measured,
     workflows.PSFMeasures,
+    workflows.CalibratedField,
     workflows.CalibratedPSF,
     workflows.DeblurredPicture,
     workflows.CalibratedStars,
@@ -783,6 +800,8 @@ NO_OBJECT = [*NOTHING, 5, "a", V, int]
 NO_FUNCTION = [object(), 3, "f", [len], V]
 JOBS = ("TrajectoryObjective", "learn_trajectory", "ImagesObjective", "learn_on_images")
 NO_PATH = [*NOTHING, 5, ["a"], V]
+NO_PIXELS = [*NOTHING, 1.5, "a", (1.0, 2.0)]
+
 WRONG = {  # by the argument's name, or by the call and the name where it means another thing
     **dict.fromkeys(("boundary", "method", "engine", "maps", "path", "norm", "name"), NO_NAME),
     **dict.fromkeys(("psf", "blocks", "weights", "target", "rhs", "gram", "a", "b"), NO_ARRAY),
@@ -939,6 +958,12 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "defocus_psf(radius)": [*NOTHING, "1", ["a"], [[1.0], [1.0, 2.0]], True, MASKED, 1j, float],
     "psf_error(psf)": NO_REAL_ARRAY,
     "nuisances": [*NOTHING, 5, "some", ["blur"], object()],
+    **dict.fromkeys(("grid_weights(grid)", "grid_weights(shape)"), NO_PIXELS),
+    **dict.fromkeys(("calibrate_field(grid)", "draw_field(shape)"), NO_PIXELS),
+    "calibrate_from_stars(grid)": [x for x in NO_PIXELS if x is not None],
+    "smoothness": NO_NUMBER,
+    "psfs": NO_REAL_ARRAY,
+    "draw_field(residual)": [a for a in NO_REAL_ARRAY if a is not None],
     "calibrate_pair(seen)": [5, "a", object()],
     "calibrate_pair(noise)": [x for x in NO_NUMBER if x is not None],
     **dict.fromkeys(("picture", "deblur(psf)"), NO_REAL_ARRAY),

@@ -57,6 +57,7 @@ MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 PRIMAL_DUAL = ("tests/optim/test_primal_dual.py", "-k", "not row and not library")
 DEBLUR = ("tests/workflows/test_deblur.py", "-k")
+FIELD = ("tests/workflows/test_field.py", "-k")
 LBFGS = ("tests/optim/test_lbfgs.py",)
 PAIR = ("tests/blur/test_pair.py", "-k", "sums or value or active or slope or exact or limited")
 PAIRS = ("tests/blur/test_pair.py", "-k", "whatever or cover or several")
@@ -688,6 +689,47 @@ PLANTS = [
         "cycles per field of view are divided by the first size alone",
         {"k / xp.asarray(shape, dtype=k.dtype": "k / xp.asarray(shape[:1], dtype=k.dtype"},
         ("tests/mri/test_mri.py",),
+    ),
+    # --- PSFs that vary over the field
+    Plant(
+        "the hats of a grid do not meet",
+        {"= (1 - np.abs(place - np.arange": "= (1 - 2 * np.abs(place - np.arange"},
+        (*FIELD, "weights"),
+    ),
+    Plant(
+        "the lags of a field are found with the wrong sign",
+        {"at[q[0], q[1], q[0] - d0, q[1] - d1] =": "at[q[0], q[1], q[0] - d0, q[1]] ="},
+        (*FIELD, "matrices"),
+    ),
+    Plant(
+        "one of a cell's diagonals is forgotten",
+        {"else [(n, n + 1), (n + 1, n)]": "else [(n, n + 1)]"},
+        (*FIELD, "matrices"),
+    ),
+    Plant(
+        "the penalty of a field forgets its second end",
+        {"slope = slope + xp.concat([zeros[1], along], axis=1) - xp": "slope = slope - xp"},
+        (*FIELD, "neighbours"),
+    ),
+    Plant(
+        "the gradient of a field is not in the units of the steps",
+        {"scale * (gradient / samples + weight * slope)": "gradient / samples + weight * slope"},
+        (*FIELD, "finds or one_node"),
+    ),
+    Plant(
+        "the grid spans the valid part alone",
+        {"hats(nodes, pixels)[:, before : before + used]": "hats(nodes, used)"},
+        (*FIELD, "spans"),
+    ),
+    Plant(
+        "a star has all nodes' PSFs in equal parts",
+        {
+            "return xp.sum(self.shares * self": "return xp.mean(self",
+            "return array_namespace(c).sum(self.shares * self.stars(c), axis=0)": (
+                "return array_namespace(c).mean(self.stars(c), axis=0)"
+            ),
+        },
+        ("tests/workflows/test_stars.py", "-k", "varies"),
     ),
     # --- deblurring
     Plant(

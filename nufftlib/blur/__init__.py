@@ -2,6 +2,7 @@
 
 from nufftlib.blur.deblur.spectrum import estimate_noise
 from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.psf_grid import grid_weights
 from nufftlib.blur.psfs.defocus import defocus_psf
 from nufftlib.blur.psfs.diffraction import Diffraction
 from nufftlib.blur.psfs.focal_shift import FocalShift
@@ -19,6 +20,7 @@ __all__ = [
     "estimate_noise",
     "gaussian_noise",
     "gaussian_psf",
+    "grid_weights",
     "motion_psf",
     "normal_equations",
     "poisson_gaussian_noise",

@@ -15,6 +15,7 @@ from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.calibrate.objective import PATHS, Evaluation, loss_at
 from nufftlib.blur.calibrate.recipes import RECIPES, Method
+from nufftlib.cli import psf_field
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.diagnosis import (
     MOST_COMPONENTS,
@@ -81,6 +82,8 @@ class Settings(Options):
         How the pictures encode light.
     psf_format : {"npy", "tiff", "fits"} or None
         Kind of the file that the best PSF is written to besides.
+    grid : tuple of int or None
+        Rows and columns of a grid of PSFs, if the PSF varies.
     """
 
     psf: str
@@ -93,6 +96,7 @@ class Settings(Options):
     tolerance: float
     encoding: Encoding
     psf_format: Format | None
+    grid: tuple[int, int] | None
 
     @property
     def methods(self) -> dict[Method, int]:
@@ -174,6 +178,12 @@ class Calibration:
     help="Pixels of the PSF; one from a file has its own.  [default: 25x25]",
 )
 @click.option(
+    "--grid",
+    type=Size("nodes"),
+    help="For a pair of your own whose PSF varies: PSFs on a grid over the picture, as 3x3, with "
+    "bilinear means between them.",
+)
+@click.option(
     "--boundary",
     type=click.Choice([*BOUNDARIES]),
     default="valid",
@@ -228,6 +238,9 @@ def calibrate_psf_command(
                     the PSF of the lowest loss, with --psf-format; the last two have the size of
                     the pixels if the pictures' files say it
 
+    With --grid result.npz has psf, the PSFs by rows and columns of the grid, psf_single, the best
+    one for the whole picture, residual and losses; deblur takes it as it is.
+
     Pictures of your own have to show the same part of the world: registered, equally exposed, and
     linear in the light (a camera's raw values, or its JPEG with --encoding srgb). The command says
     so where what is left is no noise. For pictures as they really are, with another exposure,
@@ -243,6 +256,10 @@ def calibrate_psf_command(
     check_psf_format(settings.psf_format)
     device = open_device(settings.device_name)
     make_pairs = read_pairs(settings)
+    if settings.grid is not None:
+        grid = psf_field.Grid(settings.grid, settings.boundary, settings.tolerance)
+        psf_field.calibrate(ctx, settings, grid, device, make_pairs)
+        return
     with settings.claimed_folder(FIGURE) as folder:
         pairs = make_pairs(device)
         calibration = calibrate(settings, device, pairs, ctx.obj)
@@ -265,6 +282,8 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
         names = " and ".join(f"--{name}" for name in sorted(odd))
         msg = f"--sharp and --blurred are a pair of your own; leave {names} out"
         raise click.UsageError(msg)
+    if settings.grid is not None:
+        psf_field.check_grid(max(len(settings.sharp), len(settings.blurred)), given)
     absolute = [name for name, recipe in RECIPES.items() if recipe.loss != "squared"]
     if settings.path == "quadratic" and settings.method in absolute:
         msg = f"--path quadratic: the loss of {settings.method} is the absolute error; want general"

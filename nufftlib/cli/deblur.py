@@ -106,8 +106,8 @@ class Deblurred:
     type=click.Path(path_type=Path),
     required=True,
     help="PSF: a grey picture or an array, or the result.npz of calibrate-psf. An array of shape "
-    "(rows, columns, height, width) has the PSFs of equal tiles of the picture. Each is brought "
-    "to the sum one.",
+    "(rows, columns, height, width) has PSFs on a grid, the outermost on the picture's outermost "
+    "pixels, as calibrate-psf --grid finds them. Each is brought to the sum one.",
 )
 @click.option(
     "--method",

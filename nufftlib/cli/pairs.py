@@ -113,16 +113,25 @@ def psf_file(
 
 
 class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
-    """A number of pixels, or rows and columns as in 25x31."""
+    """A number of pixels, or of other things, or rows and columns as in 25x31.
+
+    Parameters
+    ----------
+    things : str
+        What is counted.
+    """
 
     name = "N or NxM"
+
+    def __init__(self, things: str = "pixels") -> None:
+        self.things = things
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
         """Return rows and columns."""
         if not re.fullmatch(r"0*[1-9][0-9]{,8}(x0*[1-9][0-9]{,8})?", str(value)):
-            self.fail(f"{value!r} is no size; want pixels, as 25, or 25x31", param, ctx)
+            self.fail(f"{value!r} is no size; want {self.things}, as 25, or 25x31", param, ctx)
         rows, _, columns = str(value).partition("x")
         return int(rows), int(columns or rows)
 

@@ -1,6 +1,7 @@
 """Figures of trajectories, and of the jobs' results; they need matplotlib."""
 
 from nufftlib.plots.density import draw_density
+from nufftlib.plots.field import draw_field
 from nufftlib.plots.kspace import draw_kspace
 from nufftlib.plots.measures import draw_psf
 from nufftlib.plots.overview import draw_overview
@@ -12,6 +13,7 @@ from nufftlib.plots.waveforms import draw_waveforms
 __all__ = [
     "draw_density",
     "draw_edge",
+    "draw_field",
     "draw_kspace",
     "draw_overview",
     "draw_phase",

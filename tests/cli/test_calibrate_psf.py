@@ -495,3 +495,69 @@ def test_pictures_and_the_psf_may_be_parts_of_a_file(own):
     assert done.exit_code == 0, done.output
     np.testing.assert_allclose(result()[1]["psf_true"], own, rtol=1e-6)
     assert "there is no such file" in own_pairs("--sharp=no.npz:x", "--blurred=no.npz:y", code=2)
+
+
+# --- a PSF that varies ----------------------------------------------------------------------
+
+
+def varying():
+    """Save a pair whose PSF varies from left to right, and return the PSFs."""
+    sharp = astronaut()[:, 40:104, 80:152]
+    psfs = np.stack([nl.blur.gaussian_psf(5, s) for s in (0.7, 1.3)])
+    A = nl.SpaceVaryingBlur(psfs, nl.blur.grid_weights((1, 2), (60, 68)))
+    np.save("sharp.npy", sharp)
+    np.save("blurred.npy", nl.blur.gaussian_noise(A(sharp), 0.002, seed=0))
+    return psfs
+
+
+PAIR = ("--sharp=sharp.npy", "--blurred=blurred.npy", "--size=5", "--steps=40")
+
+
+def grid_of(*more, code=0):
+    done = CliRunner().invoke(app.cli, ["calibrate-psf", *PAIR, *more])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_a_grid_is_found_and_deblur_takes_it():
+    psfs = varying()
+    output = grid_of("--grid=1x2")
+    record, arrays = result()
+    assert (OUT / "figure.png").exists()
+    found = workflows.calibrate_field(
+        np.load("sharp.npy"), np.load("blurred.npy"), grid=(1, 2), size=5, steps=40
+    )
+    np.testing.assert_allclose(arrays["psf"], found.psfs, atol=1e-5)
+    np.testing.assert_allclose(arrays["psf_single"], found.single, atol=1e-5)
+    np.testing.assert_allclose(arrays["residual"], found.residual, atol=1e-4)
+    assert workflows.psf_error(arrays["psf"][0, 1], psfs[1]) < 0.15
+    assert record["settings"]["grid"] == [1, 2]
+    assert record["noise"] == pytest.approx(found.noise, rel=1e-5)
+    assert len(arrays["losses"]) == 41
+    assert "1x2" in output
+    done = CliRunner().invoke(
+        app.cli,
+        ["deblur", "blurred.npy", "--psf=out/psf/result.npz", "--method=wiener", "--no-figures"],
+    )
+    assert done.exit_code == 0, done.output
+    with np.load("out/deblur/result.npz") as deblurred:
+        assert deblurred["psf"].shape == (1, 2, 5, 5)
+
+
+def test_a_grid_that_is_too_coarse_is_said():
+    varying()
+    assert "try a finer one" in grid_of("--grid=1", "--no-figures")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--grid=2", "--method=adam", "--path=general"], "leave --method and --path out"),
+        (["--grid=2", "--psf-format=npy"], "leave --psf-format out"),
+        (["--grid=0x2"], "'0x2' is no size; want nodes, as 25, or 25x31"),
+        (["--grid=2", "--blurred=blurred.npy", "--sharp=sharp.npy"], "want one pair of your own"),
+    ],
+)
+def test_what_a_grid_refuses(options, message):
+    varying()
+    assert message in " ".join(grid_of(*options, code=2).replace("\u2502", " ").split())

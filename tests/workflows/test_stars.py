@@ -186,3 +186,40 @@ def test_the_gradient_of_the_psf_step_is_that_of_its_value(monkeypatch):
 def test_what_it_refuses(settings, words):
     with pytest.raises(ValueError, match=words):
         workflows.calibrate_from_stars(field()[0], **{"size": SIZE, **settings})
+
+
+# --- a PSF that varies ----------------------------------------------------------------------
+
+
+def wide(y, x, a, b):
+    """A Gaussian of these widths."""
+    return np.exp(-0.5 * ((y / a) ** 2 + (x / b) ** 2)) / (2 * np.pi * a * b)
+
+
+def test_a_grid_finds_a_psf_that_varies():
+    """The PSF of a star is the bilinear mean of four Gaussians; without a grid few are used."""
+    _, p, flux = field()
+    n, corners = np.arange(124.0), [[(1.3, 1.1), (1.3, 2.1)], [(2.3, 1.1), (2.3, 2.1)]]
+    picture = 10 + np.random.default_rng(2).standard_normal((122, 124))
+    for (row, column), f in zip(p, flux, strict=True):
+        t = row / 121, column / 123
+        for r, c in np.ndindex(2, 2):
+            share = (t[0] if r else 1 - t[0]) * (t[1] if c else 1 - t[1])
+            light = wide(n[:122, None] - row, n - column, *corners[r][c])
+            picture += 3 * f * share * light
+    settings = {"size": 13, "oversampling": 1, "positions": p, "rounds": 8}
+    seen = []
+    found = workflows.calibrate_from_stars(
+        picture, **settings, grid=2, callback=lambda _n, _loss, h: seen.append(h.shape)
+    )
+    assert found.psf.shape == (2, 2, 13, 13)
+    assert set(seen) == {found.psf.shape}
+    np.testing.assert_allclose(found.psf.sum(axis=(-2, -1)), 1, rtol=1e-12)
+    q = np.arange(13.0) - 6
+    pairs = [(found.psf[k], wide(q[:, None], q, *corners[k[0]][k[1]])) for k in np.ndindex(2, 2)]
+    one = workflows.calibrate_from_stars(picture, **settings)
+    errors = [workflows.psf_error(h, truth) for h, truth in pairs]
+    alone = [workflows.psf_error(one.psf, truth) for _, truth in pairs]
+    assert (len(found.fluxes), max(errors) < 0.1) == (25, True), (len(found.fluxes), errors, alone)
+    assert np.mean(errors) < 0.2 * np.mean(alone)
+    assert np.median(found.chi2) < 0.5 * np.median(one.chi2)

@@ -3,6 +3,7 @@
 from nufftlib.blur.calibrate.blind import BlindCalibration, calibrate_blind, shift_aligned_error
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF, calibrate_psf
 from nufftlib.blur.calibrate.errors import psf_error
+from nufftlib.blur.calibrate.field.calibrate import CalibratedField, calibrate_field
 from nufftlib.blur.calibrate.pair.calibrate import CalibratedPair, calibrate_pair
 from nufftlib.blur.calibrate.pair.rounds import NUISANCES
 from nufftlib.blur.calibrate.recipes import METHODS
@@ -15,6 +16,7 @@ __all__ = [
     "METHODS",
     "NUISANCES",
     "BlindCalibration",
+    "CalibratedField",
     "CalibratedPSF",
     "CalibratedPair",
     "CalibratedStars",
@@ -22,6 +24,7 @@ __all__ = [
     "RejectedStar",
     "SlantedEdge",
     "calibrate_blind",
+    "calibrate_field",
     "calibrate_from_stars",
     "calibrate_pair",
     "calibrate_psf",

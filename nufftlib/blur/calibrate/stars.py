@@ -20,10 +20,12 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 import optim
+from nufftlib.blur.calibrate.field.calibrate import roughness
 from nufftlib.blur.calibrate.objective import check_image
 from nufftlib.blur.calibrate.sources import find_sources, noise_level
 from nufftlib.blur.operator import Blur
 from nufftlib.blur.point_sources import PointSources, centred
+from nufftlib.blur.psf_grid import hats_at, nodes_of
 from nufftlib.blur.psfs.gaussian import gaussian_psf
 from nufftlib.core.arrays import (
     Array,
@@ -90,7 +92,7 @@ class CalibratedStars(Run):
         Duration of everything.
     interrupted : bool
         Whether Ctrl-C ended it early.
-    psf : array, shape (height, width)
+    psf : array, shape (height, width), with a grid (rows, columns, height, width)
         The PSF on pixels that are finer by the oversampling; its centre of gravity is the
         index ``size // 2``. It has the picture's pixels in it: the convolution of the
         optical PSF with a pixel of the picture.
@@ -135,6 +137,7 @@ def calibrate_from_stars(
     noise: float | Array | None = None,
     saturation: float | None = None,
     background: Background = "constant",
+    grid: int | tuple[int, int] | None = None,
     rounds: int = 20,
     callback: Callable[[int, float, Array], object] | None = None,
 ) -> CalibratedStars:
@@ -163,6 +166,9 @@ def calibrate_from_stars(
         the PSF.
     background : {"constant", "plane"}
         The background of a star.
+    grid : int or tuple of int, optional
+        Rows and columns of a grid of PSFs over the picture, if the PSF varies: see
+        `nufftlib.blur.grid_weights`. The PSF of a star is their bilinear mean at its place.
     rounds : int
         Rounds at most.
     callback : callable, optional
@@ -216,6 +222,7 @@ def calibrate_from_stars(
     threshold = positive(call, "threshold", threshold)
     highest = np.inf if saturation is None else number(call, "saturation", saturation)
     terms = choice(call, "background", background, BACKGROUNDS)
+    nodes = None if grid is None else nodes_of(call, grid)
     optional_function(call, "callback", callback)
     check_picture(picture, size)
     xp = array_namespace(picture)
@@ -226,17 +233,18 @@ def calibrate_from_stars(
         found = find_sources(y, size, threshold)
 
     def field_at(found: Any) -> Field:
-        return cut(picture, y, found, std, highest, size, oversampling, terms)
+        return cut(picture, y, found, std, highest, size, oversampling, terms, nodes)
 
     field = field_at(found)
     c = gaussian_psf(field.size, field.size / 12, xp=xp, dtype=xp.float64, device=device(picture))
+    c = xp.broadcast_to(c, (field.shares.shape[0], *c.shape))
     if positions is None:
         # Stars that were hidden by brighter ones show in what the first model leaves.
         for first in alternation(field, c, SEARCH):
             c = first.coefficients
         hidden = left_sources(field, first, y, std, threshold)
         field = field_at(np.concatenate([found, hidden]))
-    now, losses, interrupted = run_rounds(alternation(field, c, rounds), callback)
+    now, losses, interrupted = run_rounds(field, alternation(field, c, rounds), callback)
     return finished(field, now, picture, losses, interrupted, clock)
 
 
@@ -298,6 +306,10 @@ class Field(NamedTuple):
         The pixel in the middle of each stamp.
     pairs : tuple of array, shape (pairs,)
         Stars, and others whose light reaches into their stamps.
+    shares : array, shape (nodes, stars, 1, 1)
+        The part that the PSF at each node of the grid has in each star's; one without a grid.
+    grid : tuple of int or None
+        Rows and columns of the grid.
     reasons : list of str
         Why a star is rejected before the fit; empty for others.
     size, oversampling : int
@@ -310,6 +322,8 @@ class Field(NamedTuple):
     start: Array
     corner: Array
     pairs: tuple[Array, Array]
+    shares: Array
+    grid: tuple[int, int] | None
     reasons: list[str]
     size: int
     oversampling: int
@@ -322,8 +336,8 @@ class Estimate(NamedTuple):
     ----------
     stars : array, shape (stars, 3 + terms)
         Position in the stamp, flux and background.
-    coefficients : array, shape (size, size)
-        Coefficients of the PSF's spline, of sum one.
+    coefficients : array, shape (nodes, size, size)
+        Coefficients of the PSFs' splines, each of sum one.
     used : array, shape (stars,), bool
         Which stars the PSF is made of.
     chi2, blocks : array, shape (stars,) and (stars, 3 + terms, 3 + terms)
@@ -349,6 +363,7 @@ def cut(
     size: int,
     oversampling: int,
     background: Background,
+    nodes: tuple[int, int] | None,
 ) -> Field:
     """Return the stamps around the positions, on the picture's device; refuse an empty field."""
     half = size // 2 + MARGIN
@@ -377,15 +392,22 @@ def cut(
     start = np.zeros((len(found), 3 + len(basis)))
     start[:, :2], start[:, 2], start[:, 3] = found - middle, flux, level
     reach = np.abs(middle[:, None] - middle).max(axis=-1) <= half + size // 2 + 1
-    pairs = np.nonzero(reach & ~np.eye(len(found), dtype=bool))
+    near = np.nonzero(reach & ~np.eye(len(found), dtype=bool))
     xp = array_namespace(picture)
-    y, weights, terms, first, corner = (
+    grid = nodes or (1, 1)
+    places = [p * (k - 1) / (m - 1) for p, k, m in zip(found.T, grid, y.shape, strict=True)]
+    down, along = (hats_at(k, place) for k, place in zip(grid, places, strict=True))
+    shares = (down[:, None] * along).reshape(-1, len(found), 1, 1)
+    y, weights, terms, first, corner, shares = (
         xp.asarray(a, dtype=xp.float64, device=device(picture))
-        for a in (stamps, weights, basis, start, middle)
+        for a in (stamps, weights, basis, start, middle, shares)
     )
-    there, other = (xp.asarray(a, dtype=xp.int64, device=device(picture)) for a in pairs)
+    there, other = (xp.asarray(a, dtype=xp.int64, device=device(picture)) for a in near)
     fine = 2 * (oversampling * size // 2) + 1
-    return Field(y, weights, terms, first, corner, (there, other), reasons, fine, oversampling)
+    pairs = there, other
+    return Field(
+        y, weights, terms, first, corner, pairs, shares, nodes, reasons, fine, oversampling
+    )
 
 
 def judged(found: Any, middle: Any, unsaturated: Any, size: int) -> list[str]:
@@ -406,6 +428,7 @@ def judged(found: Any, middle: Any, unsaturated: Any, size: int) -> list[str]:
 
 
 def run_rounds(
+    field: Field,
     estimates: Iterator[Estimate],
     callback: Callable[[int, float, Array], object] | None,
 ) -> tuple[Estimate, list[float], bool]:
@@ -415,7 +438,7 @@ def run_rounds(
     try:
         for step, now in enumerate(estimates):
             losses.append(now.loss)
-            if callback is not None and callback(step, now.loss, sampled(now.coefficients)):
+            if callback is not None and callback(step, now.loss, psf_of(field, now.coefficients)):
                 break
     except KeyboardInterrupt:
         if now is None:
@@ -430,13 +453,13 @@ def alternation(field: Field, c: Array, rounds: int) -> Iterator[Estimate]:
     xp, size = array_namespace(field.y), field.size
     allowed = xp.asarray([not reason for reason in field.reasons], device=device(field.y))
     used, stars = allowed, fitted_stars(field, field.start, c, 3 * STAR_STEPS).params
-    penalty = xp.full_like(c, size**2 / float(xp.sum(laplacian(c)(c) ** 2)))
+    penalty = xp.full_like(c, c.shape[0] * size**2 / float(xp.sum(laplacian(c)(c) ** 2)))
     last = None
     for step in range(rounds):
         stars = recentred(field, stars, c)
         c = fitted_psf(field, stars, c, used, penalty)
-        total = xp.sum(c)
-        flux = stars[:, 2:3] * total
+        total = xp.sum(c, axis=(-2, -1), keepdims=True)
+        flux = stars[:, 2:3] * of_stars(field, total)
         stars = xp.concat([stars[:, :2], flux, stars[:, 3:]], axis=1)
         c = c / total
         state = fitted_stars(field, stars, c, STAR_STEPS).state
@@ -444,8 +467,9 @@ def alternation(field: Field, c: Array, rounds: int) -> Iterator[Estimate]:
         if step < ADAPTED:
             used = allowed & (chi2 <= MISFIT * median(xp, chi2, allowed))
             penalty = curvature_weights(c, field.oversampling)
-        roughness = 0.5 * xp.sum(penalty * laplacian(c)(c) ** 2)
-        loss = float(xp.sum(xp.where(used, state.values, 0.0)) + roughness)
+        curved = 0.5 * xp.sum(penalty * laplacian(c)(c) ** 2)
+        loss = float(xp.sum(xp.where(used, state.values, 0.0)) + curved)
+        loss += alike(field, c) * roughness(on_grid(field, c))[0]
         yield Estimate(stars, c, used, chi2, state.blocks, loss)
         if step > ADAPTED and last is not None and last - loss < SETTLED * abs(loss):
             return
@@ -455,16 +479,33 @@ def alternation(field: Field, c: Array, rounds: int) -> Iterator[Estimate]:
 # --- the two halves of a round -----------------------------------------------------------------
 
 
-def sources(field: Field, stars: Array, orders: tuple[int, int] = (0, 0)) -> PointSources:
-    """Return the operator from coefficients to each star's own light in its stamp."""
+# y_i = sum_k s_ki A_i c_k
+class Sources(NamedTuple):
+    """The map from the coefficients at all nodes to each star's own light in its stamp."""
+
+    stars: PointSources
+    shares: Array
+
+    def __call__(self, c: Array) -> Array:
+        """Return the light, shape (stars, n, n)."""
+        return array_namespace(c).sum(self.shares * self.stars(c), axis=0)
+
+    def adjoint(self, y: Array) -> Array:
+        """Return the adjoint at stamps."""
+        return self.stars.H(self.shares * y)
+
+
+def sources(field: Field, stars: Array, orders: tuple[int, int] = (0, 0)) -> Sources:
+    """Return the map from coefficients to each star's own light in its stamp."""
     n, s = field.y.shape[-1], field.oversampling
-    return PointSources(stars[:, :2], stars[:, 2], field.size, n, s, orders)
+    made = PointSources(stars[:, :2], stars[:, 2], field.size, n, s, orders)
+    return Sources(made, field.shares)
 
 
 class Neighbours(NamedTuple):
     """The light of other stars in the stamps: each pair's, and their sum by star."""
 
-    pairs: PointSources
+    pairs: Sources
     gather: Array
 
     def __call__(self, c: Array) -> Array:
@@ -473,7 +514,7 @@ class Neighbours(NamedTuple):
 
     def adjoint(self, y: Array) -> Array:
         """Return the adjoint at stamps."""
-        return self.pairs.H(summed(array_namespace(y).matrix_transpose(self.gather), y))
+        return self.pairs.adjoint(summed(array_namespace(y).matrix_transpose(self.gather), y))
 
 
 def summed(matrix: Array, stamps: Array) -> Array:
@@ -490,7 +531,8 @@ def neighbours(field: Field, stars: Array) -> Neighbours:
     moved = xp.take(stars, other, axis=0)
     moved = xp.concat([moved[:, :2] + apart, moved[:, 2:]], axis=1)
     every = xp.arange(stars.shape[0], dtype=there.dtype, device=device(stars))
-    return Neighbours(sources(field, moved), xp.astype(every[:, None] == there, stars.dtype))
+    pairs = sources(field._replace(shares=xp.take(field.shares, other, axis=1)), moved)
+    return Neighbours(pairs, xp.astype(every[:, None] == there, stars.dtype))
 
 
 # r = f u + b + (others' light) - y,  J = (f du/dp_0, f du/dp_1, u, terms of b)
@@ -528,15 +570,20 @@ def fitted_psf(field: Field, stars: Array, c: Array, used: Array, penalty: Array
 
     # In the units of c / scale the Hessian has a diagonal of about one: the laplacian has the
     # weights -4, 1, 1, 1, 1, and the squares of a B-spline have the sum 0.48 along an axis.
-    light = xp.sum(xp.sum(w, axis=(1, 2)) * stars[:, 2] ** 2) / (w.shape[1] * w.shape[2])
-    scale = 1 / xp.sqrt(light * (0.48 * field.oversampling) ** 2 + 20 * penalty)
+    light = xp.sum(w, axis=(1, 2), keepdims=True) * stars[:, 2, None, None] ** 2
+    light = xp.sum(field.shares**2 * light, axis=1) / (w.shape[1] * w.shape[2])
+    held = alike(field, c)
+    scale = light * (0.48 * field.oversampling) ** 2 + 20 * penalty + 4 * held
+    scale = 1 / xp.sqrt(scale)
 
     def value_and_grad(x: Array) -> tuple[Array, Array]:
         c = scale * x
         r, Lc = Q(own(c) + others(c) - field.y), L(c)
         wr, curved = w * r, penalty * Lc
-        value = 0.5 * xp.sum(wr * r) + 0.5 * xp.sum(curved * Lc)
-        return value, scale * (own.H(wr) + others.adjoint(wr) + L.H(curved))
+        apart, slope = roughness(on_grid(field, c))
+        value = 0.5 * xp.sum(wr * r) + 0.5 * xp.sum(curved * Lc) + held * apart
+        slope = held * xp.reshape(slope, c.shape)
+        return value, scale * (own.adjoint(wr) + others.adjoint(wr) + L.H(curved) + slope)
 
     found = optim.spectral_projected_gradient(
         value_and_grad, c / scale, NONNEGATIVE, steps=PSF_STEPS
@@ -585,8 +632,34 @@ def recentred(field: Field, stars: Array, c: Array) -> Array:
     """Return the stars moved by the PSF's centre of gravity, so that the next PSF is centred."""
     xp = array_namespace(c)
     q = centred(xp, field.size, c)
-    at = xp.stack([xp.sum(c * q[:, None]), xp.sum(c * q)]) / xp.sum(c) / field.oversampling
-    return xp.concat([stars[:, :2] + at, stars[:, 2:]], axis=1)
+    at = [xp.sum(c * each, axis=(-2, -1), keepdims=True) for each in (q[:, None], q)]
+    total = field.oversampling * xp.sum(c, axis=(-2, -1), keepdims=True)
+    moved = [of_stars(field, each / total) for each in at]
+    return xp.concat([stars[:, :2] + xp.concat(moved, axis=1), stars[:, 2:]], axis=1)
+
+
+def of_stars(field: Field, values: Array) -> Array:
+    """Return the means that stars have of values at the nodes, of the shape (stars, 1)."""
+    xp = array_namespace(values)
+    return xp.sum(field.shares * values[:, None, ...], axis=0)[..., 0]
+
+
+def on_grid(field: Field, c: Array) -> Array:
+    """Return values at the nodes by rows and columns of the grid."""
+    return array_namespace(c).reshape(c, (*(field.grid or (1, 1)), *c.shape[1:]))
+
+
+# As for pictures: neighbours differ by as much as a PSF is large. Here the noise has the variance 1
+def alike(field: Field, c: Array) -> float:
+    """Return the weight of the squared differences of neighbours in the grid."""
+    size: int = c.shape[0] * field.size**2
+    return size / float(array_namespace(c).sum(c * c))
+
+
+def psf_of(field: Field, c: Array) -> Array:
+    """Return the PSF, or those of the grid."""
+    h = sampled(c)
+    return h[0, ...] if field.grid is None else on_grid(field, h)
 
 
 def sampled(c: Array) -> Array:
@@ -594,7 +667,7 @@ def sampled(c: Array) -> Array:
     xp = array_namespace(c)
     knots = np.outer([1.0, 4.0, 1.0], [1.0, 4.0, 1.0]) / 36
     h = Blur(xp.asarray(knots, dtype=c.dtype, device=device(c)), "zero", method="direct")(c)
-    return h / xp.sum(h)
+    return h / xp.sum(h, axis=(-2, -1), keepdims=True)
 
 
 def freedom(field: Field) -> Array:
@@ -615,7 +688,9 @@ def left_sources(field: Field, now: Estimate, y: Any, std: Any, threshold: float
     """Return the positions of stars in what a model leaves of the picture."""
     from scipy import ndimage
 
-    one = field._replace(y=field.y[:1, ...])
+    one = field._replace(
+        y=field.y[:1, ...], shares=field.shares[:, :1, ...] * 0.0 + 1 / field.shares.shape[0]
+    )
     middle = now.stars[:1, :] * 0.0
     xp = array_namespace(middle)
     middle = xp.concat([middle[:, :2], middle[:, 2:3] + 1.0], axis=1)
@@ -669,7 +744,7 @@ def finished(
         losses=losses,
         seconds=time.perf_counter() - clock,
         interrupted=interrupted,
-        psf=cast(sampled(c)),
+        psf=cast(psf_of(field, c)),
         oversampling=field.oversampling,
         positions=kept(where),
         position_deviations=cast(std[:, :2]),

@@ -90,8 +90,8 @@ def deblur(
     blurred : array, shape (..., height, width), real
         The blurred picture. Channels and batch share the blur, the noise and the weight.
     psf : array, shape (height, width) or (rows, columns, height, width), or SpaceVaryingBlur
-        The PSF, such as `calibrate_psf` finds it. Of a grid each is the PSF in the middle of one
-        of equal tiles of the picture, and between the middles it is their bilinear mean.
+        The PSF, such as `calibrate_psf` finds it; or a grid of them over the picture, with bilinear
+        means between them, such as `calibrate_field` finds it: see `nufftlib.blur.grid_weights`.
     method : {"tv", "wiener", "richardson-lucy"}
         With the differences ``D`` of neighbours and the weight ``w``:
 

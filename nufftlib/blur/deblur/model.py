@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.operator import Blur, extended
+from nufftlib.blur.psf_grid import grid_blur
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import (
     Array,
@@ -148,34 +149,3 @@ def model_of(call: str, blurred: Array, psf: Array | SpaceVaryingBlur, boundary:
         raise ValueError(msg)
     blur = Blur(h, boundary) if h.ndim == 2 else grid_blur(h, tuple(blurred.shape[-2:]), boundary)
     return Model(blur, blurred)
-
-
-# The PSF at a pixel is the bilinear mean of those of the four nearest tiles' centres; beyond the
-# outermost centres it stays.
-def grid_blur(psfs: Array, shape: tuple[int, int], boundary: str) -> SpaceVaryingBlur:
-    """Return the blur of PSFs on a grid of equal tiles of the blurred picture.
-
-    Parameters
-    ----------
-    psfs : array, shape (rows, columns, height, width)
-        The PSF of each tile.
-    shape : tuple of int
-        Height and width of the blurred picture.
-    boundary : str
-        Boundary of the blur.
-    """
-    xp = array_namespace(psfs)
-    rows, columns = (tents(n, m) for n, m in zip(psfs.shape[:2], shape, strict=True))
-    weights = np.einsum("ip,jq->ijpq", rows, columns).reshape(-1, *shape)
-    return SpaceVaryingBlur(
-        xp.reshape(psfs, (-1, *psfs.shape[-2:])),
-        xp.asarray(weights, dtype=psfs.dtype, device=device(psfs)),
-        boundary,
-    )
-
-
-def tents(tiles: int, pixels: int) -> Values:
-    """Return the weight of each tile at each pixel; the weights at a pixel sum to one."""
-    place = (np.arange(pixels) + 0.5) * tiles / pixels - 0.5
-    place = place.clip(0, tiles - 1)
-    return (1 - np.abs(place - np.arange(tiles)[:, None])).clip(0.0)
