@@ -2,6 +2,7 @@
 
 import io
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -133,6 +134,18 @@ def test_radial_mtf_is_the_mean_over_directions():
         phases = rows[..., None] * np.sin(angles) + columns[..., None] * np.cos(angles)
         H = np.einsum("ij,ija->a", h, np.exp(-2j * np.pi * f * phases)) / h.sum()
         assert got == pytest.approx(math.sqrt(np.mean(np.abs(H) ** 2)), rel=1e-9)
+
+
+def test_a_large_psf_needs_no_matrix_of_all_its_pixels():
+    n = 61  # a matrix of all pairs of its pixels has 110 MB
+    psf = Known.of(nl.blur.gaussian_psf(n, n / 8), None)
+    tracemalloc.start()
+    try:
+        transfer.over_directions(psf).half()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < n**4 / 8
 
 
 def test_strehl_ratio_does_not_depend_on_the_place_between_pixels():
