@@ -258,6 +258,8 @@ def test_precision_and_bad_input():
         ((-np.ones((3, 3)),), "psf runs from -1 to -1; want a PSF"),
         ((np.ones(3),), r"psf has the shape \(3,\); want \(height, width\)"),
         ((np.ones((3, 3)), np.eye(8)), r"covariance has the shape \(8, 8\); want \(9, 9\) for a"),
+        ((np.ones((3, 3)), np.triu(np.ones((9, 9)))), "from its transpose by up to 1, and its l"),
+        ((np.ones((3, 3)), -np.eye(9)), "its least variance is -1; want a symmetric matrix with"),
     ):
         with pytest.raises(ValueError, match=words):
             workflows.measure_psf(*bad)
