@@ -2,6 +2,7 @@
 
 import io
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,6 +136,18 @@ def test_radial_mtf_is_the_mean_over_directions():
         assert got == pytest.approx(math.sqrt(np.mean(np.abs(H) ** 2)), rel=1e-9)
 
 
+def test_a_large_psf_needs_no_matrix_of_all_its_pixels():
+    n = 61  # a matrix of all pairs of its pixels has 110 MB
+    psf = Known.of(nl.blur.gaussian_psf(n, n / 8), None)
+    tracemalloc.start()
+    try:
+        transfer.over_directions(psf).half()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < n**4 / 8
+
+
 def test_strehl_ratio_does_not_depend_on_the_place_between_pixels():
     lens = nl.blur.Diffraction(17, indices=(2, 3, 6), cutoff=0.4)
     ideal, here, moved = (
@@ -245,6 +258,8 @@ def test_precision_and_bad_input():
         ((-np.ones((3, 3)),), "psf runs from -1 to -1; want a PSF"),
         ((np.ones(3),), r"psf has the shape \(3,\); want \(height, width\)"),
         ((np.ones((3, 3)), np.eye(8)), r"covariance has the shape \(8, 8\); want \(9, 9\) for a"),
+        ((np.ones((3, 3)), np.triu(np.ones((9, 9)))), "from its transpose by up to 1, and its l"),
+        ((np.ones((3, 3)), -np.eye(9)), "its least variance is -1; want a symmetric matrix with"),
     ):
         with pytest.raises(ValueError, match=words):
             workflows.measure_psf(*bad)

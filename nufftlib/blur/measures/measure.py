@@ -25,6 +25,9 @@ from nufftlib.core.noise import on_cpu
 
 AXES = np.eye(2)
 
+ROUNDING = 1e-5
+"""Part of the largest covariance that is rounding in single precision."""
+
 
 @dataclass(frozen=True)
 class PSFMeasures:
@@ -108,7 +111,8 @@ def measure_psf(
     TypeError
         If an array is not real of single or double precision, or `pitch` no number.
     ValueError
-        If shapes do not fit, a value is not finite, or a PSF is negative or zero everywhere.
+        If shapes do not fit, a value is not finite, a PSF is negative or zero everywhere, or a
+        covariance is not symmetric or has a negative variance.
 
     Notes
     -----
@@ -223,4 +227,12 @@ def checked_covariance(call: str, covariance: Any, psf: Any) -> Any:
         )
         raise ValueError(msg)
     check_finite(xp, call, "covariance", covariance)
-    return on_cpu(covariance).astype(np.float64)
+    found = on_cpu(covariance).astype(np.float64)
+    apart, least = float(np.abs(found - found.T).max()), float(found.diagonal().min())
+    if max(apart, -least) > ROUNDING * float(np.abs(found).max()):
+        msg = (
+            f"{call}: covariance differs from its transpose by up to {apart:g}, and its least "
+            f"variance is {least:g}; want a symmetric matrix with variances that are not negative"
+        )
+        raise ValueError(msg)
+    return found

@@ -51,51 +51,53 @@ class Transfer:
     steps: int
 
     @cached_property
-    def lit(self) -> Any:
-        """The pixels with light; those that are bound to zero have neither light nor variance."""
-        v = self.known.h.ravel() != 0
-        return v if self.known.covariance is None else v | (self.known.covariance.diagonal() > 0)
+    def distances(self) -> Any:
+        """How far pixels are apart at each shift of the PSF against itself, that of zero first."""
+        shifts = (np.fft.ifftshift(np.arange(1 - n, n)) for n in self.known.h.shape)
+        return np.hypot(*np.meshgrid(*shifts, indexing="ij"))
 
     @cached_property
-    def distances(self) -> tuple[Any, Any]:
-        """The different distances, and which of them two pixels have."""
-        rows, columns = (p[self.lit] for p in self.known.places)
-        squares = (rows[:, None] - rows) ** 2 + (columns[:, None] - columns) ** 2
-        values, which = np.unique(squares, return_inverse=True)
-        return np.sqrt(values), which.reshape(squares.shape)
+    def spectrum(self) -> Any:
+        """The PSF's transform with zeros beside it, so that no shift meets the other end."""
+        return np.fft.fft2(self.known.h, self.distances.shape)
 
-    def matrix(self, frequency: float) -> Any:
-        """Return ``b`` for all pairs of pixels."""
-        d, which = self.distances
-        return self.wave(2 * np.pi * frequency * d)[which]
+    @cached_property
+    def products(self) -> Any:
+        """Sums of ``h_n h_k`` over the pixels that are one another's at each shift."""
+        return np.fft.ifft2(np.abs(self.spectrum) ** 2).real
+
+    @cached_property
+    def covariances(self) -> Any:
+        """The same sums of the pixels' covariance."""
+        (H, W), sums = self.known.h.shape, np.zeros(self.distances.shape)
+        for n, row in enumerate(self.known.covariance):
+            i, j = divmod(n, W)
+            sums[H - 1 - i : 2 * H - 1 - i, W - 1 - j : 2 * W - 1 - j] += row.reshape(H, W)
+        return np.fft.ifftshift(sums)
 
     def value(self, frequency: float) -> float:
         """Return the transfer function at a frequency."""
-        v = self.known.h.ravel()[self.lit]
-        return math.sqrt(max(float(v @ self.matrix(frequency) @ v), 0.0))
+        square = np.sum(self.wave(2 * np.pi * frequency * self.distances) * self.products)
+        return math.sqrt(max(float(square), 0.0))
 
     def falling(self, frequency: float) -> float:
         """Return its derivative by the frequency."""
-        v, (d, which) = self.known.h.ravel()[self.lit], self.distances
-        change = (2 * np.pi * d * self.slope(2 * np.pi * frequency * d))[which]
-        return float(v @ change @ v) / (2 * self.value(frequency))
+        turns = 2 * np.pi * self.distances
+        change = np.sum(turns * self.slope(frequency * turns) * self.products)
+        return float(change) / (2 * self.value(frequency))
 
     # With B = b(2 pi nu d): m^2 = h^T B h and dm = (B h)^T dh / m. Noise adds trace(B C) to m^2.
+    # B h is a convolution, and m^2 and the trace are sums over the shifts: no B is made.
     def known_at(self, frequency: float) -> tuple[float, float, float]:
         """Return value, standard deviation and the mean of what noise adds to the square."""
-        v, B = self.known.h.ravel()[self.lit], self.matrix(frequency)
-        column = B @ v
-        m = math.sqrt(max(float(v @ column), 0.0))
+        m = self.value(frequency)
         if self.known.covariance is None:
             return m, math.nan, math.nan
-        C = self.covariance
-        std = math.sqrt(max(float(column @ C @ column), 0.0)) / m if m > 0 else 0.0
-        return m, std, float(np.sum(B * C))
-
-    @cached_property
-    def covariance(self) -> Any:
-        """The covariance of the pixels with light."""
-        return self.known.covariance[np.ix_(self.lit, self.lit)]
+        H, W = self.known.h.shape
+        wave = self.wave(2 * np.pi * frequency * self.distances)
+        column = np.fft.ifft2(np.fft.fft2(wave) * self.spectrum).real[:H, :W].reshape(1, -1)
+        std = float(self.known.deviations(column)[0]) / m if m > 0 else 0.0
+        return m, std, float(np.sum(wave * self.covariances))
 
     @cached_property
     def frequencies(self) -> Any:

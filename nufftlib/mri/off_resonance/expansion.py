@@ -113,13 +113,21 @@ def expand(box: Box, eps: float) -> Expansion | None:
     kept = int(np.count_nonzero(s > s[0] * ROUNDING))
     of_times = (vh.conj().T * np.sqrt(wt)[:, None])[:, :kept]
     of_rates = (u.conj() * np.sqrt(w)[:, None])[:, :kept] / s[:kept]
-    far = [np.linspace(*ends, 2 * n + 1) if n > 1 else np.asarray(ends[:1]) for ends, n in box.axes]
-    z_far, t_far = pairs(*far[:2]), far[2]
-    C, B = np.exp(-np.outer(z_far, t)) @ of_times, np.exp(-np.outer(t_far, z)) @ of_rates
-    left = np.exp(-np.outer(z_far, t_far))
-    for terms in range(1, kept + 1):
-        left -= np.outer(C[:, terms - 1], B[:, terms - 1])
-        error = float(np.abs(left).max()) / box.largest
+
+    def factors(decays: Any, frequencies: Any, times: Any) -> tuple[Any, Any, Any]:
+        """Return the kernel of all of these, and both functions of each term."""
+        a, b = pairs(decays, frequencies), times
+        C, B = np.exp(-np.outer(a, t)) @ of_times, np.exp(-np.outer(b, z)) @ of_rates
+        return np.exp(-np.outer(a, b)), C, B
+
+    # No number of terms is enough that is not so at the corners, where most are needed.
+    K, C, B = factors(*map(np.asarray, (box.decay, box.frequency, box.time)))
+    left = np.abs(K[..., None] - np.cumsum(C[:, None, :] * B, axis=-1)).max(axis=(0, 1))
+    K, C, B = factors(
+        *(np.linspace(*e, 2 * n + 1) if n > 1 else np.asarray(e[:1]) for e, n in box.axes)
+    )
+    for terms in np.flatnonzero(left <= eps * box.largest) + 1:
+        error = float(np.abs(K - C[:, :terms] @ B[:, :terms].T).max()) / box.largest
         if error <= eps:
             return Expansion(z, t, of_times[:, :terms], of_rates[:, :terms], error)
     return None

@@ -41,7 +41,7 @@ class OffResonance(LinearOperator):
 
     with the time ``t_j`` of each sample. The exponentials are expanded in the smallest number
     of products of a function of the voxel and one of the time, so that ``A`` costs one
-    transform for each: some 3 more than ``f`` spans periods during the readout.
+    transform for each: 9 more than ``f`` spans periods during the readout where these are 3.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class OffResonance(LinearOperator):
     Notes
     -----
     Parameter ``field_map``: ``B(x, y) = conj(x) A^H(-t y)`` where it is complex, and the
-    real part of ``2 pi i`` times that where it is real; summed over the batch. Parameters of ``F``,
-    such as ``trajectory``, are its own. All derivatives are as exact as ``A``.
+    real part of ``-2 pi i`` times that where it is real; summed over the batch. Parameters of
+    ``F``, such as ``trajectory``, are its own. All derivatives are as exact as ``A``.
 
     References
     ----------
