@@ -56,8 +56,8 @@ class Differences(Each):
         self.name = f"auto|{self.name}"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return ``"auto"``, or the names."""
-        return value if value == "auto" else super().convert(value, param, ctx)
+        """Return ``"auto"``, or the names, each once."""
+        return value if value == "auto" else (*dict.fromkeys(super().convert(value, param, ctx)),)
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(image=None, steps=None, seed=None, **options)
     check_psf_format(settings.psf_format)
+    check_masks(settings)
     device = open_device(settings.device_name)
     s = settings
     make_pairs = prepare_own_pairs(s.sharp, s.blurred, s.size, "valid", s.encoding, one_unit=False)
@@ -246,14 +247,18 @@ def calibrate(
     return Calibration(settings, device, pairs, result, measures)
 
 
-def read_masks(settings: Settings, pairs: Pairs) -> list[Mask]:
-    """Read the masks; refuse others than one for each blurred picture, of its size."""
+def check_masks(settings: Settings) -> None:
+    """Refuse others than no mask or one for each blurred picture."""
     files, blurred = settings.seen, settings.blurred
     if files and len(files) != len(blurred):
         msg = f"--seen is given {len(files)} and --blurred {len(blurred)} times; want as many"
         raise click.UsageError(msg)
+
+
+def read_masks(settings: Settings, pairs: Pairs) -> list[Mask]:
+    """Read the masks; refuse those that have not the size of their blurred pictures."""
     masks = []
-    for file, path, y in zip(files, blurred, pairs.blurred, strict=False):
+    for file, path, y in zip(settings.seen, settings.blurred, pairs.blurred, strict=False):
         values = read(lambda path, _: read_picture(path), file, None, "--seen").values
         if values.shape[1:] != y.shape[1:] or len(values) not in (1, y.shape[0]):
             msg = (

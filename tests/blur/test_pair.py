@@ -8,8 +8,9 @@ import scipy.ndimage
 import scipy.optimize
 
 from nufftlib import Blur, Warp, data, workflows
-from nufftlib.blur.calibrate.pair import between, fit, rounds, statistics, vignette
+from nufftlib.blur.calibrate.pair import between, calibrate, fit, rounds, statistics, vignette
 from nufftlib.blur.calibrate.pair.active_set import nonnegative_minimum
+from nufftlib.blur.calibrate.pair.deviations import psf_deviations
 from nufftlib.blur.calibrate.pair.masked import masked_gram
 from nufftlib.blur.calibrate.pair.model import Pair
 
@@ -454,6 +455,25 @@ def test_too_many_outliers_are_told_of(blurred):
     wild = np.where(rng.random(y.shape) < 0.05, rng.random(y.shape), y + noise)
     found = workflows.calibrate_pair(picture(), wild, size=SIZE, nuisances=PLAIN)
     assert any("too many to be outliers" in sentence for sentence in found.findings)
+
+
+def test_an_interrupt_after_the_rounds_keeps_the_result(blurred, monkeypatch):
+    """The deviations of a large PSF take seconds."""
+    _, y, noise = blurred
+    want = workflows.calibrate_pair(picture(), y + noise, size=SIZE, nuisances=("photometry",))
+    calls = []
+
+    def cut_short(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return psf_deviations(*args)
+
+    monkeypatch.setattr(calibrate, "psf_deviations", cut_short)
+    found = workflows.calibrate_pair(picture(), y + noise, size=SIZE, nuisances=("photometry",))
+    assert found.interrupted
+    assert found.losses == want.losses
+    np.testing.assert_array_equal(found.deviations, want.deviations)
 
 
 def test_an_interrupt_keeps_the_rounds_that_are_done(blurred):

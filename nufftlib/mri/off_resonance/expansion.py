@@ -31,8 +31,9 @@ ROWS = 2**16
 MOST = 2**20
 """Pairs of nodes at most; more are of rates and times that were not meant."""
 
-GROWTH = 30.0
-"""Of the logarithm of the kernel's modulus at most, between the corners of a box."""
+GROWTH = 600.0
+"""Of the logarithm of the kernel's modulus at most, between the corners of a box: double precision
+holds no more."""
 
 ROUNDING = 1e-15
 """Singular values below this part of the first are rounding."""

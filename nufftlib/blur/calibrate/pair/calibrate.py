@@ -207,43 +207,48 @@ def calibrate_pair(
     names = large_enough(call, names, pairs, doubted=bool(doubted))
     rounds = Rounds(names, doubted, levels, noise)
     losses: list[float] = []
-    fit, interrupted = None, False
+    fit = None
+    xp: Any = array_namespace(start)
+
+    def result(fit: Fit, *, interrupted: bool) -> CalibratedPair:
+        moved = [pair.motion != STILL for pair in fit.pairs]
+        motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
+        left = deviation(fit)
+        unit = 1.0 if noise is None else noise / left  # the deviations are by what is left
+        deviations, covariance = psf_deviations(fit, motion)
+        findings = findings_of(fit, levels, rounds.outliers, rounds.too_many)
+        return CalibratedPair(
+            losses=losses,
+            seconds=time.perf_counter() - clock,
+            interrupted=interrupted,
+            psf=xp.astype(fit.psf, start.dtype, copy=False),
+            deviations=xp.astype(unit * deviations, start.dtype, copy=False),
+            covariance=xp.astype(unit**2 * covariance, start.dtype, copy=False),
+            nuisances=rounds.names,
+            gain=[s.gain(fit.psf) for s in fit.sums],
+            offset=[s.offset(fit.psf) for s in fit.sums],
+            gamma=fit.pairs[0].gamma,
+            motion=[pair.given_motion for pair in fit.pairs],
+            motion_deviations=deviations_of(motion, fit, unit),
+            vignette=[pair.vignette for pair in fit.pairs],
+            noise=left,
+            seen=[in_place(pair, own) for pair, own in zip(pairs, fit.pairs, strict=True)],
+            residuals=fit.residuals,
+            findings=findings + louder(left, noise),
+        )
+
     try:
         for after in rounds.run(pairs):
             fit = after
             losses.append(fit.variance)
             if callback is not None and callback(len(losses) - 1, fit.variance, fit.psf):
                 break
+        assert fit is not None
+        return result(fit, interrupted=False)
     except KeyboardInterrupt:
         if fit is None:
             raise
-        interrupted = True
-    assert fit is not None
-    xp: Any = array_namespace(start)
-    moved = [pair.motion != STILL for pair in fit.pairs]
-    motion = information(fit, turned=fit.pairs[0].turned) if all(moved) else None
-    left = deviation(fit)
-    unit = 1.0 if noise is None else noise / left  # the deviations are by what is left
-    deviations, covariance = psf_deviations(fit, motion)
-    return CalibratedPair(
-        losses=losses,
-        seconds=time.perf_counter() - clock,
-        interrupted=interrupted,
-        psf=xp.astype(fit.psf, start.dtype, copy=False),
-        deviations=xp.astype(unit * deviations, start.dtype, copy=False),
-        covariance=xp.astype(unit**2 * covariance, start.dtype, copy=False),
-        nuisances=rounds.names,
-        gain=[s.gain(fit.psf) for s in fit.sums],
-        offset=[s.offset(fit.psf) for s in fit.sums],
-        gamma=fit.pairs[0].gamma,
-        motion=[pair.given_motion for pair in fit.pairs],
-        motion_deviations=deviations_of(motion, fit, unit),
-        vignette=[pair.vignette for pair in fit.pairs],
-        noise=left,
-        seen=[in_place(pair, own) for pair, own in zip(pairs, fit.pairs, strict=True)],
-        residuals=fit.residuals,
-        findings=findings_of(fit, levels, rounds.outliers, rounds.too_many) + louder(left, noise),
-    )
+        return result(fit, interrupted=True)  # also where the result itself was cut short
 
 
 def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:
