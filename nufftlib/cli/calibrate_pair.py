@@ -346,10 +346,11 @@ def print_result(calibration: Calibration) -> None:
     click.echo("\nThe PSF, in pixels along axis 0 (down) and axis 1, with standard deviations:")
     lines: Mapping[str, Any] = {
         "width at half maximum": m.widths,
-        "centroid": m.centroid,
+        f"centroid (centre {', '.join(str(n // 2) for n in r.psf.shape)})": m.centroid,
         "half the light within a radius of": (m.radius50,),
         "80 % of it within": (m.radius80,),
         "MTF50, cycles per pixel": m.mtf50[:2],
+        "and of all directions": m.mtf50[2:],
     }
     width = max(map(len, lines))
     for name, values in lines.items():

@@ -32,15 +32,19 @@ from nufftlib.cli.jobs import (
     versions,
     write,
 )
-from nufftlib.cli.pairs import check_fits
+from nufftlib.cli.pairs import check_fits, encoding_option
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
+from nufftlib.io.formats.srgb import encoded_light
 from nufftlib.io.formats.values import as_single
+from nufftlib.io.pictures import Encoding
 
 Values = NDArray[np.float32]
 
 TOO_LARGE = 1.3
 """A residual of so many times the noise is no noise alone."""
+CLIPPED = 0.005
+"""A part of the pixels at the largest value that looks clipped."""
 SLACK = 0.1
 """How far beyond 0 and 1 noise may bring the values of a picture that runs from 0 to 1."""
 
@@ -61,6 +65,8 @@ class Settings(Options):
         Boundary of the blur.
     background : float
         Light of the detector.
+    encoding : {"linear", "srgb"}
+        How the picture encodes light.
     """
 
     psf: Path
@@ -69,6 +75,7 @@ class Settings(Options):
     weight: float | None
     boundary: str
     background: float
+    encoding: Encoding
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,10 @@ class Deblurred:
     "--psf",
     type=click.Path(path_type=Path),
     required=True,
-    help="PSF: a grey picture or an array, or the result.npz of calibrate-psf. An array of shape "
-    "(rows, columns, height, width) has PSFs on a grid, the outermost on the picture's outermost "
-    "pixels, as calibrate-psf --grid finds them. Each is brought to the sum one.",
+    help="PSF: a grey picture or an array, or the result.npz of calibrate-pair or calibrate-psf. "
+    "An array of shape (rows, columns, height, width) has PSFs on a grid, the outermost on the "
+    "picture's outermost pixels, as calibrate-psf --grid finds them. Each is brought to the sum "
+    "one.",
 )
 @click.option(
     "--method",
@@ -146,18 +154,20 @@ class Deblurred:
     type=Whole(min=1),
     help=f"Steps at most.  [default: {', '.join(f'{n} ({name})' for name, n in STEPS.items())}]",
 )
+@encoding_option()
 @options_of_result("out/deblur")
 @click.pass_context
 def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None:
-    """Deblur a picture with a PSF that is known, such as calibrate-psf finds it.
+    """Deblur a picture with a PSF that is known, such as calibrate-pair finds it.
 
-    PICTURE is a file as for --sharp of calibrate-psf: .npy .png .jpg .nii, linear in the light.
-    Noise and weight are found from it where they are not given.
+    PICTURE is a file as for --sharp of calibrate-pair: NumPy, PNG, JPEG, TIFF, FITS, DICOM, NIfTI
+    or MATLAB, linear in the light or, as a camera's, with --encoding srgb. Noise and weight are
+    found from it where they are not given.
 
     \b
     Writes
       deblurred.png  the picture, from 0 to 1 or, of other units, from its blackest to its
-                     whitest pixel
+                     whitest pixel; encoded as PICTURE is
       result.npz     picture, with_margins, residual, blurred, psf, losses
       figure.png     blurred picture, PSF, deblurred picture, residual and its correlation
       result.json    settings, versions, noise, weight, residual, steps, seconds; last, when
@@ -170,14 +180,17 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
     settings = Settings(image=picture, seed=None, **options)
     check_together(settings)
     device = open_device(settings.device_name)
-    blurred = read(lambda path, _: workflows.load_picture(path), picture, None, "PICTURE")
+    coding = settings.encoding
+    blurred = read(
+        lambda path, _: workflows.load_picture(path, encoding=coding), picture, None, "PICTURE"
+    )
     psf = read(lambda path, _: load_psfs(path), settings.psf, None, "--psf")
     check_fits(psf.shape[-2:], blurred.shape[-2:], "valid", "--psf")
     with settings.claimed_folder(FIGURE) as folder:
         done = run(settings, device, blurred, psf, ctx.obj)
         result = done.result
         files: dict[str, Writer] = {
-            PICTURE: lambda file: save_picture(result.picture, blurred, file),
+            PICTURE: lambda file: save_picture(result.picture, blurred, coding, file),
             ARRAYS: arrays_file(
                 picture=result.picture,
                 with_margins=result.with_margins,
@@ -292,14 +305,15 @@ def stored(path: Path, suffix: str) -> NDArray[Any]:
 # --- what is written ------------------------------------------------------------------------
 
 
-def save_picture(picture: Values, blurred: Values, file: BinaryIO) -> None:
-    """Write a PNG of 8 bits."""
+def save_picture(picture: Values, blurred: Values, coding: Encoding, file: BinaryIO) -> None:
+    """Write a PNG of 8 bits, encoded as the blurred picture was."""
     from PIL import Image
 
     low, high = float(blurred.min()), float(blurred.max())
     if low >= -SLACK and high <= 1 + SLACK:
         low, high = 0.0, 1.0
     shown = ((picture - low) / (high - low)).clip(0, 1)
+    shown = encoded_light(shown) if coding == "srgb" else shown
     pixels = np.round(255 * shown).astype(np.uint8)
     Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)).save(file, "PNG")
 
@@ -327,6 +341,7 @@ def record_of(done: Deblurred) -> Writer:
                 "weight": s.weight,
                 "boundary": s.boundary,
                 "background": s.background,
+                "encoding": s.encoding,
                 "steps": steps_of(s),
                 "device": done.device.name,
             },
@@ -361,5 +376,13 @@ def print_result(done: Deblurred) -> None:
         said = (
             f"\nCareful: the residual is {done.residual / r.noise:.1f} times the noise. The PSF "
             "may be wrong, or the picture not linear in the light."
+        )
+        click.echo(said, err=True)
+    top = float(done.blurred.max())
+    clipped = float(np.mean(done.blurred == top))
+    if clipped > CLIPPED:
+        said = (
+            f"\nCareful: {clipped:.1%} of the picture has its largest value, {top:.4g}. If it is "
+            "clipped there, the light was more than the model is told, and rings surround it."
         )
         click.echo(said, err=True)

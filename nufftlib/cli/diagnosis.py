@@ -119,5 +119,6 @@ def describe_misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> st
         f"Careful: what the PSF leaves of the blurred picture is no noise: neighbouring pixels\n"
         f"correlate by {products / squares:.2f}. The two pictures must be registered, equally "
         f"exposed and linear in the\nlight (no gamma), --size must hold the PSF, and --boundary "
-        f"be right; or more steps are wanted."
+        f"be right; or more steps are wanted.\nnufftlib calibrate-pair takes "
+        f"pictures that are exposed, clipped, encoded or moved."
     )

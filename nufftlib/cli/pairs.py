@@ -72,18 +72,23 @@ def numbered(arrays: Mapping[str, Sequence[NDArray[Any]]]) -> dict[str, NDArray[
     }
 
 
+def encoding_option() -> Callable[[Command], Command]:
+    """Add the option that says how pictures encode light."""
+    return click.option(
+        "--encoding",
+        type=click.Choice(get_args(Encoding)),
+        default="linear",
+        show_default=True,
+        help="How the pictures encode light; srgb, as a camera's JPEG does, is decoded, since blur "
+        "is linear in light.",
+    )
+
+
 def options_of_files() -> Callable[[Command], Command]:
     """Add the options that say what is in the pictures' files, and in the PSF's."""
     return together(
         [
-            click.option(
-                "--encoding",
-                type=click.Choice(get_args(Encoding)),
-                default="linear",
-                show_default=True,
-                help="How the pictures encode light; srgb, as a camera's JPEG does, is decoded, "
-                "since blur is linear in light.",
-            ),
+            encoding_option(),
             click.option(
                 "--psf-format",
                 type=click.Choice([*PSFS]),

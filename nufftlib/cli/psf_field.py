@@ -29,7 +29,7 @@ from nufftlib.core.run import count
 
 STEPS = 300
 """Steps by default."""
-TOO_COARSE = 1.15
+TOO_COARSE = 1.08
 """A residual of so many times the noise is no noise alone."""
 
 

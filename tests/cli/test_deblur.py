@@ -181,3 +181,28 @@ def test_the_correlation_is_that_of_the_definition():
     assert c[4, 19] == pytest.approx(want)
     assert c[8, 13] == pytest.approx(want)
     assert not correlation(np.zeros((1, 4, 4))).any()
+
+
+def test_a_cameras_picture_is_decoded_and_encoded_again(problem):
+    blurred, _ = problem
+    stored = np.where(blurred > 0.0031308, 1.055 * blurred.clip(0, 1) ** (1 / 2.4) - 0.055, 0)
+    stored = np.round(255 * stored.clip(0, 1)).astype(np.uint8)
+    Image.fromarray(np.moveaxis(stored, 0, -1)).save("blurred.png")
+    options = ["--psf=psf.npy", "--method=wiener", "--encoding=srgb", "--no-figures"]
+    result = CliRunner().invoke(app.cli, ["deblur", "blurred.png", *options])
+    assert result.exit_code == 0, result.output
+    record, arrays = written()
+    assert record["settings"]["encoding"] == "srgb"
+    np.testing.assert_allclose(arrays["blurred"], blurred.clip(0, 1), atol=0.01)
+    shown = np.moveaxis(np.asarray(Image.open(OUT / "deblurred.png")), -1, 0) / 255
+    light = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+    np.testing.assert_allclose(light, arrays["picture"].clip(0, 1), atol=0.01)
+
+
+def test_clipped_light_is_told_of(problem):
+    blurred, _ = problem
+    np.save("blurred.npy", np.minimum(blurred, np.float32(0.5)))
+    options = ("--psf=psf.npy", "--method=wiener", "--no-figures")
+    assert "of the picture has its largest value, 0.5. If it is clipped" in run(*options)
+    np.save("blurred.npy", blurred)
+    assert "largest value" not in run(*options, "--force")

@@ -16,3 +16,11 @@ def linear_light(encoded: NDArray[Any]) -> NDArray[np.float32]:
         v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4
     ).astype(np.float32)
     return light
+
+
+def encoded_light(light: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the values of sRGB in [0, 1] that encode light in [0, 1]."""
+    encoded: NDArray[np.float64] = np.where(
+        light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0) ** (1 / 2.4) - 0.055
+    )
+    return encoded

@@ -42,7 +42,8 @@ def findings_of(
         if too_many[i]:
             found.append(
                 f"{outliers[i]:.1%} of the pixels of {name.lower()} are far from the model, too "
-                f"many to be outliers: none was left out."
+                f"many to be outliers: none was left out. The model does not fit there; a mask can "
+                f"leave them out."
             )
         elif outliers[i] > SOME:
             found.append(f"{outliers[i]:.3%} of the pixels of {name.lower()} are outliers.")
@@ -87,7 +88,8 @@ def faults_of(fit: Fit) -> list[str]:
     for pair, r in zip(fit.pairs, fit.residuals, strict=True):
         if (c := neighbours(r, pair.whole.seen)) > CORRELATED:
             found.append(
-                f"What is left is no noise: neighbouring pixels of it correlate by {c:.2f}."
+                f"What is left is no noise: neighbouring pixels of it correlate by {c:.2f}. The "
+                f"deviations are of noise alone, and too small then."
             )
     return found
 
