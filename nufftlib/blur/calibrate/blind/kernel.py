@@ -1,0 +1,62 @@
+r"""The PSF of an image in hand.
+
+.. math:: \min_{h \ge 0} \tfrac12 \|A(h)\, D x - D y\|^2 + \tfrac r2 \|h\|^2
+
+Differences commute with the blur, ``D A(h) x = A(h) D x``, and have no mean, which says nothing
+of a PSF of sum one. The sum of ``h`` is free, and set to one afterwards: an image of few edges
+lacks fine detail, so that the best ``h`` for it has a larger sum. On the simplex the surplus
+would be taken from every pixel alike, and the PSF's faint parts would vanish.
+"""
+
+from __future__ import annotations
+
+from array_api_compat import array_namespace, device
+
+import optim
+from nufftlib.blur.normal_equations import normal_equations
+from nufftlib.blur.operator import Blur
+from nufftlib.core.arrays import Array, is_single
+from nufftlib.core.quadratic import Quadratic
+
+STEPS = 60
+RIDGE = 0.01
+"""``r``, as a part of the mean curvature by a pixel of the PSF."""
+FAINT = 0.05
+"""Pixels below this part of the brightest are noise."""
+
+NONNEGATIVE = optim.projections.nonnegative()
+
+
+def differences(x: Array) -> Blur:
+    """Return ``(D x)[p] = x[p + (1, 0)] - x[p] + i (x[p + (0, 1)] - x[p])``."""
+    xp = array_namespace(x)
+    dtype = xp.complex64 if is_single(xp, x) else xp.complex128
+    # The entry [1 - a, 1 - b] is the weight of x[p + (a, b)].
+    return Blur(xp.asarray([[0, 1], [1j, -1 - 1j]], dtype=dtype, device=device(x)))
+
+
+def next_psf(psf: Array, x: Array, y: Array) -> Array:
+    """Return the PSF after a round, of sum one; of an image without edges the last one.
+
+    Parameters
+    ----------
+    psf : array, shape (height, width)
+        The PSF before.
+    x, y : array
+        The image and its picture.
+    """
+    xp, D = array_namespace(x), differences(x)
+    f = normal_equations(Blur(psf), D(x), D(y))
+    curvature = float(xp.linalg.trace(f.gram)) / f.gram.shape[0]
+    if not curvature > 0:
+        return psf
+    ridge = RIDGE * curvature * xp.eye(f.gram.shape[0], dtype=f.gram.dtype, device=device(x))
+    f = Quadratic(f.gram + ridge, f.rhs, f.constant)
+    start = xp.astype(psf, xp.float64, copy=False)
+    result = optim.spectral_projected_gradient(f.value_and_grad, start, NONNEGATIVE, steps=STEPS)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    h = result.params
+    h = xp.where(h < FAINT * xp.max(h), xp.zeros_like(h), h)
+    total = float(xp.sum(h))
+    return xp.astype(h / total, psf.dtype, copy=False) if total > 0 else psf
