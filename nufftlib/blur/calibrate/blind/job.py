@@ -21,6 +21,7 @@ from nufftlib.blur.calibrate.blind.levels import Level, pyramid, upsampled
 from nufftlib.blur.calibrate.blind.shifts import centred
 from nufftlib.blur.calibrate.objective import check_image
 from nufftlib.blur.deblur.job import deblur
+from nufftlib.blur.deblur.spectrum import estimate_noise
 from nufftlib.blur.operator import Blur, extended
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import Array
@@ -29,6 +30,8 @@ from nufftlib.core.losses import HalfSquaredError
 from nufftlib.core.run import Run
 
 FIRST = 8.0  # times the weight, in the first round of a level
+LEAST, PER_VARIANCE = 5e-4, 5.0
+"""The weight: not below the first, lest texture count as edges; and that of noise."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,10 +51,13 @@ class BlindCalibration(Run):
         The PSF, its centre of gravity within half a pixel of the index ``size // 2``.
     image : array
         The restored image, larger than the blurred one by ``size - 1`` on each axis.
+    weight : float
+        The weight of an edge, given or chosen.
     """
 
     psf: Array
     image: Array
+    weight: float
 
 
 class Estimate(NamedTuple):
@@ -77,7 +83,7 @@ def calibrate_blind(
     blurred: Array,
     *,
     size: int | tuple[int, int] = 15,
-    weight: float = 5e-4,
+    weight: float | None = None,
     rounds: int = 8,
     callback: Callable[[int, float, Array], object] | None = None,
 ) -> BlindCalibration:
@@ -94,10 +100,11 @@ def calibrate_blind(
         share the PSF.
     size : int or tuple of int
         Height and width of the PSF. Too large is better than too small.
-    weight : float
-        The weight of an edge while the PSF is searched for, in units of the image's square: what
-        an edge at a pixel must lower the squared error by. Each level starts from 8 times the
-        weight.
+    weight : float, optional
+        The weight of an edge while the PSF is searched for: what an edge at a pixel must lower
+        the squared error by, in units of the image's square. Each level starts from 8 times the
+        weight. By default it is 5e-4, or 5 times the variance of the noise if that is larger; the
+        noise is estimated, see `nufftlib.blur.estimate_noise`.
     rounds : int
         Rounds on each level; each updates the image and then the PSF.
     callback : callable, optional
@@ -146,10 +153,12 @@ def calibrate_blind(
     """
     clock, call = time.perf_counter(), "calibrate_blind"
     shape = pixels_2d(call, size)
-    weight = positive(call, "weight", weight)
+    weight = weight if weight is None else positive(call, "weight", weight)
     rounds = integer(call, "rounds", rounds, least=1)
     optional_function(call, "callback", callback)
     check_blurred(blurred, shape)
+    if weight is None:
+        weight = max(LEAST, PER_VARIANCE * estimate_noise(blurred) ** 2)
     levels = pyramid(blurred, shape)
     start = initial_estimate(levels)
     estimates = alternation(start, levels, weight, rounds)
@@ -161,7 +170,7 @@ def calibrate_blind(
         last = last._replace(psf=centred(last.psf))
         image, interrupted = restored(last, blurred)
     seconds = time.perf_counter() - clock
-    return BlindCalibration(losses or [last.loss], seconds, interrupted, last.psf, image)
+    return BlindCalibration(losses or [last.loss], seconds, interrupted, last.psf, image, weight)
 
 
 def check_blurred(blurred: Array, shape: tuple[int, int]) -> None:
