@@ -116,7 +116,7 @@ def two_pictures():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_row_gives_the_same(row, dtype):
+def test_every_row_gives_the_same(row, dtype, no_image):
     values, settings, want = two_pictures()
     result = workflows.calibrate_blind(row.array(values, dtype), **settings)
     assert row.owns(result.psf, dtype)
