@@ -7,8 +7,9 @@ of a PSF of sum one. The sum of ``h`` is free, and set to one afterwards: an ima
 lacks fine detail, so that the best ``h`` for it has a larger sum. On the simplex the surplus
 would be taken from every pixel alike, and the PSF's faint parts would vanish.
 
-``r`` is the squared error that the last PSF leaves. It counts the noise and the detail that the
-image lacks, which are in the high frequencies of ``D y``, and keeps them out of the PSF.
+``r`` is the squared error that the last PSF leaves, up to a bound. It counts the noise and the
+detail that the image lacks, which are in the high frequencies of ``D y``, and keeps them out of
+the PSF.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from nufftlib.core.inner import inner
 from nufftlib.core.quadratic import Quadratic
 
 STEPS = 60
+SMOOTHEST = 0.05
+"""The largest ``r``, as a part of the mean curvature by a pixel of the PSF."""
 FAINT = 0.05
 """Pixels below this part of the brightest are noise."""
 
@@ -60,7 +63,9 @@ def next_psf(psf: Array, x: Array, y: Array) -> Array:
     if not power > 0:
         return psf
     # min_s |A(s h) D x - D y|^2 = |D y|^2 - <b, h>^2 / <h, G h>
-    r = 2 * f.constant - product**2 / power
+    left = 2 * f.constant - product**2 / power
+    curvature = float(xp.linalg.trace(f.gram)) / f.gram.shape[0]
+    r = min(left, SMOOTHEST * curvature)
     penalty = xp.asarray(r * laplacian(psf.shape), dtype=h.dtype, device=device(x))
     f = Quadratic(f.gram + penalty, f.rhs, f.constant)
     result = optim.spectral_projected_gradient(f.value_and_grad, h, NONNEGATIVE, steps=STEPS)
