@@ -503,8 +503,6 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "blurred": X[:3, :3],
         "size": 1,
         "weight": 0.5,
-        "edge": 0.5,
-        "variation": 0.5,
         "rounds": 1,
         "callback": None,
     },

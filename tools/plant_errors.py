@@ -58,6 +58,7 @@ SOLVERS = ("tests/optim/test_solvers.py",)
 PRIMAL_DUAL = ("tests/optim/test_primal_dual.py", "-k", "not row and not library")
 DEBLUR = ("tests/workflows/test_deblur.py", "-k")
 FIELD = ("tests/workflows/test_field.py", "-k")
+BLIND = ("tests/workflows/test_blind.py", "-k")
 LBFGS = ("tests/optim/test_lbfgs.py",)
 PAIR = ("tests/blur/test_pair.py", "-k", "sums or value or active or slope or exact or limited")
 PAIRS = ("tests/blur/test_pair.py", "-k", "whatever or cover or several")
@@ -725,6 +726,42 @@ PLANTS = [
             ),
         },
         ("tests/workflows/test_stars.py", "-k", "varies"),
+    ),
+    # --- blind calibration
+    Plant(
+        "the sum of a blind PSF is held at one",
+        {"f.value_and_grad, h, NONNEGATIVE": "f.value_and_grad, h, optim.projections.simplex()"},
+        (*BLIND, "known_image"),
+    ),
+    Plant(
+        "a blind PSF is as smooth as all of the data",
+        {"left = 2 * f.constant - product**2 / power": "left = 2 * f.constant"},
+        (*BLIND, "known_image"),
+    ),
+    Plant(
+        "the blur of a picture of few edges is dark beyond the frame",
+        {"known + unknown * ifft": "known + 0 * unknown * ifft"},
+        (*BLIND, "few_edges"),
+    ),
+    Plant(
+        "the stiffness of an edge's copy is taken upside down",
+        {"u0**2 + u1**2 > weight / beta": "u0**2 + u1**2 > weight * beta"},
+        (*BLIND, "few_edges or heavy"),
+    ),
+    Plant(
+        "the weight of an edge does not fall",
+        {"weight * FIRST ** (1 - n / max(rounds - 1, 1))": "weight * FIRST"},
+        (*BLIND, "weight_falls"),
+    ),
+    Plant(
+        "the weight of an edge follows the noise and not its variance",
+        {"PER_VARIANCE * estimate_noise(blurred) ** 2": "PER_VARIANCE * estimate_noise(blurred)"},
+        (*BLIND, "grows_with"),
+    ),
+    Plant(
+        "a finer PSF is interpolated about its corner",
+        {"(np.arange(m)[:, None] - m // 2) * STEP + n // 2": "np.arange(m)[:, None] * STEP"},
+        (*BLIND, "finer_psf"),
     ),
     # --- deblurring
     Plant(

@@ -1,0 +1,83 @@
+"""Shifts of a PSF, which a blind calibration leaves open."""
+
+from __future__ import annotations
+
+from array_api_compat import array_namespace, device
+
+from nufftlib.blur.boundaries import BOUNDARIES, part
+from nufftlib.blur.calibrate.errors import check_psfs, in_units, psf_error
+from nufftlib.blur.operator import Blur
+from nufftlib.core.arrays import Array
+
+
+def shift_aligned_error(psf: Array, truth: Array) -> float:
+    """Return the relative error of a PSF at the best of all shifts by whole pixels.
+
+    ``min_s |S_s psf - truth| / |truth|`` judges a blind calibration, which finds image and PSF
+    up to opposite shifts.
+
+    Parameters
+    ----------
+    psf : array, shape (height, width), real
+        A PSF.
+    truth : array, shape (height, width), real
+        The true one; the sizes may differ.
+
+    Returns
+    -------
+    float
+        The error, relative to the norm of the truth.
+
+    Raises
+    ------
+    TypeError
+        If one is no array of float32 or float64.
+    ValueError
+        If one is not of two axes, or the truth is zero everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nufftlib import workflows
+    >>> h = np.asarray([[0.0, 0.5, 0.5]])
+    >>> workflows.shift_aligned_error(np.asarray([[0.5, 0.5, 0.0]]), h)
+    0.0
+    """
+    xp = check_psfs("shift_aligned_error", psf=psf, truth=truth)
+    if psf.ndim != 2 or truth.ndim != 2:
+        msg = (
+            f"shift_aligned_error(psf, truth): the shapes are {tuple(psf.shape)} and "
+            f"{tuple(truth.shape)}; want (height, width)"
+        )
+        raise ValueError(msg)
+    h, t = in_units(xp, *(xp.astype(a, xp.float64, copy=False) for a in (psf, truth)))
+    (n0, n1), (t0, t1) = h.shape, t.shape
+    # The frame holds the truth at every shift at which it meets the PSF.
+    frame = (n0 + 2 * t0, n1 + 2 * t1)
+    h = window(h, (-t0, -t1), frame)
+    # The nearest shift has the largest product, and one correlation has them all.
+    row, column = divmod(int(xp.argmax(Blur(xp.flip(t), "zero")(h))), frame[1])
+    there = window(t, (t0 - 1 - t0 // 2 - row, t1 - 1 - t1 // 2 - column), frame)
+    return psf_error(h, there)
+
+
+def centred(psf: Array) -> Array:
+    """Return a PSF shifted by whole pixels, its centre of gravity nearest to ``size // 2``."""
+    xp = array_namespace(psf)
+    corner = []
+    for axis, n in enumerate(psf.shape):
+        place = xp.arange(n, dtype=psf.dtype, device=device(psf))
+        gravity = xp.sum(xp.sum(psf, axis=1 - axis) * place) / xp.sum(psf)
+        corner.append(round(float(gravity)) - n // 2)
+    cut = window(psf, (corner[0], corner[1]), tuple(psf.shape))
+    return cut / xp.sum(cut)
+
+
+def window(x: Array, corner: tuple[int, int], shape: tuple[int, int]) -> Array:
+    """Return a part of a 2D array; beyond the array it is zero."""
+    xp = array_namespace(x)
+    for axis, first, size in zip((-2, -1), corner, shape, strict=True):
+        before, after = max(0, -first), max(0, first + size - x.shape[axis])
+        x = BOUNDARIES["zero"].extend(xp, x, axis, before, after)
+        x = part(x, axis, first + before, first + before + size)
+    return x
