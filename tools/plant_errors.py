@@ -195,8 +195,8 @@ PLANTS = [
         laws("off-resonance"),
     ),
     Plant(
-        "an expansion that looks at its error nowhere but at one rate",
-        {"error = float(np.abs(left).max())": "error = float(np.abs(left[len(left) // 2]).max())"},
+        "an expansion that is content with a hundred times the error",
+        {"(r, wr), (f, wf), (t, wt) =": "eps *= 100\n    (r, wr), (f, wf), (t, wt) ="},
         ("tests/mri/test_off_resonance.py",),
     ),
     Plant(
@@ -690,7 +690,7 @@ PLANTS = [
     # --- PSFs that vary over the field
     Plant(
         "the hats of a grid do not meet",
-        {"= (1 - np.abs(place - np.arange": "= (1 - 2 * np.abs(place - np.arange"},
+        {"Values = (1 - np.abs(place": "Values = (1 - 2 * np.abs(place"},
         (*FIELD, "weights"),
     ),
     Plant(
@@ -1055,12 +1055,12 @@ PLANTS = [
     ),
     Plant(
         "the transfer function's deviation lacks its modulus",
-        {"column @ C @ column), 0.0)) / m": "column @ C @ column), 0.0))"},
+        {"deviations(column)[0]) / m if m": "deviations(column)[0]) if m"},
         MEASURES,
     ),
     Plant(
         "noise adds nothing to a modulus",
-        {"return m, std, float(np.sum(B * C))": "return m, std, 0.0"},
+        {"return m, std, float(np.sum(wave * self.covariances))": "return m, std, 0.0"},
         MEASURES,
     ),
     Plant(
@@ -1508,7 +1508,7 @@ PLANTS = [
     ),
     Plant(
         "the limit of each axis lets a corner of its polygon out",
-        {"for sign in (1, -1):": "for sign in (1,):"},
+        {"for sign in (1, -1):\n                w0": "for sign in (1,):\n                w0"},
         TRAVERSAL,
     ),
     Plant(
