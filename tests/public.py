@@ -794,7 +794,12 @@ BY_HAND = [
         for method in workflows.DEBLURRING
     ),
     Entry("nufftlib.workflows.retrieve_phase", retrieved, STARTS, double=True),
-    Entry("nufftlib.workflows.calibrate_blind", blind, double=True),
+    Entry(
+        "nufftlib.workflows.calibrate_blind",
+        blind,
+        "the spectrum and the PSF to the CPU; filters and small matrices back",
+        double=True,
+    ),
     Entry("nufftlib.workflows.calibrate_from_stars", stars, STAMPS, "", False, 1e-8, double=True),
     Entry("nufftlib.workflows.slanted_edge_mtf", edge, ON_HOST, double=True),
     Entry(
