@@ -760,7 +760,7 @@ PLANTS = [
     ),
     Plant(
         "a finer PSF is interpolated about its corner",
-        {"(np.arange(m)[:, None] - m // 2) * STEP + n // 2": "np.arange(m)[:, None] * STEP"},
+        {"dtype=np.float64) - m // 2) * STEP + n // 2": "dtype=np.float64)) * STEP"},
         (*BLIND, "finer_psf"),
     ),
     # --- deblurring

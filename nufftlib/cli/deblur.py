@@ -27,8 +27,10 @@ from nufftlib.cli.jobs import (
     format_speed,
     json_file,
     options_of_result,
+    outcome,
     read,
     report,
+    root_mean_square,
     versions,
     write,
 )
@@ -103,7 +105,7 @@ class Deblurred:
     @property
     def residual(self) -> float:
         """The root mean square of the residual."""
-        return float(np.sqrt(np.mean(self.result.residual.astype(np.float64) ** 2)))
+        return root_mean_square(self.result.residual)
 
 
 @click.command("deblur", cls=Job)
@@ -349,13 +351,7 @@ def record_of(done: Deblurred) -> Writer:
             "noise": r.noise,
             "weight": r.weight,
             "residual": done.residual,
-            "loss_start": r.losses[0],
-            "loss_final": r.loss_final,
-            "steps": r.steps,
-            "converged": r.converged,
-            "seconds_setup": r.seconds_setup,
-            "seconds": r.seconds,
-            "interrupted": r.interrupted,
+            **outcome(r),
         }
     )
 

@@ -228,6 +228,24 @@ def versions(device: Device) -> dict[str, str]:
     return named
 
 
+def root_mean_square(residual: NDArray[Any]) -> float:
+    """Return the root mean square of what a model leaves."""
+    return float(np.sqrt(np.mean(residual.astype(np.float64) ** 2)))
+
+
+def outcome(result: Any) -> dict[str, Any]:
+    """Return what a record says of the loop of a job with preparations and a tolerance."""
+    return {
+        "loss_start": result.losses[0],
+        "loss_final": result.loss_final,
+        "steps": result.steps,
+        "converged": result.converged,
+        "seconds_setup": result.seconds_setup,
+        "seconds": result.seconds,
+        "interrupted": result.interrupted,
+    }
+
+
 def arrays_file(**arrays: NDArray[Any]) -> Writer:
     """Return a writer of arrays as npz."""
     return lambda file: np.savez(file, **arrays)  # type: ignore[arg-type] # its stub has a flag there

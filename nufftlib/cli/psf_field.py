@@ -19,7 +19,9 @@ from nufftlib.cli.jobs import (
     format_losses,
     format_speed,
     json_file,
+    outcome,
     report,
+    root_mean_square,
     versions,
     write,
 )
@@ -79,7 +81,7 @@ class Field:
     @property
     def residual(self) -> float:
         """The root mean square of the residual."""
-        return float(np.sqrt(np.mean(self.result.residual.astype(np.float64) ** 2)))
+        return root_mean_square(self.result.residual)
 
 
 def check_grid(pairs: int, given: set[str]) -> None:
@@ -162,13 +164,7 @@ def record_of(done: Field) -> Writer:
             "noise": r.noise,
             "weight": r.weight,
             "residual": done.residual,
-            "loss_start": r.losses[0],
-            "loss_final": r.loss_final,
-            "steps": r.steps,
-            "converged": r.converged,
-            "seconds_setup": r.seconds_setup,
-            "seconds": r.seconds,
-            "interrupted": r.interrupted,
+            **outcome(r),
         }
     )
 

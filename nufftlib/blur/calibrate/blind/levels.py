@@ -10,6 +10,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from nufftlib.blur.calibrate.blind.shifts import centred
+from nufftlib.blur.psf_grid import hats_at
 from nufftlib.core.arrays import Array
 
 STEP = math.sqrt(0.5)
@@ -59,9 +60,8 @@ def upsampled(psf: Array, shape: tuple[int, int]) -> Array:
 
 def narrower(m: int, n: int) -> Matrix:
     """Return the linear interpolation from `n` pixels to `m` of the next level, both centred."""
-    place = (np.arange(m)[:, None] - m // 2) * STEP + n // 2
-    weights: Matrix = (1 - np.abs(place - np.arange(n))).clip(0.0)
-    return weights
+    place = (np.arange(m, dtype=np.float64) - m // 2) * STEP + n // 2
+    return hats_at(n, place).T
 
 
 def between(x: Array, rows: Matrix, columns: Matrix) -> Array:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from nufftlib.blur.boundaries import BOUNDARIES, part
+from nufftlib.blur.calibrate.centroid import centroid
 from nufftlib.blur.calibrate.errors import check_psfs, in_units, psf_error
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array
@@ -63,14 +64,9 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
 
 def centred(psf: Array) -> Array:
     """Return a PSF shifted by whole pixels, its centre of gravity nearest to ``size // 2``."""
-    xp = array_namespace(psf)
-    corner = []
-    for axis, n in enumerate(psf.shape):
-        place = xp.arange(n, dtype=psf.dtype, device=device(psf))
-        gravity = xp.sum(xp.sum(psf, axis=1 - axis) * place) / xp.sum(psf)
-        corner.append(round(float(gravity)) - n // 2)
-    cut = window(psf, (corner[0], corner[1]), tuple(psf.shape))
-    return cut / xp.sum(cut)
+    row, column = (round(c) - n // 2 for c, n in zip(centroid(psf), psf.shape, strict=True))
+    cut = window(psf, (row, column), tuple(psf.shape))
+    return cut / array_namespace(psf).sum(cut)
 
 
 def window(x: Array, corner: tuple[int, int], shape: tuple[int, int]) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nufftlib.blur.calibrate.centroid import centroid
 from nufftlib.blur.calibrate.pair.fit import Fit
 from nufftlib.blur.calibrate.pair.pixels import unclipped
 from nufftlib.core.arrays import Array, namespace
@@ -108,16 +109,6 @@ def listed(values: Array) -> str:
     """Return numbers of channels, one if they are the same."""
     shown = [f"{float(values[c]):.4g}" for c in range(values.shape[0])]
     return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"
-
-
-def centroid(h: Array) -> list[float]:
-    """Return the centre of mass in pixels along both axes."""
-    xp: Any = namespace(h)
-    sides = [xp.sum(h, axis=1), xp.sum(h, axis=0)]
-    return [
-        float(xp.sum(s * xp.arange(s.shape[0], dtype=h.dtype, device=h.device)) / xp.sum(s))
-        for s in sides
-    ]
 
 
 def neighbours(r: Array, seen: Array) -> float:

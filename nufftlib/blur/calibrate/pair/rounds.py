@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from array_api_compat import array_namespace
 
+from nufftlib.blur.calibrate.centroid import centroid
 from nufftlib.blur.calibrate.pair.between import REACH
-from nufftlib.blur.calibrate.pair.findings import LIGHTER, centroid
+from nufftlib.blur.calibrate.pair.findings import LIGHTER
 from nufftlib.blur.calibrate.pair.fit import (
     ACCURACY,
     Fit,
@@ -61,7 +62,7 @@ class Rounds:
         names: tuple[Nuisance, ...],
         doubted: tuple[Nuisance, ...],
         levels: list[list[tuple[float, float]]],
-        given: float | None = None,
+        given: float | None,
     ) -> None:
         self.names, self.doubted, self.levels, self.given = names, doubted, levels, given
         self.tested = doubted

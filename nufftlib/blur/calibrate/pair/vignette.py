@@ -58,13 +58,8 @@ def falling_off(pair: Pair, fit: Fit, i: int) -> Pair:
 
     def moments(a: Array, degree: int) -> Any:
         """Return the sums of ``a r^i s^j``, shape (..., degree + 1, degree + 1)."""
-        powers = (
-            like(
-                a, np.vander(own[pair.margin : own.size - pair.margin], degree + 1, increasing=True)
-            )
-            for own in places
-        )
-        rows, columns = powers
+        inner = [own[pair.margin : own.size - pair.margin] for own in places]
+        rows, columns = (like(a, np.vander(v, degree + 1, increasing=True)) for v in inner)
         return on_host(xp.matmul(xp.matmul(xp.matrix_transpose(rows), a), columns))
 
     first, second = np.asarray(POWERS).T
