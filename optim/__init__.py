@@ -2,11 +2,14 @@
 
 from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
+from optim._admm import admm
 from optim._conjugate_gradient import conjugate_gradient
 from optim._lbfgs import lbfgs
 from optim._levenberg_marquardt import levenberg_marquardt
 from optim._lipschitz import lipschitz
 from optim._loop import NonFiniteError, Result
+from optim._lsmr import lsmr
+from optim._lsqr import lsqr
 from optim._minimize import minimize
 from optim._primal_dual import primal_dual
 from optim._projected import projected
@@ -29,6 +32,7 @@ __all__ = [
     "accelerated_proximal_gradient",
     "adam",
     "adamw",
+    "admm",
     "conjugate_gradient",
     "constant",
     "cosine_schedule",
@@ -36,6 +40,8 @@ __all__ = [
     "levenberg_marquardt",
     "linear_schedule",
     "lipschitz",
+    "lsmr",
+    "lsqr",
     "minimize",
     "primal_dual",
     "projected",

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from array_api_compat import array_namespace
 
 from optim._loop import NotFinite, Result, Step, run
 from optim._settings import function, not_negative, some_axes
 from optim._tree import Array, check_alike, check_parameters
-from optim._vectors import Axes, products, ratio, squares, vector_axes
+from optim._vectors import Axes, as_factor, products, ratio, squares, vector_axes
 
 
 class ConjugateGradientState(NamedTuple):
@@ -190,9 +190,3 @@ def conjugate_gradient(
 
     nothing = ConjugateGradientState(0, None, None, None, None, None)
     return run(call, begin, advance, rhs, nothing, steps, callback, progress, first=0)
-
-
-def as_factor(xp: Any, a: Array, like: Array) -> Array:
-    """Return real factors in the real precision of an array that they multiply."""
-    single = like.dtype in (xp.float32, xp.complex64)
-    return xp.astype(a, xp.float32 if single else xp.float64, copy=False)

@@ -109,13 +109,13 @@ def function(call: str, name: str, value: Any, wish: str = "a callable") -> Call
     return called
 
 
-def some_axes(call: str, value: Any) -> tuple[int, ...] | None:
+def some_axes(call: str, value: Any, name: str = "axes") -> tuple[int, ...] | None:
     """Return axes as a tuple of integers; None stands for all."""
     if value is None:
         return None
     several = isinstance(value, tuple | list)
     wish = "an integer or a tuple of integers"
-    return tuple(integer(call, "axes", a, wish=wish) for a in (value if several else (value,)))
+    return tuple(integer(call, name, a, wish=wish) for a in (value if several else (value,)))
 
 
 def wrong_kind(call: str, name: str, value: Any, wish: str) -> TypeError:

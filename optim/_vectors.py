@@ -118,6 +118,12 @@ def squares(xp: Any, a: Array, vector: tuple[int, ...]) -> Array:
     return products(xp, a, a, vector)
 
 
+def as_factor(xp: Any, a: Array, like: Array) -> Array:
+    """Return real factors in the real precision of an array that they multiply."""
+    single = like.dtype in (xp.float32, xp.complex64)
+    return xp.astype(a, xp.float32 if single else xp.float64, copy=False)
+
+
 def first_index(xp: Any, mask: Array) -> tuple[int, ...]:
     """Return the index of the first true entry of `mask`, which has one."""
     flat = int(xp.argmax(xp.astype(xp.reshape(mask, (-1,)), xp.int32)))

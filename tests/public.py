@@ -336,6 +336,31 @@ def conjugate_gradient(m):
     return result.params, result.history
 
 
+def bidiagonal(solve):
+    def call(m):
+        d = positive(m, 5)
+        result = solve(
+            lambda x: d * x,
+            lambda y: d * y,
+            m.complex(3, 5),
+            steps=3,
+            damping=0.1,
+            axes=-1,
+            rhs_axes=-1,
+        )
+        return result.params, result.history
+
+    return call
+
+
+def admm(m):
+    c = m.complex(3, 5)
+    result = optim.admm(
+        lambda x: 3 * x, c, lambda x: 2 * x, lambda u: 2 * u, SHRINK, steps=3, inner_steps=2
+    )
+    return result.params, result.history
+
+
 def lbfgs_of_each(m):
     xp, c, d = m.row.xp, m.real(3, 5), positive(m, 5)
 
@@ -726,6 +751,9 @@ BY_HAND = [
     ),
     Entry("optim.primal_dual", primal_dual, double=True),
     Entry("optim.conjugate_gradient", conjugate_gradient),
+    Entry("optim.lsqr", bidiagonal(optim.lsqr)),
+    Entry("optim.lsmr", bidiagonal(optim.lsmr)),
+    Entry("optim.admm", admm, double=True),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(
         "optim.projected_gradient_norm",
