@@ -97,15 +97,11 @@ def write_bart(path: str | PathLike[str], k: Array, shape: tuple[int, ...]) -> N
 
 def read_bart(path: Path) -> Stored:
     """Read what BART wrote: points in units of 1/FOV."""
-    values, header = path.with_suffix(".cfl"), path.with_suffix(".hdr")
-    dimensions = read_dimensions(header)
-    if dimensions[0] != COMPONENTS:
+    points = read_cfl(path)
+    if points.shape[-1] != COMPONENTS:
+        dimensions = points.shape[::-1]
         msg = f"its dimensions are {dimensions}, the first of which is no {COMPONENTS}"
         raise ValueError(msg)
-    if (size := values.stat().st_size) != (wanted := 8 * math.prod(dimensions)):
-        msg = f"{values.name} has {size} bytes, and {header.name} asks for {wanted}"
-        raise ValueError(msg)
-    points: Any = np.fromfile(values, "<c8").reshape(dimensions[::-1])
     if points.imag.any():
         msg = "its values are not real"
         raise ValueError(msg)
@@ -113,6 +109,16 @@ def read_bart(path: Path) -> Stored:
     more = [n for n in points.shape[:-3] if n > 1]
     real = np.ascontiguousarray(points.real).reshape(*more, *points.shape[-3:])
     return Stored("BART", real.astype(np.float32, copy=False), unit="1/fov")
+
+
+def read_cfl(path: Path) -> Any:
+    """Read the array of ``NAME.cfl`` and ``NAME.hdr``, its axes in reverse, three at least."""
+    values, header = path.with_suffix(".cfl"), path.with_suffix(".hdr")
+    dimensions = read_dimensions(header)
+    if (size := values.stat().st_size) != (wanted := 8 * math.prod(dimensions)):
+        msg = f"{values.name} has {size} bytes, and {header.name} asks for {wanted}"
+        raise ValueError(msg)
+    return np.fromfile(values, "<c8").reshape(dimensions[::-1])
 
 
 def read_dimensions(header: Path) -> tuple[int, ...]:

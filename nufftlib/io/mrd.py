@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array, check_real, common_namespace
+from nufftlib.core.arrays import Array, check_real, common_namespace, is_complex
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import positive, sizes
 from nufftlib.io.stored import UNITS, Stored, Unit, lengths_of
@@ -29,9 +29,12 @@ def write_mrd(
     shape: tuple[int, ...],
     fov: Any,
     *,
+    data: Array | None = None,
     sample_time: float | None = None,
 ) -> None:
-    """Write a trajectory to an ISMRMRD (MRD) file: an acquisition for each shot, without data.
+    """Write a trajectory, with data or without, to an ISMRMRD (MRD) file.
+
+    Each shot is an acquisition.
 
     Parameters
     ----------
@@ -45,13 +48,16 @@ def write_mrd(
         Voxels of the image along each axis.
     fov : float or tuple of float
         Field of view in metres, along all axes or one number for each.
+    data : array, shape (coils, *k.shape[:-1]), complex, optional
+        The samples of all coils.
     sample_time : float, optional
         Time between two samples in seconds; by default the file leaves it open (zero).
 
     Raises
     ------
     TypeError
-        If the trajectory is no array of float32 or float64, or a size no number.
+        If the trajectory is no array of float32 or float64, the data are not complex, or a size is
+        no number.
     ValueError
         If a shape does not fit, there are more than 65535 shots or samples, or the name has
         another suffix.
@@ -63,6 +69,7 @@ def write_mrd(
     See Also
     --------
     read_trajectory : Reads it.
+    read_scan : Reads it with its data.
 
     Notes
     -----
@@ -88,7 +95,7 @@ def write_mrd(
     >>> found.k.shape, found.shape, found.fov, bool(abs(found.k - k).max() < 1e-7)
     ((32, 512, 2), (256, 256), (0.24, 0.24), True)
     """
-    mrd = _ismrmrd(CALL)
+    mrd = imported(CALL)
     check_real(common_namespace(CALL, k=k), CALL, "k", k)
     shape = sizes("write_mrd", "shape", shape, "the voxels along each axis")
     if k.ndim < 2 or not 1 <= k.shape[-1] == len(shape) <= 3:
@@ -104,12 +111,15 @@ def write_mrd(
         shots, samples, _ = points.shape
         msg = f"{CALL}: k has {shots} shots of {samples} samples; want at most {MOST} of each"
         raise ValueError(msg)
+    lines = None if data is None else checked_data(k, data)
     points = (points * np.asarray(shape) / np.asarray(fov)).astype(np.float32)
     with written(CALL, path, ".h5") as temporary, mrd.Dataset(temporary, GROUP, mode="w") as file:
         file.write_xml_header(mrd.xsd.ToXML(_header(mrd.xsd, shape, fov, len(points))).encode())
         for shot, line in enumerate(points):
             acquisition = mrd.Acquisition()
-            acquisition.resize(len(line), 0, len(shape))
+            acquisition.resize(len(line), 0 if lines is None else len(lines), len(shape))
+            if lines is not None:
+                acquisition.data[:] = lines[:, shot]
             acquisition.traj[:] = line
             acquisition.sample_time_us = 1e6 * time
             acquisition.scan_counter = shot
@@ -119,9 +129,21 @@ def write_mrd(
             file.append_acquisition(acquisition)
 
 
+def checked_data(k: Array, data: Array) -> Any:
+    """Return the data as (coils, shots, samples) on the host, or refuse them."""
+    xp = common_namespace(CALL, k=k, data=data)
+    if not is_complex(xp, data) or tuple(data.shape[1:]) != tuple(k.shape[:-1]):
+        msg = (
+            f"{CALL}: data are {data.dtype} of the shape {tuple(data.shape)}; want complex numbers "
+            f"of the shape (coils, {', '.join(map(str, k.shape[:-1]))})"
+        )
+        raise (ValueError if is_complex(xp, data) else TypeError)(msg)
+    return np.asarray(fetched(data)).reshape(data.shape[0], -1, k.shape[-2])
+
+
 def read_mrd(path: Path) -> Stored:
     """Read the trajectories of all acquisitions that have one."""
-    mrd = _ismrmrd("read_trajectory(path)")
+    mrd = imported("read_trajectory(path)")
     with mrd.Dataset(path, GROUP, mode="r") as file:
         encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
         lines, times = [], set()
@@ -137,7 +159,7 @@ def read_mrd(path: Path) -> Stored:
         raise ValueError(msg)
     space = encoding.encodedSpace
     size, length = space.matrixSize, space.fieldOfView_mm
-    unit = _said_unit(encoding.trajectoryDescription)
+    unit = said_unit(encoding.trajectoryDescription)
     time = times.pop() if len(times) == 1 else 0.0
     return Stored(
         "ISMRMRD",
@@ -150,7 +172,7 @@ def read_mrd(path: Path) -> Stored:
     )
 
 
-def _said_unit(description: Any) -> Unit | None:
+def said_unit(description: Any) -> Unit | None:
     """Return the unit, if the header says it in one of our words."""
     said = [p.value for p in getattr(description, "userParameterString", ()) if p.name == UNIT]
     return next((unit for unit in UNITS if unit in said), None)
@@ -186,7 +208,7 @@ def _header(xsd: Any, shape: tuple[int, ...], fov: tuple[float, ...], shots: int
     )
 
 
-def _ismrmrd(call: str) -> Any:
+def imported(call: str) -> Any:
     """Import ismrmrd, or say how to install it."""
     try:
         import ismrmrd

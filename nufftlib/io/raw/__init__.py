@@ -1,0 +1,1 @@
+"""Raw data: k-space samples with their trajectory, one reader a file."""

@@ -1,0 +1,47 @@
+"""Raw data of BART: samples at a trajectory, or a Cartesian grid whose zeros were not sampled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nufftlib.io.bart import DIMENSIONS, read_cfl
+from nufftlib.io.raw.scan import Raw
+from nufftlib.io.stored import Stored
+
+COIL, MAPS = 3, 4
+
+
+def read_bart_scan(path: Path, *, grid: bool) -> Raw:
+    """Read ``NAME.cfl``: a grid, or of dimensions (1, samples, shots, coils, 1, frames...)."""
+    values = read_cfl(path)
+    values = values.reshape((1,) * (DIMENSIONS - values.ndim) + values.shape)
+    sizes = values.shape[::-1]
+    if sizes[MAPS] != 1:
+        msg = f"its dimensions are {sizes}, with {sizes[MAPS]} sets of maps"
+        raise ValueError(msg)
+    frames = values.reshape(-1, *values.shape[-(COIL + 1) :])  # (frames, coils, z, y, x)
+    if grid:
+        if sizes[0] == 1:
+            msg = f"its dimensions are {sizes}: samples at a trajectory, and none is given"
+            raise ValueError(msg)
+        data, stored = on_grid(frames)
+        return Raw(data, stored, source="BART")
+    if sizes[0] != 1:
+        msg = f"its dimensions are {sizes}: a grid, and a trajectory is given"
+        raise ValueError(msg)
+    return Raw(frames[..., 0], None, source="BART")
+
+
+def on_grid(frames: Any) -> tuple[Any, Stored]:
+    """Return the samples that are not zero in all coils and frames, as one shot."""
+    frames = np.transpose(frames, (0, 1, 4, 3, 2))  # (frames, coils, x, y, z)
+    axes = 3 if frames.shape[-1] > 1 else 2
+    sizes = frames.shape[2 : 2 + axes]
+    sampled = np.any(frames != 0, axis=(0, 1))
+    steps = np.stack(np.nonzero(sampled)[:axes], axis=-1)
+    k = ((steps - np.asarray(sizes) // 2) / np.asarray(sizes)).astype(np.float32)
+    stored = Stored("BART", k[None], unit="cycles per voxel", fixed=True, shape=sizes)
+    return np.ascontiguousarray(frames[:, :, sampled])[:, :, None, :], stored

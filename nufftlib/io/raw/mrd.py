@@ -1,0 +1,133 @@
+"""Raw data of ISMRMRD (MRD) files, with a trajectory or on a Cartesian grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nufftlib.io.mrd import GROUP, imported, said_unit
+from nufftlib.io.raw.scan import Raw
+from nufftlib.io.stored import Stored
+
+KINDS = ("slice", "contrast", "phase", "repetition", "set")
+"""The counters that make a frame; averages and segments belong to one."""
+SKIPPED = (
+    "ACQ_IS_NAVIGATION_DATA",
+    "ACQ_IS_PHASECORR_DATA",
+    "ACQ_IS_DUMMYSCAN_DATA",
+    "ACQ_IS_RTFEEDBACK_DATA",
+    "ACQ_IS_HPFEEDBACK_DATA",
+    "ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA",
+)
+
+
+class Line(NamedTuple):
+    """The samples of an acquisition that count, and where they are.
+
+    `points` are those of the file, shape (samples, axes), or steps of k-space on a Cartesian
+    grid.
+    """
+
+    frame: tuple[int, ...]
+    data: Any
+    points: Any
+    time: float
+
+
+def read_mrd_scan(path: Path) -> Raw:
+    """Read the acquisitions; noise scans apart, navigators and the like not at all."""
+    mrd = imported("read_scan(path)")
+    with mrd.Dataset(path, GROUP, create_if_needed=False) as file:
+        encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
+        flags = [getattr(mrd, name) for name in SKIPPED]
+        lines, noise = [], []
+        for i in range(file.number_of_acquisitions()):
+            acquisition = file.read_acquisition(i)
+            if acquisition.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
+                noise.append(np.array(acquisition.data))
+            elif not any(acquisition.is_flag_set(flag) for flag in flags):
+                reverse = acquisition.is_flag_set(mrd.ACQ_IS_REVERSE)
+                lines.append(line_of(acquisition, encoding, reverse=reverse))
+    frames = grouped(lines)
+    data = np.stack([np.stack([l.data for l in f], axis=1) for f in frames.values()])
+    points = np.stack([np.stack([l.points for l in f]) for f in frames.values()])
+    times = {line.time for line in lines}
+    recon, encoded = encoding.reconSpace, encoding.encodedSpace
+    sizes = tuple(getattr(recon.matrixSize, a) for a in "xyz")
+    cartesian = points.dtype == np.int64
+    unit = "cycles per voxel" if cartesian else said_unit(encoding.trajectoryDescription)
+    stored = Stored(
+        "ISMRMRD",
+        (on_grid(points, encoded, recon, sizes) if cartesian else points).astype(np.float32),
+        unit=unit,
+        fixed=unit is not None,
+        shape=sizes,
+        fov=tuple(getattr(recon.fieldOfView_mm, a) / 1e3 for a in "xyz"),
+        sample_time=(times.pop() if len(times) == 1 else 0.0) or None,
+    )
+    silence = np.concatenate(noise, axis=1) if noise else None
+    return Raw(data, stored, silence, named(list(frames)), "ISMRMRD")
+
+
+def line_of(acquisition: Any, encoding: Any, *, reverse: bool) -> Line:
+    """Return what an acquisition has, without the samples that are to be discarded."""
+    idx, first = acquisition.idx, acquisition.discard_pre
+    kept = slice(first, acquisition.number_of_samples - acquisition.discard_post)
+    data = np.array(acquisition.data)
+    if acquisition.traj.size:
+        points = np.array(acquisition.traj)
+    else:
+        centre = acquisition.center_sample
+        along = np.arange(data.shape[1]) - centre
+        steps = (step_of(encoding, idx, name) for name in ("1", "2"))
+        points = np.stack(np.broadcast_arrays(along, *steps), axis=-1)
+    if reverse:
+        data = data[:, ::-1]
+    frame = tuple(int(getattr(idx, name)) for name in KINDS)
+    return Line(frame, data[:, kept], points[kept], float(acquisition.sample_time_us) / 1e6)
+
+
+def step_of(encoding: Any, idx: Any, name: str) -> int:
+    """Return the step of phase encoding, counted from the centre of k-space."""
+    step = int(getattr(idx, f"kspace_encode_step_{name}"))
+    limits = getattr(encoding.encodingLimits, f"kspace_encoding_step_{name}")
+    if limits is None:
+        return 0 if name == "2" else step - encoding.encodedSpace.matrixSize.y // 2
+    return step - int(limits.center)
+
+
+def on_grid(points: Any, encoded: Any, recon: Any, sizes: tuple[int, ...]) -> Any:
+    """Convert steps of 1/FOV of the encoded space to cycles per voxel of the image."""
+    scale = [
+        getattr(recon.fieldOfView_mm, a) / n / getattr(encoded.fieldOfView_mm, a)
+        for a, n in zip("xyz", sizes, strict=True)
+    ]
+    return points * np.asarray(scale)
+
+
+def grouped(lines: list[Line]) -> dict[tuple[int, ...], list[Line]]:
+    """Return the lines of each frame; refuse those that do not make one array."""
+    if not lines:
+        msg = "it has no acquisitions with data"
+        raise ValueError(msg)
+    shapes = sorted({(*line.data.shape, line.points.shape[1]) for line in lines})
+    if len(shapes) > 1:
+        found = " and ".join(map(str, shapes))
+        msg = f"its acquisitions are {found} (coils, samples, axes), of several kinds"
+        raise ValueError(msg)
+    frames: dict[tuple[int, ...], list[Line]] = {}
+    for line in lines:
+        frames.setdefault(line.frame, []).append(line)
+    counts = sorted({len(found) for found in frames.values()})
+    if len(counts) > 1:
+        msg = f"its frames have {' and '.join(map(str, counts))} acquisitions, not all as many"
+        raise ValueError(msg)
+    return dict(sorted(frames.items()))
+
+
+def named(frames: list[tuple[int, ...]]) -> tuple[str, ...]:
+    """Say what each frame is, by those counters that differ."""
+    differ = [i for i in range(len(KINDS)) if len({frame[i] for frame in frames}) > 1]
+    return tuple(", ".join(f"{KINDS[i]} {frame[i]}" for i in differ) or "all" for frame in frames)

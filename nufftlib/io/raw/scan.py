@@ -1,0 +1,165 @@
+"""The data of a scan, as every reader gives them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nufftlib.core.arrays import summary
+from nufftlib.io.stored import Stored
+
+
+@dataclass(frozen=True, repr=False)
+class Scan:
+    """Data of a scan that were read from a file, with their trajectory.
+
+    Parameters
+    ----------
+    data : ndarray, shape (frames, coils, shots, samples), complex
+        The samples.
+    k : ndarray, shape (frames, shots, samples, d), real
+        Where they are in k-space, in cycles per voxel.
+    shape : tuple of int
+        Voxels of the image along each of the ``d`` axes.
+    fov : tuple of float or None
+        Its field of view in metres, if that is known.
+    noise : ndarray, shape (coils, samples), complex, or None
+        Samples of the noise alone, if the scan has such.
+    sample_time : float or None
+        Time from one sample to the next in seconds, if the file says it.
+    frames : tuple of str
+        What each frame is, such as ``"repetition 2"``.
+    source : str
+        The kind of file.
+    """
+
+    data: Any
+    k: Any
+    shape: tuple[int, ...]
+    fov: tuple[float, ...] | None
+    noise: Any
+    sample_time: float | None
+    frames: tuple[str, ...]
+    source: str
+
+    def __repr__(self) -> str:
+        """Return the fields, arrays by their shape and dtype."""
+        shown = ", ".join(f"{name}={summary(value)}" for name, value in vars(self).items())
+        return f"Scan({shown})"
+
+    def divided(self, frames: int) -> Scan:
+        """Return the same shots in another number of frames.
+
+        Parameters
+        ----------
+        frames : int
+            1 takes all shots together. A scan of one frame is divided into so many runs of
+            consecutive shots.
+
+        Returns
+        -------
+        Scan
+            With so many frames.
+
+        Raises
+        ------
+        ValueError
+            If the scan has several frames and this is another number of them, or the shots cannot
+            be divided into so many equal parts.
+        """
+        now, coils, shots, samples = self.data.shape
+        if frames == now:
+            return self
+        if frames == 1:
+            data = np.moveaxis(self.data, 0, 1).reshape(1, coils, now * shots, samples)
+            k = self.k.reshape(1, now * shots, samples, -1)
+            return replace(self, data=data, k=k, frames=("all",))
+        if now != 1 or shots % frames:
+            msg = (
+                f"frames is {frames}, and the scan has {now} of {shots} shots; want 1, {now}, or a "
+                f"divisor of the shots of one frame"
+            )
+            raise ValueError(msg)
+        size = shots // frames
+        data = np.moveaxis(self.data[0].reshape(coils, frames, size, samples), 1, 0)
+        k = self.k.reshape(frames, size, samples, -1)
+        names = tuple(f"shots {i * size} to {(i + 1) * size - 1}" for i in range(frames))
+        return replace(self, data=data, k=k, frames=names)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a file holds, before data and trajectory are brought together.
+
+    Parameters
+    ----------
+    data : ndarray, shape (frames, coils, shots, samples) or less, complex
+        The samples.
+    stored : Stored or None
+        Their trajectory as the file has it.
+    noise : ndarray or None
+        Samples of the noise alone.
+    frames : tuple of str
+        What each frame is, or nothing.
+    source : str
+        The kind of file.
+    """
+
+    data: Any
+    stored: Stored | None
+    noise: Any = None
+    frames: tuple[str, ...] = ()
+    source: str = ""
+
+
+def checked(path: Any, scan: Scan) -> Scan:
+    """Refuse data that no image can be made of, in the words of their file."""
+    data, k = scan.data, scan.k
+    if data.dtype not in (np.complex64, np.complex128):
+        msg = f"{path}: the data are {data.dtype}; want complex64 or complex128"
+        raise ValueError(msg)
+    if not data.size:
+        msg = f"{path}: the data have the shape {data.shape}; want samples"
+        raise ValueError(msg)
+    for name, values in (("data", data), ("points", k)):
+        if bad := int(np.count_nonzero(~np.isfinite(values))):
+            msg = f"{path}: {bad} values of the {name} are not finite; want finite ones"
+            raise ValueError(msg)
+    if not data.any():
+        msg = f"{path}: all data are zero; want a signal"
+        raise ValueError(msg)
+    return scan
+
+
+def matched(path: Any, data: Any, k: Any) -> tuple[Any, Any]:
+    """Bring data and trajectory to (frames, coils, shots, samples) and (frames, ..., d).
+
+    The data are (..., coils, shots, samples), and the trajectory (..., samples, d) has their last
+    axes, or those of one frame.
+    """
+    samples = tuple(k.shape[:-1])
+    if data.ndim < 2 or not samples:
+        msg = f"{path}: the data have the shape {data.shape}; want (frames, coils, shots, samples)"
+        raise ValueError(msg)
+    # One shot may come without its axis.
+    per_frame = (1, *samples)[-2:]
+    frames = math.prod(samples[:-2]) if len(samples) > 2 else None
+    tail = 2 if tuple(data.shape[-2:]) == per_frame else 1
+    if math.prod(data.shape[-tail:]) != math.prod(per_frame) or data.ndim < tail + 1:
+        msg = (
+            f"{path}: the data have the shape {data.shape} and the trajectory {k.shape}; want "
+            f"(frames, coils, {', '.join(map(str, per_frame))}) and the same points"
+        )
+        raise ValueError(msg)
+    data = data.reshape(-1, data.shape[-tail - 1], *per_frame)
+    if frames not in (None, len(data)):
+        msg = (
+            f"{path}: the data have {len(data)} frames and the trajectory {frames}; want the same "
+            f"number, or one trajectory for all"
+        )
+        raise ValueError(msg)
+    whole = (len(data), *per_frame, k.shape[-1])
+    return data, np.broadcast_to(k.reshape(-1, *whole[1:]), whole)

@@ -1,0 +1,1 @@
+"""Reconstruction as a job: the data of a scan in, its image out."""
