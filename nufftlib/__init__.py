@@ -19,6 +19,7 @@ from nufftlib.core.losses import (
 )
 from nufftlib.core.metrics import ms_ssim, nrmse, psnr, ssim
 from nufftlib.core.operator import LinearOperator, Map
+from nufftlib.core.paired import Paired
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
@@ -57,6 +58,7 @@ __all__ = [
     "NotConvergedWarning",
     "OffResonance",
     "OperatorReport",
+    "Paired",
     "PenalizedLeastSquares",
     "PointSources",
     "PoissonLikelihood",

@@ -134,6 +134,49 @@ def dense_off_resonance(times):
     return oracle
 
 
+def paired(*, coils=0, batch=(), frames=3):
+    """A NUFFT for each frame, its coil maps shared."""
+
+    def make(m):
+        k = m.trajectory(frames, 2, 4, 2)
+        A = nl.NUFFT(k[0, ...], (5, 6), engine="direct")
+        A = A @ nl.Sense(m.complex(coils, 5, 6)) if coils else A
+        return nl.Paired(A, {"trajectory": k}), m.complex(*batch, frames, 5, 6)
+
+    return make
+
+
+def paired_grams(m):
+    k, w = m.trajectory(3, 8, 2), m.real(3, 8)
+    gram = nl.NUFFT(k[0, ...], (4, 3), engine="direct").gram(w[0, ...], "toeplitz")
+    return nl.Paired(gram, {"trajectory": k, "weights": w}), m.complex(2, 3, 4, 3)
+
+
+def paired_jacobian(m):
+    A, x = paired(coils=2, batch=(2,))(m)
+    return A.linearize(x, wrt="trajectory")[1], m.real(*A.parameters["trajectory"].shape)
+
+
+def frame_by_frame(oracle, *names):
+    """The oracle of one frame for each: the axis of the frames is the third from the end."""
+
+    def whole(p, x):
+        frames = [
+            oracle({n: v[t] if n in names else v for n, v in p.items()}, x[..., t, :, :])
+            for t in range(x.shape[-3])
+        ]
+        behind = frames[0].ndim - (x.ndim - 3)
+        return np.stack(frames, axis=-behind - 1)
+
+    return whole
+
+
+def dense_coils(p, x):
+    """A NUFFT of every coil's image."""
+    x = p["maps"] * x[..., None, :, :] if "maps" in p else x
+    return dense_nufft((5, 6), None)(p, x)
+
+
 def dense_gram(shape, norm):
     def oracle(parameters, x):
         E = dft(shape, parameters["trajectory"])
@@ -856,6 +899,27 @@ CASES = [
             *off_resonance((7,), (7,))(m)
         ),
     ),
+    Case("paired nuffts", paired(), frame_by_frame(dense_coils, "trajectory")),
+    Case(
+        "paired nuffts of coils, batch",
+        paired(coils=2, batch=(2,)),
+        frame_by_frame(dense_coils, "trajectory"),
+    ),
+    Case(
+        "paired nuffts of as many coils as frames",
+        paired(coils=3),
+        frame_by_frame(dense_coils, "trajectory"),
+    ),
+    Case(
+        "paired grams, each with its weights",
+        paired_grams,
+        frame_by_frame(dense_gram((4, 3), None), "trajectory", "weights"),
+    ),
+    Case(
+        "derivative of paired nuffts",
+        lambda m: (lambda A, x: (A.derivative("trajectory", m.real(3, 2, 4, 2)), x))(*paired()(m)),
+    ),
+    Case("jacobian of paired nuffts", paired_jacobian),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
     Case(

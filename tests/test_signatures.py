@@ -111,6 +111,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     nl.Sense: {"maps": COILS},
     nl.OffResonance: {"operator": F, "field_map": X, "times": POINTS, "eps": 1e-6},
+    nl.Paired: {"operator": nl.Diagonal(V), "stacks": {"weights": H}},
     nl.Diagonal: {"weights": V},
     nl.FiniteDifferences: {"shape": SHAPE},
     nl.BlockDiagonal: {"blocks": np.eye(3)},
@@ -623,6 +624,7 @@ OPERATORS = {  # an operator of each class, and its input
     "PointSources": (nl.PointSources(H[:, :2], V, 3, 3), H),
     "Sense": (nl.Sense(COILS), X),
     "OffResonance": (nl.OffResonance(F, X, POINTS), X + 0j),
+    "Paired": (nl.Paired(nl.Diagonal(V), {"weights": H}), H),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
     "Inverse": (nl.Inverse(nl.Diagonal(V)), V),
@@ -971,6 +973,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "shift_aligned_error(psf)": NO_REAL_ARRAY,
     **dict.fromkeys(("PointSources(positions)", "fluxes", "OffResonance(times)"), NO_REAL_ARRAY),
     "field_map": NO_ARRAY,
+    "stacks": [*(x for x in NOTHING if not isinstance(x, dict)), 5, "weights", ["weights"], V, {}],
     **dict.fromkeys(("measure_psf(psf)", "draw_psf(psf)"), NO_REAL_ARRAY),
     **{
         n: [a for a in NO_REAL_ARRAY if a is not None]

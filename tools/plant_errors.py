@@ -180,6 +180,21 @@ PLANTS = [
         laws("sense"),
     ),
     Plant(
+        "every frame has the parameter's direction of the first",
+        {"direction[t, ...] if name": "direction[0, ...] if name"},
+        laws("paired"),
+    ),
+    Plant(
+        "each frame has the image of the one before",
+        {"(x[(..., t, *behind)] for": "(x[(..., t - 1, *behind)] for"},
+        laws("paired"),
+    ),
+    Plant(
+        "frames are joined in front of the batch",
+        {"stack(items, axis=-len(after) - 1)": "stack(items, axis=0)"},
+        laws("paired"),
+    ),
+    Plant(
         "off-resonance turns the other way",
         {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
         laws("off-resonance"),
