@@ -6,6 +6,7 @@ from nufftlib.blur.operator import Blur
 from nufftlib.blur.point_sources import PointSources
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.block_diagonal import BlockDiagonal
+from nufftlib.core.cartesian import FFT
 from nufftlib.core.check import OperatorReport, check_operator
 from nufftlib.core.convert import convert
 from nufftlib.core.diagonal import Diagonal
@@ -31,11 +32,13 @@ from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.inverse.unrolled import UnrolledConjugateGradient, UnrolledProximalGradient
 from nufftlib.mri.off_resonance.operator import OffResonance
+from nufftlib.mri.partitions import PartitionFFT
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 from nufftlib.warp.operator import Warp
 
 __all__ = [
+    "FFT",
     "NUFFT",
     "SSIM",
     "BlockDiagonal",
@@ -59,6 +62,7 @@ __all__ = [
     "OffResonance",
     "OperatorReport",
     "Paired",
+    "PartitionFFT",
     "PenalizedLeastSquares",
     "PointSources",
     "PoissonLikelihood",

@@ -134,6 +134,48 @@ def dense_off_resonance(times):
     return oracle
 
 
+def dense_fft(shape, norm=None):
+    """The NUFFT at the points of the grid."""
+    axes = [(np.arange(n) - n // 2) / n for n in shape]
+    k = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return lambda _, x: dense_nufft(shape, norm)({"trajectory": k}, x)
+
+
+def partitions(nz, chosen, *, batch=(), norm=None, kind="complex"):
+    volume = (nz, 2, 3)
+    return lambda m: (nl.PartitionFFT(volume, chosen, norm), getattr(m, kind)(*batch, *volume))
+
+
+def dense_partitions(nz, chosen, norm=None):
+    rows = dft((nz,), np.asarray(chosen)[:, None] / nz) / (np.sqrt(nz) if norm else 1.0)
+    return lambda _, x: np.einsum("pn,...nij->...pij", rows, x)
+
+
+def stack(nz, chosen, *, turned, batch=()):
+    """A trajectory in the plane for all partitions, or one for each."""
+
+    def make(m):
+        k = m.trajectory(len(chosen), 2, 4, 2) if turned else m.trajectory(2, 4, 2)
+        F = nl.NUFFT(k[0, ...] if turned else k, (4, 3), engine="direct")
+        F = nl.Paired(F, {"trajectory": k}) if turned else F
+        return F @ nl.PartitionFFT((nz, 4, 3), chosen), m.complex(*batch, nz, 4, 3)
+
+    return make
+
+
+def dense_stack(nz, chosen):
+    """The NUFFT in 3D, with the height ``p / N`` of each partition."""
+
+    def oracle(p, x):
+        k = p["trajectory"]
+        k = np.broadcast_to(k, (len(chosen), *k.shape[-3:]))
+        heights = np.asarray(chosen)[:, None, None] / nz
+        points = np.stack([np.broadcast_to(heights, k.shape[:-1]), k[..., 0], k[..., 1]], axis=-1)
+        return dense_nufft((nz, 4, 3), None)({"trajectory": points}, x)
+
+    return oracle
+
+
 def paired(*, coils=0, batch=(), frames=3):
     """A NUFFT for each frame, its coil maps shared."""
 
@@ -898,6 +940,47 @@ CASES = [
         lambda m: (lambda A, x: (A @ nl.Sense(m.complex(3, 5, 6)), x))(
             *off_resonance((7,), (7,))(m)
         ),
+    ),
+    *(
+        Case(
+            f"fft {shape} {norm} {kind} batch {batch}",
+            lambda m, shape=shape, batch=batch, norm=norm, kind=kind: (
+                nl.FFT(shape, norm),
+                getattr(m, kind)(*batch, *shape),
+            ),
+            dense_fft(shape, norm),
+        )
+        for shape, batch, norm, kind in [
+            ((5, 4), (2,), None, "complex"),
+            ((7,), (2, 3), "ortho", "real"),
+            ((1, 3, 2), (), None, "complex"),
+        ]
+    ),
+    Case(
+        "masked fft of coils",
+        lambda m: (
+            nl.Diagonal(positive(m, 5, 1)) @ nl.FFT((5, 4)) @ nl.Sense(m.complex(2, 5, 4)),
+            m.complex(5, 4),
+        ),
+        lambda p, x: p["weights"] * dense_fft((5, 4))(None, p["maps"] * x),
+    ),
+    *(
+        Case(
+            f"partitions {chosen or 'all'} of {nz} {norm} {kind}",
+            partitions(nz, chosen, batch=batch, norm=norm, kind=kind),
+            dense_partitions(nz, chosen or range(-(nz // 2), nz - nz // 2), norm),
+        )
+        for nz, chosen, batch, norm, kind in [
+            (5, None, (2,), None, "complex"),
+            (6, (2, -3, 0), (2,), "ortho", "real"),
+            (1, None, (), None, "complex"),
+        ]
+    ),
+    Case("stack of nuffts", stack(5, (1, -2), turned=False, batch=(2,)), dense_stack(5, (1, -2))),
+    Case(
+        "stack of nuffts, each partition turned",
+        stack(4, (-2, -1, 0, 1), turned=True),
+        dense_stack(4, (-2, -1, 0, 1)),
     ),
     Case("paired nuffts", paired(), frame_by_frame(dense_coils, "trajectory")),
     Case(

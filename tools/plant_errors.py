@@ -195,6 +195,30 @@ PLANTS = [
         laws("paired"),
     ),
     Plant(
+        "k-space of odd sizes is off by an entry",
+        {"tuple(sign * (n // 2) for n in shape)": "tuple(n // 2 for n in shape)"},
+        laws("fft"),
+    ),
+    Plant(
+        "the adjoint of an FFT is its inverse, without the factor N",
+        {"scale(self.norm, self.shape) * count *": "scale(self.norm, self.shape) *"},
+        laws("fft"),
+    ),
+    Plant(
+        "slices are counted from the first, not from the centre",
+        {"sign * (self.shape[0] // 2)": "0 * sign"},
+        laws("partitions or stack"),
+    ),
+    Plant(
+        "partitions are found in the order of the grid, not in that of the data",
+        {
+            "where = {p % n: i for i, p in enumerate(self.sampled)}": (
+                "where = {p % n: i for i, p in enumerate(sorted(self.sampled))}"
+            )
+        },
+        laws("partitions or stack"),
+    ),
+    Plant(
         "off-resonance turns the other way",
         {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
         laws("off-resonance"),
