@@ -31,6 +31,7 @@ from nufftlib.inverse.penalized import PenalizedLeastSquares
 from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.inverse.unrolled import UnrolledConjugateGradient, UnrolledProximalGradient
+from nufftlib.mri.field_of_view import FieldOfViewShift
 from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.partitions import PartitionFFT
 from nufftlib.mri.sense import Sense
@@ -46,6 +47,7 @@ __all__ = [
     "Charbonnier",
     "Diagonal",
     "Downsample",
+    "FieldOfViewShift",
     "FiniteDifferences",
     "HalfSquaredError",
     "Huber",

@@ -176,6 +176,26 @@ def dense_stack(nz, chosen):
     return oracle
 
 
+def shifted(*shift, batch=(), image=True):
+    """The phase of samples, behind a transform of the image or alone."""
+
+    def make(m):
+        F = nl.NUFFT(m.trajectory(3, 4, 2), (5, 6), engine="direct")
+        P = nl.FieldOfViewShift(F, m.real(*shift))
+        return P @ F if image else P, m.complex(*batch, *((5, 6) if image else (3, 4)))
+
+    return make
+
+
+def dense_shifted(p, x):
+    """The transform with every voxel's index moved."""
+    return dense_phase(p, dense_nufft((5, 6), None)(p, x))
+
+
+def dense_phase(p, y):
+    return np.exp(-2j * np.pi * np.sum(p["trajectory"] * p["shift"], axis=-1)) * y
+
+
 def paired(*, coils=0, batch=(), frames=3):
     """A NUFFT for each frame, its coil maps shared."""
 
@@ -939,6 +959,14 @@ CASES = [
         "off-resonance by coils",
         lambda m: (lambda A, x: (A @ nl.Sense(m.complex(3, 5, 6)), x))(
             *off_resonance((7,), (7,))(m)
+        ),
+    ),
+    Case("field-of-view shift", shifted(2, image=False), dense_phase),
+    Case("field-of-view shift of each shot", shifted(3, 1, 2, batch=(2,)), dense_shifted),
+    Case(
+        "derivative of a field-of-view shift",
+        lambda m: (lambda P, y: (P.derivative("trajectory", m.real(3, 4, 2)), y))(
+            *shifted(2, image=False, batch=(2,))(m)
         ),
     ),
     *(

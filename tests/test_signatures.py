@@ -111,6 +111,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     nl.Sense: {"maps": COILS},
     nl.OffResonance: {"operator": F, "field_map": X, "times": POINTS, "eps": 1e-6},
+    nl.FieldOfViewShift: {"operator": F, "shift": V[:2]},
     nl.FFT: {"shape": SHAPE, "norm": None},
     nl.PartitionFFT: {"shape": (4, 3), "partitions": (0, -2), "norm": None},
     nl.Paired: {"operator": nl.Diagonal(V), "stacks": {"weights": H}},
@@ -626,6 +627,7 @@ OPERATORS = {  # an operator of each class, and its input
     "PointSources": (nl.PointSources(H[:, :2], V, 3, 3), H),
     "Sense": (nl.Sense(COILS), X),
     "OffResonance": (nl.OffResonance(F, X, POINTS), X + 0j),
+    "FieldOfViewShift": (nl.FieldOfViewShift(F, V[:2]), POINTS + 0j),
     "Paired": (nl.Paired(nl.Diagonal(V), {"weights": H}), H),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
@@ -977,6 +979,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "shift_aligned_error(psf)": NO_REAL_ARRAY,
     **dict.fromkeys(("PointSources(positions)", "fluxes", "OffResonance(times)"), NO_REAL_ARRAY),
     "field_map": NO_ARRAY,
+    "FieldOfViewShift(shift)": NO_REAL_ARRAY,
     "partitions": [object(), 1.5, "a", (0.5, 1.0), (0, 0), (), (5,), ("a",)],
     "Paired(stacks)": [
         *(x for x in NOTHING if not isinstance(x, dict)),

@@ -219,6 +219,21 @@ PLANTS = [
         laws("partitions or stack"),
     ),
     Plant(
+        "the image is shifted the other way",
+        {"xp.exp(-2j * math.pi * xp.astype(turns": "xp.exp(2j * math.pi * xp.astype(turns"},
+        laws("field-of-view"),
+    ),
+    Plant(
+        "the gradient by the shift is a real part",
+        {"2.0 * math.pi * namespace(z).imag(z)": "2.0 * math.pi * namespace(z).real(z)"},
+        laws("field-of-view"),
+    ),
+    Plant(
+        "a phase's derivative by the points does not depend on the shift",
+        {'other = "trajectory" if name == "shift" else "shift"': 'other = "trajectory"'},
+        laws("field-of-view"),
+    ),
+    Plant(
         "off-resonance turns the other way",
         {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
         laws("off-resonance"),
