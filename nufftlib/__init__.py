@@ -25,6 +25,7 @@ from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.poisson import PoissonLikelihood
 from nufftlib.core.quadratic import Quadratic
 from nufftlib.core.ssim import SSIM, MultiScaleSSIM
+from nufftlib.core.wavelets import Wavelet
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.inverse.penalized import PenalizedLeastSquares
@@ -74,6 +75,7 @@ __all__ = [
     "UnrolledConjugateGradient",
     "UnrolledProximalGradient",
     "Warp",
+    "Wavelet",
     "blur",
     "check_operator",
     "convert",

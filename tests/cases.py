@@ -22,6 +22,7 @@ from nufftlib.core.losses import Functional
 from nufftlib.core.operator import Constant, ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
 from nufftlib.core.shapes import Exchanged
+from nufftlib.core.wavelet_filters import FILTERS
 
 
 class Maker:
@@ -319,6 +320,32 @@ def dense_differences(d):
         ends = [np.take(x, [-1], axis=a) for a in range(-d, 0)]
         pairs = zip(range(-d, 0), ends, strict=True)
         return np.stack([np.diff(x, axis=a, append=end) for a, end in pairs], axis=-d - 1)
+
+    return oracle
+
+
+def dense_wavelet(shape, wavelet, levels):
+    """A matrix for each axis and level, of the filters as they are defined."""
+    h = np.asarray(FILTERS[wavelet])
+    g = (-1.0) ** np.arange(len(h)) * h[::-1]
+
+    def matrix(n):
+        M = np.zeros((n, n))
+        for k in range(n // 2):
+            for m in range(len(h)):
+                i = (2 * k + m + 1 - len(h) // 2) % n
+                M[k, i] += h[m]
+                M[n // 2 + k, i] += g[m]
+        return M
+
+    def oracle(_, x):
+        c = x.copy()
+        for level in range(levels):
+            corner = (..., *(slice(n >> level) for n in shape))
+            for a, n in enumerate(shape):
+                part = np.moveaxis(c[corner], a - len(shape), -1) @ matrix(n >> level).T
+                c[corner] = np.moveaxis(part, -1, a - len(shape))
+        return c
 
     return oracle
 
@@ -1215,6 +1242,23 @@ CASES = [
     Case("jacobian of diffraction through focus, a batch", lambda m: jacobian_through_focus(m, 2)),
     Case("coefficients of all planes", spread, dense_spread),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
+    *(
+        Case(
+            f"wavelets {wavelet} of {levels} levels in {len(shape)}D, {kind} batch {batch}",
+            lambda m, settings=(shape, wavelet, levels), kind=kind, batch=batch: (
+                nl.Wavelet(*settings),
+                getattr(m, kind)(*batch, *settings[0]),
+            ),
+            dense_wavelet(shape, wavelet, levels),
+            dot=1e-12,
+        )
+        for shape, wavelet, levels, kind, batch in [
+            ((12,), "db3", 2, "real", (2,)),
+            ((8, 4), "db2", 2, "complex", (2, 3)),
+            ((2, 4, 6), "haar", 1, "complex", ()),
+            ((4,), "sym4", 1, "real", ()),  # a filter longer than the axis
+        ]
+    ),
     *(
         Case(
             f"finite differences in {len(shape)}D, {kind} batch {batch}",

@@ -234,6 +234,21 @@ PLANTS = [
         laws("field-of-view"),
     ),
     Plant(
+        "details with the sign of the other wavelet",
+        {"(-1) ** m * h[-1 - m]": "(-1) ** (m + 1) * h[-1 - m]"},
+        laws("wavelets"),
+    ),
+    Plant(
+        "the adjoint of a wavelet transform is off by two voxels",
+        {"xp.roll(x, 1 - reach, axis=axis)": "xp.roll(x, 3 - reach, axis=axis)"},
+        laws("wavelets"),
+    ),
+    Plant(
+        "a filter with a wrong digit",
+        {"0.8365163037378079": "0.8365163037388079"},
+        ("tests/core/test_wavelets.py", "-k", "moments"),
+    ),
+    Plant(
         "off-resonance turns the other way",
         {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
         laws("off-resonance"),
