@@ -22,6 +22,7 @@ from nufftlib.core.losses import Functional
 from nufftlib.core.operator import Constant, ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
 from nufftlib.core.shapes import Exchanged
+from nufftlib.core.wavelet_filters import FILTERS
 
 
 class Maker:
@@ -134,6 +135,111 @@ def dense_off_resonance(times):
     return oracle
 
 
+def dense_fft(shape, norm=None):
+    """The NUFFT at the points of the grid."""
+    axes = [(np.arange(n) - n // 2) / n for n in shape]
+    k = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return lambda _, x: dense_nufft(shape, norm)({"trajectory": k}, x)
+
+
+def partitions(nz, chosen, *, batch=(), norm=None, kind="complex"):
+    volume = (nz, 2, 3)
+    return lambda m: (nl.PartitionFFT(volume, chosen, norm), getattr(m, kind)(*batch, *volume))
+
+
+def dense_partitions(nz, chosen, norm=None):
+    rows = dft((nz,), np.asarray(chosen)[:, None] / nz) / (np.sqrt(nz) if norm else 1.0)
+    return lambda _, x: np.einsum("pn,...nij->...pij", rows, x)
+
+
+def stack(nz, chosen, *, turned, batch=()):
+    """A trajectory in the plane for all partitions, or one for each."""
+
+    def make(m):
+        k = m.trajectory(len(chosen), 2, 4, 2) if turned else m.trajectory(2, 4, 2)
+        F = nl.NUFFT(k[0, ...] if turned else k, (4, 3), engine="direct")
+        F = nl.Paired(F, {"trajectory": k}) if turned else F
+        return F @ nl.PartitionFFT((nz, 4, 3), chosen), m.complex(*batch, nz, 4, 3)
+
+    return make
+
+
+def dense_stack(nz, chosen):
+    """The NUFFT in 3D, with the height ``p / N`` of each partition."""
+
+    def oracle(p, x):
+        k = p["trajectory"]
+        k = np.broadcast_to(k, (len(chosen), *k.shape[-3:]))
+        heights = np.asarray(chosen)[:, None, None] / nz
+        points = np.stack([np.broadcast_to(heights, k.shape[:-1]), k[..., 0], k[..., 1]], axis=-1)
+        return dense_nufft((nz, 4, 3), None)({"trajectory": points}, x)
+
+    return oracle
+
+
+def shifted(*shift, batch=(), image=True):
+    """The phase of samples, behind a transform of the image or alone."""
+
+    def make(m):
+        F = nl.NUFFT(m.trajectory(3, 4, 2), (5, 6), engine="direct")
+        P = nl.FieldOfViewShift(F, m.real(*shift))
+        return P @ F if image else P, m.complex(*batch, *((5, 6) if image else (3, 4)))
+
+    return make
+
+
+def dense_shifted(p, x):
+    """The transform with every voxel's index moved."""
+    return dense_phase(p, dense_nufft((5, 6), None)(p, x))
+
+
+def dense_phase(p, y):
+    return np.exp(-2j * np.pi * np.sum(p["trajectory"] * p["shift"], axis=-1)) * y
+
+
+def paired(*, coils=0, batch=(), frames=3):
+    """A NUFFT for each frame, its coil maps shared."""
+
+    def make(m):
+        k = m.trajectory(frames, 2, 4, 2)
+        A = nl.NUFFT(k[0, ...], (5, 6), engine="direct")
+        A = A @ nl.Sense(m.complex(coils, 5, 6)) if coils else A
+        return nl.Paired(A, {"trajectory": k}), m.complex(*batch, frames, 5, 6)
+
+    return make
+
+
+def paired_grams(m):
+    k, w = m.trajectory(3, 8, 2), m.real(3, 8)
+    gram = nl.NUFFT(k[0, ...], (4, 3), engine="direct").gram(w[0, ...], "toeplitz")
+    return nl.Paired(gram, {"trajectory": k, "weights": w}), m.complex(2, 3, 4, 3)
+
+
+def paired_jacobian(m):
+    A, x = paired(coils=2, batch=(2,))(m)
+    return A.linearize(x, wrt="trajectory")[1], m.real(*A.parameters["trajectory"].shape)
+
+
+def frame_by_frame(oracle, *names):
+    """The oracle of one frame for each: the axis of the frames is the third from the end."""
+
+    def whole(p, x):
+        frames = [
+            oracle({n: v[t] if n in names else v for n, v in p.items()}, x[..., t, :, :])
+            for t in range(x.shape[-3])
+        ]
+        behind = frames[0].ndim - (x.ndim - 3)
+        return np.stack(frames, axis=-behind - 1)
+
+    return whole
+
+
+def dense_coils(p, x):
+    """A NUFFT of every coil's image."""
+    x = p["maps"] * x[..., None, :, :] if "maps" in p else x
+    return dense_nufft((5, 6), None)(p, x)
+
+
 def dense_gram(shape, norm):
     def oracle(parameters, x):
         E = dft(shape, parameters["trajectory"])
@@ -214,6 +320,32 @@ def dense_differences(d):
         ends = [np.take(x, [-1], axis=a) for a in range(-d, 0)]
         pairs = zip(range(-d, 0), ends, strict=True)
         return np.stack([np.diff(x, axis=a, append=end) for a, end in pairs], axis=-d - 1)
+
+    return oracle
+
+
+def dense_wavelet(shape, wavelet, levels):
+    """A matrix for each axis and level, of the filters as they are defined."""
+    h = np.asarray(FILTERS[wavelet])
+    g = (-1.0) ** np.arange(len(h)) * h[::-1]
+
+    def matrix(n):
+        M = np.zeros((n, n))
+        for k in range(n // 2):
+            for m in range(len(h)):
+                i = (2 * k + m + 1 - len(h) // 2) % n
+                M[k, i] += h[m]
+                M[n // 2 + k, i] += g[m]
+        return M
+
+    def oracle(_, x):
+        c = x.copy()
+        for level in range(levels):
+            corner = (..., *(slice(n >> level) for n in shape))
+            for a, n in enumerate(shape):
+                part = np.moveaxis(c[corner], a - len(shape), -1) @ matrix(n >> level).T
+                c[corner] = np.moveaxis(part, -1, a - len(shape))
+        return c
 
     return oracle
 
@@ -856,6 +988,76 @@ CASES = [
             *off_resonance((7,), (7,))(m)
         ),
     ),
+    Case("field-of-view shift", shifted(2, image=False), dense_phase),
+    Case("field-of-view shift of each shot", shifted(3, 1, 2, batch=(2,)), dense_shifted),
+    Case(
+        "derivative of a field-of-view shift",
+        lambda m: (lambda P, y: (P.derivative("trajectory", m.real(3, 4, 2)), y))(
+            *shifted(2, image=False, batch=(2,))(m)
+        ),
+    ),
+    *(
+        Case(
+            f"fft {shape} {norm} {kind} batch {batch}",
+            lambda m, shape=shape, batch=batch, norm=norm, kind=kind: (
+                nl.FFT(shape, norm),
+                getattr(m, kind)(*batch, *shape),
+            ),
+            dense_fft(shape, norm),
+        )
+        for shape, batch, norm, kind in [
+            ((5, 4), (2,), None, "complex"),
+            ((7,), (2, 3), "ortho", "real"),
+            ((1, 3, 2), (), None, "complex"),
+        ]
+    ),
+    Case(
+        "masked fft of coils",
+        lambda m: (
+            nl.Diagonal(positive(m, 5, 1)) @ nl.FFT((5, 4)) @ nl.Sense(m.complex(2, 5, 4)),
+            m.complex(5, 4),
+        ),
+        lambda p, x: p["weights"] * dense_fft((5, 4))(None, p["maps"] * x),
+    ),
+    *(
+        Case(
+            f"partitions {chosen or 'all'} of {nz} {norm} {kind}",
+            partitions(nz, chosen, batch=batch, norm=norm, kind=kind),
+            dense_partitions(nz, chosen or range(-(nz // 2), nz - nz // 2), norm),
+        )
+        for nz, chosen, batch, norm, kind in [
+            (5, None, (2,), None, "complex"),
+            (6, (2, -3, 0), (2,), "ortho", "real"),
+            (1, None, (), None, "complex"),
+        ]
+    ),
+    Case("stack of nuffts", stack(5, (1, -2), turned=False, batch=(2,)), dense_stack(5, (1, -2))),
+    Case(
+        "stack of nuffts, each partition turned",
+        stack(4, (-2, -1, 0, 1), turned=True),
+        dense_stack(4, (-2, -1, 0, 1)),
+    ),
+    Case("paired nuffts", paired(), frame_by_frame(dense_coils, "trajectory")),
+    Case(
+        "paired nuffts of coils, batch",
+        paired(coils=2, batch=(2,)),
+        frame_by_frame(dense_coils, "trajectory"),
+    ),
+    Case(
+        "paired nuffts of as many coils as frames",
+        paired(coils=3),
+        frame_by_frame(dense_coils, "trajectory"),
+    ),
+    Case(
+        "paired grams, each with its weights",
+        paired_grams,
+        frame_by_frame(dense_gram((4, 3), None), "trajectory", "weights"),
+    ),
+    Case(
+        "derivative of paired nuffts",
+        lambda m: (lambda A, x: (A.derivative("trajectory", m.real(3, 2, 4, 2)), x))(*paired()(m)),
+    ),
+    Case("jacobian of paired nuffts", paired_jacobian),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
     Case("weighted gram, one trajectory twice", weighted_gram),
     Case(
@@ -1040,6 +1242,23 @@ CASES = [
     Case("jacobian of diffraction through focus, a batch", lambda m: jacobian_through_focus(m, 2)),
     Case("coefficients of all planes", spread, dense_spread),
     Case("jacobian of a loss", lambda m: (Functional(m.complex(4, 2)), m.complex(4, 2))),
+    *(
+        Case(
+            f"wavelets {wavelet} of {levels} levels in {len(shape)}D, {kind} batch {batch}",
+            lambda m, settings=(shape, wavelet, levels), kind=kind, batch=batch: (
+                nl.Wavelet(*settings),
+                getattr(m, kind)(*batch, *settings[0]),
+            ),
+            dense_wavelet(shape, wavelet, levels),
+            dot=1e-12,
+        )
+        for shape, wavelet, levels, kind, batch in [
+            ((12,), "db3", 2, "real", (2,)),
+            ((8, 4), "db2", 2, "complex", (2, 3)),
+            ((2, 4, 6), "haar", 1, "complex", ()),
+            ((4,), "sym4", 1, "real", ()),  # a filter longer than the axis
+        ]
+    ),
     *(
         Case(
             f"finite differences in {len(shape)}D, {kind} batch {batch}",

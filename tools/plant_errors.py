@@ -180,6 +180,75 @@ PLANTS = [
         laws("sense"),
     ),
     Plant(
+        "every frame has the parameter's direction of the first",
+        {"direction[t, ...] if name": "direction[0, ...] if name"},
+        laws("paired"),
+    ),
+    Plant(
+        "each frame has the image of the one before",
+        {"(x[(..., t, *behind)] for": "(x[(..., t - 1, *behind)] for"},
+        laws("paired"),
+    ),
+    Plant(
+        "frames are joined in front of the batch",
+        {"stack(items, axis=-len(after) - 1)": "stack(items, axis=0)"},
+        laws("paired"),
+    ),
+    Plant(
+        "k-space of odd sizes is off by an entry",
+        {"tuple(sign * (n // 2) for n in shape)": "tuple(n // 2 for n in shape)"},
+        laws("fft"),
+    ),
+    Plant(
+        "the adjoint of an FFT is its inverse, without the factor N",
+        {"scale(self.norm, self.shape) * count *": "scale(self.norm, self.shape) *"},
+        laws("fft"),
+    ),
+    Plant(
+        "slices are counted from the first, not from the centre",
+        {"sign * (self.shape[0] // 2)": "0 * sign"},
+        laws("partitions or stack"),
+    ),
+    Plant(
+        "partitions are found in the order of the grid, not in that of the data",
+        {
+            "where = {p % n: i for i, p in enumerate(self.sampled)}": (
+                "where = {p % n: i for i, p in enumerate(sorted(self.sampled))}"
+            )
+        },
+        laws("partitions or stack"),
+    ),
+    Plant(
+        "the image is shifted the other way",
+        {"xp.exp(-2j * math.pi * xp.astype(turns": "xp.exp(2j * math.pi * xp.astype(turns"},
+        laws("field-of-view"),
+    ),
+    Plant(
+        "the gradient by the shift is a real part",
+        {"2.0 * math.pi * namespace(z).imag(z)": "2.0 * math.pi * namespace(z).real(z)"},
+        laws("field-of-view"),
+    ),
+    Plant(
+        "a phase's derivative by the points does not depend on the shift",
+        {'other = "trajectory" if name == "shift" else "shift"': 'other = "trajectory"'},
+        laws("field-of-view"),
+    ),
+    Plant(
+        "details with the sign of the other wavelet",
+        {"(-1) ** m * h[-1 - m]": "(-1) ** (m + 1) * h[-1 - m]"},
+        laws("wavelets"),
+    ),
+    Plant(
+        "the adjoint of a wavelet transform is off by two voxels",
+        {"xp.roll(x, 1 - reach, axis=axis)": "xp.roll(x, 3 - reach, axis=axis)"},
+        laws("wavelets"),
+    ),
+    Plant(
+        "a filter with a wrong digit",
+        {"0.8365163037378079": "0.8365163037388079"},
+        ("tests/core/test_wavelets.py", "-k", "moments"),
+    ),
+    Plant(
         "off-resonance turns the other way",
         {"else 2j * math.pi * as_complex(field_map)": "else -2j * math.pi * as_complex(field_map)"},
         laws("off-resonance"),
