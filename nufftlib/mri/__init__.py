@@ -1,8 +1,9 @@
 """MRI: scanners and trajectories, density compensation, coil sensitivities."""
 
 from nufftlib.mri import sampling, trajectories
-from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
-from nufftlib.mri.density import PipeMenon, pipe_menon
+from nufftlib.mri.coils.birdcage import birdcage_maps
+from nufftlib.mri.coils.low_frequency import low_frequency_maps
+from nufftlib.mri.density.pipe_menon import PipeMenon, pipe_menon
 from nufftlib.mri.holes import Hole, largest_hole
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
