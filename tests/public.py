@@ -127,6 +127,17 @@ def low_frequencies(m):
     return nl.mri.low_frequency_maps(F, m.complex(2, 3, 4), positive(m, 3, 4), smoothing=2.0)
 
 
+def cartesian(m):
+    """Calibration data of maps that change from voxel to voxel, so that eigenvalues differ."""
+    return nl.mri.espirit_maps(m.complex(3, 5, 6), (8, 7), kernel=3, threshold=0.5, crop=0, sets=2)
+
+
+def gridded(m):
+    F = small(m)
+    F = F.replace(trajectory=0.2 * F.trajectory)
+    return nl.mri.calibration_region(F, m.complex(2, 3, 4), size=(3, 2))
+
+
 def given(m):
     """Keywords that ask a generator for arrays of the row."""
     dtype = getattr(m.row.xp, m.real_dtype)
@@ -686,6 +697,9 @@ BY_HAND = [
     Entry("nufftlib.mri.receiver", lambda m: nl.mri.receiver(scan(dwell=4e-6), 12)(wave(m))),
     Entry("nufftlib.mri.birdcage_maps", coil_maps, THERE),
     Entry("nufftlib.mri.low_frequency_maps", low_frequencies),
+    Entry("nufftlib.mri.espirit_maps", cartesian, NOTHING, "", False, 1e-9),
+    Entry("nufftlib.mri.walsh_maps", lambda m: nl.mri.walsh_maps(m.complex(3, 6, 5), window=3)),
+    Entry("nufftlib.mri.calibration_region", gridded, "as its operator's engine", "", False, 1e-5),
     Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
@@ -925,6 +939,7 @@ WITHOUT_CALL = {
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
+    "nufftlib.mri.EspiritMaps": FIELDS,
     "nufftlib.mri.Hole": FIELDS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",
     "nufftlib.mri.NerveModel": "an interface",

@@ -44,6 +44,7 @@ WITHOUT_EXAMPLE = {
     "NerveModel",
     "NonFiniteError",
     "NotConvergedWarning",
+    "EspiritMaps",
     "Hole",
     "PointSpread",
     "ProjectedTrajectory",
@@ -59,6 +60,7 @@ WITHOUT_EXAMPLE = {
 FIELDS = {
     "Curve",
     "Measured",
+    "EspiritMaps",
     "Hole",
     "Penalty",
     "Registration",

@@ -298,6 +298,17 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "radius": 0.25,
         "smoothing": 2.0,
     },
+    mri.espirit_maps: {
+        "calibration": COILS + 0j,
+        "shape": (16, 17),
+        "kernel": 3,
+        "threshold": 0.5,
+        "crop": 0.5,
+        "sets": 1,
+        "soft": False,
+    },
+    mri.walsh_maps: {"images": COILS + 0j, "window": 3},
+    mri.calibration_region: {"F": F, "data": F(COILS), "size": (3, 3)},
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
@@ -590,6 +601,7 @@ NOT_CALLED_WITH_SETTINGS = {
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
+    mri.EspiritMaps,
     mri.Hole,  # results, which the library makes
     mri.PointSpread,
     nl.OperatorReport,
@@ -825,6 +837,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    **{name: [*NO_ARRAY, V] for name in ("calibration", "walsh_maps(images)")},
+    **dict.fromkeys(("espirit_maps(kernel)", "sets", "walsh_maps(window)"), NO_INTEGER),
+    **dict.fromkeys(("espirit_maps(threshold)", "crop"), NO_NUMBER),
+    "soft": NO_FLAG,
     **dict.fromkeys(("moving", "register(fixed)", "Warp(shift)"), NO_REAL_ARRAY),
     "Warp(rotation)": [a for a in NO_REAL_ARRAY if a is not None],
     "Warp(scale)": [a for a in NO_REAL_ARRAY if a is not None],

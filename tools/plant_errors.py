@@ -86,6 +86,7 @@ IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
 AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
+ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 POINT_SOURCES = laws("point")
 STARS = (
@@ -267,6 +268,32 @@ PLANTS = [
         "an expansion that is content with a hundred times the error",
         {"(r, wr), (f, wf), (t, wt) =": "eps *= 100\n    (r, wr), (f, wf), (t, wt) ="},
         ("tests/mri/test_off_resonance.py",),
+    ),
+    # --- coil maps
+    Plant(
+        "kernels of ESPIRiT that are correlated the wrong way round",
+        {"xp.roll(lags, (kernel - 1,) * d": "xp.roll(xp.conj(lags), (kernel - 1,) * d"},
+        ESPIRIT,
+    ),
+    Plant(
+        "noise whose eigenvalues end at its variance",
+        {"(math.sqrt(size) + math.sqrt(windows)) ** 2": "max(size, windows)"},
+        ESPIRIT,
+    ),
+    Plant(
+        "the smallest eigenvector in place of the largest",
+        {"xp.flip(vectors, axis=-1)[..., :count]": "vectors[..., :count]"},
+        ESPIRIT,
+    ),
+    Plant(
+        "a calibration region whose samples are not stretched to the grid",
+        {"[n / c for n, c in zip(F.shape, whole": "[n / c for n, c in zip(F.shape, size"},
+        ESPIRIT,
+    ),
+    Plant(
+        "a covariance without the conjugate",
+        {"part[..., :, None] * xp.conj(part)": "part[..., :, None] * (part)"},
+        ESPIRIT,
     ),
     Plant(
         "blocks are not transposed in the adjoint",

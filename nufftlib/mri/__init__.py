@@ -1,8 +1,12 @@
 """MRI: scanners and trajectories, density compensation, coil sensitivities."""
 
 from nufftlib.mri import sampling, trajectories
-from nufftlib.mri.coils import birdcage_maps, low_frequency_maps
-from nufftlib.mri.density import PipeMenon, pipe_menon
+from nufftlib.mri.coils.birdcage import birdcage_maps
+from nufftlib.mri.coils.calibration import calibration_region
+from nufftlib.mri.coils.espirit import EspiritMaps, espirit_maps
+from nufftlib.mri.coils.low_frequency import low_frequency_maps
+from nufftlib.mri.coils.walsh import walsh_maps
+from nufftlib.mri.density.pipe_menon import PipeMenon, pipe_menon
 from nufftlib.mri.holes import Hole, largest_hole
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
@@ -29,6 +33,7 @@ from nufftlib.mri.units import from_cycles_per_fov, from_radians
 __all__ = [
     "BSpline",
     "Certificate",
+    "EspiritMaps",
     "Hole",
     "LinearNerveModel",
     "NerveModel",
@@ -40,8 +45,10 @@ __all__ = [
     "TrajectoryProjection",
     "TrajectoryReport",
     "birdcage_maps",
+    "calibration_region",
     "check_trajectory",
     "circulant_preconditioner",
+    "espirit_maps",
     "from_cycles_per_fov",
     "from_radians",
     "gradients",
@@ -56,4 +63,5 @@ __all__ = [
     "trajectories",
     "trajectory_from_gradients",
     "traverse",
+    "walsh_maps",
 ]

@@ -18,7 +18,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import sizes
-from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.density.pipe_menon import pipe_menon
 from nufftlib.nufft.operator import NUFFT
 
 FINE, NEAR, FINER = 2, 8, 16

@@ -5,7 +5,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import mri
-from nufftlib.mri.coils import CoilEstimate
+from nufftlib.mri.coils.low_frequency import CoilEstimate
 from nufftlib.mri.learn.reconstructions import (
     AdjointReconstruction,
     CGReconstruction,

@@ -11,7 +11,7 @@ import nufftlib as nl
 import optim
 from nufftlib import workflows
 from nufftlib.core.losses import Functional
-from nufftlib.mri.density import PipeMenon, PipeMenonJacobian
+from nufftlib.mri.density.pipe_menon import PipeMenon, PipeMenonJacobian
 from nufftlib.mri.learn.images import Shuffled
 from nufftlib.mri.learn.learn_on_images import split
 from nufftlib.mri.learn.stages import Stage

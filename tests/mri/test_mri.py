@@ -8,7 +8,8 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import data, mri, workflows
-from nufftlib.mri.coils import gaussian_smooth, normalize_coils
+from nufftlib.mri.coils.normalize import normalize_coils
+from nufftlib.mri.coils.smooth import gaussian_smooth
 from nufftlib.mri.learn.reconstructions import AdjointReconstruction
 
 rng = np.random.default_rng(6)

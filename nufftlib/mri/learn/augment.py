@@ -12,7 +12,7 @@ from array_api_compat import array_namespace, device
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
 from nufftlib.core.kinds import flag, generator, not_negative, out_of_range, positive, wrong_kind
-from nufftlib.mri.coils import birdcage_maps
+from nufftlib.mri.coils.birdcage import birdcage_maps
 from nufftlib.mri.learn.images import check_images, pairs
 
 WAVES = 3

@@ -26,8 +26,8 @@ from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.shapes import Fixed
 from nufftlib.core.ssim import SSIM, MultiScaleSSIM
-from nufftlib.mri.coils import CoilEstimate
-from nufftlib.mri.density import PipeMenon
+from nufftlib.mri.coils.low_frequency import CoilEstimate
+from nufftlib.mri.density.pipe_menon import PipeMenon
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
 from nufftlib.nufft.derivatives import SampledJacobian
 from nufftlib.nufft.operator import NUFFT

@@ -17,7 +17,7 @@ from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.inverse.penalized import PenalizedLeastSquares
 from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import settle
-from nufftlib.mri.coils import root_of_largest
+from nufftlib.mri.coils.normalize import root_of_largest
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT

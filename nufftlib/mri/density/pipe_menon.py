@@ -1,4 +1,4 @@
-"""Density compensation, and its derivative by the trajectory."""
+"""Density compensation by a fixed point, and its derivative by the trajectory."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
-from nufftlib.core.arrays import (
-    Array,
-    Namespace,
-    blank,
-    check_alike,
-    check_precision,
-    common_namespace,
-    complex_dtype,
-)
+from nufftlib.core.arrays import Array, blank, check_alike, check_precision, common_namespace
 from nufftlib.core.kinds import instance, integer, sizes
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
-from nufftlib.nufft.engines.base import Gridding, fold
+from nufftlib.mri.density.scaling import Scaling
+from nufftlib.nufft.engines.base import Gridding
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -311,92 +304,3 @@ class PipeMenonJacobian(LinearOperator):
             k_bar = k_bar + p[:, None] * slopes + w[:, None] * slopes_p
             w_bar = q + Cp
         return xp.reshape(k_bar, self.nufft.trajectory.shape)
-
-
-class Scaling:
-    r"""Positive weights scaled so that :math:`F^H w F` keeps the size of an image.
-
-    The image is :math:`x = F^H (w v)`, and the factor
-    :math:`c = \|x\|^2 / \sum_j w_j |(F x)_j|^2`. The trajectory sees `x` wherever its samples lie:
-    :math:`\sum_j w_j v_j (F x)_j = \|x\|^2`, so that neither sum can vanish.
-
-    Parameters
-    ----------
-    F : NUFFT
-        The operator.
-    w : array, shape (M,)
-        The weights.
-    """
-
-    def __init__(self, F: NUFFT, w: Array) -> None:
-        self.F, self.xp = F, F.transform.xp
-        xp = self.xp
-        self.w = xp.reshape(w, F.trajectory.shape[:-1])
-        self.k = fold(xp, F.trajectory)
-        radius2 = sum((n * self.k[..., a]) ** 2 for a, n in enumerate(F.shape))
-        self.v = 1.0 / (1.0 + radius2)
-        self.data = self._complex(self.w * self.v)
-        x = F.adjoint(self.data)
-        # The factor is that of every multiple of x; squares stay in range.
-        self.largest = xp.max(xp.abs(x))
-        self.data, self.x = self.data / self.largest, x / self.largest
-        self.y = F.apply(self.x)
-        self.below = xp.sum(self.w * abs2(xp, self.y))
-        self.factor = xp.sum(abs2(xp, self.x)) / self.below
-
-    @property
-    def weights(self) -> Array:
-        """The scaled weights, in the shape of the samples."""
-        return self.w * self.factor
-
-    # dc = (2 <x, dx> - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2,
-    # dx = dF^H (w v) + F^H (dw v + w dv),  dy = dF x + F dx
-    def tangent(self, dk: Array, dw: Array) -> Array:
-        """Return the change of the scaled weights."""
-        xp, F = self.xp, self.F
-        dk, dw = xp.reshape(dk, self.k.shape), xp.reshape(dw, self.w.shape)
-        dv = xp.sum(self._spectrum_slopes() * dk, axis=-1)
-        dF = F.derivative("trajectory", dk)
-        ddata = self._complex(dw * self.v + self.w * dv) / self.largest
-        dx = dF.adjoint(self.data) + F.adjoint(ddata)
-        dy = dF.apply(self.x) + F.apply(dx)
-        above = 2.0 * xp.sum(dot(xp, self.x, dx))
-        below = xp.sum(dw * abs2(xp, self.y)) + 2.0 * xp.sum(self.w * dot(xp, self.y, dy))
-        change = (above - self.factor * below) / self.below
-        return self.factor * dw + change * self.w
-
-    def cotangents(self, weights_bar: Array) -> tuple[Array, Array]:
-        """Return the gradients by the points (M, d) and by the weights (M,)."""
-        xp, F = self.xp, self.F
-        bar = xp.reshape(weights_bar, self.w.shape)
-        above = xp.sum(bar * self.w) / self.below  # the gradient by |x|^2
-        below = -self.factor * above  # and by sum w |y|^2
-        _, J = F.linearize(self.x, wrt="trajectory")
-        y_bar = 2.0 * below * self.w * self.y
-        x_bar = 2.0 * above * self.x + F.adjoint(y_bar)
-        Fx_bar, K = F.linearize(x_bar, wrt="trajectory")
-        data_bar = xp.real(Fx_bar) / self.largest
-        w_bar = self.factor * bar + below * abs2(xp, self.y) + data_bar * self.v
-        v_bar = data_bar * self.w
-        k_bar = J.adjoint(y_bar) + K.adjoint(self.data)
-        k_bar = k_bar + v_bar[..., None] * self._spectrum_slopes()
-        return xp.reshape(k_bar, (-1, self.k.shape[-1])), xp.reshape(w_bar, (-1,))
-
-    # d_a v = -2 N_a^2 k_a v^2
-    def _spectrum_slopes(self) -> Array:
-        xp, shape = self.xp, self.F.shape
-        columns = [-2.0 * n**2 * self.k[..., a] * self.v**2 for a, n in enumerate(shape)]
-        return xp.stack(columns, axis=-1)
-
-    def _complex(self, data: Array) -> Array:
-        return self.xp.astype(data, complex_dtype(self.xp, data))
-
-
-def abs2(xp: Namespace, x: Array) -> Array:
-    """Return ``|x|^2`` without a root."""
-    return dot(xp, x, x)
-
-
-def dot(xp: Namespace, x: Array, y: Array) -> Array:
-    """Return ``Re(conj(x) y)``, entry by entry."""
-    return xp.real(x) * xp.real(y) + xp.imag(x) * xp.imag(y)

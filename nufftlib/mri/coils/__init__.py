@@ -1,0 +1,1 @@
+"""Coils: sensitivities that are simulated or estimated, noise, compression."""

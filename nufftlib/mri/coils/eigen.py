@@ -1,0 +1,81 @@
+"""Dominant directions of small Hermitian matrices, one of coils x coils in each voxel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from nufftlib.core.arrays import Array, Namespace, is_single
+
+BYTES = 2**27
+"""Of the matrices that are decomposed at once."""
+
+
+def rows_at_once(xp: Namespace, like: Array, row: tuple[int, ...], coils: int) -> int:
+    """Return how many rows of voxels have matrices of no more than `BYTES`."""
+    size = 8 if is_single(xp, like) else 16
+    return max(1, BYTES // (size * coils**2 * math.prod(row)))
+
+
+def slabs(rows: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield first row and end of slabs of an image."""
+    for first in range(0, rows, most):
+        yield first, min(first + most, rows)
+
+
+def dominant(xp: Namespace, matrices: Array, count: int, along: Array) -> tuple[Array, Array]:
+    r"""Return the largest eigenvalues of Hermitian matrices, and their eigenvectors.
+
+    The phase of an eigenvector :math:`s` is that which makes :math:`v^H s` real and positive.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the arrays.
+    matrices : array, shape (..., coils, coils), complex
+        The matrices.
+    count : int
+        Number of eigenvectors, at most the number of coils.
+    along : array, shape (coils,), complex
+        The direction ``v``.
+
+    Returns
+    -------
+    values : array, shape (count, ...), real
+        Eigenvalues, the largest first.
+    vectors : array, shape (count, coils, ...), complex
+        Of the norm one.
+    """
+    values, vectors = xp.linalg.eigh(matrices)
+    values, vectors = xp.flip(values, axis=-1)[..., :count], xp.flip(vectors, axis=-1)[..., :count]
+    part = xp.sum(xp.conj(along)[:, None] * vectors, axis=-2)
+    size = xp.abs(part)
+    seen = size >= xp.finfo(size.dtype).smallest_normal
+    one = xp.ones_like(part)
+    turn = xp.where(seen, xp.conj(part) / xp.where(seen, size, xp.ones_like(size)), one)
+    vectors = vectors * turn[..., None, :]
+    return xp.moveaxis(values, -1, 0), xp.moveaxis(vectors, (-1, -2), (0, 1))
+
+
+def principal(xp: Namespace, samples: Array) -> Array:
+    """Return the direction of most energy among the coils.
+
+    The first of its entries of at least half the largest magnitude is real and positive.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the array.
+    samples : array, shape (coils, n), complex
+        Samples of all coils.
+
+    Returns
+    -------
+    array, shape (coils,), complex
+        Of the norm one.
+    """
+    _, vectors = xp.linalg.eigh(samples @ xp.conj(samples).T)
+    v = vectors[:, -1]
+    size = xp.abs(v)
+    first = xp.argmax(xp.astype(size >= 0.5 * xp.max(size), xp.int32))
+    return v * (xp.conj(v[first]) / size[first])
