@@ -7,7 +7,7 @@ from typing import NamedTuple
 from optim._conjugate_gradient import conjugate_gradient
 from optim._loop import NotFinite, Result, Step, run
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
-from optim._settings import function, integer, positive
+from optim._settings import finite, function, integer, positive
 from optim._stationarity import check_tolerance
 from optim._tree import Array, Params, check_alike, check_parameters, copied, inner, norm, tree_map
 
@@ -46,6 +46,7 @@ def admm(
     inner_steps: int = 10,
     coupling: float | None = None,
     guess: Array | None = None,
+    constant: float = 0.0,
     tolerance: float = 0.0,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
@@ -82,6 +83,8 @@ def admm(
         doubled or halved, up to step 100. By default ``<b, H b> / <K b, K b>``.
     guess : array, optional
         Where to start, by default zero.
+    constant : float
+        Added to the loss: ``<y, y> / 2`` makes it that of least squares.
     tolerance : float
         The loop ends at a point where the distance `error` from the conditions of optimality is
         at most this; see Notes. 0: never.
@@ -93,8 +96,8 @@ def admm(
     Returns
     -------
     Result
-        `history` has ``<x, H x> / 2 - <b, x> + h(K x)`` at each point, which need not fall at each
-        step; `params` is the last point. With a penalty that is infinite outside a set, ``K x``
+        `history` has ``<x, H x> / 2 - <b, x> + h(K x) + constant`` at each point, which need not
+        fall at each step; `params` is the last point. With a penalty that is infinite outside a set, ``K x``
         is in the set in the limit alone.
 
     Raises
@@ -157,6 +160,7 @@ def admm(
     check_parameters(call, rhs)
     inner_steps = integer(call, "inner_steps", inner_steps, least=1)
     tolerance = check_tolerance(call, tolerance)
+    constant = finite(call, "constant", constant)
     if coupling is not None:
         coupling = positive(call, "coupling", coupling)
     if guess is not None:
@@ -209,7 +213,8 @@ def admm(
         return arrived(x, Hx, ADMMState(step + 1, new, u, Kx, after, math.inf))
 
     def arrived(x: Array, Hx: Array, state: ADMMState) -> Step:
-        loss = 0.5 * inner(x, Hx) - inner(rhs, x) + penalty_value(penalty_of_map, state.forward)
+        loss = 0.5 * inner(x, Hx) - inner(rhs, x) + constant
+        loss += penalty_value(penalty_of_map, state.forward)
         if not math.isfinite(loss):
             fault = f"the loss is {loss}"
             raise NotFinite(fault)

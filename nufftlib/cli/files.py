@@ -16,6 +16,7 @@ from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
 PICTURE = "deblurred.png"
+IMAGE, VOLUME, L_CURVE = "image.png", "image.nii.gz", "l-curve.png"
 TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
 PSFS = {"npy": "psf.npy", "tiff": "psf.tif", "fits": "psf.fits"}
 MARK = "result.json"
@@ -24,6 +25,9 @@ MARK = "result.json"
 KNOWN = (
     ARRAYS,
     PICTURE,
+    IMAGE,
+    VOLUME,
+    L_CURVE,
     TRAJECTORY,
     SEQUENCE,
     *PSFS.values(),

@@ -41,11 +41,14 @@ from nufftlib.mri.learn import (
     learn_on_images,
     learn_trajectory,
 )
+from nufftlib.mri.reconstruct import METHODS as RECONSTRUCTIONS
+from nufftlib.mri.reconstruct import LCurve, ReconstructedImage, l_curve, reconstruct
 
 __all__ = [
     "DEBLURRING",
     "METHODS",
     "NUISANCES",
+    "RECONSTRUCTIONS",
     "Augmentation",
     "BlindCalibration",
     "CalibratedField",
@@ -58,10 +61,12 @@ __all__ = [
     "ImageScore",
     "ImageSet",
     "ImagesObjective",
+    "LCurve",
     "LearnedOnImages",
     "LearnedTrajectory",
     "Measured",
     "PSFMeasures",
+    "ReconstructedImage",
     "RejectedStar",
     "RetrievedPhase",
     "SlantedEdge",
@@ -74,6 +79,7 @@ __all__ = [
     "calibrate_psf",
     "deblur",
     "identifiability",
+    "l_curve",
     "learn_on_images",
     "learn_trajectory",
     "load_color",
@@ -85,6 +91,7 @@ __all__ = [
     "load_volume",
     "measure_psf",
     "psf_error",
+    "reconstruct",
     "retrieve_phase",
     "save_psf",
     "shift_aligned_error",

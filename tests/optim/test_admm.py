@@ -77,6 +77,13 @@ def test_the_error_is_the_distance_from_the_conditions_of_optimality():
     assert np.any(z != 0)
 
 
+def test_a_constant_makes_the_loss_that_of_least_squares():
+    result = solve(constant=0.5 * B @ B)
+    x = result.params
+    want = 0.5 * np.sum((A @ x - B) ** 2) + WEIGHT * np.sum(np.abs(K @ x))
+    assert result.history[-1] == pytest.approx(want)
+
+
 def test_it_starts_where_it_is_told():
     want = solve()
     again = solve(guess=want.params, steps=1)

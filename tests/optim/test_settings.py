@@ -112,6 +112,7 @@ GOOD = {  # a call that works, for every public name that is called
         "inner_steps": 3,
         "coupling": None,
         "guess": None,
+        "constant": 1.0,
         **LOOP,
     },
     optim.lipschitz: {
@@ -215,7 +216,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
 NUMBERS = {
     *("tolerance", "damping", "learning_rate", "b1", "b2", "eps", "weight_decay", "momentum"),
     *("value", "factor", "start", "end", "radius", "weight", "accuracy"),
-    *("curvature", "norm_of_map"),
+    *("curvature", "norm_of_map", "constant"),
 }
 WRONG |= {name: [*NO_NUMBER, None, 1j] for name in NUMBERS}
 

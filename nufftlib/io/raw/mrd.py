@@ -51,8 +51,8 @@ def read_mrd_scan(path: Path) -> Raw:
                 reverse = acquisition.is_flag_set(mrd.ACQ_IS_REVERSE)
                 lines.append(line_of(acquisition, encoding, reverse=reverse))
     frames = grouped(lines)
-    data = np.stack([np.stack([l.data for l in f], axis=1) for f in frames.values()])
-    points = np.stack([np.stack([l.points for l in f]) for f in frames.values()])
+    data = np.stack([np.stack([line.data for line in f], axis=1) for f in frames.values()])
+    points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
     times = {line.time for line in lines}
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
     sizes = tuple(getattr(recon.matrixSize, a) for a in "xyz")

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import optim
 from nufftlib.core.arrays import Array, Namespace, namespace
 from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator
-from nufftlib.mri.coils import low_frequency_maps
-from nufftlib.mri.density import pipe_menon
+from nufftlib.mri.coils.calibration import calibration_region
+from nufftlib.mri.coils.espirit import espirit_maps
+from nufftlib.mri.density.pipe_menon import pipe_menon
 from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
 TRIAL = 15
 """Steps of the fit whose residual is taken for noise."""
+
+CROP = 0.5
+"""Eigenvalue below which maps are zero. A higher one darkens the background, and cuts into objects
+at their rim."""
+
+CENTRE = 24
+"""Samples of the calibration region along each axis, or the image where it is smaller."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +44,6 @@ class Model:
         From the image of a coil to its samples.
     maps : array, shape (coils, *shape)
         Coil sensitivities.
-    density : array
-        Density weights of the samples.
     y : array, shape (coils, *samples)
         The data.
     """
@@ -44,7 +51,6 @@ class Model:
     A: LinearOperator
     F: NUFFT
     maps: Array
-    density: Array
     y: Array
 
     @property
@@ -57,25 +63,34 @@ class Model:
         """That of ``F^H F``, which no trajectory changes: samples by voxels."""
         return math.prod(self.F.transform.samples) * self.F.transform.scale**2
 
+    @cached_property
+    def backward(self) -> Array:
+        """``A^H y``."""
+        return self.A.adjoint(self.y)
+
+    @cached_property
     def compensated(self) -> Array:
-        """Return ``A^H W y / sum_c |s_c|^2``, the image of the method ``"adjoint"``."""
+        """``A^H W y / sum_c |s_c|^2`` with density weights: the image of the method "adjoint"."""
         xp = self.xp
         power = xp.sum(xp.real(self.maps * xp.conj(self.maps)), axis=0)
-        x = self.A.adjoint(self.density * self.y)
-        return xp.where(power > 0, x, xp.zeros_like(x)) / xp.where(power > 0, power, 1.0)
+        x = self.A.adjoint(pipe_menon(self.F) * self.y)
+        seen = power > 0
+        return xp.where(seen, x, xp.zeros_like(x)) / xp.where(seen, power, xp.ones_like(power))
 
     # |y - A x|^2 = sigma^2 (C M - N) for a fit of N voxels to C M samples
     def noise(self) -> float:
         """Return the standard deviation that the residual of a short fit has."""
         count, voxels = math.prod(self.y.shape), math.prod(self.F.shape)
-        fit = optim.conjugate_gradient(
-            self.A.N.apply, self.A.adjoint(self.y), steps=TRIAL, tolerance=0.0
-        )
+        fit = optim.conjugate_gradient(self.A.N.apply, self.backward, steps=TRIAL, tolerance=0.0)
         if fit.interrupted:
             raise KeyboardInterrupt
-        rest = self.y - self.A.apply(fit.params)
         free = max(count - voxels, count // 4)
-        return math.sqrt(float(inner(rest, rest)) / free)
+        return self.residual(fit.params) * math.sqrt(count / free)
+
+    def residual(self, x: Array) -> float:
+        """Return the root mean square of ``A x - y``."""
+        rest = self.A.apply(x) - self.y
+        return math.sqrt(float(inner(rest, rest)) / math.prod(self.y.shape))
 
 
 def model_of(
@@ -88,11 +103,21 @@ def model_of(
 ) -> Model:
     """Return the model; maps are estimated where none are given."""
     F = NUFFT(k, shape, norm="ortho")
-    density = pipe_menon(F)
     if maps is None:
-        maps = low_frequency_maps(F, y, density)
+        maps = estimated(F, y)
     transform: LinearOperator = F
     if field_map is not None:
         assert times is not None
         transform = OffResonance(F, field_map, times)
-    return Model(transform @ Sense(maps), F, maps, density, y)
+    return Model(transform @ Sense(maps), F, maps, y)
+
+
+def maps_of(y: Array, k: Array, shape: tuple[int, ...]) -> Array:
+    """Return coil maps by ESPIRiT, from the centre of the k-space of all samples."""
+    return estimated(NUFFT(k, shape, norm="ortho"), y)
+
+
+def estimated(F: NUFFT, y: Array) -> Array:
+    """Return coil maps by ESPIRiT."""
+    size = tuple(min(CENTRE, n) for n in F.shape)
+    return espirit_maps(calibration_region(F, y, size=size), F.shape, crop=CROP).maps[0, ...]

@@ -1,0 +1,113 @@
+"""The L-curve: residual and penalty of a range of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import choice
+from nufftlib.mri.reconstruct.job import METHODS, Method, ReconstructedImage, reconstruct
+
+FACTORS = tuple(10.0 ** (i / 2) for i in range(-4, 5))
+"""Of the weight: two powers of ten to each side, two steps in each."""
+
+
+@dataclass(frozen=True)
+class LCurve:
+    """Residual and penalty of a range of weights, see `l_curve`.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n,)
+        The weights, from the least to the largest.
+    residuals : ndarray, shape (n,)
+        Root mean squares of ``A x - y``, which rise.
+    penalties : ndarray, shape (n,)
+        Penalties without their weight, which fall.
+    """
+
+    weights: Any
+    residuals: Any
+    penalties: Any
+
+
+def l_curve(
+    data: Array,
+    trajectory: Array,
+    shape: tuple[int, ...],
+    found: ReconstructedImage,
+    *,
+    method: Method = "cg",
+    **settings: Any,
+) -> LCurve:
+    """Reconstruct with weights around the one that was taken.
+
+    Drawn against each other on two logarithmic axes, residual and penalty often have a corner. To
+    one side of it a smaller weight fits noise, to the other a larger one leaves signal out.
+
+    Parameters
+    ----------
+    data, trajectory, shape
+        As of `reconstruct`.
+    found : ReconstructedImage
+        Its result, whose maps and noise are used, and whose weight is in the middle.
+    method : {"cg", "tv", "wavelet"}
+        The method.
+    **settings
+        Others of `reconstruct`.
+
+    Returns
+    -------
+    LCurve
+        Of nine weights, two for each power of ten.
+
+    Raises
+    ------
+    ValueError
+        If the method or the result has no weight, or as of `reconstruct`.
+
+    References
+    ----------
+    P. C. Hansen, "Analysis of discrete ill-posed problems by means of the L-curve", SIAM Review 34
+    (1992) 561-580.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nufftlib as nl
+    >>> from nufftlib import data, workflows
+    >>> x = data.brain()[::8, ::8].astype(np.complex64)
+    >>> k = nl.mri.trajectories.radial(32, 64)
+    >>> s = nl.mri.birdcage_maps(4, x.shape)
+    >>> y = nl.NUFFT(k, x.shape, norm="ortho")(s * x)
+    >>> found = workflows.reconstruct(y, k, x.shape, maps=s)
+    >>> curve = workflows.l_curve(y, k, x.shape, found)
+    >>> bool(np.all(np.diff(curve.residuals) > 0) and np.all(np.diff(curve.penalties) < 0))
+    True
+    """
+    choice("l_curve", "method", method, tuple(m for m in METHODS if m != "adjoint"))
+    if not found.weight > 0:
+        msg = f"l_curve(found): the weight of found is {found.weight}; want a positive one"
+        raise ValueError(msg)
+    weights = [f * found.weight for f in FACTORS]
+    tried = [
+        reconstruct(
+            data,
+            trajectory,
+            shape,
+            method=method,
+            maps=found.maps,
+            noise=found.noise,
+            weight=weight,
+            **settings,
+        )
+        for weight in weights
+    ]
+    return LCurve(
+        np.asarray(weights),
+        np.asarray([r.residual for r in tried]),
+        np.asarray([r.penalty for r in tried]),
+    )
