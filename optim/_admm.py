@@ -97,8 +97,8 @@ def admm(
     -------
     Result
         `history` has ``<x, H x> / 2 - <b, x> + h(K x) + constant`` at each point, which need not
-        fall at each step; `params` is the last point. With a penalty that is infinite outside a set, ``K x``
-        is in the set in the limit alone.
+        fall at each step; `params` is the last point. With a penalty that is infinite outside a
+        set, ``K x`` is in the set in the limit alone.
 
     Raises
     ------

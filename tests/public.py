@@ -538,6 +538,27 @@ def primal_dual(m):
     return result.params, result.history
 
 
+def scan_of(m):
+    """Return coil maps, data, trajectory and shape of a small scan."""
+    k = m.row.array(m.rng.uniform(-0.4, 0.4, (30, 2)), m.real_dtype)
+    return m.complex(2, 16, 16), m.complex(2, 30), k, (16, 16)
+
+
+def reconstructed(method):
+    def call(m):
+        s, y, k, shape = scan_of(m)
+        found = workflows.reconstruct(y, k, shape, method=method, maps=s, weight=0.1, steps=2)
+        return found.image, found.residual, found.noise, found.penalty
+
+    return call
+
+
+def curve(m):
+    s, y, k, shape = scan_of(m)
+    found = workflows.reconstruct(y, k, shape, maps=s, weight=0.1, steps=2)
+    return workflows.l_curve(y, k, shape, found, steps=2).residuals.tolist()
+
+
 def penalty(penalty):
     return lambda m: (penalty.value(m.real(3, 4)), penalty.prox(positive(m, 3, 4), 0.5))
 
@@ -809,6 +830,19 @@ BY_HAND = [
         "the coarsest pictures, to the CPU; from it, which pixels count",
         eps=1e-6,
     ),
+    *(
+        Entry(
+            "nufftlib.workflows.reconstruct",
+            reconstructed(method),
+            "as `NUFFT`",
+            f"method={method!r}",
+            True,
+            1e-5,
+            double=method in ("tv", "wavelet"),
+        )
+        for method in workflows.RECONSTRUCTIONS
+    ),
+    Entry("nufftlib.workflows.l_curve", curve, "as `NUFFT`", "", True, 1e-5),
     Entry("nufftlib.workflows.calibrate_psf", calibrated, double=True),
     Entry(
         "nufftlib.workflows.calibrate_field",
@@ -949,6 +983,9 @@ WITHOUT_CALL = {
     "nufftlib.mri.Scanner": NO_ARRAYS,
     "nufftlib.mri.TrajectoryReport": FIELDS,
     "nufftlib.workflows.DEBLURRING": NO_ARRAYS,
+    "nufftlib.workflows.RECONSTRUCTIONS": NO_ARRAYS,
+    "nufftlib.workflows.ReconstructedImage": FIELDS,
+    "nufftlib.workflows.LCurve": FIELDS,
     "nufftlib.blur.FocalShift": "NumPy arrays; `Diffraction` gives it those",
     "nufftlib.workflows.METHODS": NO_ARRAYS,
     "nufftlib.workflows.NUISANCES": NO_ARRAYS,
@@ -979,8 +1016,10 @@ WITHOUT_CALL = {
     "nufftlib.workflows.Measured": FIELDS,
     "nufftlib.workflows.PSFMeasures": FIELDS,
     "nufftlib.io.SafeNerveModel": "NumPy arrays; `check_trajectory` gives it those",
+    "nufftlib.io.Scan": FIELDS,
     "nufftlib.io.TrajectoryFile": FIELDS,
     "nufftlib.io.load_trajectory": FILES,
+    "nufftlib.io.read_scan": FILES,
     "nufftlib.io.read_trajectory": FILES,
     "nufftlib.io.save_trajectory": WRITTEN_FILE,
     "nufftlib.io.write_bart": WRITTEN_FILE,

@@ -1,0 +1,230 @@
+"""Raw data: samples and points in the order, the unit and the frames of their files."""
+
+import numpy as np
+import pytest
+
+import nufftlib as nl
+from nufftlib.io import read_scan, write_bart, write_mrd
+
+RNG = np.random.default_rng(0)
+SHAPE, FOV = (12, 10), (0.24, 0.2)
+
+
+def random(*shape):
+    return (RNG.standard_normal(shape) + 1j * RNG.standard_normal(shape)).astype(np.complex64)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def save_cfl(name, array):
+    """Write an array whose first axis is BART's first dimension."""
+    with open(f"{name}.hdr", "w", encoding="ascii") as header:
+        header.write(f"# Dimensions\n{' '.join(map(str, array.shape))}\n")
+    array.astype(np.complex64).ravel(order="F").tofile(f"{name}.cfl")
+
+
+# --- archives ---------------------------------------------------------------------------------
+
+
+def test_an_archive_has_its_arrays():
+    k, data = RNG.uniform(-0.5, 0.5, (2, 3, 4, 2)), random(2, 5, 3, 4)
+    np.savez("scan.npz", data=data, trajectory=k, shape=SHAPE, fov=FOV, sample_time=4e-6)
+    scan = read_scan("scan.npz")
+    assert np.array_equal(scan.data, data)
+    assert np.array_equal(scan.k, k)
+    assert (scan.shape, scan.fov, scan.sample_time) == (SHAPE, FOV, 4e-6)
+    assert scan.frames == ("frame 0", "frame 1")
+    assert scan.noise is None
+
+
+def test_one_trajectory_serves_all_frames_and_one_shot_needs_no_axis():
+    k = RNG.uniform(-0.5, 0.5, (7, 2))
+    np.savez("scan.npz", data=random(3, 5, 7), trajectory=k, shape=SHAPE)
+    scan = read_scan("scan.npz")
+    assert scan.data.shape == (3, 5, 1, 7)
+    assert scan.k.shape == (3, 1, 7, 2)
+    assert np.array_equal(scan.k[2, 0], k)
+
+
+def test_a_trajectory_that_is_given_goes_first():
+    k = RNG.uniform(-0.5, 0.5, (3, 4, 2))
+    np.savez("scan.npz", data=random(5, 3, 4), trajectory=np.zeros_like(k), shape=(5, 5))
+    np.save("k.npy", 2 * np.pi * k)
+    scan = read_scan("scan.npz", "k.npy", unit="radians per voxel", shape=SHAPE)
+    np.testing.assert_allclose(scan.k[0], k)
+    assert scan.shape == SHAPE
+
+
+# --- BART -------------------------------------------------------------------------------------
+
+
+def test_bart_at_a_trajectory():
+    k, data = RNG.uniform(-0.5, 0.5, (3, 4, 2)), random(2, 5, 3, 4)  # frames, coils
+    write_bart("k.cfl", k, SHAPE)
+    x = np.zeros((1, 4, 3, 5, 1, 1, 1, 1, 1, 1, 2), np.complex64)
+    x[0, :, :, :, 0, 0, 0, 0, 0, 0, :] = np.transpose(data, (3, 2, 1, 0))
+    save_cfl("y", x)
+    scan = read_scan("y.cfl", "k.cfl", shape=SHAPE)
+    assert np.array_equal(scan.data, data)
+    np.testing.assert_allclose(scan.k[1], k, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 4)])
+def test_a_grid_of_bart_is_an_image(shape):
+    """Its FFT by the conventions here; what is zero in all coils was not sampled."""
+    x = random(*shape)
+    grid = np.stack([nl.FFT(shape)(s * x) for s in (1, 1j, 2)])  # coils
+    mask = RNG.random(shape) < 0.7
+    full = (*shape, 1)[:3]
+    save_cfl("y", np.moveaxis(mask * grid, 0, -1).reshape(*full, 3))
+    scan = read_scan("y.cfl")
+    assert scan.shape == shape
+    assert scan.data.shape == (1, 3, 1, mask.sum())
+    F = nl.NUFFT(scan.k[0].astype(np.float64), shape, eps=1e-12)
+    want = F(np.stack([x, 1j * x, 2 * x]).astype(np.complex128))
+    assert np.linalg.norm(scan.data[0] - want) < 1e-5 * np.linalg.norm(want)
+
+
+# --- ISMRMRD ----------------------------------------------------------------------------------
+
+
+def test_what_write_mrd_wrote():
+    pytest.importorskip("ismrmrd")
+    k, data = RNG.uniform(-0.5, 0.5, (3, 4, 2)), random(5, 3, 4)
+    write_mrd("scan.h5", k, SHAPE, FOV, data=data, sample_time=4e-6)
+    scan = read_scan("scan.h5")
+    assert np.array_equal(scan.data[0], data)
+    np.testing.assert_allclose(scan.k[0], k, atol=1e-6)
+    assert (scan.shape, scan.fov, scan.frames) == (SHAPE, FOV, ("all",))
+    assert scan.sample_time == pytest.approx(4e-6)
+    with pytest.raises(ValueError, match=r"data are complex64 of the shape \(5, 4, 3\); want"):
+        write_mrd("scan.h5", k, SHAPE, FOV, data=np.moveaxis(data, 1, 2))
+    with pytest.raises(TypeError, match="data are float32"):
+        write_mrd("scan.h5", k, SHAPE, FOV, data=data.real)
+
+
+@pytest.fixture
+def cartesian():
+    """Write two repetitions of an image of 8 x 6, its readout twice oversampled.
+
+    With a noise scan, a navigator, and a line that was read backwards with two samples to discard.
+    """
+    mrd = pytest.importorskip("ismrmrd")
+    x = random(2, 8, 6)
+    space = "<{0}><matrixSize><x>{1}</x><y>6</y><z>1</z></matrixSize><fieldOfView_mm><x>{2}</x>"
+    space += "<y>300</y><z>5</z></fieldOfView_mm></{0}>"
+    limits = "<kspace_encoding_step_1><minimum>0</minimum><maximum>5</maximum><center>3</center>"
+    header = (
+        '<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><experimentalConditions>'
+        "<H1resonanceFrequency_Hz>1</H1resonanceFrequency_Hz></experimentalConditions><encoding>"
+        f"{space.format('encodedSpace', 16, 480)}{space.format('reconSpace', 8, 240)}"
+        f"<encodingLimits>{limits}</kspace_encoding_step_1></encodingLimits>"
+        "<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
+    )
+    wide = np.zeros((2, 16, 6), np.complex64)
+    wide[:, 4:12] = x
+    y = nl.FFT((16, 6))(wide)
+    with mrd.Dataset("scan.h5", "dataset") as file:
+        file.write_xml_header(header.encode())
+
+        def append(line, repetition=0, step=0, flags=(), pre=0, post=0):
+            samples = np.concatenate([np.full(pre, 7), line, np.full(post, 9)])
+            reverse = mrd.ACQ_IS_REVERSE in flags
+            both = np.stack([samples, 1j * samples]).astype(np.complex64)
+            a = mrd.Acquisition.from_array(both[:, ::-1] if reverse else both)
+            a.idx.repetition, a.idx.kspace_encode_step_1 = repetition, step
+            a.center_sample, a.discard_pre, a.discard_post = pre + 8, pre, post
+            a.sample_time_us = 5.0
+            for flag in flags:
+                a.set_flag(flag)
+            file.append_acquisition(a)
+
+        append(random(16), flags=[mrd.ACQ_IS_NOISE_MEASUREMENT])
+        append(random(9), flags=[mrd.ACQ_IS_NAVIGATION_DATA])
+        for repetition in (1, 0):
+            for step in range(6):
+                odd = {"flags": [mrd.ACQ_IS_REVERSE], "pre": 2, "post": 2} if step == 3 else {}
+                append(y[repetition, :, step], repetition, step, **odd)
+    return x
+
+
+def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
+    scan = read_scan("scan.h5")
+    assert scan.data.shape == (2, 2, 6, 16)
+    assert (scan.shape, scan.fov, scan.frames) == (
+        (8, 6),
+        (0.24, 0.3),
+        ("repetition 0", "repetition 1"),
+    )
+    assert scan.noise.shape == (2, 16)
+    assert scan.sample_time == pytest.approx(5e-6)
+    for frame, x in enumerate(cartesian):
+        F = nl.NUFFT(scan.k[frame].astype(np.float64), (8, 6), eps=1e-12)
+        want = F(np.stack([x, 1j * x]).astype(np.complex128))
+        assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
+
+
+def test_frames_are_joined_and_divided(cartesian):
+    scan = read_scan("scan.h5")
+    whole = scan.divided(1)
+    assert whole.data.shape == (1, 2, 12, 16)
+    assert np.array_equal(whole.data[0, :, 6:], scan.data[1])
+    assert np.array_equal(whole.k[0, 6:], scan.k[1])
+    parts = whole.divided(4)
+    assert parts.data.shape == (4, 2, 3, 16)
+    assert np.array_equal(parts.data[2], scan.data[1, :, :3])
+    assert np.array_equal(parts.k[3], scan.k[1, 3:])
+    assert parts.frames[2] == "shots 6 to 8"
+    assert scan.divided(2) is scan
+    with pytest.raises(ValueError, match="frames is 5, and the scan has 1 of 12 shots"):
+        whole.divided(5)
+    with pytest.raises(ValueError, match="frames is 3, and the scan has 2"):
+        scan.divided(3)
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+def test_refusals():
+    k = RNG.uniform(-0.5, 0.5, (3, 4, 2))
+
+    def refused(wish, *trajectory, error=ValueError, **arrays):
+        np.savez("scan.npz", **arrays)
+        with pytest.raises(error, match=wish):
+            read_scan("scan.npz", *trajectory)
+
+    refused("it holds trajectory, and no data", trajectory=k)
+    refused("holds no trajectory; want a file", data=random(5, 3, 4))
+    refused("shape is None, and no file says it", data=random(5, 3, 4), trajectory=k)
+    good = {"trajectory": k, "shape": SHAPE}
+    refused(r"\(5, 4, 3\) and the trajectory \(3, 4, 2\); want", data=random(5, 4, 3), **good)
+    refused("the data are float64; want", data=np.ones((5, 3, 4)), **good)
+    refused("all data are zero", data=np.zeros((5, 3, 4), complex), **good)
+    refused("1 values of the data are not finite", data=spoiled(random(5, 3, 4)), **good)
+    refused("1 points are not finite", data=random(5, 3, 4), trajectory=spoiled(k), shape=SHAPE)
+    more = np.stack([k, k])
+    refused("3 frames and the trajectory 2", data=random(3, 5, 3, 4), trajectory=more, shape=SHAPE)
+    refused("there is no such file", "none.npy", error=FileNotFoundError, data=random(5, 3, 4))
+    with pytest.raises(ValueError, match=r"the suffix is '.txt'; want one of .h5"):
+        read_scan("scan.txt")
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        read_scan("scan.h5")
+    save_cfl("y", random(1, 4, 3, 5))
+    with pytest.raises(ValueError, match="samples at a trajectory, and none is given"):
+        read_scan("y.cfl")
+    save_cfl("y", random(4, 3, 1, 5))
+    np.save("k.npy", k)
+    with pytest.raises(ValueError, match="a grid, and a trajectory is given"):
+        read_scan("y.cfl", "k.npy", unit="cycles per voxel", shape=SHAPE)
+    save_cfl("y", random(4, 3, 1, 5, 2))
+    with pytest.raises(ValueError, match="with 2 sets of maps"):
+        read_scan("y.cfl")
+
+
+def spoiled(x):
+    x = x.copy()
+    x.flat[3] = np.nan
+    return x
