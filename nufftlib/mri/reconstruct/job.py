@@ -33,7 +33,7 @@ LEAST = 1e-3
 INNER = 5
 """Steps of conjugate gradients for each step of ADMM."""
 
-PRIOR: dict[Method, float] = {"adjoint": 0.0, "cg": 4.0, "tv": 1.5, "wavelet": 1.5}
+PRIOR: dict[Method, float] = {"adjoint": 0.0, "cg": 10.0, "tv": 1.0, "wavelet": 1.0}
 """The weight in units of its formula, see `chosen_weight`; docs/reconstruct.md compares others."""
 
 
@@ -152,9 +152,8 @@ def reconstruct(
     -----
     **Weights.** With the noise's standard deviation :math:`\sigma`, the mean diagonal `m` of
     ``A^H A`` (samples by voxels) and the mean square `P` of the image of ``"adjoint"``, they are
-    :math:`4 \sigma^2 / P` of ``"cg"``, and :math:`1.5\, \sigma \sqrt m` of ``"tv"`` and
-    ``"wavelet"``: one and a half times the noise of a voxel in ``A^H y``. docs/reconstruct.md
-    compares them with the best ones.
+    :math:`10 \sigma^2 / P` of ``"cg"``, and :math:`\sigma \sqrt m` of ``"tv"`` and ``"wavelet"``:
+    the noise of a voxel in ``A^H y``. docs/reconstruct.md compares them with the best ones.
 
     ``"cg"`` is preconditioned by `circulant_preconditioner`, and ends at an error of 1e-4.
     ``"tv"`` and ``"wavelet"`` are solved by `optim.admm`, from the image of ``"cg"``.
@@ -295,7 +294,8 @@ def prepared(
     K = Variation(shape) if method == "tv" else Wavelets(shape)
     whole = K.penalty(1.0)
 
-    return lambda **settings: optim.admm(
+    # The start is a step of admm's.
+    return lambda *, steps, **settings: optim.admm(
         model.A.N.apply,
         model.backward,
         K.apply,
@@ -304,6 +304,7 @@ def prepared(
         guess=model.compensated,
         inner_steps=INNER,
         constant=float(inner(model.y, model.y)) / 2,
+        steps=steps + 1,
         **settings,
     ), lambda x: float(whole.value(K.apply(x)))
 

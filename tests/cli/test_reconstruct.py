@@ -1,0 +1,173 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import nufftlib as nl
+from nufftlib import io, workflows
+from nufftlib.cli import app
+from nufftlib.data import brain
+
+OUT = Path("out/reconstruct")
+SHAPE = (32, 32)
+K = nl.mri.trajectories.radial(24, 64)
+S = nl.mri.birdcage_maps(4, SHAPE)
+FILES = ["figure.png", "image.nii.gz", "image.png", "result.json", "result.npz"]
+
+
+@pytest.fixture(autouse=True)
+def scan():
+    """Write two frames of a brain, one of half the signal."""
+    x = brain()[::8, ::8]
+    y = nl.NUFFT(K, SHAPE, norm="ortho")(S * np.stack([x, 0.5 * x])[:, None])
+    rng = np.random.default_rng(0)
+    n = rng.standard_normal((2, *y.shape)).astype(np.float32)
+    y = y + 0.01 * (n[0] + 1j * n[1])
+    np.savez("scan.npz", data=y, trajectory=K, shape=SHAPE, fov=(0.24, 0.24), sample_time=5e-6)
+    return y
+
+
+def run(*more, code=0, name="scan.npz"):
+    result = CliRunner().invoke(app.cli, ["reconstruct", name, *more])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def written(folder=OUT):
+    with np.load(folder / "result.npz") as arrays:
+        return json.loads((folder / "result.json").read_text()), dict(arrays)
+
+
+def test_files_are_those_of_the_workflow(scan):
+    np.savez("maps.npz", maps=S)
+    output = run("--coil-maps=maps.npz", "--method=tv", "--steps=5")
+    record, arrays = written()
+    assert sorted(os.listdir(OUT)) == FILES
+    assert arrays["image"].shape == (2, *SHAPE)
+    for i, y in enumerate(scan):
+        want = workflows.reconstruct(y, K, SHAPE, method="tv", maps=S, steps=5)
+        np.testing.assert_allclose(arrays["image"][i], want.image, atol=2e-3)
+        assert record["frames"][i]["weight"] == pytest.approx(want.weight, rel=1e-3)
+        assert record["frames"][i]["noise"] == pytest.approx(want.noise, rel=1e-3)
+        assert record["frames"][i]["steps"] == 5
+    assert "tv, 2 frames of 4 coils and 1536 samples, 32 x 32 voxels" in output
+    assert "frame 1 (2 of 2)" in output
+    shown = np.asarray(Image.open(OUT / "image.png"))
+    assert shown.shape == (32, 64)
+    assert shown.max() == 255
+    volume = nibabel.load(OUT / "image.nii.gz")
+    assert volume.shape == (32, 32, 1, 2)
+    np.testing.assert_allclose(volume.header.get_zooms()[:2], 7.5)
+    np.testing.assert_allclose(volume.affine @ [16, 16, 0, 1], [0, 0, 0, 1])
+    values = np.moveaxis(volume.get_fdata()[:, :, 0], -1, 0)
+    np.testing.assert_allclose(values, np.abs(arrays["image"]), atol=1e-5)
+
+
+def test_maps_are_estimated_once_from_all_frames(scan):
+    run("--no-figures")
+    _, arrays = written()
+    whole = np.concatenate(list(scan), axis=1)
+    want = workflows.reconstruct(whole, np.concatenate([K, K]), SHAPE, steps=1)
+    np.testing.assert_allclose(np.abs(arrays["maps"]), np.abs(want.maps), atol=1e-3)
+
+
+def test_frames_are_joined_and_divided():
+    run("--frames=1", "--no-figures")
+    assert written()[1]["image"].shape == (1, *SHAPE)
+    output = run("--frames=7", "--force", code=2)
+    assert "frames is 7, and the scan has 2 of 24 shots; want 1" in output
+
+
+def test_coil_maps_of_bart():
+    with open("maps.hdr", "w", encoding="ascii") as header:
+        header.write("# Dimensions\n32 32 1 4\n")
+    np.moveaxis(S, 0, -1).ravel(order="F").tofile("maps.cfl")
+    run("--coil-maps=maps.cfl", "--no-figures", "--steps=2")
+    np.testing.assert_allclose(written()[1]["maps"], S, atol=1e-6)
+
+
+def test_an_l_curve_is_drawn():
+    run("--frames=1", "--l-curve", "--steps=3")
+    _, arrays = written()
+    assert (OUT / "l-curve.png").stat().st_size > 10000
+    assert arrays["l_curve_weights"][4] == pytest.approx(arrays["weight"][0])
+    assert np.all(np.diff(arrays["l_curve_penalties"]) < 0)
+
+
+def test_a_field_map_is_used(scan):
+    x, field = brain()[::8, ::8], np.full(SHAPE, 400.0, np.float32)
+    times = (2e-5 * np.arange(64)).astype(np.float32)
+    F = nl.NUFFT(K, SHAPE, norm="ortho")
+    y = (nl.OffResonance(F, field, times) @ nl.Sense(S))(x + 0j * x)
+    np.savez("scan.npz", data=y, trajectory=K, shape=SHAPE)
+    np.savez("maps.npz", maps=S)
+    np.save("field.npy", field)
+    more = ["--coil-maps=maps.npz", "--no-figures", "--lambda=1e-3", "--force"]
+
+    def error():
+        return np.linalg.norm(written()[1]["image"] - x) / np.linalg.norm(x)
+
+    run(*more)
+    without = error()
+    output = run("--field-map=field.npy", *more, code=2)
+    assert "no file says the time between two samples; want --sample-time" in output
+    run("--field-map=field.npy", "--sample-time=20", *more)
+    assert error() < 0.5 * without
+
+
+def test_a_raw_file_of_ismrmrd(scan):
+    pytest.importorskip("ismrmrd")
+    io.write_mrd("scan.h5", K, SHAPE, 0.24, data=scan[0], sample_time=5e-6)
+    run("--method=adjoint", name="scan.h5")
+    record, arrays = written()
+    assert record["source"] == "ISMRMRD"
+    assert arrays["image"].shape == (1, *SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--method=adjoint", "--lambda=1"], "--lambda: the method adjoint has none"),
+        (["--sample-time=5"], "--sample-time is of --field-map"),
+        (
+            ["--coil-maps=scan.npz"],
+            "it holds data, trajectory, shape, fov, sample_time, and no maps",
+        ),
+        (["--coil-maps=maps.npy"], "the array has the shape (3, 32, 32); want (4, 32, 32)"),
+        (["--trajectory=none.npy"], "none.npy: there is no such file"),
+        (["--shape=32"], "shape is (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
+    ],
+)
+def test_errors_say_what_is_wanted(options, said):
+    np.save("maps.npy", S[:3])
+    assert said in " ".join(run(*options, code=2).split())
+    assert not OUT.exists()
+
+
+def test_a_residual_that_is_no_noise_is_told_of():
+    assert "Careful" not in run()
+    assert "Careful: the residual is up to" in run("--lambda=1000", "--force")
+
+
+def test_an_interrupt_writes_what_there_is(monkeypatch):
+    def interrupted(*args, callback, **settings):
+        def stop(step, loss, x):
+            callback(step, loss, x)
+            if step == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return reconstruct(*args, callback=stop, **settings)
+
+    reconstruct = workflows.reconstruct
+    monkeypatch.setattr(workflows, "reconstruct", interrupted)
+    output = run(code=130)
+    record, arrays = written()
+    assert record["interrupted"]
+    assert arrays["image"].shape == (1, *SHAPE)
+    assert "in frame 1 of 2, after" in output
