@@ -44,6 +44,15 @@ def test_the_gram_is_a_convolution_where_that_of_the_nufft_is(basis):
         assert not isinstance(nl.Subspace(few, basis).N, SubspaceGram)
 
 
+def test_the_gram_of_a_stack():
+    """Between the coefficients and the plane are coils and partitions."""
+    F, S = nl.NUFFT(K, (4, 5), engine="direct"), nl.Sense(noise(2, 3, 4, 5))
+    A = F @ nl.PartitionFFT((3, 4, 5), (0, -1)) @ S
+    x, G = noise(2, 2, 3, 4, 5), SubspaceGram(A, BASIS, -2)
+    want = nl.Subspace(A, BASIS)
+    np.testing.assert_allclose(G(x), want.H(want(x)), rtol=0, atol=1e-12 * abs(G(x)).max())
+
+
 def test_coefficients_by_least_squares():
     A = nl.Subspace(F @ nl.Sense(MAPS), BASIS)
     assert nl.nrmse(nl.LeastSquares(A, tolerance=1e-9)(A(X)), X) < 1e-6

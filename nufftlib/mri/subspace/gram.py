@@ -81,10 +81,10 @@ class SubspaceGram(LinearOperator):
     # R^H (p * R x)
     def _apply(self, x: Array) -> Array:
         _, R = factors(self.operator)
+        batch = x.ndim - len(self.shapes.old)
         if R is None:
-            return self._convolved(x, 0)
-        u = R.apply(x)
-        return R.adjoint(self._convolved(u, u.ndim - x.ndim))
+            return self._convolved(x, batch)
+        return R.adjoint(self._convolved(R.apply(x), batch))
 
     def _adjoint(self, y: Array) -> Array:
         return self._apply(y)
@@ -117,13 +117,13 @@ class SubspaceGram(LinearOperator):
         return lag_spectrum(F, G.adjoint(as_data(F, xp.broadcast_to(w, F.transform.samples))))
 
     # z_j = sum_k p_jk * x_k
-    def _convolved(self, x: Array, between: int) -> Array:
-        """Return the coefficients convolved; so many axes are between theirs and the image's."""
+    def _convolved(self, x: Array, axis: int) -> Array:
+        """Return images convolved, whose coefficients are along an axis."""
         F, _ = factors(self.operator)
         assert F is not None
         xp, d = F.transform.xp, len(F.shape)
         F.transform.check_complex("SubspaceGram.apply(x)", "x", x)
-        moved = xp.moveaxis(x, -d - between - 1, -d - 1)
+        moved = xp.moveaxis(x, axis, -d - 1)
         flat = flatten_batch(xp, moved, d + 1)
         whole, room = Whole(xp, flat.shape[0]), grid_bytes(F, FILTERED + 1)
         if flat.shape[0] == 0:
@@ -131,7 +131,7 @@ class SubspaceGram(LinearOperator):
         for i in range(flat.shape[0]):
             z = filtered(xp, flat[i, ...], self.spectra, F.shape, room, combined)
             whole.put(slice(i, i + 1), xp.asarray(xp.expand_dims(z, axis=0), copy=True))
-        return xp.moveaxis(xp.reshape(whole.result, moved.shape), -d - 1, -d - between - 1)
+        return xp.moveaxis(xp.reshape(whole.result, moved.shape), -d - 1, axis)
 
 
 # Z_j = sum_k P_jk X_k, with P_kj = conj(P_jk)
