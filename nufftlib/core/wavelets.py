@@ -169,5 +169,5 @@ def combined(weights: list[float] | tuple[float, ...], taps: list[Array]) -> Arr
     """Return the sum of the taps by their weights."""
     total = weights[0] * taps[0]
     for weight, tap in zip(weights[1:], taps[1:], strict=True):
-        total = total + weight * tap
+        total += weight * tap
     return total
