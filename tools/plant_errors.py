@@ -220,7 +220,7 @@ PLANTS = [
     ),
     Plant(
         "the image is shifted the other way",
-        {"xp.exp(-2j * math.pi * xp.astype(turns": "xp.exp(2j * math.pi * xp.astype(turns"},
+        {"xp.exp(-2j * math.pi * xp.astype(cycles": "xp.exp(2j * math.pi * xp.astype(cycles"},
         laws("field-of-view"),
     ),
     Plant(
