@@ -36,6 +36,7 @@ from nufftlib.mri.field_of_view import FieldOfViewShift
 from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.partitions import PartitionFFT
 from nufftlib.mri.sense import Sense
+from nufftlib.mri.subspace.operator import Subspace
 from nufftlib.nufft.operator import NUFFT
 from nufftlib.warp.operator import Warp
 
@@ -72,6 +73,7 @@ __all__ = [
     "Quadratic",
     "Sense",
     "SpaceVaryingBlur",
+    "Subspace",
     "UnrolledConjugateGradient",
     "UnrolledProximalGradient",
     "Warp",

@@ -23,6 +23,7 @@ from nufftlib.core.operator import Constant, ParameterJacobian, parameter
 from nufftlib.core.pointwise import PhaseProjection
 from nufftlib.core.shapes import Exchanged
 from nufftlib.core.wavelet_filters import FILTERS
+from nufftlib.mri.subspace.gram import SubspaceGram
 
 
 class Maker:
@@ -195,6 +196,44 @@ def dense_shifted(p, x):
 
 def dense_phase(p, y):
     return np.exp(-2j * np.pi * np.sum(p["trajectory"] * p["shift"], axis=-1)) * y
+
+
+def subspace(kind, *, coils=0, batch=(), axis=-2, paired=False):
+    """Frames of a trajectory (4, 3, 2), or (3, 4, 2) if they are the last axis of the data."""
+
+    def make(m):
+        k = m.trajectory(4, 3, 2) if axis == -2 else m.trajectory(3, 4, 2)
+        A = nl.NUFFT(k[0, ...] if paired else k, (5, 6), engine="direct")
+        A = A @ nl.Sense(m.complex(coils, 5, 6)) if coils else A
+        A = nl.Paired(A, {"trajectory": k}) if paired else A
+        return nl.Subspace(A, getattr(m, kind)(4, 2), axis), m.complex(*batch, 2, 5, 6)
+
+    return make
+
+
+def dense_subspace(axis=-2, *, paired=False):
+    """Every frame's own transform of its own image."""
+
+    def oracle(p, x):
+        k = p["trajectory"] if axis == -2 else np.swapaxes(p["trajectory"], 0, 1)
+        images = np.einsum("tk,...kij->t...ij", p["basis"], x)
+        frames = [dense_coils({**p, "trajectory": q}, u) for q, u in zip(k, images, strict=True)]
+        coils = "maps" in p and paired
+        return np.stack(frames, axis=-3 if coils else axis)
+
+    return oracle
+
+
+def subspace_gram(m):
+    F = nl.NUFFT(m.trajectory(3, 2, 2), (3, 2), engine="direct")
+    return SubspaceGram(F, m.complex(3, 2)), m.complex(2, 2, 3, 2)
+
+
+def dense_subspace_gram(p, x):
+    """The matrix of all coefficients."""
+    E = dft((3, 2), p["trajectory"]).reshape(3, 2, 6)
+    E = np.einsum("tk,tjn->tjkn", p["basis"], E).reshape(-1, 12)
+    return (x.reshape(-1, 12) @ (E.conj().T @ E).T).reshape(x.shape)
 
 
 def paired(*, coils=0, batch=(), frames=3):
@@ -1037,6 +1076,31 @@ CASES = [
         stack(4, (-2, -1, 0, 1), turned=True),
         dense_stack(4, (-2, -1, 0, 1)),
     ),
+    Case("subspace, a real basis", subspace("real"), dense_subspace()),
+    Case(
+        "subspace, frames along the last axis",
+        subspace("complex", coils=2, axis=-1),
+        dense_subspace(-1),
+    ),
+    Case(
+        "subspace of paired nuffts",
+        subspace("complex", coils=2, batch=(2,), paired=True),
+        dense_subspace(paired=True),
+    ),
+    Case(
+        "gram of a subspace",
+        subspace_gram,
+        dense_subspace_gram,
+    ),
+    *(
+        Case(
+            f"derivative of a subspace{' of paired nuffts' * paired}",
+            lambda m, paired=paired: (lambda A, x: (A.derivative("basis", m.real(4, 2)), x))(
+                *subspace("real", paired=paired)(m)
+            ),
+        )
+        for paired in (False, True)
+    ),
     Case("paired nuffts", paired(), frame_by_frame(dense_coils, "trajectory")),
     Case(
         "paired nuffts of coils, batch",
@@ -1055,7 +1119,9 @@ CASES = [
     ),
     Case(
         "derivative of paired nuffts",
-        lambda m: (lambda A, x: (A.derivative("trajectory", m.real(3, 2, 4, 2)), x))(*paired()(m)),
+        lambda m: (lambda A, x: (A.derivative("trajectory", m.real(2, 2, 4, 2)), x))(
+            *paired(frames=2)(m)
+        ),
     ),
     Case("jacobian of paired nuffts", paired_jacobian),
     Case("nufft @ sense", lambda m: (small_nufft(m) @ nl.Sense(m.complex(3, 5, 6)), m.real(5, 6))),
@@ -1254,9 +1320,9 @@ CASES = [
         )
         for shape, wavelet, levels, kind, batch in [
             ((12,), "db3", 2, "real", (2,)),
-            ((8, 4), "db2", 2, "complex", (2, 3)),
+            ((8, 4), "db3", 2, "complex", (2, 3)),
             ((2, 4, 6), "haar", 1, "complex", ()),
-            ((4,), "sym4", 1, "real", ()),  # a filter longer than the axis
+            ((4,), "db3", 1, "real", ()),  # a filter longer than the axis
         ]
     ),
     *(

@@ -581,6 +581,11 @@ BY_HAND = [
     ),
     Entry("nufftlib.LinearOperator", product),
     Entry(
+        "nufftlib.PartitionFFT",
+        lambda m: used(m, nl.PartitionFFT((5, 2, 3), (1, -2)), m.complex(2, 5, 2, 3)),
+        "the numbers of the partitions, from the CPU",
+    ),
+    Entry(
         "nufftlib.Map", lambda m: (nl.HalfSquaredError(m.real(4)) @ nl.Magnitude())(m.complex(4))
     ),
     *(

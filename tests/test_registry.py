@@ -14,6 +14,7 @@ DERIVATIONS = Path(__file__).parent.parent / "docs" / "derivations"
 DERIVED_WITH = {
     "Downsample": "blur",
     "SpaceVaryingBlur": "blur",
+    "SubspaceGram": "subspace",
     "ToeplitzGram": "nufft",
 }
 """The operators that another's page derives; any other has a page of its name in lower case."""

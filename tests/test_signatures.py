@@ -36,6 +36,7 @@ FOUND_EDGE = workflows.slanted_edge_mtf(EDGE)
 COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
+FRAMES = nl.NUFFT(K[:3], (4, 4), engine="direct")
 BLURRED = nl.Blur(H)(X)
 TURNS = {"in_out": True, "tilt": "golden"}
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
@@ -112,6 +113,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     nl.Sense: {"maps": COILS},
     nl.OffResonance: {"operator": F, "field_map": X, "times": POINTS, "eps": 1e-6},
     nl.FieldOfViewShift: {"operator": F, "shift": V[:2]},
+    nl.Subspace: {"operator": FRAMES, "basis": H[:, :2], "axis": -2},
     nl.Wavelet: {"shape": (8, 4), "wavelet": "db2", "levels": 2},
     nl.FFT: {"shape": SHAPE, "norm": None},
     nl.PartitionFFT: {"shape": (4, 3), "partitions": (0, -2), "norm": None},
@@ -664,6 +666,7 @@ MAPS = {  # a map of each class, and its argument
     "Magnitude": (nl.Magnitude(), V),
     "FiniteDifferences": (nl.FiniteDifferences(SHAPE), X),
     "FFT": (nl.FFT(SHAPE), X),
+    "Subspace": (nl.Subspace(FRAMES, H[:, :2]), np.ones((2, 4, 4)) + 0j),
     "Wavelet": (nl.Wavelet((4, 8), "haar", 2), np.ones((4, 8))),
     "PartitionFFT": (nl.PartitionFFT(SHAPE, (0, 1)), X),
     "Charbonnier": (nl.Charbonnier(np.asarray(0.5), 0.25), V),
@@ -999,6 +1002,8 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "field_map": NO_ARRAY,
     "FieldOfViewShift(shift)": NO_REAL_ARRAY,
     "wavelet": NO_NAME,
+    "basis": NO_ARRAY,
+    "Subspace(axis)": [*NO_INTEGER, -5, 0],
     "Wavelet(levels)": NO_INTEGER,
     "partitions": [object(), 1.5, "a", (0.5, 1.0), (0, 0), (), (5,), ("a",)],
     "Paired(stacks)": [
@@ -1280,7 +1285,7 @@ def test_every_class_of_operators_and_maps_is_walked():
 def alike(value):
     """Return numbers and sizes as NumPy has them, and as Python has them too."""
     if isinstance(value, int):
-        return [np.int64(value), np.asarray(value, np.uint32)]
+        return [np.int64(value), np.asarray(value, np.uint32 if value >= 0 else np.int32)]
     if isinstance(value, float):
         return [np.float32(value), np.asarray(value), Fraction(value)]
     return [list(value), tuple(map(np.int64, value)), np.asarray(value)]

@@ -221,7 +221,7 @@ PLANTS = [
     ),
     Plant(
         "the image is shifted the other way",
-        {"xp.exp(-2j * math.pi * xp.astype(turns": "xp.exp(2j * math.pi * xp.astype(turns"},
+        {"xp.exp(-2j * math.pi * xp.astype(cycles": "xp.exp(2j * math.pi * xp.astype(cycles"},
         laws("field-of-view"),
     ),
     Plant(
@@ -248,6 +248,26 @@ PLANTS = [
         "a filter with a wrong digit",
         {"0.8365163037378079": "0.8365163037388079"},
         ("tests/core/test_wavelets.py", "-k", "moments"),
+    ),
+    Plant(
+        "the adjoint of a contraction without conjugates",
+        {"conj(self.weights) * self._with_axis(y)": "self.weights * self._with_axis(y)"},
+        laws("subspace"),
+    ),
+    Plant(
+        "a gradient by the basis sums over the frames, not over the samples",
+        {"range(-ndim, 0) if a != self.axis": "range(-ndim, 0) if a == self.axis"},
+        laws("subspace and not gram"),
+    ),
+    Plant(
+        "kernels between coefficients that are not conjugated",
+        {"(k, j): conjugate(xp, p) for": "(k, j): p for"},
+        laws("subspace"),
+    ),
+    Plant(
+        "images are mixed by the transposed basis, unconjugated, in the adjoint",
+        {"matrix_transpose(conj(self.basis)), y)": "matrix_transpose(self.basis), y)"},
+        laws("subspace"),
     ),
     Plant(
         "off-resonance turns the other way",

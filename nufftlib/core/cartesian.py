@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nufftlib.core.arrays import Array, Namespace, namespace
-from nufftlib.core.fourier import fft, ifft
+from nufftlib.core.fourier import NORMS, fft, ifft, scale
 from nufftlib.core.kinds import choice, sizes
 from nufftlib.core.operator import LinearOperator
 from nufftlib.core.shapes import Exchanged, Shape
-
-NORMS = (None, "ortho")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,11 +101,6 @@ def checked_shape(call: str, shape: tuple[int, ...]) -> Shape:
         msg = f"{call}(shape): shape is (); want a size for each axis, one at least"
         raise ValueError(msg)
     return shape
-
-
-def scale(norm: str | None, shape: Shape) -> float:
-    """Return ``1 / sqrt(prod(shape))`` with ``norm="ortho"``, else 1."""
-    return 1.0 if norm is None else 1.0 / math.sqrt(math.prod(shape))
 
 
 def rolled(xp: Namespace, x: Array, shape: Shape, sign: int) -> Array:

@@ -6,11 +6,19 @@ everything else here, so it waits until the first transform.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, library
+
+NORMS = (None, "ortho")
+
+
+def scale(norm: str | None, shape: tuple[int, ...]) -> float:
+    """Return the factor of a transform: ``1 / sqrt(prod(shape))`` with ``norm="ortho"``, else 1."""
+    return 1.0 if norm is None else 1.0 / math.sqrt(math.prod(shape))
 
 
 def fast_size(size: int, *, real: bool) -> int:

@@ -17,7 +17,7 @@ from nufftlib.core.arrays import (
     namespace,
 )
 from nufftlib.core.framed import Framed, items_of, joined
-from nufftlib.core.kinds import instance, out_of_range
+from nufftlib.core.kinds import instance, out_of_range, wrong_kind
 from nufftlib.core.operator import (
     Constant,
     LinearOperator,
@@ -168,8 +168,10 @@ class Paired(Frames):
             stacks = tuple(Stack(name, values) for name, values in self.stacks.items())
             object.__setattr__(self, "stacks", stacks)
         wish = "a dict of arrays by the names of parameters, such as {'trajectory': k}"
-        instance(call, "stacks", self.stacks, tuple, wish)
-        if not self.stacks:
+        given = self.stacks
+        if not (isinstance(given, tuple) and all(isinstance(stack, Stack) for stack in given)):
+            raise wrong_kind(call, "stacks", given, wish)
+        if not given:
             raise out_of_range(call, "stacks", {}, wish)
         if self.operator.shapes is None:
             msg = f"Paired(operator): the {type(self.one).__name__} has no shape rule; want one"

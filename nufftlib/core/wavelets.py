@@ -160,14 +160,13 @@ class Wavelet(LinearOperator):
 
 def around(xp: Namespace, x: Array, start: int, count: int, axis: int) -> Array:
     """Return so many entries along an axis, from `start` on, which runs around."""
-    n = x.shape[axis]
-    where = xp.asarray([(start + i) % n for i in range(count)], dtype=xp.int32, device=device(x))
-    return xp.take(x, where, axis=axis)
+    where = xp.arange(start, start + count, dtype=xp.int32, device=device(x))
+    return xp.take(x, xp.remainder(where, x.shape[axis]), axis=axis)
 
 
 def combined(weights: list[float] | tuple[float, ...], taps: list[Array]) -> Array:
     """Return the sum of the taps by their weights."""
     total = weights[0] * taps[0]
     for weight, tap in zip(weights[1:], taps[1:], strict=True):
-        total = total + weight * tap
+        total += weight * tap
     return total

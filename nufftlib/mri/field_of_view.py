@@ -120,8 +120,8 @@ class FieldOfViewShift(LinearOperator):
     @cached_property
     def phase(self) -> Array:
         """``exp(-2 pi i k s)`` of each sample."""
-        xp, turns = namespace(self.shift), dot(self.trajectory, self.shift)
-        return xp.exp(-2j * math.pi * xp.astype(turns, complex_dtype(xp, turns)))
+        xp, cycles = namespace(self.shift), dot(self.trajectory, self.shift)
+        return xp.exp(-2j * math.pi * xp.astype(cycles, complex_dtype(xp, cycles)))
 
     # (P x)_j = exp(-2 pi i k_j s) x_j
     def _apply(self, x: Array) -> Array:

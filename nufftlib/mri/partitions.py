@@ -8,8 +8,8 @@ from functools import cached_property
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, namespace
-from nufftlib.core.cartesian import NORMS, checked_shape, scale
-from nufftlib.core.fourier import crop_ifft, pad_fft
+from nufftlib.core.cartesian import checked_shape
+from nufftlib.core.fourier import NORMS, crop_ifft, pad_fft, scale
 from nufftlib.core.kinds import choice, integers, out_of_range
 from nufftlib.core.operator import LinearOperator
 from nufftlib.core.shapes import Exchanged

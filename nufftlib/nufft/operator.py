@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from nufftlib.core.arrays import Array, check_traced, common_namespace
 from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.fourier import NORMS, scale
 from nufftlib.core.kinds import choice, integer, sizes
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
@@ -21,7 +21,7 @@ from nufftlib.nufft.gram import (
     on_lags,
     toeplitz_pays,
 )
-from nufftlib.nufft.settings import NORMS, accuracy, check_trajectory, choose_engine
+from nufftlib.nufft.settings import accuracy, check_trajectory, choose_engine
 from nufftlib.nufft.transform import TrajectoryOperator, Transform
 
 
@@ -117,8 +117,8 @@ class NUFFT(TrajectoryOperator):
         engine = choose_engine(xp, k, self.engine, shape, eps)(
             xp, shape, trajectory.dtype, eps, limit
         )
-        scale = 1.0 if self.norm is None else 1.0 / math.sqrt(math.prod(shape))
-        transform = Transform(engine, engine.prepare(k), trajectory, shape, scale)
+        factor = scale(self.norm, shape)
+        transform = Transform(engine, engine.prepare(k), trajectory, shape, factor)
         settled = {"trajectory": trajectory, "shape": shape, "eps": eps, "memory_limit": limit}
         for name, value in (settled | {"transform": transform}).items():
             object.__setattr__(self, name, value)

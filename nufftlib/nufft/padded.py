@@ -8,7 +8,8 @@ padded on one axis, and a slab, which stays in the cache, that is padded on all.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 
 from nufftlib.core.arrays import Array, Namespace, item_bytes
 from nufftlib.core.fourier import crop_ifft, pad_fft
@@ -16,7 +17,14 @@ from nufftlib.nufft.engines.base import Whole, parts
 
 
 # z = crop(ifft(P fft(pad x)))
-def filtered(xp: Namespace, x: Array, P: Array, shape: tuple[int, ...], slab_bytes: int) -> Array:
+def filtered(
+    xp: Namespace,
+    x: Array,
+    P: Array,
+    shape: tuple[int, ...],
+    slab_bytes: int,
+    times: Callable[[Array, Array], Array] = operator.imul,
+) -> Array:
     """Return images filtered by a spectrum of their padded grid.
 
     Parameters
@@ -25,23 +33,25 @@ def filtered(xp: Namespace, x: Array, P: Array, shape: tuple[int, ...], slab_byt
         Namespace of the arrays.
     x : array, shape (..., *shape), complex
         Images.
-    P : array, shape (..., *sizes), real
-        Spectrum.
+    P : array, shape (..., *sizes)
+        Spectrum, real where `times` is the product.
     shape : tuple of int
         The axes that are padded, and cropped again.
     slab_bytes : int
         Bytes of a slab, padded on all axes, unless one frequency takes more.
+    times : callable
+        From the images' spectrum and `P`, at some frequencies, to the new spectrum.
     """
     d = len(shape)
     sizes = P.shape[-d:]
     X = pad_fft(xp, x, sizes[0], -d)
     if d == 1:
-        X *= P
+        X = times(X, P)
     else:
         whole = Whole(xp, sizes[0], X.ndim - d, into=X)
         for part in slabs(xp, X, sizes, slab_bytes):
             at = (..., part, *(slice(None) for _ in shape[1:]))
-            whole.put(part, filtered(xp, X[at], P[at], shape[1:], slab_bytes))
+            whole.put(part, filtered(xp, X[at], P[at], shape[1:], slab_bytes, times))
         X = whole.result
     return crop_ifft(xp, X, shape[0], -d)
 

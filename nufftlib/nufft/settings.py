@@ -28,7 +28,6 @@ ARRAYS = {
 """The arrays that each engine takes."""
 
 ENGINES = ("auto", *ARRAYS)
-NORMS = (None, "ortho")
 
 LONG_LINE = 2**14
 """Voxels of a one-dimensional image above which finufft was measured to be faster."""

@@ -54,6 +54,11 @@ def test_least_squares_of_all_frames():
     ("make", "message"),
     [
         (lambda: nl.Paired(F, {"k": K}), "NUFFT has no parameter 'k'; it has 'trajectory'"),
+        (lambda: nl.Paired(F, (K,)), r"Paired\(stacks\): stacks is .*; want a dict of arrays"),
+        (
+            lambda: nl.Paired(F, {"trajectory": np.full_like(K, np.nan)})(noise(3, 5, 4)),
+            "7 of 7 points are not finite",
+        ),
         (lambda: nl.Paired(F, {}), r"Paired\(stacks\): stacks is {}; want a dict"),
         (
             lambda: nl.Paired(F, {"trajectory": K[0]}),

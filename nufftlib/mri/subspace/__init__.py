@@ -1,0 +1,1 @@
+"""Frames that are combinations of a few images."""
