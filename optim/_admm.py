@@ -1,10 +1,12 @@
 """ADMM: a quadratic function and a penalty of a linear map."""
 
 import math
+import random
 from collections.abc import Callable
 from typing import NamedTuple
 
 from optim._conjugate_gradient import conjugate_gradient
+from optim._lipschitz import noise_like
 from optim._loop import NotFinite, Result, Step, run
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
 from optim._settings import finite, function, integer, positive
@@ -13,8 +15,8 @@ from optim._tree import Array, Params, check_alike, check_parameters, copied, in
 
 RELAXED = 1.6
 """Over-relaxation: Boyd et al. find 1.5 to 1.8 the best, section 3.4.3."""
-APART, FACTOR = 5.0, 2.0
-"""From which ratio of the two residuals on the coupling changes, and by which factor."""
+APART, MOST = 5.0, 10.0
+"""From which ratio of the two residuals on the coupling changes, and by which factor at most."""
 SETTLED = 100
 """The step from which on it stays: the method is proven to converge with one that does."""
 
@@ -80,7 +82,8 @@ def admm(
     coupling : float, optional
         `c` of the first step, positive. It decides the speed alone: after a step whose two
         residuals, each relative to the terms that it compares, are further apart than 5, it is
-        doubled or halved, up to step 100. By default ``<b, H b> / <K b, K b>``.
+        multiplied by the root of their ratio, at most by 10, up to step 100. By default
+        ``<v, H v> / <K v, K v>`` of white noise `v`: the ratio of the mean curvatures.
     guess : array, optional
         Where to start, by default zero.
     constant : float
@@ -176,8 +179,9 @@ def admm(
         check_alike(call, "K^H u", back, rhs)
         return copied(back)
 
-    def first_coupling(Hb: Array) -> float:
-        curvature, length = inner(rhs, Hb), norm(image(rhs)) ** 2
+    def first_coupling() -> float:
+        v = noise_like(rhs, random.Random(0))
+        curvature, length = inner(v, gram(v)), norm(image(v)) ** 2
         return curvature / length if curvature > 0 and length > 0 else 1.0
 
     def start() -> Step:
@@ -186,7 +190,7 @@ def admm(
         check_alike(call, "H x", Hx, rhs)
         z = image(x)
         check_penalty(call, penalty_of_map, z)
-        c = first_coupling(gram(rhs)) if coupling is None else coupling
+        c = first_coupling() if coupling is None else coupling
         return arrived(x, Hx, ADMMState(1, z, tree_map(lambda z: 0.0 * z, z), z, c, math.inf))
 
     def advance(result: Result) -> Step:
@@ -231,6 +235,7 @@ def admm(
 def balance(apart: float, size: float, changed: float, force: float) -> float:
     """Return the factor of the coupling that brings the two relative residuals together."""
     primal, dual = apart * force, changed * size
-    if primal > APART * dual:
-        return FACTOR
-    return 1 / FACTOR if dual > APART * primal else 1.0
+    if primal <= APART * dual and dual <= APART * primal:
+        return 1.0
+    ratio = math.sqrt(primal / dual) if dual > 0 else MOST
+    return min(max(ratio, 1 / MOST), MOST)

@@ -793,7 +793,7 @@ BY_HAND = [
     Entry("optim.conjugate_gradient", conjugate_gradient),
     Entry("optim.lsqr", bidiagonal(optim.lsqr)),
     Entry("optim.lsmr", bidiagonal(optim.lsmr)),
-    Entry("optim.admm", admm, double=True),
+    Entry("optim.admm", admm, START, double=True),
     Entry("optim.lipschitz", lambda m: optim.lipschitz(*problem(m)), START, double=True),
     Entry(
         "optim.projected_gradient_norm",

@@ -176,8 +176,8 @@ def main():
                         ),
                     },
                     "wavelet": {
-                        "BART, 60": by_bart(f"-R W:3:0:{weight}", 60),
-                        "BART, 300": by_bart(f"-R W:3:0:{weight}", 300),
+                        "BART, 60": by_bart(f"-R W:3:0:{weight} -e", 60),
+                        "BART, 300": by_bart(f"-R W:3:0:{weight} -e", 300),
                         "sigpy, 100": by_sigpy(sp.mri.app.L1WaveletRecon, weight, max_iter=100),
                     },
                 }[method]

@@ -21,7 +21,7 @@ Method = Literal["adjoint", "cg", "tv", "wavelet"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """The names of the methods."""
 
-STEPS: dict[Method, int] = {"adjoint": 0, "cg": 100, "tv": 60, "wavelet": 60}
+STEPS: dict[Method, int] = {"adjoint": 0, "cg": 100, "tv": 20, "wavelet": 20}
 """Steps at most, by default."""
 
 TOLERANCE = 1e-4
@@ -126,7 +126,7 @@ def reconstruct(
     times : array, real, optional
         With `field_map`: the time of each sample in seconds, which broadcasts to the samples.
     steps : int, optional
-        Steps at most, by default 100 of ``"cg"`` and 60 of ``"tv"`` and ``"wavelet"``.
+        Steps at most, by default 100 of ``"cg"`` and 20 of ``"tv"`` and ``"wavelet"``.
     callback : callable, optional
         ``callback(step, loss, image)`` at the start, where `step` is 0, and after each step; a
         true value stops the loop.
