@@ -19,7 +19,7 @@ import sigpy.mri
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.io import read_scan, write_bart
+from nufftlib.io import read_scan
 from nufftlib.io.bart import read_cfl
 
 N, COILS = 256, 8
@@ -39,6 +39,7 @@ class Bart:
         self.folder = Path(folder)
 
     def __call__(self, command):
+        """Run a command, and return the seconds that it took."""
         begin = time.perf_counter()
         subprocess.run(f"bart {command}", shell=True, check=True, cwd=self.folder, stdout=-3)
         return time.perf_counter() - begin
@@ -92,7 +93,7 @@ def scan_of(bart, options, noise):
 def ours(method, weight):
     """Return what reconstructs here, and its time; the second run counts."""
 
-    def run(bart, y, k, maps):
+    def run(_, y, k, maps):
         for _ in range(2):
             begin = time.perf_counter()
             found = workflows.reconstruct(
@@ -107,8 +108,7 @@ def ours(method, weight):
 def by_bart(options, steps):
     """Return what reconstructs with BART, and its time."""
 
-    def run(bart, y, k, maps):
-        write_bart(bart.folder / "k.cfl", k, (N, N))
+    def run(bart, *_):
         seconds = bart(f"pics -S -w 1 {options} -i {steps} -t k y maps x")
         return bart.read("x"), seconds
 
@@ -118,12 +118,11 @@ def by_bart(options, steps):
 def by_sigpy(app, weight, **settings):
     """Return what reconstructs with sigpy, and its time."""
 
-    def run(bart, y, k, maps):
+    def run(_, y, k, maps):
         coord = k * N
-        scale = 1.0  # its transform is orthonormal, too
         begin = time.perf_counter()
         found = app(y, maps, weight, coord=coord, show_pbar=False, **settings).run()
-        return scale * found, time.perf_counter() - begin
+        return found, time.perf_counter() - begin
 
     return run
 
