@@ -40,6 +40,7 @@ HOST = (
 
 TURNS = "the matrices of the turns, from the CPU"
 WEIGHTS = "the weights of samples, from the CPU"
+CELLS = "the trajectory to the CPU; the weights back"
 HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
@@ -111,6 +112,16 @@ def nufft(engine):
 def density(m):
     k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
     return nl.mri.pipe_menon(nl.NUFFT(k, (8, 9), engine="direct"), width=4, iterations=3)
+
+
+def weighted(kind, **settings):
+    """Call density weights of random points."""
+
+    def call(m):
+        k = m.row.array(m.rng.uniform(-0.4, 0.4, (3, 4, 2)), m.real_dtype)
+        return getattr(nl.mri, kind)(nl.NUFFT(k, (8, 9), engine="direct"), **settings)
+
+    return call
 
 
 def density_map(m):
@@ -675,6 +686,9 @@ BY_HAND = [
     Entry("nufftlib.mri.espirit_maps", cartesian, NOTHING, "", False, 1e-9),
     Entry("nufftlib.mri.walsh_maps", lambda m: nl.mri.walsh_maps(m.complex(3, 6, 5), window=3)),
     Entry("nufftlib.mri.calibration_region", gridded, "as its operator's engine", "", False, 1e-5),
+    Entry("nufftlib.mri.cell_count_weights", weighted("cell_count_weights", grid=(5, 4))),
+    Entry("nufftlib.mri.shell_weights", weighted("shell_weights")),
+    Entry("nufftlib.mri.voronoi_weights", weighted("voronoi_weights"), CELLS),
     Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),

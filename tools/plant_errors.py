@@ -86,6 +86,7 @@ IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
 AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
+CELLS = ("tests/mri/density/test_density.py",)
 ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 POINT_SOURCES = laws("point")
@@ -199,6 +200,32 @@ PLANTS = [
         "an expansion that is content with a hundred times the error",
         {"(r, wr), (f, wf), (t, wt) =": "eps *= 100\n    (r, wr), (f, wf), (t, wt) ="},
         ("tests/mri/test_off_resonance.py",),
+    ),
+    # --- density weights
+    Plant(
+        "cells of a volume by the formula of the plane",
+        {"length) * distance / (2 * d)": "length) * distance / 4"},
+        CELLS,
+    ),
+    Plant(
+        "samples at one place that each get its whole cell",
+        {"(cell_volumes(points) / count)[number]": "cell_volumes(points)[number]"},
+        CELLS,
+    ),
+    Plant(
+        "mirror images at the plane itself",
+        {"return p + 2 * slack": "return p + slack"},
+        CELLS,
+    ),
+    Plant(
+        "a shell that the shot crosses twice",
+        {"xp.clip(first, 0.0)": "xp.abs(first)"},
+        CELLS,
+    ),
+    Plant(
+        "samples of a cell counted one too many",
+        {"- xp.searchsorted(ordered, cell)": "- xp.searchsorted(ordered, cell) + 1"},
+        CELLS,
     ),
     # --- coil maps
     Plant(

@@ -6,7 +6,10 @@ from nufftlib.mri.coils.calibration import calibration_region
 from nufftlib.mri.coils.espirit import EspiritMaps, espirit_maps
 from nufftlib.mri.coils.low_frequency import low_frequency_maps
 from nufftlib.mri.coils.walsh import walsh_maps
+from nufftlib.mri.density.cells import cell_count_weights
 from nufftlib.mri.density.pipe_menon import PipeMenon, pipe_menon
+from nufftlib.mri.density.shells import shell_weights
+from nufftlib.mri.density.voronoi import voronoi_weights
 from nufftlib.mri.holes import Hole, largest_hole
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
@@ -46,6 +49,7 @@ __all__ = [
     "TrajectoryReport",
     "birdcage_maps",
     "calibration_region",
+    "cell_count_weights",
     "check_trajectory",
     "circulant_preconditioner",
     "espirit_maps",
@@ -59,9 +63,11 @@ __all__ = [
     "project_trajectory",
     "receiver",
     "sampling",
+    "shell_weights",
     "slew_rates",
     "trajectories",
     "trajectory_from_gradients",
     "traverse",
+    "voronoi_weights",
     "walsh_maps",
 ]
