@@ -149,6 +149,26 @@ def gridded(m):
     return nl.mri.calibration_region(F, m.complex(2, 3, 4), size=(3, 2))
 
 
+def played(kind, *at):
+    """Call a map of the gradients to a trajectory, at parameters."""
+
+    def call(m):
+        return mapped(kind(m.real(2, 6, 2)), m.row.array(at, m.real_dtype))
+
+    return call
+
+
+def late(m):
+    """Delays of spokes whose data are those of a point that is off the centre."""
+    angle = np.arange(14) * np.pi / 7
+    spokes = 0.4 * np.linspace(-1, 1, 12)[:, None]
+    k = spokes * np.stack([np.cos(angle), np.sin(angle)], axis=-1)[:, None, :]
+    y = np.exp(2j * np.pi * k @ [[1.0, 0.3], [0.5, -1.0]]).transpose(2, 0, 1)
+    F = nl.NUFFT(m.row.array(k, m.real_dtype), (6, 6), engine="direct")
+    found = nl.mri.calibrate_delays(F, m.row.array(y, m.complex_dtype), size=3, steps=1)
+    return found.delays, found.trajectory, found.residual
+
+
 def given(m):
     """Keywords that ask a generator for arrays of the row."""
     dtype = getattr(m.row.xp, m.real_dtype)
@@ -686,6 +706,12 @@ BY_HAND = [
     Entry("nufftlib.mri.espirit_maps", cartesian, NOTHING, "", False, 1e-9),
     Entry("nufftlib.mri.walsh_maps", lambda m: nl.mri.walsh_maps(m.complex(3, 6, 5), window=3)),
     Entry("nufftlib.mri.calibration_region", gridded, "as its operator's engine", "", False, 1e-5),
+    Entry("nufftlib.mri.GradientDelays", played(nl.mri.GradientDelays, 0.3, -0.2, 0.1)),
+    Entry(
+        "nufftlib.mri.GradientResponse",
+        played(nl.mri.GradientResponse, (0.3, 0.1, 0.4), (-1.2, 0.2, 0.001)),
+    ),
+    Entry("nufftlib.mri.calibrate_delays", late, "as its operator's engine", "", False, 1e-4),
     Entry("nufftlib.mri.cell_count_weights", weighted("cell_count_weights", grid=(5, 4))),
     Entry("nufftlib.mri.shell_weights", weighted("shell_weights")),
     Entry("nufftlib.mri.voronoi_weights", weighted("voronoi_weights"), CELLS),
@@ -925,6 +951,7 @@ WITHOUT_CALL = {
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
+    "nufftlib.mri.CalibratedDelays": FIELDS,
     "nufftlib.mri.EspiritMaps": FIELDS,
     "nufftlib.mri.Hole": FIELDS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",

@@ -44,6 +44,7 @@ WITHOUT_EXAMPLE = {
     "NerveModel",
     "NonFiniteError",
     "NotConvergedWarning",
+    "CalibratedDelays",
     "EspiritMaps",
     "Hole",
     "PointSpread",
@@ -60,6 +61,7 @@ WITHOUT_EXAMPLE = {
 FIELDS = {
     "Curve",
     "Measured",
+    "CalibratedDelays",
     "EspiritMaps",
     "Hole",
     "Penalty",

@@ -49,6 +49,7 @@ STACK = 100 * OPTICS(np.asarray([0.05, 0.03])) + 1.0
 FOUND = workflows.retrieve_phase(STACK, OPTICS, steps=1, starts=1)
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 TOOLS = mri.trajectories.tools
+SPOKES = mri.trajectories.radial(14, 9, dtype=np.float64)
 SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
 
 
@@ -304,6 +305,14 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     mri.walsh_maps: {"images": COILS + 0j, "window": 3},
     mri.calibration_region: {"F": F, "data": F(COILS), "size": (3, 3)},
+    mri.GradientDelays: {"trajectory": CURVE},
+    mri.GradientResponse: {"trajectory": CURVE},
+    mri.calibrate_delays: {
+        "F": nl.NUFFT(SPOKES, (8, 8), engine="direct"),
+        "data": SPOKES[None, ..., 0] + 0j,
+        "size": (6, 6),
+        "steps": 1,
+    },
     mri.cell_count_weights: {"F": F, "grid": (8, 8)},
     mri.shell_weights: {"F": nl.NUFFT(CURVE, SHAPE, engine="direct")},
     mri.voronoi_weights: {"F": F},
@@ -599,6 +608,7 @@ NOT_CALLED_WITH_SETTINGS = {
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
+    mri.CalibratedDelays,
     mri.EspiritMaps,
     mri.Hole,  # results, which the library makes
     mri.PointSpread,
@@ -668,6 +678,8 @@ MAPS = {  # a map of each class, and its argument
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
     "ThroughFocus": (blur.ThroughFocus(5, (0.0, 0.5), indices=(4, 5, 6)), V),
     "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
+    "GradientDelays": (mri.GradientDelays(CURVE), np.zeros(3)),
+    "GradientResponse": (mri.GradientResponse(CURVE), np.ones((2, 3))),
     "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
     "ImagesObjective": (workflows.ImagesObjective(X[None], COILS, F, "true"), K),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
@@ -830,6 +842,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    "calibrate_delays(size)": NO_SIZE,
     **{name: [*NO_ARRAY, V] for name in ("calibration", "walsh_maps(images)")},
     **dict.fromkeys(("espirit_maps(kernel)", "sets", "walsh_maps(window)"), NO_INTEGER),
     **dict.fromkeys(("espirit_maps(threshold)", "crop"), NO_NUMBER),

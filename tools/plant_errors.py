@@ -87,6 +87,7 @@ AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 CELLS = ("tests/mri/density/test_density.py",)
+GRADIENTS = ("tests/mri/gradient_system/test_gradient_system.py", "-k", "not refused")
 ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 POINT_SOURCES = laws("point")
@@ -200,6 +201,27 @@ PLANTS = [
         "an expansion that is content with a hundred times the error",
         {"(r, wr), (f, wf), (t, wt) =": "eps *= 100\n    (r, wr), (f, wf), (t, wt) ="},
         ("tests/mri/test_off_resonance.py",),
+    ),
+    # --- delays and eddy currents
+    Plant(
+        "delays that lead",
+        {"parts = [-v[..., entries[a]]": "parts = [v[..., entries[a]]"},
+        GRADIENTS,
+    ),
+    Plant(
+        "an eddy current that begins with its step",
+        {"xp.concat([xp.zeros_like(e[..., :1]), e]": "xp.concat([e, xp.zeros_like(e[..., :1])]"},
+        GRADIENTS,
+    ),
+    Plant(
+        "a rate whose kernel keeps its area",
+        {"return c * decay, (dc - m * c) * decay": "return c * decay, -m * c * decay"},
+        GRADIENTS,
+    ),
+    Plant(
+        "a fit of delays whose derivative is not stretched",
+        {"by_points(self.selected(columns": "by_points(0.5 * self.selected(columns"},
+        GRADIENTS,
     ),
     # --- density weights
     Plant(

@@ -10,6 +10,9 @@ from nufftlib.mri.density.cells import cell_count_weights
 from nufftlib.mri.density.pipe_menon import PipeMenon, pipe_menon
 from nufftlib.mri.density.shells import shell_weights
 from nufftlib.mri.density.voronoi import voronoi_weights
+from nufftlib.mri.gradient_system.calibrate import CalibratedDelays, calibrate_delays
+from nufftlib.mri.gradient_system.delays import GradientDelays
+from nufftlib.mri.gradient_system.response import GradientResponse
 from nufftlib.mri.holes import Hole, largest_hole
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
@@ -35,8 +38,11 @@ from nufftlib.mri.units import from_cycles_per_fov, from_radians
 
 __all__ = [
     "BSpline",
+    "CalibratedDelays",
     "Certificate",
     "EspiritMaps",
+    "GradientDelays",
+    "GradientResponse",
     "Hole",
     "LinearNerveModel",
     "NerveModel",
@@ -48,6 +54,7 @@ __all__ = [
     "TrajectoryProjection",
     "TrajectoryReport",
     "birdcage_maps",
+    "calibrate_delays",
     "calibration_region",
     "cell_count_weights",
     "check_trajectory",
