@@ -851,6 +851,31 @@ CASES = [
             ("reflect", (0.31, 0.73), None, 1.07, (1, 2), False),
         ]
     ),
+    *(
+        Case(
+            f"coil matrix {virtual} of {coils}, batch {batch}",
+            lambda m, v=virtual, c=coils, b=batch, cm=cm, cx=cx: (
+                nl.mri.CoilMatrix((m.complex if cm else m.real)(v, c), (2, 3)),
+                (m.complex if cx else m.real)(*b, c, 2, 3),
+            ),
+            lambda p, x: np.einsum("vc,...cij->...vij", p["matrix"], x),
+        )
+        for virtual, coils, batch, cm, cx in [
+            (2, 4, (), True, True),
+            (3, 2, (2,), True, False),
+            (1, 3, (2, 2), False, True),
+            (3, 3, (), False, False),
+        ]
+    ),
+    Case(
+        "coil matrix @ nufft @ sense",
+        lambda m: (
+            nl.mri.CoilMatrix(m.complex(2, 3), (3, 4))
+            @ small_nufft(m)
+            @ nl.Sense(m.complex(3, 5, 6)),
+            m.complex(5, 6),
+        ),
+    ),
     Case("jacobian of delays", jacobian_of_gradients(nl.mri.GradientDelays, 0.3, -0.2, 0.1)),
     Case(
         "jacobian of eddy currents",

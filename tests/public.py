@@ -712,6 +712,18 @@ BY_HAND = [
         played(nl.mri.GradientResponse, (0.3, 0.1, 0.4), (-1.2, 0.2, 0.001)),
     ),
     Entry("nufftlib.mri.calibrate_delays", late, "as its operator's engine", "", False, 1e-4),
+    Entry(
+        "nufftlib.mri.whiten",
+        lambda m: (lambda n: nl.mri.whiten(n, (4, 5))(n))(m.complex(3, 4, 5)),
+        eps=1e-10,
+    ),
+    Entry(
+        "nufftlib.mri.compress_coils",
+        lambda m: (lambda f: [f.operator.matrix, f.data, f.kept])(
+            nl.mri.compress_coils(m.complex(4, 3, 5), 2)
+        ),
+        eps=1e-10,
+    ),
     Entry("nufftlib.mri.cell_count_weights", weighted("cell_count_weights", grid=(5, 4))),
     Entry("nufftlib.mri.shell_weights", weighted("shell_weights")),
     Entry("nufftlib.mri.voronoi_weights", weighted("voronoi_weights"), CELLS),
@@ -952,6 +964,7 @@ WITHOUT_CALL = {
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
     "nufftlib.mri.CalibratedDelays": FIELDS,
+    "nufftlib.mri.CompressedCoils": FIELDS,
     "nufftlib.mri.EspiritMaps": FIELDS,
     "nufftlib.mri.Hole": FIELDS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",

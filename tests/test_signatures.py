@@ -305,6 +305,9 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     mri.walsh_maps: {"images": COILS + 0j, "window": 3},
     mri.calibration_region: {"F": F, "data": F(COILS), "size": (3, 3)},
+    mri.CoilMatrix: {"matrix": COILS[:, 0, :2], "samples": (3, 4)},
+    mri.whiten: {"noise": COILS, "samples": (3, 4)},
+    mri.compress_coils: {"data": COILS, "coils": 1},
     mri.GradientDelays: {"trajectory": CURVE},
     mri.GradientResponse: {"trajectory": CURVE},
     mri.calibrate_delays: {
@@ -609,6 +612,7 @@ NOT_CALLED_WITH_SETTINGS = {
     io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
     mri.CalibratedDelays,
+    mri.CompressedCoils,
     mri.EspiritMaps,
     mri.Hole,  # results, which the library makes
     mri.PointSpread,
@@ -647,6 +651,7 @@ OPERATORS = {  # an operator of each class, and its input
     "Warp": (nl.Warp(0.3 * V[:2], np.asarray(0.25)), X),
     "PointSources": (nl.PointSources(H[:, :2], V, 3, 3), H),
     "Sense": (nl.Sense(COILS), X),
+    "CoilMatrix": (mri.CoilMatrix(np.ones((2, 3)), (3,)), np.ones((3, 3))),
     "OffResonance": (nl.OffResonance(F, X, POINTS), X + 0j),
     "Diagonal": (nl.Diagonal(V), V),
     "BlockDiagonal": (nl.BlockDiagonal(np.eye(3)), V),
@@ -842,6 +847,9 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    "CoilMatrix(matrix)": NO_ARRAY,
+    "whiten(noise)": [*NO_ARRAY, V],
+    **dict.fromkeys(("CoilMatrix(samples)", "whiten(samples)"), NO_SIZES),
     "calibrate_delays(size)": NO_SIZE,
     **{name: [*NO_ARRAY, V] for name in ("calibration", "walsh_maps(images)")},
     **dict.fromkeys(("espirit_maps(kernel)", "sets", "walsh_maps(window)"), NO_INTEGER),

@@ -88,6 +88,7 @@ IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 CELLS = ("tests/mri/density/test_density.py",)
 GRADIENTS = ("tests/mri/gradient_system/test_gradient_system.py", "-k", "not refused")
+MATRICES = ("tests/mri/coils/test_matrix.py",)
 ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 POINT_SOURCES = laws("point")
@@ -222,6 +223,27 @@ PLANTS = [
         "a fit of delays whose derivative is not stretched",
         {"by_points(self.selected(columns": "by_points(0.5 * self.selected(columns"},
         GRADIENTS,
+    ),
+    # --- combinations of coils
+    Plant(
+        "combinations of coils whose adjoint is the transpose",
+        {"combined(conj(self.matrix).T, y": "combined(self.matrix.T, y"},
+        laws("coil matrix"),
+    ),
+    Plant(
+        "the form of a coil matrix without the conjugate",
+        {"moveaxis(a, axis, 0) for a in (conj(x), y)": "moveaxis(a, axis, 0) for a in (x, y)"},
+        laws("coil matrix"),
+    ),
+    Plant(
+        "a covariance of the noise without the half",
+        {"unit @ conj(unit).T / (2 * count)": "unit @ conj(unit).T / count"},
+        MATRICES,
+    ),
+    Plant(
+        "virtual coils that are not conjugated",
+        {"CoilMatrix(conj(v).T, tuple(data": "CoilMatrix(v.T, tuple(data"},
+        MATRICES,
     ),
     # --- density weights
     Plant(

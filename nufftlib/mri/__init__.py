@@ -5,6 +5,7 @@ from nufftlib.mri.coils.birdcage import birdcage_maps
 from nufftlib.mri.coils.calibration import calibration_region
 from nufftlib.mri.coils.espirit import EspiritMaps, espirit_maps
 from nufftlib.mri.coils.low_frequency import low_frequency_maps
+from nufftlib.mri.coils.matrix import CoilMatrix, CompressedCoils, compress_coils, whiten
 from nufftlib.mri.coils.walsh import walsh_maps
 from nufftlib.mri.density.cells import cell_count_weights
 from nufftlib.mri.density.pipe_menon import PipeMenon, pipe_menon
@@ -40,6 +41,8 @@ __all__ = [
     "BSpline",
     "CalibratedDelays",
     "Certificate",
+    "CoilMatrix",
+    "CompressedCoils",
     "EspiritMaps",
     "GradientDelays",
     "GradientResponse",
@@ -59,6 +62,7 @@ __all__ = [
     "cell_count_weights",
     "check_trajectory",
     "circulant_preconditioner",
+    "compress_coils",
     "espirit_maps",
     "from_cycles_per_fov",
     "from_radians",
@@ -77,4 +81,5 @@ __all__ = [
     "traverse",
     "voronoi_weights",
     "walsh_maps",
+    "whiten",
 ]
