@@ -724,6 +724,11 @@ BY_HAND = [
         ),
         eps=1e-10,
     ),
+    Entry(
+        "nufftlib.mri.field_map_from_echoes",
+        lambda m: nl.mri.field_map_from_echoes(m.complex(2, 4, 5), m.complex(2, 4, 5), 1e-3),
+        eps=1e-5,
+    ),
     Entry("nufftlib.mri.cell_count_weights", weighted("cell_count_weights", grid=(5, 4))),
     Entry("nufftlib.mri.shell_weights", weighted("shell_weights")),
     Entry("nufftlib.mri.voronoi_weights", weighted("voronoi_weights"), CELLS),

@@ -88,6 +88,7 @@ IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
 CELLS = ("tests/mri/density/test_density.py",)
 GRADIENTS = ("tests/mri/gradient_system/test_gradient_system.py", "-k", "not refused")
+ECHOES = ("tests/mri/test_echoes.py", "-k", "not refused")
 MATRICES = ("tests/mri/coils/test_matrix.py",)
 ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
@@ -223,6 +224,17 @@ PLANTS = [
         "a fit of delays whose derivative is not stretched",
         {"by_points(self.selected(columns": "by_points(0.5 * self.selected(columns"},
         GRADIENTS,
+    ),
+    # --- field maps of two echoes
+    Plant(
+        "a field map of the other sign",
+        {"field = -turn / (2.0 * math.pi * spacing)": "field = turn / (2.0 * math.pi * spacing)"},
+        ECHOES,
+    ),
+    Plant(
+        "a field map that is smoothed without weights",
+        {"normal = Diagonal(w + FLOOR)": "normal = Diagonal(1.0 + 0.0 * w)"},
+        ECHOES,
     ),
     # --- combinations of coils
     Plant(

@@ -15,6 +15,7 @@ from nufftlib.mri.gradient_system.calibrate import CalibratedDelays, calibrate_d
 from nufftlib.mri.gradient_system.delays import GradientDelays
 from nufftlib.mri.gradient_system.response import GradientResponse
 from nufftlib.mri.holes import Hole, largest_hole
+from nufftlib.mri.off_resonance.echoes import field_map_from_echoes
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.scanner import (
     BSpline,
@@ -64,6 +65,7 @@ __all__ = [
     "circulant_preconditioner",
     "compress_coils",
     "espirit_maps",
+    "field_map_from_echoes",
     "from_cycles_per_fov",
     "from_radians",
     "gradients",

@@ -142,7 +142,8 @@ def numbered(k: Any, same: float) -> Any:
 
     # Equal points first: of those pairs there may be many.
     distinct, index = np.unique(k, axis=0, return_inverse=True)
-    pairs = KDTree((distinct + 0.5) % 1.0, boxsize=1.0).query_pairs(same, output_type="ndarray")
+    tree = KDTree((distinct + 0.5) % 1.0, boxsize=np.ones(k.shape[-1]))
+    pairs = tree.query_pairs(same, output_type="ndarray")
     n = len(distinct)
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(n, n))
     return connected_components(graph, directed=False)[1][index.reshape(-1)]
@@ -193,7 +194,8 @@ def planes_around(closed: Any, n: int) -> tuple[Any, Any, Any]:
     equations, sides = np.unique(np.round(hull.equations, 12), axis=0, return_inverse=True)
     # Half the distance from the corners of a side to their nearest neighbours is left outside.
     nearest = np.zeros(len(closed))
-    nearest[hull.vertices] = KDTree(closed).query(closed[hull.vertices], k=2)[0][:, 1]
+    distance, _ = KDTree(closed).query(closed[hull.vertices], k=2)
+    nearest[hull.vertices] = np.asarray(distance)[:, 1]
     room = np.mean(nearest[hull.simplices], axis=-1) / 2
     sides = sides.reshape(-1)
     room = np.bincount(sides, room) / np.bincount(sides)

@@ -219,16 +219,19 @@ class CentreFit:
         k = self.selected(self.model(p))
         F = NUFFT(k, self.small, norm="ortho", engine=self.engine)
         M = circulant_preconditioner(F, damping=self.level)
-        settings = {"steps": STEPS, "preconditioner": M}
+
+        def solve(tolerance: float) -> LeastSquares:
+            return LeastSquares(F, self.level, tolerance=tolerance, steps=STEPS, preconditioner=M)
+
         fine = 1e-5 if is_single(xp, p) else 1e-6
-        z = LeastSquares(F, self.level, tolerance=fine, **settings)(self.y)
+        z = solve(fine)(self.y)
         value, by_points = F.linearize(z, wrt="trajectory")
         r = value - self.y
         loss = 0.5 * xp.sum(abs2(xp, r)) + 0.5 * self.level * xp.sum(abs2(xp, z))
         columns = self.model.columns
         D = xp.stack([by_points(self.selected(columns[i, ...])) for i in range(p.shape[0])])
         gradient = real_products(xp, D, r[None, ...])[:, 0]
-        P = D - F(LeastSquares(F, self.level, tolerance=ROUGH, **settings)(D))
+        P = D - F(solve(ROUGH)(D))
         return loss, gradient, real_products(xp, P, D)
 
 
