@@ -240,12 +240,12 @@ PLANTS = [
     Plant(
         "combinations of coils whose adjoint is the transpose",
         {"combined(conj(self.matrix).T, y": "combined(self.matrix.T, y"},
-        laws("coil matrix"),
+        laws("coil and matrix"),
     ),
     Plant(
         "the form of a coil matrix without the conjugate",
         {"moveaxis(a, axis, 0) for a in (conj(x), y)": "moveaxis(a, axis, 0) for a in (x, y)"},
-        laws("coil matrix"),
+        laws("coil and matrix"),
     ),
     Plant(
         "a covariance of the noise without the half",
