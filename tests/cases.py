@@ -713,6 +713,17 @@ def jacobian_of_density_weights(m):
     return weights.linearize(F.trajectory)[1], m.real(3, 4, 2)
 
 
+def jacobian_of_gradients(kind, *at):
+    """Of delays, which is constant, or of eddy currents."""
+
+    def make(m):
+        model = kind(m.real(2, 5, 2))
+        x = m.row.array(at, m.real_dtype)
+        return model.linearize(x)[1], m.real(*x.shape)
+
+    return make
+
+
 def jacobian_of_job_1(maps, **settings):
     """The loss of a trajectory by all that depends on it, unless they are held constant."""
 
@@ -1010,6 +1021,36 @@ CASES = [
             ("circular", (0.31, 0.73), 0.07, None, (6, 1), False),
             ("reflect", (0.31, 0.73), None, 1.07, (1, 2), False),
         ]
+    ),
+    *(
+        Case(
+            f"coil matrix {virtual} of {coils}, batch {batch}",
+            lambda m, v=virtual, c=coils, b=batch, cm=cm, cx=cx: (
+                nl.mri.CoilMatrix((m.complex if cm else m.real)(v, c), (2, 3)),
+                (m.complex if cx else m.real)(*b, c, 2, 3),
+            ),
+            lambda p, x: np.einsum("vc,...cij->...vij", p["matrix"], x),
+        )
+        for virtual, coils, batch, cm, cx in [
+            (2, 4, (), True, True),
+            (3, 2, (2,), True, False),
+            (1, 3, (2, 2), False, True),
+            (3, 3, (), False, False),
+        ]
+    ),
+    Case(
+        "coil matrix @ nufft @ sense",
+        lambda m: (
+            nl.mri.CoilMatrix(m.complex(2, 3), (3, 4))
+            @ small_nufft(m)
+            @ nl.Sense(m.complex(3, 5, 6)),
+            m.complex(5, 6),
+        ),
+    ),
+    Case("jacobian of delays", jacobian_of_gradients(nl.mri.GradientDelays, 0.3, -0.2, 0.1)),
+    Case(
+        "jacobian of eddy currents",
+        jacobian_of_gradients(nl.mri.GradientResponse, (0.3, 0.2, 0.4), (-1.2, 0.1, 0.002)),
     ),
     Case(
         "off-resonance, one time for a sample of each shot",

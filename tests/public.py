@@ -40,6 +40,7 @@ HOST = (
 
 TURNS = "the matrices of the turns, from the CPU"
 WEIGHTS = "the weights of samples, from the CPU"
+CELLS = "the trajectory to the CPU; the weights back"
 HEIGHTS = "the heights, from the CPU"
 EXTENT = f"{TURNS}; of a trajectory that is thick, the extent along axis 2 to the CPU"
 DIRECTION = f"{TURNS}; without `axis`, one sample to the CPU"
@@ -113,6 +114,16 @@ def density(m):
     return nl.mri.pipe_menon(nl.NUFFT(k, (8, 9), engine="direct"), width=4, iterations=3)
 
 
+def weighted(kind, **settings):
+    """Call density weights of random points."""
+
+    def call(m):
+        k = m.row.array(m.rng.uniform(-0.4, 0.4, (3, 4, 2)), m.real_dtype)
+        return getattr(nl.mri, kind)(nl.NUFFT(k, (8, 9), engine="direct"), **settings)
+
+    return call
+
+
 def density_map(m):
     k = m.row.array(np.linspace(-0.4, 0.4, 24).reshape(12, 2), m.real_dtype)
     F = nl.NUFFT(k, (8, 9), engine="direct")
@@ -136,6 +147,26 @@ def gridded(m):
     F = small(m)
     F = F.replace(trajectory=0.2 * F.trajectory)
     return nl.mri.calibration_region(F, m.complex(2, 3, 4), size=(3, 2))
+
+
+def played(kind, *at):
+    """Call a map of the gradients to a trajectory, at parameters."""
+
+    def call(m):
+        return mapped(kind(m.real(2, 6, 2)), m.row.array(at, m.real_dtype))
+
+    return call
+
+
+def late(m):
+    """Delays of spokes whose data are those of a point that is off the centre."""
+    angle = np.arange(14) * np.pi / 7
+    spokes = 0.4 * np.linspace(-1, 1, 12)[:, None]
+    k = spokes * np.stack([np.cos(angle), np.sin(angle)], axis=-1)[:, None, :]
+    y = np.exp(2j * np.pi * k @ [[1.0, 0.3], [0.5, -1.0]]).transpose(2, 0, 1)
+    F = nl.NUFFT(m.row.array(k, m.real_dtype), (6, 6), engine="direct")
+    found = nl.mri.calibrate_delays(F, m.row.array(y, m.complex_dtype), size=3, steps=1)
+    return found.delays, found.trajectory, found.residual
 
 
 def given(m):
@@ -726,6 +757,32 @@ BY_HAND = [
     Entry("nufftlib.mri.espirit_maps", cartesian, NOTHING, "", False, 1e-9),
     Entry("nufftlib.mri.walsh_maps", lambda m: nl.mri.walsh_maps(m.complex(3, 6, 5), window=3)),
     Entry("nufftlib.mri.calibration_region", gridded, "as its operator's engine", "", False, 1e-5),
+    Entry("nufftlib.mri.GradientDelays", played(nl.mri.GradientDelays, 0.3, -0.2, 0.1)),
+    Entry(
+        "nufftlib.mri.GradientResponse",
+        played(nl.mri.GradientResponse, (0.3, 0.1, 0.4), (-1.2, 0.2, 0.001)),
+    ),
+    Entry("nufftlib.mri.calibrate_delays", late, "as its operator's engine", "", False, 1e-4),
+    Entry(
+        "nufftlib.mri.whiten",
+        lambda m: (lambda n: nl.mri.whiten(n, (4, 5))(n))(m.complex(3, 4, 5)),
+        eps=1e-10,
+    ),
+    Entry(
+        "nufftlib.mri.compress_coils",
+        lambda m: (lambda f: [f.operator.matrix, f.data, f.kept])(
+            nl.mri.compress_coils(m.complex(4, 3, 5), 2)
+        ),
+        eps=1e-10,
+    ),
+    Entry(
+        "nufftlib.mri.field_map_from_echoes",
+        lambda m: nl.mri.field_map_from_echoes(m.complex(2, 4, 5), m.complex(2, 4, 5), 1e-3),
+        eps=1e-5,
+    ),
+    Entry("nufftlib.mri.cell_count_weights", weighted("cell_count_weights", grid=(5, 4))),
+    Entry("nufftlib.mri.shell_weights", weighted("shell_weights")),
+    Entry("nufftlib.mri.voronoi_weights", weighted("voronoi_weights"), CELLS),
     Entry("nufftlib.mri.PipeMenon", density_map, "as its operator's engine"),
     Entry("nufftlib.mri.pipe_menon", density, "as its operator's engine"),
     Entry("nufftlib.blur.motion_psf", lambda m: nl.blur.motion_psf(5, seed=0, **given(m)), MADE),
@@ -978,6 +1035,8 @@ WITHOUT_CALL = {
     "nufftlib.mri.trajectories.tilt_angle": NO_ARRAYS,
     "nufftlib.mri.trajectories.tiny_golden_angle": NO_ARRAYS,
     "nufftlib.mri.Certificate": NO_ARRAYS,
+    "nufftlib.mri.CalibratedDelays": FIELDS,
+    "nufftlib.mri.CompressedCoils": FIELDS,
     "nufftlib.mri.EspiritMaps": FIELDS,
     "nufftlib.mri.Hole": FIELDS,
     "nufftlib.mri.LinearNerveModel": "NumPy arrays; `check_trajectory` gives it those",

@@ -44,6 +44,8 @@ WITHOUT_EXAMPLE = {
     "NerveModel",
     "NonFiniteError",
     "NotConvergedWarning",
+    "CalibratedDelays",
+    "CompressedCoils",
     "EspiritMaps",
     "Hole",
     "PointSpread",
@@ -60,6 +62,8 @@ WITHOUT_EXAMPLE = {
 FIELDS = {
     "Curve",
     "Measured",
+    "CalibratedDelays",
+    "CompressedCoils",
     "EspiritMaps",
     "Hole",
     "Penalty",

@@ -50,6 +50,7 @@ STACK = 100 * OPTICS(np.asarray([0.05, 0.03])) + 1.0
 FOUND = workflows.retrieve_phase(STACK, OPTICS, steps=1, starts=1)
 CURVE = 1e-4 * RNG.standard_normal((2, 9, 2))
 TOOLS = mri.trajectories.tools
+SPOKES = mri.trajectories.radial(14, 9, dtype=np.float64)
 SPATIAL = RNG.uniform(-0.4, 0.4, (4, 9, 3))
 
 
@@ -311,6 +312,26 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     mri.walsh_maps: {"images": COILS + 0j, "window": 3},
     mri.calibration_region: {"F": F, "data": F(COILS), "size": (3, 3)},
+    mri.field_map_from_echoes: {
+        "first": COILS,
+        "second": COILS,
+        "spacing": 0.25,
+        "smoothing": 0.5,
+    },
+    mri.CoilMatrix: {"matrix": COILS[:, 0, :2], "samples": (3, 4)},
+    mri.whiten: {"noise": COILS, "samples": (3, 4)},
+    mri.compress_coils: {"data": COILS, "coils": 1},
+    mri.GradientDelays: {"trajectory": CURVE},
+    mri.GradientResponse: {"trajectory": CURVE},
+    mri.calibrate_delays: {
+        "F": nl.NUFFT(SPOKES, (8, 8), engine="direct"),
+        "data": SPOKES[None, ..., 0] + 0j,
+        "size": (6, 6),
+        "steps": 1,
+    },
+    mri.cell_count_weights: {"F": F, "grid": (8, 8)},
+    mri.shell_weights: {"F": nl.NUFFT(CURVE, SHAPE, engine="direct")},
+    mri.voronoi_weights: {"F": F},
     mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
@@ -603,6 +624,8 @@ NOT_CALLED_WITH_SETTINGS = {
     io.write_pulseq,
     io.write_mrd,  # needs ismrmrd
     mri.NerveModel,  # an interface
+    mri.CalibratedDelays,
+    mri.CompressedCoils,
     mri.EspiritMaps,
     mri.Hole,  # results, which the library makes
     mri.PointSpread,
@@ -641,6 +664,7 @@ OPERATORS = {  # an operator of each class, and its input
     "Warp": (nl.Warp(0.3 * V[:2], np.asarray(0.25)), X),
     "PointSources": (nl.PointSources(H[:, :2], V, 3, 3), H),
     "Sense": (nl.Sense(COILS), X),
+    "CoilMatrix": (mri.CoilMatrix(np.ones((2, 3)), (3,)), np.ones((3, 3))),
     "OffResonance": (nl.OffResonance(F, X, POINTS), X + 0j),
     "FieldOfViewShift": (nl.FieldOfViewShift(F, V[:2]), POINTS + 0j),
     "Paired": (nl.Paired(nl.Diagonal(V), {"weights": H}), H),
@@ -678,6 +702,8 @@ MAPS = {  # a map of each class, and its argument
     "Diffraction": (blur.Diffraction(5, indices=(4, 5, 6)), V),
     "ThroughFocus": (blur.ThroughFocus(5, (0.0, 0.5), indices=(4, 5, 6)), V),
     "PipeMenon": (mri.PipeMenon(F, iterations=1), K),
+    "GradientDelays": (mri.GradientDelays(CURVE), np.zeros(3)),
+    "GradientResponse": (mri.GradientResponse(CURVE), np.ones((2, 3))),
     "TrajectoryObjective": (workflows.TrajectoryObjective(X, COILS, F, "true"), K),
     "ImagesObjective": (workflows.ImagesObjective(X[None], COILS, F, "true"), K),
     "a chain": (nl.HalfSquaredError(V) @ nl.Diagonal(V), V),
@@ -840,6 +866,12 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    **{f"field_map_from_echoes({name})": [*NO_ARRAY, V] for name in ("first", "second")},
+    "field_map_from_echoes(spacing)": NO_NUMBER,
+    "CoilMatrix(matrix)": NO_ARRAY,
+    "whiten(noise)": [*NO_ARRAY, V],
+    **dict.fromkeys(("CoilMatrix(samples)", "whiten(samples)"), NO_SIZES),
+    "calibrate_delays(size)": NO_SIZE,
     **{name: [*NO_ARRAY, V] for name in ("calibration", "walsh_maps(images)")},
     **dict.fromkeys(("espirit_maps(kernel)", "sets", "walsh_maps(window)"), NO_INTEGER),
     **dict.fromkeys(("espirit_maps(threshold)", "crop"), NO_NUMBER),

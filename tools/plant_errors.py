@@ -86,6 +86,10 @@ IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
 AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
+CELLS = ("tests/mri/density/test_density.py",)
+GRADIENTS = ("tests/mri/gradient_system/test_gradient_system.py", "-k", "not refused")
+ECHOES = ("tests/mri/test_echoes.py", "-k", "not refused")
+MATRICES = ("tests/mri/coils/test_matrix.py",)
 ESPIRIT = ("tests/mri/coils/test_espirit.py",)
 DENSITY = ("tests/mri/test_derivatives.py", "-k", "density_weights and direct")
 POINT_SOURCES = laws("point")
@@ -288,6 +292,85 @@ PLANTS = [
         "an expansion that is content with a hundred times the error",
         {"(r, wr), (f, wf), (t, wt) =": "eps *= 100\n    (r, wr), (f, wf), (t, wt) ="},
         ("tests/mri/test_off_resonance.py",),
+    ),
+    # --- delays and eddy currents
+    Plant(
+        "delays that lead",
+        {"parts = [-v[..., entries[a]]": "parts = [v[..., entries[a]]"},
+        GRADIENTS,
+    ),
+    Plant(
+        "an eddy current that begins with its step",
+        {"xp.concat([xp.zeros_like(e[..., :1]), e]": "xp.concat([e, xp.zeros_like(e[..., :1])]"},
+        GRADIENTS,
+    ),
+    Plant(
+        "a rate whose kernel keeps its area",
+        {"return c * decay, (dc - m * c) * decay": "return c * decay, -m * c * decay"},
+        GRADIENTS,
+    ),
+    Plant(
+        "a fit of delays whose derivative is not stretched",
+        {"by_points(self.selected(columns": "by_points(0.5 * self.selected(columns"},
+        GRADIENTS,
+    ),
+    # --- field maps of two echoes
+    Plant(
+        "a field map of the other sign",
+        {"field = -turn / (2.0 * math.pi * spacing)": "field = turn / (2.0 * math.pi * spacing)"},
+        ECHOES,
+    ),
+    Plant(
+        "a field map that is smoothed without weights",
+        {"normal = Diagonal(w + FLOOR)": "normal = Diagonal(1.0 + 0.0 * w)"},
+        ECHOES,
+    ),
+    # --- combinations of coils
+    Plant(
+        "combinations of coils whose adjoint is the transpose",
+        {"combined(conj(self.matrix).T, y": "combined(self.matrix.T, y"},
+        laws("coil and matrix"),
+    ),
+    Plant(
+        "the form of a coil matrix without the conjugate",
+        {"moveaxis(a, axis, 0) for a in (conj(x), y)": "moveaxis(a, axis, 0) for a in (x, y)"},
+        laws("coil and matrix"),
+    ),
+    Plant(
+        "a covariance of the noise without the half",
+        {"unit @ conj(unit).T / (2 * count)": "unit @ conj(unit).T / count"},
+        MATRICES,
+    ),
+    Plant(
+        "virtual coils that are not conjugated",
+        {"CoilMatrix(conj(v).T, tuple(data": "CoilMatrix(v.T, tuple(data"},
+        MATRICES,
+    ),
+    # --- density weights
+    Plant(
+        "cells of a volume by the formula of the plane",
+        {"length) * distance / (2 * d)": "length) * distance / 4"},
+        CELLS,
+    ),
+    Plant(
+        "samples at one place that each get its whole cell",
+        {"(cell_volumes(points) / count)[number]": "cell_volumes(points)[number]"},
+        CELLS,
+    ),
+    Plant(
+        "mirror images at the plane itself",
+        {"return p + 2 * slack": "return p + slack"},
+        CELLS,
+    ),
+    Plant(
+        "a shell that the shot crosses twice",
+        {"xp.clip(first, 0.0)": "xp.abs(first)"},
+        CELLS,
+    ),
+    Plant(
+        "samples of a cell counted one too many",
+        {"- xp.searchsorted(ordered, cell)": "- xp.searchsorted(ordered, cell) + 1"},
+        CELLS,
     ),
     # --- coil maps
     Plant(

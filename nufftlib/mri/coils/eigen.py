@@ -75,7 +75,16 @@ def principal(xp: Namespace, samples: Array) -> Array:
         Of the norm one.
     """
     _, vectors = xp.linalg.eigh(samples @ xp.conj(samples).T)
-    v = vectors[:, -1]
+    return real_first(xp, vectors[:, -1:])[:, 0]
+
+
+def real_first(xp: Namespace, v: Array) -> Array:
+    """Turn columns so that the first large entry of each is real and positive.
+
+    Large is at least half of the largest: of several that are alike, rounding does not choose.
+    """
     size = xp.abs(v)
-    first = xp.argmax(xp.astype(size >= 0.5 * xp.max(size), xp.int32))
-    return v * (xp.conj(v[first]) / size[first])
+    large = xp.astype(size >= 0.5 * xp.max(size, axis=0), xp.int32)
+    first = xp.astype(xp.cumulative_sum(large, axis=0) * large == 1, v.dtype)
+    pivot = xp.sum(first * v, axis=0)
+    return v * (xp.conj(pivot) / xp.abs(pivot))

@@ -1,0 +1,1 @@
+"""What gradients do to a trajectory: delays, eddy currents, and their calibration from data."""
