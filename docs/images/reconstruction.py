@@ -1,6 +1,6 @@
 """Draw the picture of docs/reconstruct.md: four reconstructions of one scan, and their errors.
 
-    python docs/images/reconstruction.py
+python docs/images/reconstruction.py
 """
 
 from pathlib import Path

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib import workflows
+from nufftlib.cli.coils import Coils, prepared_coils
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, IMAGE, L_CURVE, VOLUME, Writer
 from nufftlib.cli.interrupts import Interrupts
@@ -57,6 +58,8 @@ class Settings(Options):
         Field of view in metres.
     coil_maps : Path or None
         File of the coil maps.
+    coils : int or None
+        Number of virtual coils that the data are compressed to.
     method : str
         The method's name.
     weight : float or None
@@ -76,6 +79,7 @@ class Settings(Options):
     shape: tuple[int, ...] | None
     fov: tuple[float, ...] | None
     coil_maps: Path | None
+    coils: int | None
     method: Method
     weight: float | None
     frames: int | None
@@ -94,8 +98,8 @@ class Reconstructed:
         The options.
     device : Device
         Where the method ran.
-    scan : Scan
-        The data.
+    coils : Coils
+        The data, whitened and compressed.
     results : list of ReconstructedImage
         One for each frame.
     curve : LCurve or None
@@ -104,9 +108,14 @@ class Reconstructed:
 
     settings: Settings
     device: Device
-    scan: Scan
+    coils: Coils
     results: list[workflows.ReconstructedImage]
     curve: workflows.LCurve | None
+
+    @property
+    def scan(self) -> Scan:
+        """The data."""
+        return self.coils.scan
 
     @property
     def images(self) -> NDArray[Any]:
@@ -147,6 +156,11 @@ class Reconstructed:
     type=click.Path(path_type=Path),
     help="Coil maps (coils, *shape): .npy, .npz with maps, or .cfl of BART.  [default: by ESPIRiT "
     "from the centre of k-space of all frames]",
+)
+@click.option(
+    "--coils",
+    type=Whole(min=1),
+    help="Virtual coils that the data are compressed to.  [default: as DATA has them]",
 )
 @click.option(
     "--method",
@@ -219,9 +233,10 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
     shape = scan.shape
     coils, real = scan.data.shape[1], scan.k.dtype
     maps = given_image("--coil-maps", settings.coil_maps, "maps", (coils, *shape))
+    prepared = prepared_coils(scan, maps, settings.coils)
     field_map = given_image("--field-map", settings.field_map, "field_map", shape, real)
     with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
-        done = run(settings, device, scan, maps, field_map, ctx.obj)
+        done = run(settings, device, prepared, field_map, ctx.obj)
         files: dict[str, Writer] = {
             VOLUME: lambda file: save_volume(np.abs(done.images), scan.fov, file),
             ARRAYS: arrays_file(**arrays_of(done)),
@@ -289,13 +304,13 @@ def given_image(
 def run(
     settings: Settings,
     device: Device,
-    scan: Scan,
-    maps: NDArray[Any] | None,
+    coils: Coils,
     field_map: NDArray[Any] | None,
     interrupts: Interrupts,
 ) -> Reconstructed:
     """Reconstruct frame after frame, each with a progress bar."""
-    s, frames = settings, len(scan.data)
+    s, scan, maps = settings, coils.scan, coils.maps
+    frames = len(scan.data)
     steps = s.steps or STEPS[s.method]
     click.echo(
         f"Reconstructing on the {device.title}: {s.method}, {frames} frame"
@@ -328,6 +343,7 @@ def run(
             scan.shape,
             maps=known,
             weight=s.weight,
+            noise=coils.noise,
             callback=done,
             progress=True,
             **given,
@@ -342,7 +358,7 @@ def run(
         y, k, result = first
         curve = workflows.l_curve(y, k, scan.shape, result, **given)
     interrupts.hold()
-    return Reconstructed(settings, device, scan, results, curve)
+    return Reconstructed(settings, device, coils, results, curve)
 
 
 def times_of(settings: Settings, scan: Scan) -> NDArray[Any]:
@@ -437,6 +453,7 @@ def record_of(done: Reconstructed) -> Writer:
                 "fov": scan.fov,
                 "coils": scan.data.shape[1],
                 "samples": scan.k.shape[1:-1],
+                "virtual_coils": s.coils,
                 "coil_maps": None if s.coil_maps is None else str(s.coil_maps),
                 "method": s.method,
                 "lambda": s.weight,
@@ -447,6 +464,8 @@ def record_of(done: Reconstructed) -> Writer:
                 "device": done.device.name,
             },
             "source": scan.source,
+            "whitened": done.coils.noise is not None,
+            "energy_kept": done.coils.kept,
             "versions": versions(done.device),
             "frames": [
                 {
@@ -474,7 +493,14 @@ def print_result(done: Reconstructed) -> None:
         [name, *format_speed(r), f"{r.noise:.4g}", f"{r.weight:.4g}", f"{r.residual:.4g}"]
         for name, r in zip(done.scan.frames, done.results, strict=False)
     ]
-    report(head, rows)
+    below = []
+    if done.coils.noise is not None:
+        below.append("The noise scan made the coils white: their noise is 1.414.")
+    if done.settings.coils is not None:
+        below.append(
+            f"{done.settings.coils} virtual coils have {done.coils.kept:.2%} of the energy."
+        )
+    report(head, rows, *below)
     worst = max(r.residual / r.noise if r.noise > 0 else 0.0 for r in done.results)
     if worst > LARGE_RESIDUAL and not done.interrupted and done.settings.method != "adjoint":
         said = (

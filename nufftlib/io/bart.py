@@ -97,11 +97,11 @@ def write_bart(path: str | PathLike[str], k: Array, shape: tuple[int, ...]) -> N
 
 def read_bart(path: Path) -> Stored:
     """Read what BART wrote: points in units of 1/FOV."""
-    points = read_cfl(path)
-    if points.shape[-1] != COMPONENTS:
-        dimensions = points.shape[::-1]
+    dimensions = read_dimensions(path.with_suffix(".hdr"))
+    if dimensions[0] != COMPONENTS:
         msg = f"its dimensions are {dimensions}, the first of which is no {COMPONENTS}"
         raise ValueError(msg)
+    points = read_cfl(path)
     if points.imag.any():
         msg = "its values are not real"
         raise ValueError(msg)

@@ -92,6 +92,45 @@ def test_coil_maps_of_bart():
     np.testing.assert_allclose(written()[1]["maps"], S, atol=1e-6)
 
 
+def test_a_noise_scan_whitens_data_and_maps(scan):
+    """Mixed coils, with the noise that such coils have, give the same image."""
+    rng = np.random.default_rng(1)
+    n = (rng.standard_normal((4, 5000)) + 1j * rng.standard_normal((4, 5000))).astype(np.complex64)
+    mix = np.asarray([[1, 0, 0, 0], [0.9, 2, 0, 0], [0, 1j, 3, 0], [0.3, 0, -1, 0.5]], np.complex64)
+    more = ["--coil-maps=maps.npy", "--lambda=0.01", "--no-figures", "--force"]
+
+    def image(mix):
+        data = np.einsum("vc,fcsm->fvsm", mix, scan)
+        np.savez("scan.npz", data=data, trajectory=K, shape=SHAPE, noise=0.01 * mix @ n)
+        np.save("maps.npy", np.einsum("vc,cij->vij", mix, S))
+        assert "their noise is 1.414" in run(*more)
+        record, arrays = written()
+        assert record["whitened"]
+        np.testing.assert_allclose(arrays["noise"], np.sqrt(2))
+        assert arrays["residual"][0] == pytest.approx(np.sqrt(2), rel=0.1)
+        return arrays["image"]
+
+    same = image(np.eye(4, dtype=np.complex64))
+    np.testing.assert_allclose(image(mix), same, atol=0.02 * np.abs(same).max())
+
+
+def test_coils_are_compressed():
+    np.save("maps.npy", S)
+    whole = np.abs(image_of("--coil-maps=maps.npy"))
+    output = run("--coil-maps=maps.npy", "--coils=3", "--no-figures", "--force")
+    record, arrays = written()
+    assert arrays["maps"].shape == (3, *SHAPE)
+    assert 0.9 < record["energy_kept"] < 1
+    assert "3 virtual coils have 9" in output
+    assert np.linalg.norm(np.abs(arrays["image"]) - whole) < 0.1 * np.linalg.norm(whole)
+    assert "5, and the scan has 4 coils; want" in run("--coils=5", "--force", code=2)
+
+
+def image_of(*options):
+    run(*options, "--no-figures", "--force")
+    return written()[1]["image"]
+
+
 def test_an_l_curve_is_drawn():
     run("--frames=1", "--l-curve", "--steps=3")
     _, arrays = written()
