@@ -65,7 +65,7 @@ def richardson_lucy(
     dark = n <= ROUNDING * float(xp.finfo(n.dtype).eps) * xp.max(n)
     n = xp.where(dark, xp.ones_like(n), n)
     corner = CORNER * float(xp.max(y)) or CORNER
-    variation = Charbonnier(weight, corner, FiniteDifferences(model.pixels), axis=-3)
+    variation = Charbonnier(weight, corner, FiniteDifferences(model.pixels), axis=-1 - model.ndim)
     misfit: list[float] = []
 
     def value_and_grad(x: Array) -> tuple[float, Array]:
