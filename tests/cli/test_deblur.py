@@ -10,7 +10,7 @@ from PIL import Image
 
 from nufftlib import workflows
 from nufftlib.cli import app
-from nufftlib.cli.deblur import load_psfs
+from nufftlib.cli.psf_files import load_psfs
 from nufftlib.data import astronaut
 from nufftlib.plots.deblurring import correlation
 
@@ -105,9 +105,9 @@ def test_a_grid_of_psfs_and_the_result_of_a_calibration(problem):
     _, by_one = written()
     np.testing.assert_allclose(by_grid["picture"], by_one["picture"], atol=1e-3)
     np.testing.assert_allclose(by_grid["psf"].sum(axis=(-2, -1)), 1, rtol=1e-6)
-    np.testing.assert_array_equal(load_psfs(Path("one.npz")), by_grid["psf"])
+    np.testing.assert_array_equal(load_psfs(Path("one.npz")).values, by_grid["psf"])
     np.savez("result.npz", psf_true=psf, psf_start=psf, psf_spectral=psf, sharp=blurred)
-    np.testing.assert_allclose(load_psfs(Path("result.npz")), psf, rtol=1e-6)
+    np.testing.assert_allclose(load_psfs(Path("result.npz")).values, psf, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
