@@ -934,6 +934,16 @@ PLANTS = [
     ),
     # --- deblurring
     Plant(
+        "Wiener's right-hand side has the pixels that do not count",
+        {"self.model.map.adjoint(self.model.data)": "self.model.blur.adjoint(self.model.blurred)"},
+        (*DEBLUR, "masked"),
+    ),
+    Plant(
+        "noise and weight are those of the pixels that do not count",
+        {"blurred=self.data + (1 - self.seen) * values": "blurred=self.blurred"},
+        (*DEBLUR, "any_value"),
+    ),
+    Plant(
         "the dual step extrapolates not",
         {"u + b * (2 * n - k)": "u + b * n"},
         PRIMAL_DUAL,

@@ -69,6 +69,8 @@ class Settings(Options):
         Boundary of the blur.
     background : float
         Light of the detector.
+    saturation : float or None
+        From this value on pixels are clipped, and do not count.
     encoding : {"linear", "srgb"}
         How the picture encodes light.
     ndim : {2, 3}
@@ -81,6 +83,7 @@ class Settings(Options):
     weight: float | None
     boundary: str
     background: float
+    saturation: float | None
     encoding: Encoding
     ndim: int
 
@@ -111,9 +114,16 @@ class Deblurred:
     result: workflows.DeblurredPicture
 
     @property
+    def seen(self) -> NDArray[np.bool_] | None:
+        """Which pixels count; None: all."""
+        level = self.settings.saturation
+        return None if level is None else self.blurred < level
+
+    @property
     def residual(self) -> float:
-        """The root mean square of the residual."""
-        return root_mean_square(self.result.residual)
+        """The root mean square of the residual, of the pixels that count."""
+        seen = self.seen
+        return root_mean_square(self.result.residual[... if seen is None else seen])
 
 
 @click.command("deblur", cls=Job)
@@ -158,6 +168,12 @@ class Deblurred:
     default=0.0,
     show_default=True,
     help="With richardson-lucy: light of the detector in the blurred picture.",
+)
+@click.option(
+    "--saturation",
+    type=Real(),
+    help="Value from which on pixels are clipped, in units of the picture as it is read: these do "
+    "not count.  [default: all count]",
 )
 @click.option(
     "--steps",
@@ -211,6 +227,7 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
     size = agreed_size([given, cube], "--psf") if d == 3 else None
     blurred, psf = given.values, cube.values
     check_fits(psf.shape[-d:], blurred.shape[-d:], "valid", "--psf")
+    check_saturation(settings.saturation, blurred)
     with settings.claimed_folder(FIGURE) as folder:
         done = run(settings, device, blurred, psf, size, ctx.obj)
         result = done.result
@@ -224,6 +241,7 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
                 psf=psf,
                 losses=np.asarray(result.losses),
                 **({} if size is None else {"pixel_size": np.asarray(size)}),
+                **({} if done.seen is None else {"seen": done.seen}),
             ),
         }
         pictures = {} if settings.no_figures else {FIGURE: figure_of(done)}
@@ -250,6 +268,13 @@ def check_together(settings: Settings) -> None:
             raise click.UsageError(msg)
 
 
+def check_saturation(level: float | None, blurred: Values) -> None:
+    """Refuse a level that no pixel is below."""
+    if level is not None and not float(blurred.min()) < level:
+        msg = f"{level:g}, and the values begin at {blurred.min():g}; want pixels below"
+        raise click.BadParameter(msg, param_hint="'--saturation'")
+
+
 def steps_of(settings: Settings) -> int:
     """Return the steps at most."""
     return settings.steps or STEPS[settings.method]
@@ -271,6 +296,7 @@ def run(
     def done(step: int, _loss: float, _picture: Array) -> None:
         interrupts.step_done(last=step == steps)
 
+    level = settings.saturation
     result = workflows.deblur(
         device.xp.asarray(blurred),
         device.xp.asarray(psf),
@@ -280,6 +306,7 @@ def run(
         weight=settings.weight,
         boundary=settings.boundary,
         background=settings.background,
+        seen=None if level is None else device.xp.asarray(blurred < level),
         steps=steps,
         callback=done,
         progress=True,
@@ -344,6 +371,7 @@ def record_of(done: Deblurred) -> Writer:
                 "pixel_size": done.pixel_size,
                 "boundary": s.boundary,
                 "background": s.background,
+                "saturation": s.saturation,
                 "encoding": s.encoding,
                 "steps": steps_of(s),
                 "device": done.device.name,
@@ -377,9 +405,10 @@ def print_result(done: Deblurred) -> None:
         click.echo(said, err=True)
     top = float(done.blurred.max())
     clipped = float(np.mean(done.blurred == top))
-    if clipped > CLIPPED:
+    if clipped > CLIPPED and done.seen is None:
         said = (
             f"\nCareful: {clipped:.1%} of the picture has its largest value, {top:.4g}. If it is "
-            "clipped there, the light was more than the model is told, and rings surround it."
+            "clipped there, the light was more than the model is told, and rings surround it: "
+            f"leave these pixels out by --saturation {top:.9g}."
         )
         click.echo(said, err=True)

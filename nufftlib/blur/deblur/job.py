@@ -25,6 +25,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 STEPS: dict[Method, int] = {"wiener": 200, "richardson-lucy": 100, "tv": 300}
 """Steps at most, by default."""
 
+ROUNDS = 2
+"""How often pixels that do not count are found before noise and weight are."""
+
 QUIET = 100
 """The least noise that a weight is chosen for, in units of the brightest pixel's precision."""
 
@@ -80,6 +83,7 @@ def deblur(
     boundary: str = "valid",
     nonnegative: bool = True,
     background: float = 0.0,
+    seen: Array | None = None,
     steps: int | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
@@ -119,6 +123,9 @@ def deblur(
         Whether ``"tv"`` wants a picture of 0 or more.
     background : float
         With ``"richardson-lucy"``: the light of the detector that is in the blurred picture.
+    seen : array of bool, of the blurred picture's shape, optional
+        Which pixels count: not those that are clipped, hot or dead. Their light is found from the
+        others, and the `residual` has what they differ by.
     steps : int, optional
         Steps at most, by default 200, of ``"tv"`` 300 and of ``"richardson-lucy"`` 100.
     callback : callable, optional
@@ -189,9 +196,8 @@ def deblur(
         msg = f"{call}(weight): weight is 0; want a positive number with the method 'wiener'"
         raise ValueError(msg)
     clock = time.perf_counter()
-    model = model_of(call, blurred, psf, boundary, ndim)
-    if noise is None:
-        noise = noise_at(blurred, model.power(tuple(blurred.shape[-ndim:])), ndim)
+    model = without_gaps(model_of(call, blurred, psf, boundary, ndim, seen), noise)
+    noise = noise_of(model) if noise is None else noise
 
     def follow(step: int, loss: float, x: Array) -> object:
         return callback is not None and callback(step, loss, model.cropped(x))
@@ -243,6 +249,30 @@ def prepared(
     return length, lambda **settings: deblur_by_variation(
         model, length, x, nonnegative=nonnegative, **settings
     )
+
+
+def noise_of(model: Model) -> float:
+    """Estimate the noise of the picture."""
+    y, d = model.blurred, model.ndim
+    return noise_at(y, model.power(tuple(y.shape[-d:])), d)
+
+
+def without_gaps(model: Model, noise: float | None) -> Model:
+    """Return the model with pixels that do not count as they would be seen.
+
+    Their own values are nobody's, and gaps have edges: noise and weight would be those of the
+    edges. So they are those of Wiener's picture of the others, which is blurred as the rest is.
+    """
+    if model.seen is None:
+        return model
+    model = model.filled_by_means()
+    for _ in range(ROUNDS):
+        weight = smooth_weight(model, noise_of(model) if noise is None else noise).weight
+        found = Wiener(model, weight).solve(steps=STEPS["wiener"])
+        if found.interrupted:
+            raise KeyboardInterrupt
+        model = model.filled(model.blur.apply(found.params))
+    return model
 
 
 def smooth_weight(model: Model, noise: float) -> Choice:

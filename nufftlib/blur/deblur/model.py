@@ -7,17 +7,18 @@ would make rings along the frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.operator import AXES, Blur, extended
 from nufftlib.blur.psf_grid import grid_blur
+from nufftlib.blur.psfs.gaussian import gaussian_psf
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import (
     Array,
@@ -25,9 +26,15 @@ from nufftlib.core.arrays import (
     check_precision,
     check_real,
     common_namespace,
+    summary,
 )
-from nufftlib.core.kinds import choice
+from nufftlib.core.diagonal import Diagonal
+from nufftlib.core.kinds import choice, is_array
 from nufftlib.core.noise import on_cpu
+from nufftlib.core.operator import LinearOperator
+
+FAR = 1e-3
+"""Part of the pixels around one that have to count for their mean to be taken."""
 
 Values: TypeAlias = NDArray[np.float64]
 
@@ -42,10 +49,47 @@ class Model:
         ``A``.
     blurred : array, shape (..., height, width), or of stacks (..., depth, height, width)
         ``y``.
+    seen : array, of the picture's shape, or None
+        1 at pixels that count and 0 at the others, of the picture's dtype; None: all count.
     """
 
     blur: Blur | SpaceVaryingBlur
     blurred: Array
+    seen: Array | None = None
+
+    @cached_property
+    def map(self) -> LinearOperator:
+        """``A``, without the pixels that do not count."""
+        if self.seen is None:
+            return self.blur
+        return Diagonal(self.seen).rename(weights="seen") @ self.blur
+
+    @property
+    def data(self) -> Array:
+        """``y``, without the pixels that do not count."""
+        return self.blurred if self.seen is None else self.seen * self.blurred
+
+    # (K (m y) + e mean) / (K m + e): where no pixel near counts it is the mean of all that do
+    def filled_by_means(self) -> Model:
+        """Return the model with means of near pixels where one does not count."""
+        m, y, d = self.seen, self.blurred, self.ndim
+        if m is None:
+            return self
+        like = {"xp": array_namespace(y), "dtype": y.dtype, "device": device(y)}
+        K = Blur(gaussian_psf((9,) * d, 2.0, **like), "replicate", d)
+        return self.filled((K.apply(self.data) + FAR * self.mean(y)) / (K.apply(m) + FAR))
+
+    def filled(self, values: Array) -> Model:
+        """Return the model with other values where a pixel does not count."""
+        assert self.seen is not None
+        return replace(self, blurred=self.data + (1 - self.seen) * values)
+
+    def mean(self, values: Array) -> float:
+        """Return the mean over the pixels that count."""
+        xp = array_namespace(values)
+        if self.seen is None:
+            return float(xp.mean(values))
+        return float(xp.sum(self.seen * values) / xp.sum(self.seen))
 
     @property
     def ndim(self) -> int:
@@ -123,7 +167,12 @@ def check_picture(call: str, name: str, picture: Array, ndim: int = 2) -> Any:
 
 
 def model_of(
-    call: str, blurred: Array, psf: Array | SpaceVaryingBlur, boundary: str, ndim: int
+    call: str,
+    blurred: Array,
+    psf: Array | SpaceVaryingBlur,
+    boundary: str,
+    ndim: int,
+    seen: Array | None,
 ) -> Model:
     """Return the model of a picture and a PSF, a grid of PSFs, or a blur; refuse what is none."""
     check_picture(call, "blurred", blurred, ndim)
@@ -134,6 +183,7 @@ def model_of(
     check_precision(xp, both, blurred=blurred, psf=h)
     check_real(xp, both, "psf", h)
     check_finite(xp, both, "psf", h)
+    seen = checked_mask(call, seen, blurred)
     if isinstance(psf, SpaceVaryingBlur):
         shapes = tuple(psf.weights.shape[-2:]), tuple(blurred.shape[-2:])
         if (
@@ -149,7 +199,7 @@ def model_of(
             )
             raise ValueError(msg)
         check_real(xp, both, "the blur's weights", psf.weights)
-        return Model(psf, blurred)
+        return Model(psf, blurred, seen)
     if h.ndim not in ((2, 4) if ndim == 2 else (3,)) or 0 in h.shape:
         grid = ", or of a grid (rows, columns, height, width)" if ndim == 2 else ""
         msg = (
@@ -161,4 +211,26 @@ def model_of(
         if h.ndim == ndim
         else grid_blur(h, tuple(blurred.shape[-2:]), boundary)
     )
-    return Model(blur, blurred)
+    return Model(blur, blurred, seen)
+
+
+def checked_mask(call: str, seen: Array | None, blurred: Array) -> Array | None:
+    """Return a mask of bool as 1 and 0 of the picture's dtype; refuse another one."""
+    if seen is None:
+        return None
+    call, xp = f"{call}(seen)", array_namespace(blurred)
+    good = is_array(seen) and array_namespace(seen) is xp and xp.isdtype(seen.dtype, "bool")
+    if not good:
+        msg = f"{call}: seen is {summary(seen)}; want an array of bool"
+        raise TypeError(msg)
+    common_namespace(call, seen=seen, blurred=blurred)
+    if seen.shape != blurred.shape:
+        msg = (
+            f"{call}: seen has the shape {tuple(seen.shape)}; want that of the picture, "
+            f"{tuple(blurred.shape)}"
+        )
+        raise ValueError(msg)
+    if not bool(xp.any(seen)):
+        msg = f"{call}: seen is False everywhere; want pixels that count"
+        raise ValueError(msg)
+    return xp.astype(seen, blurred.dtype)

@@ -62,7 +62,7 @@ def deblur_by_variation(
         As for `optim.primal_dual`.
     """
     D = FiniteDifferences(model.pixels)
-    f = HalfSquaredError(model.blurred) @ model.blur
+    f = HalfSquaredError(model.data) @ model.map
     L = optim.lipschitz(f.value_and_grad, start)
     settings: dict[str, Any] = {"callback": callback, "progress": progress}
     return optim.primal_dual(

@@ -61,7 +61,7 @@ class Wiener:
     @cached_property
     def matrix(self) -> LinearOperator:
         """``H = A^H A + w D^H D``."""
-        return self.model.blur.N + self.weight * self.laplacian
+        return self.model.map.N + self.weight * self.laplacian
 
     @cached_property
     def filter(self) -> Array:
@@ -93,7 +93,7 @@ class Wiener:
         callback, progress : Any
             As for `optim.conjugate_gradient`.
         """
-        b = self.model.blur.adjoint(self.model.blurred)
+        b = self.model.map.adjoint(self.model.data)
         settings: dict[str, Any] = {"callback": callback, "progress": progress}
         return optim.conjugate_gradient(
             self.matrix.apply,
