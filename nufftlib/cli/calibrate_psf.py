@@ -170,7 +170,7 @@ class Calibration:
     show_default=True,
     metavar=f"[{'|'.join(KINDS)}|FILE]",
     help="True PSF that the picture is blurred with: a random one of a kind, or a grey picture "
-    "or array, which is brought to the sum one.",
+    "or array, which is brought to the sum one. Of a stack motion, gaussian or a cube.",
 )
 @click.option(
     "--ndim",
