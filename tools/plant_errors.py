@@ -57,6 +57,8 @@ MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 PRIMAL_DUAL = ("tests/optim/test_primal_dual.py", "-k", "not row and not library")
 DEBLUR = ("tests/workflows/test_deblur.py", "-k")
+STACKS = ("tests/workflows/test_stacks.py", "-k")
+STACK_FILES = ("tests/cli/test_stacks.py", "-k")
 FIELD = ("tests/workflows/test_field.py", "-k")
 BLIND = ("tests/workflows/test_blind.py", "-k")
 LBFGS = ("tests/optim/test_lbfgs.py",)
@@ -982,7 +984,68 @@ PLANTS = [
         {"dtype=np.float64) - m // 2) * STEP + n // 2": "dtype=np.float64)) * STEP"},
         (*BLIND, "finer_psf"),
     ),
+    # --- stacks
+    Plant(
+        "a stack: rows before the window are added, not taken away",
+        {"(-1.0) ** after.count(False) * u": "1.0 * u"},
+        ("tests/blur/test_normal_equations.py", "-k", "squared_error"),
+    ),
+    Plant(
+        "a stack: the opposite lag of two rows does not exchange them",
+        {"conjugate(xp, xp.matrix_transpose(c))": "conjugate(xp, c)"},
+        ("tests/blur/test_normal_equations.py", "-k", "squared_error"),
+    ),
+    Plant(
+        "a stack: the valid part begins half a PSF too early",
+        {"slice(p - 1 - p // 2, m - p // 2)": "slice(p // 2, m - (p - 1) // 2 - (p + 1) % 2)"},
+        (*STACKS, "sharp_ones_size"),
+    ),
+    Plant(
+        "a stack: its best shift is that of the wrong corner",
+        {"tuple(p - 1 - p // 2 - int(i)": "tuple(p // 2 - int(i)"},
+        (*STACKS, "best_shift"),
+    ),
+    Plant(
+        "a stack: a drift falls on the near voxel alone",
+        {"np.where(far, f, 1 - f)": "np.where(far, f, 1.0)"},
+        (*STACKS, "drift"),
+    ),
+    Plant(
+        "a stack: the Laplacian has the middle of a picture's",
+        {"kernel[(1,) * d] = 2 * d": "kernel[(1,) * d] = 4"},
+        (*STACKS, "linear_system"),
+    ),
+    Plant(
+        "a stack: total variation by two axes",
+        {"soft_threshold(weight, axes=-1 - model.ndim)": "soft_threshold(weight, axes=-3)"},
+        (*STACKS, "equal_planes"),
+    ),
+    Plant(
+        "a stack: a section is not turned",
+        {"(stack[:, :, k].T, (columns": "(stack[:, :, k], (columns"},
+        (*STACK_FILES, "one_place"),
+    ),
+    Plant(
+        "a stack: the valid part is drawn from the sharp one's corner",
+        {"first=tuple(s * (p - 1 - p // 2) * (n > m)": "first=tuple(0 * s * (p - p) * (n > m)"},
+        (*STACK_FILES, "valid_part"),
+    ),
+    Plant(
+        "a stack: its widths are named after the wrong axes",
+        {"(across[1].widths[0], *across[0].widths)": "(*across[0].widths, across[1].widths[0])"},
+        (*STACK_FILES, "voxels_go"),
+    ),
     # --- deblurring
+    Plant(
+        "Wiener's right-hand side has the pixels that do not count",
+        {"self.model.map.adjoint(self.model.data)": "self.model.blur.adjoint(self.model.blurred)"},
+        (*DEBLUR, "masked"),
+    ),
+    Plant(
+        "noise and weight are those of the pixels that do not count",
+        {"blurred=self.data + (1 - self.seen) * values": "blurred=self.blurred"},
+        (*DEBLUR, "any_value"),
+    ),
     Plant(
         "the dual step extrapolates not",
         {"u + b * (2 * n - k)": "u + b * n"},
@@ -1010,7 +1073,7 @@ PLANTS = [
     ),
     Plant(
         "the Laplacian of a periodic picture stops at the frame",
-        {'Blur(kernel, "circular" if circular else "replicate")': 'Blur(kernel, "replicate")'},
+        {'Blur(k, "circular" if circular else "replicate", d)': 'Blur(k, "replicate", d)'},
         (*DEBLUR, "circular_filter or vanishes"),
     ),
     Plant(

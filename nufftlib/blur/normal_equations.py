@@ -12,9 +12,10 @@ by one exchanges one row at either end, so that
 
 where ``T`` has the first window's sums, by lag, and ``D`` is the term of the row after the
 window less the term of the window's first row. With several axes each axis is of kind ``T`` or
-of kind ``D``. If all are ``T``, one FFT for each pair of signs gives all lags; else products of
-small matrices give the sums. The FFTs run over tiles of the pixels ``p``, and their products are
-added up before the inverse: besides the pictures only one tile is in memory.
+of kind ``D``. If all are ``T``, one FFT for each pair of signs gives all lags; if two are, one for
+each pair of rows and of signs; else products of small matrices give the sums. The FFTs over all
+axes run over tiles of the pixels ``p``, and their products are added up before the inverse: besides
+the pictures only one tile is in memory.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def normal_equations(blur: Blur, x: Array, y: Array) -> Quadratic:
     For a PSF of ``P`` pixels and an image of ``N``, a value with gradient costs ``P^2``
     multiplications, and the matrix ``8 P^2`` bytes, for every image. Building the matrix
     takes ``O(N log N + P^2)`` operations and products of matrices with ``O(N P)``. Working
-    memory does not grow with the image, but where the boundary extends it by a copy.
+    memory does not grow with the image, but where the boundary extends it by a copy, and of a
+    stack by its outermost planes. The matrix of a stack's PSF may be large: 15 x 25 x 25 voxels
+    have one of 0.7 GB, and building it takes twice as much.
 
     Examples
     --------
@@ -192,6 +195,7 @@ def expand(xp: Namespace, T: Array, D: Array, axis: int) -> Array:
     for a in range(1, P):
         diagonal = rows[-1][:-1, ...] + D[a - 1, ...]
         rows.append(xp.concat([T[P - 1 - a : P - a, ...], diagonal], axis=0))
+    del D  # of a large PSF about as large as G
     G = xp.stack(rows)
     return xp.permute_dims(G, (*range(2, 2 + axis), 0, 1, *range(2 + axis, G.ndim)))
 
@@ -218,11 +222,11 @@ def table(xp: Namespace, e: Array, P: tuple[int, ...], kinds: tuple[str, ...]) -
         return lag_sums(xp, e, P)
     lags, rows = axes_of(kinds, "T"), axes_of(kinds, "D")
     M = tuple(n - p + 1 for n, p in zip(e.shape[1:], P, strict=True))
-    total: Any = 0.0
-    for after in itertools.product((False, True), repeat=len(rows)):
-        u = outer_rows(xp, e, lags, dict(zip(rows, after, strict=True)), P)
-        sign = (-1.0) ** after.count(False)
-        total = total + sign * row_sums(xp, u, pick(P, lags), pick(M, lags))
+    ends = [*itertools.product((False, True), repeat=len(rows))]
+    parts = [outer_rows(xp, e, lags, dict(zip(rows, after, strict=True)), P) for after in ends]
+    signed = [(-1.0) ** after.count(False) * u for after, u in zip(ends, parts, strict=True)]
+    v, u = (xp.concat(some, axis=0) for some in (signed, parts))
+    total = row_sums(xp, v, u, pick(P, lags), pick(M, lags))
     sizes = (*(2 * p - 1 for p in pick(P, lags)), *[p - 1 for p in pick(P, rows)] * 2)
     # From lags, rows, rows to the order of the axes.
     now = (*lags, *rows, *rows)
@@ -256,15 +260,17 @@ def outer_rows(
     return xp.reshape(u, (*u.shape[: 1 + len(lags)], math.prod(u.shape[1 + len(lags) :])))
 
 
-# sum over the batch and all m of conj(u[m + max(-lag, 0), r]) u[m + max(lag, 0), s]
-def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
-    """Return the sums of all pairs of rows, shape (all lags, rows, rows), by matrix products."""
+# sum over the batch and all m of conj(v[m + max(-lag, 0), r]) u[m + max(lag, 0), s], with v = +-u
+def row_sums(xp: Namespace, v: Array, u: Array, P: tuple[int, ...], M: tuple[int, ...]) -> Array:
+    """Return the sums of all pairs of rows, (all lags, rows, rows) or (lags, lags, rows, rows)."""
+    if len(P) == 2 and u.shape[-1] > 0:
+        return row_correlations(xp, v, u, P)
     terms, rows = u.shape[0] * math.prod(M), u.shape[-1]
 
-    def windows(firsts: Sequence[Lag]) -> Array:
-        """Return ``u`` from some entries on, shape (terms, rows of each)."""
+    def windows(a: Array, firsts: Sequence[Lag]) -> Array:
+        """Return rows from some entries on, shape (terms, rows of each)."""
         parts = [
-            u[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)]
+            a[(slice(None), *(slice(f, f + m) for f, m in zip(first, M, strict=True)), ...)]
             for first in firsts
         ]
         return xp.concat([xp.reshape(part, (terms, rows)) for part in parts], axis=1)
@@ -274,16 +280,38 @@ def row_sums(xp: Namespace, u: Array, P: tuple[int, ...], M: tuple[int, ...]) ->
     found: dict[Lag, Array] = {}
     # The other half of the lags are the opposite ones.
     for first, group in itertools.groupby(sorted(lags[len(lags) // 2 :], key=before), key=before):
-        left, each = conjugate(xp, windows([first])), list(group)
+        left, each = conjugate(xp, windows(v, [first])), list(group)
         for start in range(0, len(each), some):
             part = each[start : start + some]
-            right = windows([tuple(max(i, 0) for i in lag) for lag in part])
+            right = windows(u, [tuple(max(i, 0) for i in lag) for lag in part])
             sums = xp.matmul(xp.matrix_transpose(left), right)
             for k, lag in enumerate(part):
                 own = sums[:, k * rows : (k + 1) * rows]
                 found[tuple(-i for i in lag)] = xp.matrix_transpose(conjugate(xp, own))
                 found[lag] = own
     return xp.stack([found[lag] for lag in lags])
+
+
+def row_correlations(xp: Namespace, v: Array, u: Array, P: tuple[int, ...]) -> Array:
+    """Return the sums of pairs of rows at all lags on two axes, by FFT.
+
+    Products of matrices would copy all rows for each of ``(2 P_0 - 1) (2 P_1 - 1)`` lags.
+    """
+    real = not is_complex(xp, u)
+    v, u = (xp.permute_dims(a, (3, 0, 1, 2)) for a in (v, u))
+    sizes = tuple(fast_size(n, real=real) for n in u.shape[2:])
+    quadrants: dict[tuple[bool, ...], Array] = {}
+    for forward in ((True, True), (True, False)):
+        fixed, free = (
+            fft(xp, a[(slice(None), *windowed(a[0, ...], P, inside))], sizes, real=real)
+            for a, inside in ((v, forward), (u, [not f for f in forward]))
+        )
+        products = (xp.sum(xp.conj(fixed[r, ...]) * free, axis=1) for r in range(int(u.shape[0])))
+        lags = [by_size(xp, ifft(xp, p, sizes, real=real), P, forward) for p in products]
+        c = xp.permute_dims(xp.stack(lags), (2, 3, 0, 1))
+        quadrants[forward] = c
+        quadrants[tuple(not f for f in forward)] = conjugate(xp, xp.matrix_transpose(c))
+    return join(xp, quadrants, P, ())
 
 
 def before(lag: Lag) -> Lag:
@@ -315,15 +343,18 @@ def lag_sums(xp: Namespace, e: Array, P: tuple[int, ...]) -> Array:
             products[forward] = products[forward] + xp.sum(xp.conj(fixed) * free, axis=0)
     quadrants: dict[tuple[bool, ...], Array] = {}
     for forward, product in products.items():
-        c = ifft(xp, product, sizes, real=real)
-        # From here on an axis counts |lag|: a lag of a backward axis is found at its end.
-        for axis, f in enumerate(forward):
-            if not f:
-                c = xp.roll(xp.flip(c, axis=axis), 1, axis=axis)
-        c = c[tuple(slice(0, p) for p in P)]
+        c = by_size(xp, ifft(xp, product, sizes, real=real), P, forward)
         quadrants[forward] = c
         quadrants[tuple(not f for f in forward)] = conjugate(xp, c)
     return join(xp, quadrants, P, ())
+
+
+def by_size(xp: Namespace, c: Array, P: tuple[int, ...], forward: tuple[bool, ...]) -> Array:
+    """Return the sums of a correlation by ``|lag|``: one of a backward axis is at its end."""
+    for axis, f in zip(range(-len(P), 0), forward, strict=True):
+        if not f:
+            c = xp.roll(xp.flip(c, axis=axis), 1, axis=axis)
+    return c[(..., *(slice(0, p) for p in P))]
 
 
 def windowed(e: Array, P: tuple[int, ...], inside: Sequence[bool]) -> tuple[slice, ...]:

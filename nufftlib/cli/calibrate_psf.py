@@ -22,6 +22,7 @@ from nufftlib.cli.diagnosis import (
     Uncertainty,
     best_method,
     describe_misfit,
+    describe_widths,
     psf_uncertainty,
 )
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
@@ -30,6 +31,7 @@ from nufftlib.cli.jobs import (
     Job,
     Options,
     Real,
+    Whole,
     arrays_file,
     finish,
     format_losses,
@@ -42,9 +44,11 @@ from nufftlib.cli.jobs import (
 )
 from nufftlib.cli.pairs import (
     KINDS,
+    AnySize,
     Pairs,
     Size,
     check_psf_format,
+    on_axes,
     options_of_files,
     prepare_own_pairs,
     prepare_simulation,
@@ -56,6 +60,8 @@ from nufftlib.io.pictures import Encoding
 from nufftlib.io.psfs import Format
 
 PSF_SIZE, NOISE = (25, 25), 0.02
+STACK_PSF_SIZE = (7, 11, 11)
+"""Depth, height and width of the PSF of a stack by default."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,10 @@ class Settings(Options):
         The true PSF of a simulation: a kind, or a file.
     sharp, blurred : tuple of Path
         The user's pairs of pictures; none for a simulation.
+    ndim : {2, 3}
+        Axes of the PSF: pictures, or stacks.
     size : tuple of int or None
-        Height and width of the PSF, where they are given.
+        Size of the PSF on its axes, where it is given.
     boundary : str
         Boundary of the blur.
     method : str
@@ -89,7 +97,8 @@ class Settings(Options):
     psf: str
     sharp: tuple[Path, ...]
     blurred: tuple[Path, ...]
-    size: tuple[int, int] | None
+    ndim: int
+    size: tuple[int, ...] | None
     boundary: str
     method: Method | str
     path: Evaluation
@@ -97,6 +106,11 @@ class Settings(Options):
     encoding: Encoding
     psf_format: Format | None
     grid: tuple[int, int] | None
+
+    @property
+    def default_size(self) -> tuple[int, ...]:
+        """The size of the PSF where it is not given."""
+        return PSF_SIZE if self.ndim == 2 else STACK_PSF_SIZE
 
     @property
     def methods(self) -> dict[Method, int]:
@@ -156,14 +170,23 @@ class Calibration:
     show_default=True,
     metavar=f"[{'|'.join(KINDS)}|FILE]",
     help="True PSF that the picture is blurred with: a random one of a kind, or a grey picture "
-    "or array, which is brought to the sum one.",
+    "or array, which is brought to the sum one. Of a stack motion, gaussian or a cube.",
+)
+@click.option(
+    "--ndim",
+    type=Whole(min=2, max=3),
+    default=2,
+    show_default=True,
+    help="Axes of the PSF; 3: of stacks of planes, such as a microscope's, with voxels of any "
+    "shape. --image, --sharp and --blurred are then stacks, .npy .npz .mat .tif .fits .dcm .nii, "
+    "neither cut nor resized; without them it simulates beads.",
 )
 @click.option(
     "--sharp",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Sharp picture of a pair of your own, as it is, in place of --image; give it once for "
-    "every pair.",
+    help="Sharp picture or stack of a pair of your own, as it is, in place of --image; give it "
+    "once for every pair.",
 )
 @click.option(
     "--blurred",
@@ -174,8 +197,9 @@ class Calibration:
 )
 @click.option(
     "--size",
-    type=Size(),
-    help="Pixels of the PSF; one from a file has its own.  [default: 25x25]",
+    type=AnySize(),
+    help="Pixels of the PSF, of a stack's depth, height and width; one from a file has its own.  "
+    "[default: 25x25; with --ndim 3 7x11x11]",
 )
 @click.option(
     "--grid",
@@ -193,7 +217,7 @@ class Calibration:
 @click.option(
     "--method",
     type=click.Choice([*workflows.METHODS, "all"]),
-    help="Optimiser and loss.  [default: all; for pictures of your own spectral]",
+    help="Optimiser and loss.  [default: all; for pictures of your own and stacks spectral]",
 )
 @click.option(
     "--path",
@@ -214,7 +238,7 @@ class Calibration:
 def calibrate_psf_command(
     ctx: click.Context, /, method: Method | str | None, **options: Any
 ) -> None:
-    """Calibrate the PSF of a blur from a sharp and a blurred picture.
+    """Calibrate the PSF of a blur from a sharp and a blurred picture, or from stacks.
 
     Without --sharp and --blurred it blurs a picture with a random 25 x 25 PSF, adds noise of
     standard deviation 0.02, and finds the PSF again. Six methods: on the squared error projected
@@ -238,6 +262,10 @@ def calibrate_psf_command(
                     the PSF of the lowest loss, with --psf-format; the last two have the size of
                     the pixels if the pictures' files say it
 
+    With --ndim 3 pictures are stacks, and the PSF has depth, height and width, each odd or even.
+    The figure shows sections along all three axes, to the scale of the voxels. If the files say the
+    size of the voxels, result.npz has it as pixel_size, in metres along depth, rows and columns.
+
     With --grid result.npz has psf, the PSFs by rows and columns of the grid, psf_single, the best
     one for the whole picture, residual and losses; deblur takes it as it is.
 
@@ -251,7 +279,8 @@ def calibrate_psf_command(
     picture; the exit code is 128 and the signal's number.
     """  # noqa: D301  # click wants the control character: keep the lines
     own = options["sharp"] or options["blurred"]
-    settings = Settings(method=method or ("spectral" if own else "all"), **options)
+    one = own or options["ndim"] == 3
+    settings = Settings(method=method or ("spectral" if one else "all"), **options)
     check_together(ctx, settings)
     check_psf_format(settings.psf_format)
     device = open_device(settings.device_name)
@@ -282,6 +311,9 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
         names = " and ".join(f"--{name}" for name in sorted(odd))
         msg = f"--sharp and --blurred are a pair of your own; leave {names} out"
         raise click.UsageError(msg)
+    if settings.ndim == 3 and (odd := given & {"grid", "encoding"}):
+        msg = f"--ndim 3: --{min(odd)} is for pictures; leave it out"
+        raise click.UsageError(msg)
     if settings.grid is not None:
         psf_field.check_grid(max(len(settings.sharp), len(settings.blurred)), given)
     absolute = [name for name, recipe in RECIPES.items() if recipe.loss != "squared"]
@@ -296,11 +328,12 @@ def check_together(ctx: click.Context, settings: Settings) -> None:
 
 def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
     """Read the pictures; return a function that makes the pairs on a device."""
-    s = settings
+    s, default = settings, settings.default_size
+    size = None if s.size is None else on_axes(s.size, s.ndim)
     if s.sharp or s.blurred:
-        return prepare_own_pairs(s.sharp, s.blurred, s.size or PSF_SIZE, s.boundary, s.encoding)
+        return prepare_own_pairs(s.sharp, s.blurred, size or default, s.boundary, s.encoding)
     return prepare_simulation(
-        s.image, s.psf, s.size, s.boundary, NOISE, s.seed or 0, PSF_SIZE, s.encoding
+        s.image, s.psf, size, s.boundary, NOISE, s.seed or 0, default, s.encoding
     )
 
 
@@ -338,6 +371,7 @@ def run_method(
         pairs.blurred,
         method=name,
         size=pairs.size,
+        ndim=settings.ndim,
         steps=steps,
         boundary=settings.boundary,
         path=settings.path if RECIPES[name].loss == "squared" else "general",
@@ -383,6 +417,8 @@ def arrays_of(calibration: Calibration) -> Writer:
     start = next(iter(c.results.values())).psf_start
     arrays = {} if c.pairs.truth is None else {"psf_true": c.device.to_host(c.pairs.truth)}
     arrays |= {"psf_start": start, **c.pairs.named(c.device)}
+    if c.pairs.pixel_size is not None:
+        arrays["pixel_size"] = np.asarray(c.pairs.pixel_size)
     if c.uncertainty is not None:
         arrays["deviations"] = np.asarray(c.uncertainty.deviations)
     arrays |= {f"psf_{name}": r.psf for name, r in c.results.items()}
@@ -399,6 +435,7 @@ def record_of(calibration: Calibration) -> Writer:
             "job": "calibrate-psf",
             "settings": {
                 **c.pairs.settings,
+                "ndim": settings.ndim,
                 "psf_size": c.pairs.size,
                 "boundary": settings.boundary,
                 "method": settings.method,
@@ -433,6 +470,10 @@ def pictures_of(calibration: Calibration) -> dict[str, Writer]:
         figures.Fit(name, result, c.rows[name]["psf_error"], c.rows[name]["loss_of_true_psf"])
         for name, result in c.results.items()
     ]
+    if c.settings.ndim == 3:
+        from nufftlib.plots.stacks import draw_stack_calibration
+
+        return {FIGURE: lambda file: draw_stack_calibration(pair, fits, file, pairs.pixel_size)}
     return {FIGURE: lambda file: figures.draw_calibration(pair, fits, file)}
 
 
@@ -463,6 +504,8 @@ def print_findings(calibration: Calibration) -> None:
         click.echo(f"\nA PSF of more than {MOST_COMPONENTS} pixels: its components are left out.")
     best = best_method(c.results)
     click.echo(f"\nThe PSF of the lowest loss is psf_{best} in {c.settings.out / ARRAYS}.")
+    if c.settings.ndim == 3:
+        click.echo(describe_widths(c.results[best].psf, c.pairs.pixel_size))
     if warning := describe_misfit(c.device, c.pairs, c.results[best].psf, c.settings.boundary):
         click.echo(f"\n{warning}", err=True)
 

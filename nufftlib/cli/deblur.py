@@ -14,7 +14,7 @@ from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.deblur.job import STEPS, Method
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.files import ARRAYS, FIGURE, PICTURE, Writer
+from nufftlib.cli.files import ARRAYS, FIGURE, PICTURE, STACK, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
@@ -34,12 +34,14 @@ from nufftlib.cli.jobs import (
     versions,
     write,
 )
-from nufftlib.cli.pairs import check_fits, encoding_option
+from nufftlib.cli.pairs import agreed_size, check_fits, check_psf_format, encoding_option
+from nufftlib.cli.psf_files import load_psfs
+from nufftlib.cli.stacks import load_planes, told_of_stacks
 from nufftlib.core.arrays import Array
 from nufftlib.core.run import count
 from nufftlib.io.formats.srgb import encoded_light
-from nufftlib.io.formats.values import as_single
-from nufftlib.io.pictures import Encoding
+from nufftlib.io.pictures import Encoding, Picture, load_sized
+from nufftlib.io.psfs import psf_writer
 
 Values = NDArray[np.float32]
 
@@ -67,8 +69,12 @@ class Settings(Options):
         Boundary of the blur.
     background : float
         Light of the detector.
+    saturation : float or None
+        From this value on pixels are clipped, and do not count.
     encoding : {"linear", "srgb"}
         How the picture encodes light.
+    ndim : {2, 3}
+        Axes of the PSF: of a picture, or of a stack.
     """
 
     psf: Path
@@ -77,7 +83,9 @@ class Settings(Options):
     weight: float | None
     boundary: str
     background: float
+    saturation: float | None
     encoding: Encoding
+    ndim: int
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,8 @@ class Deblurred:
         Where the method ran.
     blurred, psf : ndarray
         The picture and its PSF, or a grid of them.
+    pixel_size : tuple of float or None
+        The size of a stack's voxels in metres, where its file or the PSF's says it.
     result : DeblurredPicture
         The result.
     """
@@ -100,12 +110,20 @@ class Deblurred:
     device: Device
     blurred: Values
     psf: Values
+    pixel_size: tuple[float, ...] | None
     result: workflows.DeblurredPicture
 
     @property
+    def seen(self) -> NDArray[np.bool_] | None:
+        """Which pixels count; None: all."""
+        level = self.settings.saturation
+        return None if level is None else self.blurred < level
+
+    @property
     def residual(self) -> float:
-        """The root mean square of the residual."""
-        return root_mean_square(self.result.residual)
+        """The root mean square of the residual, of the pixels that count."""
+        seen = self.seen
+        return root_mean_square(self.result.residual[... if seen is None else seen])
 
 
 @click.command("deblur", cls=Job)
@@ -152,9 +170,22 @@ class Deblurred:
     help="With richardson-lucy: light of the detector in the blurred picture.",
 )
 @click.option(
+    "--saturation",
+    type=Real(),
+    help="Value from which on pixels are clipped, in units of the picture as it is read: these do "
+    "not count.  [default: all count]",
+)
+@click.option(
     "--steps",
     type=Whole(min=1),
     help=f"Steps at most.  [default: {', '.join(f'{n} ({name})' for name, n in STEPS.items())}]",
+)
+@click.option(
+    "--ndim",
+    type=Whole(min=2, max=3),
+    default=2,
+    show_default=True,
+    help="Axes of the PSF; 3: PICTURE is a stack of planes, and the PSF a cube.",
 )
 @encoding_option()
 @options_of_result("out/deblur")
@@ -164,12 +195,14 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
 
     PICTURE is a file as for --sharp of calibrate-pair: NumPy, PNG, JPEG, TIFF, FITS, DICOM, NIfTI
     or MATLAB, linear in the light or, as a camera's, with --encoding srgb. Noise and weight are
-    found from it where they are not given.
+    found from it where they are not given. With --ndim 3 it is a stack, of kinds as for
+    calibrate-psf.
 
     \b
     Writes
       deblurred.png  the picture, from 0 to 1 or, of other units, from its blackest to its
                      whitest pixel; encoded as PICTURE is
+      deblurred.tif  with --ndim 3 in place of it: the stack, with the size of its voxels
       result.npz     picture, with_margins, residual, blurred, psf, losses
       figure.png     blurred picture, PSF, deblurred picture, residual and its correlation
       result.json    settings, versions, noise, weight, residual, steps, seconds; last, when
@@ -182,17 +215,24 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
     settings = Settings(image=picture, seed=None, **options)
     check_together(settings)
     device = open_device(settings.device_name)
-    coding = settings.encoding
-    blurred = read(
-        lambda path, _: workflows.load_picture(path, encoding=coding), picture, None, "PICTURE"
-    )
-    psf = read(lambda path, _: load_psfs(path), settings.psf, None, "--psf")
-    check_fits(psf.shape[-2:], blurred.shape[-2:], "valid", "--psf")
+    coding, d = settings.encoding, settings.ndim
+
+    def load(path: Path, _: int) -> Picture:
+        if d == 3:
+            return load_planes(path)
+        return told_of_stacks(lambda file: load_sized(file, coding), path)
+
+    given = read(load, picture, None, "PICTURE")
+    cube = read(lambda path, _: load_psfs(path, d), settings.psf, None, "--psf")
+    size = agreed_size([given, cube], "--psf") if d == 3 else None
+    blurred, psf = given.values, cube.values
+    check_fits(psf.shape[-d:], blurred.shape[-d:], "valid", "--psf")
+    check_saturation(settings.saturation, blurred)
     with settings.claimed_folder(FIGURE) as folder:
-        done = run(settings, device, blurred, psf, ctx.obj)
+        done = run(settings, device, blurred, psf, size, ctx.obj)
         result = done.result
         files: dict[str, Writer] = {
-            PICTURE: lambda file: save_picture(result.picture, blurred, coding, file),
+            **picture_file(done),
             ARRAYS: arrays_file(
                 picture=result.picture,
                 with_margins=result.with_margins,
@@ -200,6 +240,8 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
                 blurred=blurred,
                 psf=psf,
                 losses=np.asarray(result.losses),
+                **({} if size is None else {"pixel_size": np.asarray(size)}),
+                **({} if done.seen is None else {"seen": done.seen}),
             ),
         }
         pictures = {} if settings.no_figures else {FIGURE: figure_of(done)}
@@ -219,6 +261,18 @@ def check_together(settings: Settings) -> None:
     if settings.method == "wiener" and settings.weight == 0:
         msg = "--weight 0: want a positive weight with --method wiener"
         raise click.UsageError(msg)
+    if settings.ndim == 3:
+        check_psf_format("tiff")
+        if settings.encoding != "linear":
+            msg = "--encoding is for pictures; leave it out with --ndim 3"
+            raise click.UsageError(msg)
+
+
+def check_saturation(level: float | None, blurred: Values) -> None:
+    """Refuse a level that no pixel is below."""
+    if level is not None and not float(blurred.min()) < level:
+        msg = f"{level:g}, and the values begin at {blurred.min():g}; want pixels below"
+        raise click.BadParameter(msg, param_hint="'--saturation'")
 
 
 def steps_of(settings: Settings) -> int:
@@ -227,7 +281,12 @@ def steps_of(settings: Settings) -> int:
 
 
 def run(
-    settings: Settings, device: Device, blurred: Values, psf: Values, interrupts: Interrupts
+    settings: Settings,
+    device: Device,
+    blurred: Values,
+    psf: Values,
+    pixel_size: tuple[float, ...] | None,
+    interrupts: Interrupts,
 ) -> Deblurred:
     """Run the method, with a progress bar."""
     steps = steps_of(settings)
@@ -237,74 +296,35 @@ def run(
     def done(step: int, _loss: float, _picture: Array) -> None:
         interrupts.step_done(last=step == steps)
 
+    level = settings.saturation
     result = workflows.deblur(
         device.xp.asarray(blurred),
         device.xp.asarray(psf),
+        ndim=settings.ndim,
         method=settings.method,
         noise=settings.noise,
         weight=settings.weight,
         boundary=settings.boundary,
         background=settings.background,
+        seen=None if level is None else device.xp.asarray(blurred < level),
         steps=steps,
         callback=done,
         progress=True,
     )
     interrupts.hold()
-    return Deblurred(settings, device, blurred, psf, device.fetch(result))
-
-
-# --- the PSF's file -------------------------------------------------------------------------
-
-
-def load_psfs(path: Path) -> Values:
-    """Read a PSF, or a grid of PSFs, each nonnegative and brought to the sum one."""
-    suffix = path.suffix.lower()
-    if suffix not in (".npy", ".npz") or not path.is_file():
-        return workflows.load_psf(path)
-    array = stored(path, suffix)
-    if suffix == ".npy" and array.ndim < 4:
-        return workflows.load_psf(path)
-    if array.ndim not in (2, 4) or array.size == 0:
-        msg = (
-            f"{path}: the array has the shape {array.shape}; want (height, width) or (rows, "
-            f"columns, height, width), none of them 0"
-        )
-        raise ValueError(msg)
-    psf = as_single(path, array).astype(np.float64)
-    sums = psf.sum(axis=(-2, -1), keepdims=True)
-    if psf.min() < 0 or not sums.all():
-        msg = (
-            f"{path}: the values run from {psf.min():g} to {psf.max():g}; want PSFs, nonnegative "
-            f"and none all zero"
-        )
-        raise ValueError(msg)
-    whole: Values = (psf / sums).astype(np.float32)
-    return whole
-
-
-def stored(path: Path, suffix: str) -> NDArray[Any]:
-    """Return the array of a file, of an archive the one that is a PSF."""
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if suffix == ".npy":
-                array: NDArray[Any] = np.asarray(loaded)
-                return array
-            names = [*loaded.files]
-            found = [n for n in names if n == "psf"] or [
-                n for n in names if n.startswith("psf_") and n not in ("psf_true", "psf_start")
-            ]
-            if len(found) == 1:
-                return np.asarray(loaded[found[0]])
-    except Exception as error:  # a damaged file may raise anything
-        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}"
-        raise ValueError(msg) from error
-    held = ", ".join(found or names) or "nothing"
-    msg = f"{path}: it holds {held}; want one PSF, by the name psf or psf_METHOD"
-    raise ValueError(msg)
+    return Deblurred(settings, device, blurred, psf, pixel_size, device.fetch(result))
 
 
 # --- what is written ------------------------------------------------------------------------
+
+
+def picture_file(done: Deblurred) -> dict[str, Writer]:
+    """Return the writer of the picture, or of the stack, by the file's name."""
+    x, s = done.result.picture, done.settings
+    if s.ndim == 3:
+        values = x[0] if len(x) == 1 else x
+        return {STACK: psf_writer("tiff", values.astype(np.float32, copy=False), done.pixel_size)}
+    return {PICTURE: lambda file: save_picture(x, done.blurred, s.encoding, file)}
 
 
 def save_picture(picture: Values, blurred: Values, coding: Encoding, file: BinaryIO) -> None:
@@ -322,6 +342,12 @@ def save_picture(picture: Values, blurred: Values, coding: Encoding, file: Binar
 
 def figure_of(done: Deblurred) -> Writer:
     """Return a writer of the figure."""
+    if done.settings.ndim == 3:
+        from nufftlib.plots.stacks import draw_stack_deblurring
+
+        return lambda file: draw_stack_deblurring(
+            done.blurred, done.psf, done.result, file, done.pixel_size
+        )
     from nufftlib.plots.deblurring import draw_deblurring
 
     return lambda file: draw_deblurring(done.blurred, done.psf, done.result, file)
@@ -341,8 +367,11 @@ def record_of(done: Deblurred) -> Writer:
                 "method": s.method,
                 "noise": s.noise,
                 "weight": s.weight,
+                "ndim": s.ndim,
+                "pixel_size": done.pixel_size,
                 "boundary": s.boundary,
                 "background": s.background,
+                "saturation": s.saturation,
                 "encoding": s.encoding,
                 "steps": steps_of(s),
                 "device": done.device.name,
@@ -376,9 +405,10 @@ def print_result(done: Deblurred) -> None:
         click.echo(said, err=True)
     top = float(done.blurred.max())
     clipped = float(np.mean(done.blurred == top))
-    if clipped > CLIPPED:
+    if clipped > CLIPPED and done.seen is None:
         said = (
             f"\nCareful: {clipped:.1%} of the picture has its largest value, {top:.4g}. If it is "
-            "clipped there, the light was more than the model is told, and rings surround it."
+            "clipped there, the light was more than the model is told, and rings surround it: "
+            f"leave these pixels out by --saturation {top:.9g}."
         )
         click.echo(said, err=True)

@@ -88,7 +88,9 @@ def psf_uncertainty(
     if math.prod(pairs.size) > MOST_COMPONENTS:
         return None
     noise = pairs.noise or min(noise_left(name, r.loss_final) for name, r in results.items())
-    found = workflows.identifiability(pairs.sharp, noise, size=pairs.size, boundary=boundary)
+    found = workflows.identifiability(
+        pairs.sharp, noise, size=pairs.size, ndim=len(pairs.size), boundary=boundary
+    )
     psf = results[best_method(results)].psf if pairs.truth is None else device.to_host(pairs.truth)
     return Uncertainty(noise, device.to_host(found.deviations) / float(np.linalg.norm(psf)))
 
@@ -104,21 +106,38 @@ def describe_misfit(device: Device, pairs: Pairs, psf: Any, boundary: str) -> st
     """Return a warning if the residual of a PSF is not noise, else an empty text."""
     products = squares = seen = 0.0
     samples = 0
-    blur = Blur(psf, boundary=boundary)
+    d = psf.ndim
+    blur = Blur(psf, boundary=boundary, ndim=d)
     for x, y in zip(pairs.sharp, pairs.blurred, strict=True):
         x, y = (device.to_host(a) for a in (x, y))
         r = (blur(x) - fitting(blur, x, y)).astype(np.float64)
-        products += 0.5 * float(np.sum(r[..., 1:, :] * r[..., :-1, :]))
-        products += 0.5 * float(np.sum(r[..., 1:] * r[..., :-1]))
+        for axis in range(-d, 0):
+            along = np.moveaxis(r, axis, -1)
+            products += float(np.sum(along[..., 1:] * along[..., :-1])) / d
         squares += float(np.sum(r * r))
         samples += r.size
         seen = max(seen, SEEN * float(np.ptp(x)))
     if math.sqrt(squares / samples) < seen or products < CORRELATED * squares:
         return ""
-    return (
+    said = (
         f"Careful: what the PSF leaves of the blurred picture is no noise: neighbouring pixels\n"
         f"correlate by {products / squares:.2f}. The two pictures must be registered, equally "
         f"exposed and linear in the\nlight (no gamma), --size must hold the PSF, and --boundary "
-        f"be right; or more steps are wanted.\nnufftlib calibrate-pair takes "
-        f"pictures that are exposed, clipped, encoded or moved."
+        f"be right; or more steps are wanted."
     )
+    if d == 2:
+        said += (
+            "\nnufftlib calibrate-pair takes pictures that are exposed, clipped, encoded or moved."
+        )
+    return said
+
+
+def describe_widths(psf: Any, pixel_size: tuple[float, ...] | None) -> str:
+    """Return the widths of a stack's PSF along its axes."""
+    across = workflows.measure_psf(psf.sum(axis=0)), workflows.measure_psf(psf.sum(axis=2))
+    widths = [w.value for w in (across[1].widths[0], *across[0].widths)]
+    text = f"{', '.join(f'{w:.3g}' for w in widths)} voxels"
+    if pixel_size is not None:
+        sizes = (1e6 * w * step for w, step in zip(widths, pixel_size, strict=True))
+        text += f" ({', '.join(f'{w:.3g}' for w in sizes)} µm)"
+    return f"Its widths at half maximum along depth, rows and columns: {text}."

@@ -15,7 +15,7 @@ import click
 from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
-PICTURE = "deblurred.png"
+PICTURE, STACK = "deblurred.png", "deblurred.tif"
 IMAGE, VOLUME, L_CURVE = "image.png", "image.nii.gz", "l-curve.png"
 TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
 PSFS = {"npy": "psf.npy", "tiff": "psf.tif", "fits": "psf.fits"}
@@ -25,6 +25,7 @@ MARK = "result.json"
 KNOWN = (
     ARRAYS,
     PICTURE,
+    STACK,
     IMAGE,
     VOLUME,
     L_CURVE,

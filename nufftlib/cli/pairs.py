@@ -1,4 +1,4 @@
-"""The images of a calibration: a simulation with a known PSF, or the user's own pictures."""
+"""The images of a calibration: a simulation with a known PSF, or the user's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib import data, workflows
-from nufftlib.blur.psfs.mixture import Kind
+from nufftlib.blur.psfs.mixture import Kind, kinds_of
+from nufftlib.cli import stacks
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import PSFS, Writer
 from nufftlib.cli.jobs import Command, read, together
@@ -35,23 +36,23 @@ class Pairs:
 
     Parameters
     ----------
-    sharp, blurred : list of array, shape (channels, height, width)
+    sharp, blurred : list of array, shape (channels, height, width) or with depth in front of these
         The images.
     size : tuple of int
-        Height and width of the PSF.
-    truth : array, shape (height, width), or None
+        Height and width of the PSF, or depth, height and width.
+    truth : array or None
         The PSF, where it is known.
     noise : float or None
         Standard deviation of the noise, where it is known.
     settings : dict
         The images' origin, for the record.
     pixel_size : tuple of float or None
-        Steps along rows and columns in metres, where the files say them.
+        Steps along depth, if there is one, rows and columns in metres, where the files say them.
     """
 
     sharp: list[Array]
     blurred: list[Array]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     truth: Array | None
     noise: float | None
     settings: dict[str, Any]
@@ -133,34 +134,83 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
+    ) -> tuple[int, ...]:
         """Return rows and columns."""
-        if not re.fullmatch(r"0*[1-9][0-9]{,8}(x0*[1-9][0-9]{,8})?", str(value)):
+        found = parts_of(value, 2)
+        if not found:
             self.fail(f"{value!r} is no size; want {self.things}, as 25, or 25x31", param, ctx)
-        rows, _, columns = str(value).partition("x")
-        return int(rows), int(columns or rows)
+        return found * 2 if len(found) == 1 else found
+
+
+class AnySize(click.ParamType):  # type: ignore[type-arg] # generic in the newest click alone
+    """A number of pixels, or one for each axis, as in 25x31 or 9x15x15."""
+
+    name = "N, NxM or NxMxK"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers; `on_axes` says what a single one is."""
+        found = parts_of(value, 3)
+        if not found:
+            msg = f"{value!r} is no size; want pixels, as 25, or 25x31, or of a stack 9x15x15"
+            self.fail(msg, param, ctx)
+        return found
+
+
+def parts_of(value: Any, most: int) -> tuple[int, ...]:
+    """Return one to `most` numbers with x between them; none if it is something else."""
+    one = "0*[1-9][0-9]{,8}"
+    if not re.fullmatch(f"{one}(x{one}){{,{most - 1}}}", str(value)):
+        return ()
+    return tuple(map(int, str(value).split("x")))
+
+
+def on_axes(size: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return the size on each axis, or refuse that of another number of axes."""
+    if len(size) not in (1, ndim):
+        wish = "height and width, or --ndim 3" if ndim == 2 else "depth, height and width"
+        msg = f"{'x'.join(map(str, size))} has {len(size)} axes; want {wish}"
+        raise click.BadParameter(msg, param_hint="'--size'")
+    return size * ndim if len(size) == 1 else size
 
 
 def prepare_simulation(
     image: Path | None,
     psf: str,
-    size: tuple[int, int] | None,
+    size: tuple[int, ...] | None,
     boundary: str,
     noise: float,
     seed: int,
-    default: tuple[int, int],
+    default: tuple[int, ...],
     encoding: Encoding,
 ) -> Callable[[Device], Pairs]:
-    """Read a picture; return a function that blurs it with a PSF of a kind or from a file."""
-    load = functools.partial(workflows.load_color, encoding=encoding)
-    x = read(load, image, data.astronaut)
+    """Read an image; return a function that blurs it with a PSF of a kind or from a file.
+
+    It is a picture or, if `default` has three axes, a stack.
+    """
+    ndim, pixel_size = len(default), None
+    if ndim == 2:
+
+        def load(path: Path, size: int) -> NDArray[np.float32]:
+            color = functools.partial(workflows.load_color, size=size, encoding=encoding)
+            return stacks.told_of_stacks(color, path)
+
+        x, bundled = read(load, image, data.astronaut), "astronaut"
+    else:
+        stack = read(lambda path, _: stacks.load_light(path), image, lambda: stacks.beads(seed))
+        x, pixel_size, bundled = *stack, "simulated beads"
     kind = next((k for k in KINDS if k == psf), None)
-    own = None if kind else read_psf(psf, size)
+    if kind and kind not in kinds_of(ndim):
+        msg = f"{kind} is a PSF of pictures; want {' or '.join(kinds_of(ndim))}, or a file"
+        raise click.BadParameter(msg, param_hint="'--psf'")
+    own = None if kind else read_psf(psf, size, ndim)
     pixels = size or default if own is None else own.shape
     check_fits(pixels, x.shape[1:], boundary, "--size" if own is None else "--psf")
     settings = {
-        "image": "astronaut" if image is None else str(image),
+        "image": bundled if image is None else str(image),
         "encoding": encoding,
+        "pixel_size": pixel_size,
         "shape": x.shape,
         "psf": psf,
         "noise": noise,
@@ -173,16 +223,17 @@ def prepare_simulation(
             xd,
             psf=kind or device.xp.asarray(own),
             size=pixels,
+            ndim=ndim,
             boundary=boundary,
             noise=noise,
             seed=seed,
         )
-        return Pairs([xd], [y], (pixels[0], pixels[1]), h, noise, settings)
+        return Pairs([xd], [y], tuple(pixels), h, noise, settings, pixel_size)
 
     return make
 
 
-def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
+def read_psf(path: str, size: tuple[int, ...] | None, ndim: int) -> NDArray[np.float32]:
     """Read the PSF of a simulation; `size` is the size that --size gives."""
     if not os.path.isfile(split_part(Path(path))[0]):  # pathlib's fails at a name that is too long
         msg = f"{path} is none of {', '.join(KINDS)}, and there is no such file"
@@ -190,7 +241,7 @@ def read_psf(path: str, size: tuple[int, int] | None) -> NDArray[np.float32]:
     if size is not None:
         msg = f"--size: the PSF {path} has its own; leave one out"
         raise click.UsageError(msg)
-    return read(lambda file, _: workflows.load_psf(file), Path(path), None, "--psf")
+    return read(lambda file, _: workflows.load_psf(file, ndim=ndim), Path(path), None, "--psf")
 
 
 def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], boundary: str, option: str) -> None:
@@ -200,9 +251,10 @@ def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], boundary: str, op
     """
     most = picture if boundary == "valid" else tuple(2 * n - 1 for n in picture)
     if any(p > n for p, n in zip(psf, most, strict=True)):
+        has, seen, fits = (" x ".join(map(str, n)) for n in (psf, picture, most))
         msg = (
-            f"a PSF of {psf[0]} x {psf[1]} on a picture of {picture[0]} x {picture[1]}; "
-            f"want one of at most {most[0]} x {most[1]} with --boundary {boundary}"
+            f"a PSF of {has} on a {'picture' if len(psf) == 2 else 'stack'} of {seen}; "
+            f"want one of at most {fits} with --boundary {boundary}"
         )
         raise click.BadParameter(msg, param_hint=f"'{option}'")
 
@@ -210,7 +262,7 @@ def check_fits(psf: tuple[int, ...], picture: tuple[int, ...], boundary: str, op
 def prepare_own_pairs(
     sharp: tuple[Path, ...],
     blurred: tuple[Path, ...],
-    size: tuple[int, int],
+    size: tuple[int, ...],
     boundary: str,
     encoding: Encoding,
     *,
@@ -218,7 +270,8 @@ def prepare_own_pairs(
 ) -> Callable[[Device], Pairs]:
     """Read the user's pairs; return a function that brings them to the device.
 
-    With `one_unit` both pictures of a pair have to be equally exposed.
+    They are pictures or, if `size` has three axes, stacks. With `one_unit` both of a pair have to
+    be equally exposed.
     """
     if len(sharp) != len(blurred):
         msg = (
@@ -247,28 +300,35 @@ def prepare_own_pairs(
     return make
 
 
-def agreed_size(pictures: list[Picture]) -> tuple[float, ...] | None:
+def agreed_size(pictures: list[Picture], option: str = "--blurred") -> tuple[float, ...] | None:
     """Return the size of the pixels that files say; refuse several."""
     sizes = [p.pixel_size for p in pictures if p.pixel_size is not None]
     if not all(np.allclose(sizes[0], size, rtol=1e-3, atol=0) for size in sizes):
         different = ", ".join(str(size) for size in dict.fromkeys(sizes))
-        msg = f"the files say pixels of {different} m along rows and columns; want one size"
-        raise click.BadParameter(msg, param_hint="'--blurred'")
+        axes = "rows and columns" if len(sizes[0]) == 2 else "depth, rows and columns"
+        msg = f"the files say pixels of {different} m along {axes}; want one size"
+        raise click.BadParameter(msg, param_hint=f"'{option}'")
     return sizes[0] if sizes else None
 
 
 def read_pair(
     sharp: Path,
     blurred: Path,
-    size: tuple[int, int],
+    size: tuple[int, ...],
     boundary: str,
     encoding: Encoding,
     *,
     one_unit: bool,
 ) -> tuple[Picture, Picture]:
-    """Read a sharp and a blurred picture, or refuse sizes that a PSF of `size` cannot relate."""
+    """Read a sharp and a blurred image, or refuse sizes that a PSF of `size` cannot relate."""
+
+    def load(path: Path, _: int) -> Picture:
+        if len(size) == 3:
+            return stacks.load_planes(path)
+        return stacks.told_of_stacks(lambda file: load_sized(file, encoding), path)
+
     pair = [
-        read(lambda path, _: load_sized(path, encoding), path, None, option)
+        read(load, path, None, option)
         for path, option in ((sharp, "--sharp"), (blurred, "--blurred"))
     ]
     x, y = (picture.values for picture in pair)
@@ -301,7 +361,7 @@ def check_units(
     not the mean of many. So this takes measurements of any range, and no pairs in two units.
     """
     slack = SLACK * float(np.ptp(x))
-    for channel, mean in zip(x, y.mean(axis=(1, 2), dtype=np.float64), strict=True):
+    for channel, mean in zip(x, y.mean(axis=(*range(1, y.ndim),), dtype=np.float64), strict=True):
         ends = [float(channel.min()), float(channel.max())] + [0.0] * (boundary == "zero")
         if not min(ends) - slack <= mean <= max(ends) + slack:
             msg = (

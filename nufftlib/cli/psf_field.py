@@ -111,7 +111,7 @@ def run(
         pairs.sharp[0],
         pairs.blurred[0],
         grid=grid.nodes,
-        size=pairs.size,
+        size=(pairs.size[0], pairs.size[1]),
         boundary=grid.boundary,
         steps=steps,
         tolerance=grid.tolerance,

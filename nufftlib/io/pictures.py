@@ -225,14 +225,15 @@ def _load(
 
 
 class Picture(NamedTuple):
-    """A picture as it is in its file.
+    """A picture, or a stack, as it is in its file.
 
     Attributes
     ----------
-    values : ndarray of float32, shape (channels, rows, columns)
+    values : ndarray of float32, shape (channels, rows, columns) or (channels, depth, rows, columns)
         Three channels, or one.
     pixel_size : tuple of float or None
-        Steps along rows and columns in metres, where the file says both.
+        Steps along rows and columns, of a stack along its depth as well, in metres, where the file
+        says all of them.
     """
 
     values: NDArray[np.float32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
@@ -14,7 +15,7 @@ from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import choice, file_path, integer
 from nufftlib.io.formats.files import explained_import, read_file
 from nufftlib.io.formats.values import as_single
-from nufftlib.io.pictures import Encoding, grey, read_picture
+from nufftlib.io.pictures import Encoding, Picture, all_known, grey, read_picture
 from nufftlib.io.stacks import READERS
 from nufftlib.io.stored import lengths_of
 from nufftlib.io.whole import written
@@ -69,9 +70,19 @@ def load_psf(
     if integer("load_psf", "ndim", ndim, least=2, most=3) == 2:
         values = read_picture(file, encoding).values
     else:
-        with explained_import(file):
-            values = as_single(file, read_file(file, READERS).values)
-    psf = grey(values, encoding)
+        values = load_cube(file).values
+    return of_sum_one(file, grey(values, encoding))
+
+
+def load_cube(path: Path) -> Picture:
+    """Read the values of a PSF of three axes, channels in front, and the size of its voxels."""
+    with explained_import(path):
+        planes, steps = read_file(path, READERS)
+        return Picture(as_single(path, planes), all_known(steps))
+
+
+def of_sum_one(path: Path, psf: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Check the values of a PSF, and bring them to the sum one."""
     if psf.min() < 0 or not psf.any():
         msg = (
             f"{path}: the values run from {psf.min():g} to {psf.max():g}; want a PSF, "
@@ -173,12 +184,12 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 def psf_writer(
     kind: Format, psf: NDArray[np.float32], steps: tuple[float, ...] | None
 ) -> Callable[[BinaryIO], object]:
-    """Return a writer of a PSF to an open file; its package is imported at once."""
+    """Return a writer of a PSF, or of a stack, to an open file; its package is imported at once."""
     if kind == "tiff":
         import tifffile
 
-        about: dict[str, Any] = {"axes": "ZYX"[-psf.ndim :]}
-        for axis, step in zip(about["axes"], steps or (), strict=bool(steps)):
+        about: dict[str, Any] = {"axes": "CZYX"[-psf.ndim :]}
+        for axis, step in zip("ZYX"[-len(steps or ()) :], steps or (), strict=bool(steps)):
             about |= {f"PhysicalSize{axis}": 1e6 * step, f"PhysicalSize{axis}Unit": "µm"}
         return lambda file: tifffile.imwrite(
             file, psf, ome=True, photometric="minisblack", metadata=about, software="nufftlib"
@@ -188,8 +199,8 @@ def psf_writer(
 
         unit = fits.PrimaryHDU(psf)
         unit.header["CREATOR"] = "nufftlib"
-        for axis, step in enumerate(reversed(steps or ()), 1):
-            unit.header[f"CDELT{axis}"] = step
-            unit.header[f"CUNIT{axis}"] = "m"
+        for i, step in enumerate(reversed(steps or ()), 1):
+            unit.header[f"CDELT{i}"] = step
+            unit.header[f"CUNIT{i}"] = "m"
         return lambda file: unit.writeto(file)
     return lambda file: np.save(file, psf)

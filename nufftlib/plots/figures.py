@@ -328,7 +328,7 @@ def draw_errors(axes: Axes, fit: Fit) -> None:
 
 def residual_of(pair: Pair, psf: Real) -> Real:
     """Return the residual of a PSF, ``A(h) x - y``."""
-    blur = Blur(psf, boundary=pair.boundary)
+    blur = Blur(psf, boundary=pair.boundary, ndim=psf.ndim)
     found: Real = blur(pair.sharp) - fitting(blur, pair.sharp, pair.blurred)
     return found
 

@@ -219,3 +219,13 @@ def test_a_constant_may_be_any_number():
         f = nl.Quadratic(np.eye(2), np.ones(2), constant)
         assert type(f.constant) is float
         assert f(np.ones(2)) == -0.5
+
+
+def test_every_row_of_stacks(row):
+    h, x = random("r", 2, 3, 2), random("r", 2, 5, 6, 4)
+    y = nl.Blur(h, ndim=3)(x) + 1.0
+    want = normal_equations(nl.Blur(h, ndim=3), x, y)
+    f = normal_equations(nl.Blur(row.array(h), ndim=3), row.array(x), row.array(y))
+    assert row.owns(f.gram, "float64")
+    np.testing.assert_allclose(row.numpy(f.gram), want.gram, atol=1e-12)
+    np.testing.assert_allclose(row.numpy(f.rhs), want.rhs, atol=1e-12)

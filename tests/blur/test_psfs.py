@@ -324,9 +324,9 @@ def test_random_psfs_fit_their_size(kind, size):
     [
         (lambda: motion_psf(0, seed=0), ValueError, r"size is 0; want .* of at least 1"),
         (
-            lambda: motion_psf((3, 4, 5), seed=0),
+            lambda: motion_psf((3, 4, 5, 6), seed=0),
             ValueError,
-            r"pixels, or \(height, width\)",
+            "pixels, or one for each of two or three axes",
         ),
         (lambda: motion_psf(3.5, seed=0), TypeError, "size is 3.5; want a number of"),
         (lambda: motion_psf(5, seed=0, batch=-1), ValueError, "batch is -1; want a number of"),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nufftlib import workflows
 from nufftlib.cli import app
-from nufftlib.cli.deblur import load_psfs
+from nufftlib.cli.psf_files import load_psfs
 from nufftlib.data import astronaut
 from nufftlib.plots.deblurring import correlation
 
@@ -105,9 +105,9 @@ def test_a_grid_of_psfs_and_the_result_of_a_calibration(problem):
     _, by_one = written()
     np.testing.assert_allclose(by_grid["picture"], by_one["picture"], atol=1e-3)
     np.testing.assert_allclose(by_grid["psf"].sum(axis=(-2, -1)), 1, rtol=1e-6)
-    np.testing.assert_array_equal(load_psfs(Path("one.npz")), by_grid["psf"])
+    np.testing.assert_array_equal(load_psfs(Path("one.npz")).values, by_grid["psf"])
     np.savez("result.npz", psf_true=psf, psf_start=psf, psf_spectral=psf, sharp=blurred)
-    np.testing.assert_allclose(load_psfs(Path("result.npz")), psf, rtol=1e-6)
+    np.testing.assert_allclose(load_psfs(Path("result.npz")).values, psf, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -206,3 +206,23 @@ def test_clipped_light_is_told_of(problem):
     assert "of the picture has its largest value, 0.5. If it is clipped" in run(*options)
     np.save("blurred.npy", blurred)
     assert "largest value" not in run(*options, "--force")
+
+
+def test_clipped_light_is_left_out(problem):
+    blurred, psf = problem
+    np.save("blurred.npy", np.minimum(blurred, np.float32(0.6)))
+    options = ("--psf=psf.npy", "--method=wiener", "--no-figures", "--force")
+    assert "leave these pixels out by --saturation 0.600000024." in run(*options)
+    clipped = np.load("blurred.npy")
+    for level in ("0.600000024", "0.6"):  # as it was said, and as it was meant
+        output = run(*options, f"--saturation={level}")
+        record, arrays = written()
+        seen = clipped < np.float32(0.6)
+        np.testing.assert_array_equal(arrays["seen"], seen)
+        assert "largest value" not in output
+        want = workflows.deblur(clipped, psf, method="wiener", seen=seen)
+        np.testing.assert_allclose(arrays["picture"], want.picture, atol=1e-3)
+        rms = np.sqrt(np.mean(arrays["residual"][seen] ** 2))
+        assert record["residual"] == pytest.approx(rms, rel=1e-5)
+        assert record["settings"]["saturation"] == pytest.approx(0.6)
+    assert "want pixels below" in " ".join(run(*options, "--saturation=-1", code=2).split())

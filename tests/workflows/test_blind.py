@@ -315,5 +315,5 @@ def test_it_refuses_what_does_not_fit(change, message):
 
 
 def test_the_error_refuses_a_batch():
-    with pytest.raises(ValueError, match=r"\(2, 3, 3\) and \(3, 3\); want \(height, width\)"):
+    with pytest.raises(ValueError, match=r"\(2, 3, 3\) and \(3, 3\); want both \(height, width\)"):
         workflows.shift_aligned_error(np.ones((2, 3, 3)), np.ones((3, 3)))

@@ -393,3 +393,57 @@ def test_a_constant_picture_stays_as_it_is(method, value):
 def test_what_does_not_fit_is_said(change, message):
     with pytest.raises((TypeError, ValueError), match=message):
         workflows.deblur(**{"blurred": np.ones((9, 9)), "psf": PSF} | change)
+
+
+# --- pixels that do not count
+
+
+@pytest.mark.parametrize("method", workflows.DEBLURRING)
+def test_pixels_that_do_not_count_may_have_any_value(method):
+    sharp = data.astronaut()[:, 40:76, 80:112].astype(float)
+    psf, blurred = workflows.simulate_blur(sharp, size=5, noise=0.005, seed=0)
+    seen = np.random.default_rng(0).random(blurred.shape) > 0.03
+    hot = [np.where(seen, blurred, value) for value in (0.3, 40.0)]
+    results = [workflows.deblur(y, psf, method=method, seen=seen, steps=60) for y in hot]
+    assert results[0].noise == pytest.approx(0.005, rel=0.3)
+    assert (results[0].noise, results[0].weight) == (results[1].noise, results[1].weight)
+    np.testing.assert_allclose(results[0].picture, results[1].picture, atol=1e-5)
+    all_seen = np.ones(blurred.shape, bool)
+    plain, same, wrong = (
+        workflows.deblur(y, psf, method=method, seen=mask, steps=60)
+        for y, mask in ((blurred, None), (blurred, all_seen), (hot[0], None))
+    )
+    np.testing.assert_array_equal(same.picture, plain.picture)
+    inner = sharp[:, 2:-2, 2:-2]
+    errors = [float(nl.nrmse(x.picture, inner)) for x in (plain, results[1], wrong)]
+    assert errors[1] < 1.3 * errors[0]
+    assert errors[1] < 0.8 * errors[2]
+
+
+def test_a_masked_wiener_picture_solves_its_linear_system():
+    rng = np.random.default_rng(1)
+    h, y, seen = rng.random((3, 2)), rng.random((2, 8, 9)), rng.random((2, 8, 9)) > 0.2
+    found = workflows.deblur(
+        y, h / h.sum(), method="wiener", noise=0.1, weight=0.05, seen=seen, steps=400
+    )
+    A, D, x = nl.Blur(h / h.sum()), nl.FiniteDifferences((10, 10)), found.with_margins
+    slope = A.H(seen * (A(x) - y)) + 0.05 * D.H(D(x))
+    assert np.linalg.norm(slope) < 1e-4 * np.linalg.norm(A.H(seen * y))
+    np.testing.assert_allclose(found.residual, A(x) - y, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("seen", "error", "message"),
+    [
+        (
+            np.ones((8, 9)),
+            TypeError,
+            r"deblur\(seen\): seen is .* float64.*; want an array of bool",
+        ),
+        (np.ones((8, 8), bool), ValueError, r"\(8, 8\); want that of the picture, \(8, 9\)"),
+        (np.zeros((8, 9), bool), ValueError, "seen is False everywhere; want pixels that count"),
+    ],
+)
+def test_a_mask_of_another_kind_is_refused(seen, error, message):
+    with pytest.raises(error, match=message):
+        workflows.deblur(np.ones((8, 9)), np.ones((3, 3)) / 9, seen=seen)

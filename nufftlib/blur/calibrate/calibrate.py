@@ -44,7 +44,7 @@ class CalibratedPSF(Run):
         Duration of the optimisation loop.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
-    psf, psf_start : array, shape (height, width)
+    psf, psf_start : array, shape (height, width) or (depth, height, width)
         The best PSF seen, and the one before the first step. A constant rate keeps Adam
         restless near the minimum: its last PSF need not be its best.
     errors : list of float
@@ -71,7 +71,8 @@ def calibrate_psf(
     blurred: Array | Sequence[Array],
     *,
     method: Method = "spectral",
-    size: int | tuple[int, int] = 25,
+    size: int | tuple[int, ...] = 25,
+    ndim: int = 2,
     steps: int | None = None,
     boundary: str = "valid",
     path: Evaluation = "auto",
@@ -82,14 +83,14 @@ def calibrate_psf(
 ) -> CalibratedPSF:
     """Find the PSF that blurs one image into another, or several images into others.
 
-    The PSF is nonnegative and sums to one. It starts as a box that leaves a margin of a
-    fifth of the size on each side.
+    The images are pictures or, with ``ndim=3``, stacks of planes. The PSF is nonnegative and sums
+    to one. It starts as a box that leaves a margin of a fifth of the size on each side.
 
     Parameters
     ----------
     sharp : array, shape (..., height, width), real, or sequence of such
-        The sharp image; all leading axes share the PSF. Images of several sizes, all blurred
-        by one PSF, are a list.
+        The sharp image, with ``ndim=3`` (..., depth, height, width); all leading axes share the
+        PSF. Images of several sizes, all blurred by one PSF, are a list.
     blurred : array, real, or sequence of such
         The blurred image, of the size that the boundary gives. With ``"valid"`` it may have
         the size of the sharp one; then only its valid part is used.
@@ -99,7 +100,11 @@ def calibrate_psf(
         with backtracking, with the constant step 0.7, Adam of the rate 0.1. On the mean
         absolute error: ``"adamw"``, of the rate 0.1 and the weight decay 0.01.
     size : int or tuple of int
-        Height and width of the PSF.
+        Height and width of the PSF, with ``ndim=3`` (depth, height, width), each odd or even; one
+        number is the size on all axes.
+    ndim : {2, 3}
+        Number of axes that are blurred, the last ones. Voxels may be of any shape: the PSF is
+        found on the voxels of the images.
     steps : int, optional
         Number of steps, by default 1000 for ``"backtracking"`` and ``"projected-gradient"``,
         100 for ``"adamw"`` and 200 for the others.
@@ -113,7 +118,7 @@ def calibrate_psf(
     tolerance : float
         The loop ends when the norm of the projected gradient, ``|P(h - g) - h|`` with the
         projection ``P`` on the simplex, is at most this; 0: never.
-    truth : array, shape (height, width), optional
+    truth : array, of the PSF's shape, optional
         The true PSF. If it is given, the result has its distance at every step.
     callback : callable, optional
         ``callback(step, loss, psf)`` at the start, where `step` is 0, and after each step; a
@@ -156,13 +161,14 @@ def calibrate_psf(
     recipe = RECIPES[choice(call, "method", method, METHODS)]
     steps = recipe.steps if steps is None else integer(call, "steps", steps, least=0)
     tolerance = not_negative(call, "tolerance", tolerance)
+    ndim = integer(call, "ndim", ndim, least=2, most=3)
     optional_function(call, "callback", callback)
     progress = flag(call, "progress", progress)
     clock = time.perf_counter()
-    start = first_psf(call, several(sharp), size)
+    start = first_psf(call, several(sharp), size, ndim)
     if truth is not None:
         check_truth(truth, start)
-    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES))
+    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES), ndim=ndim)
     pairs = as_pairs(blur, sharp, blurred)
     taken = taken_path(recipe, blur, pairs, path)
     objective = objective_of(recipe, blur, pairs, taken)

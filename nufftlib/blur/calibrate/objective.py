@@ -11,8 +11,8 @@ from array_api_compat import array_namespace, device
 
 from nufftlib.blur.calibrate.recipes import RECIPES, Method, Recipe
 from nufftlib.blur.normal_equations import normal_equations
-from nufftlib.blur.operator import Blur
-from nufftlib.blur.psfs.made import pixels_2d
+from nufftlib.blur.operator import AXES, Blur
+from nufftlib.blur.psfs.made import pixels_nd
 from nufftlib.core.arrays import (
     Array,
     check_finite,
@@ -39,27 +39,29 @@ WORTH = 64
 """Most bytes of matrix for a byte of image: measured, see docs/job-2-calibrate-psf.md."""
 
 
-def first_psf(call: str, images: Sequence[Array], size: int | tuple[int, int]) -> Array:
+def first_psf(
+    call: str, images: Sequence[Array], size: int | tuple[int, ...], ndim: int = 2
+) -> Array:
     """Return the first PSF of a calibration by these sharp images: a box."""
     if not images:
         msg = f"{call}(sharp): sharp has no images; want at least 1"
         raise ValueError(msg)
     for image in images:
-        check_image(call, "sharp", image)
+        check_image(call, "sharp", image, ndim)
     sharp, xp = images[0], array_namespace(images[0])
-    height, width = pixels_2d(call, size)
-    box = np.zeros((height, width))
-    box[height // 5 : height - height // 5, width // 5 : width - width // 5] = 1.0
+    P = pixels_nd(call, size, ndim)
+    box = np.zeros(P)
+    box[tuple(slice(p // 5, p - p // 5) for p in P)] = 1.0
     return xp.asarray(box / box.sum(), dtype=sharp.dtype, device=device(sharp))
 
 
-def check_image(call: str, name: str, image: Array) -> None:
-    """Refuse all but finite, real images of two axes or more."""
+def check_image(call: str, name: str, image: Array, ndim: int = 2) -> None:
+    """Refuse all but finite, real images of `ndim` axes or more."""
     caller = f"{call}({name})"
     xp = common_namespace(caller, **{name: image})
     check_real(xp, caller, name, image)
-    if image.ndim < 2:
-        msg = f"{caller}: {name} has the shape {tuple(image.shape)}; want (..., height, width)"
+    if image.ndim < ndim:
+        msg = f"{caller}: {name} has the shape {tuple(image.shape)}; want (..., {AXES[ndim]})"
         raise ValueError(msg)
     check_finite(xp, caller, name, image)
 
@@ -92,21 +94,23 @@ def fitting(blur: Blur, x: Array, y: Array, caller: str = "calibrate_psf") -> Ar
     xp = common_namespace(call, sharp=x, blurred=y, psf=blur.psf)
     check_precision(xp, call, sharp=x, blurred=y, psf=blur.psf)
     check_real(xp, call, "blurred", y)
-    valid = blur.boundary == "valid"
-    (p0, p1), (n0, n1) = blur.psf.shape, x.shape[-2:]
+    valid, d = blur.boundary == "valid", blur.ndim
+    P, n = tuple(blur.psf.shape), tuple(x.shape[-d:])
     if valid and y.shape == x.shape:
-        y = y[..., p0 - 1 - p0 // 2 : n0 - p0 // 2, p1 - 1 - p1 // 2 : n1 - p1 // 2]
-    made = (*x.shape[:-2], n0 - p0 + 1, n1 - p1 + 1) if valid else tuple(x.shape)
+        y = y[(..., *(slice(p - 1 - p // 2, m - p // 2) for p, m in zip(P, n, strict=True)))]
+    inner = (m - p + 1 for p, m in zip(P, n, strict=True))
+    made = (*x.shape[:-d], *inner) if valid else tuple(x.shape)
+    psf = " x ".join(map(str, P))
     if min(made) < 1:
         msg = (
             f"{call}: sharp has the shape {tuple(x.shape)}; want at least "
-            f"{f'{p0} x {p1} pixels, the size of the PSF' if valid else '1 pixel'}"
+            f"{f'{psf} pixels, the size of the PSF' if valid else '1 pixel'}"
         )
         raise ValueError(msg)
     if tuple(y.shape) != made:
         msg = (
             f"{call}: blurred has the shape {tuple(y.shape)}; want {made}, which a PSF of "
-            f"{p0} x {p1} with boundary {blur.boundary!r} makes of the sharp image's "
+            f"{psf} with boundary {blur.boundary!r} makes of the sharp image's "
             f"{tuple(x.shape)}"
         )
         raise ValueError(msg)
@@ -156,7 +160,7 @@ def loss_at(
     boundary: str,
 ) -> float:
     """Return the loss of a method at a PSF."""
-    blur = Blur(psf, boundary=boundary)
+    blur = Blur(psf, boundary=boundary, ndim=psf.ndim)
     return float(
         objective_of(RECIPES[method], blur, as_pairs(blur, sharp, blurred), "general")(psf)
     )

@@ -12,7 +12,7 @@ from nufftlib.blur.calibrate.objective import first_psf, several
 from nufftlib.blur.normal_equations import normal_equations
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import choice, not_negative
+from nufftlib.core.kinds import choice, integer, not_negative
 
 
 class Identifiability(NamedTuple):
@@ -23,7 +23,7 @@ class Identifiability(NamedTuple):
     deviations : array, shape (size,)
         Standard deviation that the noise gives the least-squares PSF along each component,
         from the best known component to the worst; infinite where nothing is known.
-    components : array, shape (size, height, width)
+    components : array, shape (size, height, width) or (size, depth, height, width)
         The components, PSFs of norm one.
     """
 
@@ -35,7 +35,8 @@ def identifiability(
     sharp: Array | Sequence[Array],
     noise: float,
     *,
-    size: int | tuple[int, int] = 25,
+    size: int | tuple[int, ...] = 25,
+    ndim: int = 2,
     boundary: str = "valid",
 ) -> Identifiability:
     r"""Return how well blurred images determine each component of a PSF.
@@ -53,7 +54,9 @@ def identifiability(
     noise : float
         Standard deviation of the noise in the blurred images.
     size : int or tuple of int
-        Height and width of the PSF.
+        Height and width of the PSF, with ``ndim=3`` (depth, height, width).
+    ndim : {2, 3}
+        Number of axes that are blurred, the last ones.
     boundary : {"valid", "circular", "replicate", "reflect", "zero"}
         Boundary of the blur.
 
@@ -83,8 +86,9 @@ def identifiability(
     """
     call, images = "identifiability", several(sharp)
     noise = not_negative(call, "noise", noise)
-    start = first_psf(call, images, size)
-    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES))
+    ndim = integer(call, "ndim", ndim, least=2, most=3)
+    start = first_psf(call, images, size, ndim)
+    blur = Blur(start, boundary=choice(call, "boundary", boundary, BOUNDARIES), ndim=ndim)
     xp = array_namespace(blur.psf)
     # The matrix does not depend on the data.
     terms = [normal_equations(blur, x, blur(x)) for x in images]

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import optim
 from nufftlib.blur.deblur.model import Model, model_of
 from nufftlib.blur.deblur.richardson_lucy import richardson_lucy
-from nufftlib.blur.deblur.spectrum import Choice, noise_at, pixels_of, wiener_weight
+from nufftlib.blur.deblur.spectrum import Choice, noise_at, wiener_weight
 from nufftlib.blur.deblur.variation import deblur_by_variation, variation_weight
 from nufftlib.blur.deblur.wiener import Wiener
 from nufftlib.blur.space_varying import SpaceVaryingBlur
@@ -24,6 +24,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 STEPS: dict[Method, int] = {"wiener": 200, "richardson-lucy": 100, "tv": 300}
 """Steps at most, by default."""
+
+ROUNDS = 2
+"""How often pixels that do not count are found before noise and weight are."""
 
 QUIET = 100
 """The least noise that a weight is chosen for, in units of the brightest pixel's precision."""
@@ -42,12 +45,12 @@ class DeblurredPicture(Run):
         Duration of the optimisation loop.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
-    picture : array, shape (..., height, width)
+    picture : array, of the blurred one's shape
         The sharp picture, on the pixels of the blurred one.
     with_margins : array
         The same with the margins that the blurred one saw, larger by the PSF's size less one;
         with a boundary other than ``"valid"`` the same array.
-    residual : array, shape (..., height, width)
+    residual : array, of the blurred picture's shape
         ``A x + background - y``, which is noise if picture and PSF are right.
     noise : float
         The standard deviation of the noise, given or estimated.
@@ -73,25 +76,32 @@ def deblur(
     blurred: Array,
     psf: Array | SpaceVaryingBlur,
     *,
+    ndim: int = 2,
     method: Method = "tv",
     noise: float | None = None,
     weight: float | None = None,
     boundary: str = "valid",
     nonnegative: bool = True,
     background: float = 0.0,
+    seen: Array | None = None,
     steps: int | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
 ) -> DeblurredPicture:
-    r"""Find the sharp picture of a blurred one whose PSF is known.
+    r"""Find the sharp picture of a blurred one whose PSF is known, or the sharp stack.
 
     Parameters
     ----------
     blurred : array, shape (..., height, width), real
-        The blurred picture. Channels and batch share the blur, the noise and the weight.
+        The blurred picture, with ``ndim=3`` a stack (..., depth, height, width). Channels and
+        batch share the blur, the noise and the weight.
     psf : array, shape (height, width) or (rows, columns, height, width), or SpaceVaryingBlur
         The PSF, such as `calibrate_psf` finds it; or a grid of them over the picture, with bilinear
         means between them, such as `calibrate_field` finds it: see `nufftlib.blur.grid_weights`.
+        That of a stack has the shape (depth, height, width).
+    ndim : {2, 3}
+        Number of axes that are blurred, the last ones. All neighbours of a voxel count alike in
+        ``D``, however far they are.
     method : {"tv", "wiener", "richardson-lucy"}
         With the differences ``D`` of neighbours and the weight ``w``:
 
@@ -113,6 +123,9 @@ def deblur(
         Whether ``"tv"`` wants a picture of 0 or more.
     background : float
         With ``"richardson-lucy"``: the light of the detector that is in the blurred picture.
+    seen : array of bool, of the blurred picture's shape, optional
+        Which pixels count: not those that are clipped, hot or dead. Their light is found from the
+        others, and the `residual` has what they differ by.
     steps : int, optional
         Steps at most, by default 200, of ``"tv"`` 300 and of ``"richardson-lucy"`` 100.
     callback : callable, optional
@@ -169,6 +182,7 @@ def deblur(
     """
     call = "deblur"
     method = choice(call, "method", method, METHODS)
+    ndim = integer(call, "ndim", ndim, least=2, most=3)
     noise = noise if noise is None else not_negative(call, "noise", noise)
     weight = weight if weight is None else not_negative(call, "weight", weight)
     background = not_negative(call, "background", background)
@@ -182,9 +196,8 @@ def deblur(
         msg = f"{call}(weight): weight is 0; want a positive number with the method 'wiener'"
         raise ValueError(msg)
     clock = time.perf_counter()
-    model = model_of(call, blurred, psf, boundary)
-    if noise is None:
-        noise = noise_at(blurred, model.power(pixels_of(blurred)))
+    model = without_gaps(model_of(call, blurred, psf, boundary, ndim, seen), noise)
+    noise = noise_of(model) if noise is None else noise
 
     def follow(step: int, loss: float, x: Array) -> object:
         return callback is not None and callback(step, loss, model.cropped(x))
@@ -232,10 +245,34 @@ def prepared(
     if start.interrupted:
         raise KeyboardInterrupt
     x = start.params
-    length = variation_weight(smooth.weight, x) if weight is None else weight
+    length = variation_weight(smooth.weight, x, model.ndim) if weight is None else weight
     return length, lambda **settings: deblur_by_variation(
         model, length, x, nonnegative=nonnegative, **settings
     )
+
+
+def noise_of(model: Model) -> float:
+    """Estimate the noise of the picture."""
+    y, d = model.blurred, model.ndim
+    return noise_at(y, model.power(tuple(y.shape[-d:])), d)
+
+
+def without_gaps(model: Model, noise: float | None) -> Model:
+    """Return the model with pixels that do not count as they would be seen.
+
+    Their own values are nobody's, and gaps have edges: noise and weight would be those of the
+    edges. So they are those of Wiener's picture of the others, which is blurred as the rest is.
+    """
+    if model.seen is None:
+        return model
+    model = model.filled_by_means()
+    for _ in range(ROUNDS):
+        weight = smooth_weight(model, noise_of(model) if noise is None else noise).weight
+        found = Wiener(model, weight).solve(steps=STEPS["wiener"])
+        if found.interrupted:
+            raise KeyboardInterrupt
+        model = model.filled(model.blur.apply(found.params))
+    return model
 
 
 def smooth_weight(model: Model, noise: float) -> Choice:

@@ -56,21 +56,21 @@ def richardson_lucy(
     callback, progress : Any
         As for `optim.minimize`.
     """
-    A, xp = model.blur, array_namespace(model.blurred)
-    y = xp.maximum(model.blurred, xp.zeros_like(model.blurred))
+    A, xp = model.map, array_namespace(model.blurred)
+    y = xp.maximum(model.data, xp.zeros_like(model.data))
     loss = PoissonLikelihood(y, background=background)
-    start = xp.full_like(model.start(), max(float(xp.mean(y)) - background, 0.0))
+    start = xp.full_like(model.start(), max(model.mean(y) - background, 0.0))
     n = A.adjoint(xp.ones_like(y))
     # A pixel that no light comes from keeps its value.
     dark = n <= ROUNDING * float(xp.finfo(n.dtype).eps) * xp.max(n)
     n = xp.where(dark, xp.ones_like(n), n)
     corner = CORNER * float(xp.max(y)) or CORNER
-    variation = Charbonnier(weight, corner, FiniteDifferences(model.pixels), axis=-3)
+    variation = Charbonnier(weight, corner, FiniteDifferences(model.pixels), axis=-1 - model.ndim)
     misfit: list[float] = []
 
     def value_and_grad(x: Array) -> tuple[float, Array]:
         z = A.apply(x)
-        misfit[:] = [float(xp.mean((z + background - model.blurred) ** 2))]
+        misfit[:] = [model.mean((z + background - model.blurred) ** 2)]
         value, slope = loss.value_and_grad(z)
         total, g = float(value), A.adjoint(slope)
         if weight:

@@ -10,8 +10,9 @@ with ``|d^|^2``, the differences' power, about ``|omega|^2``. A Hann window keep
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace, device
@@ -32,6 +33,9 @@ QUIET = 1 / 20
 
 LOBE = 2
 """Frequencies on either side into which the window spreads the picture's mean."""
+
+MANY = 2**20
+"""Frequencies that the fit and the choice of a weight are content with."""
 
 WEIGHTS = np.geomspace(1e-10, 1e4, 561)
 """Weights that are tried, in steps of a sixteenth."""
@@ -90,34 +94,29 @@ def estimate_noise(picture: Array, psf: Array | None = None) -> float:
             msg = f"{call}(psf): psf has the shape {tuple(psf.shape)}; want (height, width)"
             raise ValueError(msg)
         one = np.asarray(on_cpu(psf), np.float64)[None]
-        power = mean_power(one, np.ones((1, 1)), pixels_of(picture))
+        power = mean_power(one, np.ones((1, 1)), tuple(picture.shape[-2:]))
     return noise_at(picture, power)
 
 
-def pixels_of(picture: Array) -> tuple[int, int]:
-    """Return height and width."""
-    rows, columns = picture.shape[-2:]
-    return rows, columns
-
-
-def noise_at(picture: Array, power: Values | None) -> float:
+def noise_at(picture: Array, power: Values | None, ndim: int = 2) -> float:
     """Estimate the noise of a picture whose blur has this power; none is no blur."""
-    d = laplacian_power(pixels_of(picture))
+    d = laplacian_power(tuple(picture.shape[-ndim:]))
     d.flat[0] = d.max() * 1e-12  # the mean, which is the brightest
     light = (1.0 if power is None else power) / d
     quiet = np.argsort(light, axis=None)[: max(1, round(QUIET * light.size))]
-    Y = periodogram(picture).reshape(-1, light.size)[:, quiet]
+    Y = periodogram(picture, ndim).reshape(-1, light.size)[:, quiet]
     return math.sqrt(float(np.median(Y)) / math.log(2))
 
 
-def periodogram(picture: Array) -> Values:
+def periodogram(picture: Array, ndim: int) -> Values:
     """Return ``|FFT(window y)|^2``, of the expectation ``sigma^2`` for white noise."""
-    xp, shape = array_namespace(picture), pixels_of(picture)
-    rows, columns = (np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in shape)
-    window = np.outer(rows, columns)
+    xp, shape = array_namespace(picture), tuple(picture.shape[-ndim:])
+    sides = np.ix_(*(np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in shape))
+    window: Any = math.prod(sides)
     window /= math.sqrt(float(np.sum(window**2)))
     w = xp.asarray(window, dtype=picture.dtype, device=device(picture))
-    level = xp.sum(picture * w, axis=(-2, -1), keepdims=True) / xp.sum(w)
+    axes = tuple(range(-ndim, 0))
+    level = xp.sum(picture * w, axis=axes, keepdims=True) / xp.sum(w)
     Y = fft(xp, w * (picture - level), shape, real=False)
     return np.asarray(on_cpu(xp.abs(Y)), np.float64) ** 2
 
@@ -165,15 +164,17 @@ def fit_power_law(Y: Values, power: Values, d: Values, noise: float) -> PowerLaw
 # and the residual T^2 S.
 def wiener_weight(model: Model, noise: float) -> Choice:
     """Return the weight of the differences with the least mean squared error under the fit."""
-    shape = pixels_of(model.blurred)
-    k = [np.abs(np.fft.fftfreq(n, 1 / n)) > LOBE for n in shape]
+    shape = tuple(model.blurred.shape[-model.ndim :])
+    k = np.ix_(*(np.abs(np.fft.fftfreq(n, 1 / n)) for n in shape))
+    far = functools.reduce(np.maximum, k) > LOBE
     # A picture of a few pixels has no other frequencies than those around its mean.
-    far = k[0][:, None] | k[1]
     far = far if far.any() else laplacian_power(shape) > 0
     if not far.any():
         return Choice(noise**2, 1.0)
-    power, d = model.power(shape)[far], laplacian_power(shape)[far]
-    Y = np.mean(periodogram(model.blurred).reshape(-1, *shape), axis=0)[far]
+    some = np.flatnonzero(far)
+    some = some[:: len(some) // MANY | 1]  # an odd step: on no axis a divisor of most sizes
+    Y = np.mean(periodogram(model.blurred, model.ndim).reshape(-1, far.size), axis=0)[some]
+    power, d = (a.reshape(-1)[some] for a in (model.power(shape), laplacian_power(shape)))
     law = fit_power_law(Y, power, d, noise)
     sharp = law.scale * d**-law.exponent
 

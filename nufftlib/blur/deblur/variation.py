@@ -28,9 +28,9 @@ LIGHT = optim.proximal.indicator(optim.projections.nonnegative())
 
 # A length v |u| has the curvature v / |u|, of the square that touches it from above, and a square
 # w |u|^2 / 2 has w. They are equal at |u| = v / w. Measured, see docs/derivations/deblur.md.
-def variation_weight(weight: float, x: Array) -> float:
+def variation_weight(weight: float, x: Array, ndim: int) -> float:
     """Return the weight of lengths that is like a weight of squares, for a picture `x`."""
-    u = FiniteDifferences(tuple(x.shape[-2:])).apply(x)
+    u = FiniteDifferences(tuple(x.shape[-ndim:])).apply(x)
     return EVEN * weight * math.sqrt(float(inner(u, u)) / math.prod(x.shape))
 
 
@@ -62,7 +62,7 @@ def deblur_by_variation(
         As for `optim.primal_dual`.
     """
     D = FiniteDifferences(model.pixels)
-    f = HalfSquaredError(model.blurred) @ model.blur
+    f = HalfSquaredError(model.data) @ model.map
     L = optim.lipschitz(f.value_and_grad, start)
     settings: dict[str, Any] = {"callback": callback, "progress": progress}
     return optim.primal_dual(
@@ -71,9 +71,9 @@ def deblur_by_variation(
         LIGHT if nonnegative else FREE,
         D.apply,
         D.adjoint,
-        optim.proximal.group_soft_threshold(weight, axes=-3),
+        optim.proximal.group_soft_threshold(weight, axes=-1 - model.ndim),
         curvature=L,
-        norm_of_map=math.sqrt(8),
+        norm_of_map=math.sqrt(4 * model.ndim),
         step_size=STEP / L,
         tolerance=TOLERANCE * weight * math.sqrt(math.prod(start.shape)),
         steps=steps + 1,

@@ -9,6 +9,7 @@ With any other one conjugate gradients solve, and that filter makes their steps 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,20 +48,20 @@ class Wiener:
     @cached_property
     def laplacian(self) -> LinearOperator:
         """``D^H D``: a circular convolution, or that of a picture that goes on unchanged."""
-        y = self.model.blurred
-        kernel = array_namespace(y).asarray(
-            [[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]],
-            dtype=y.dtype,
-            device=device(y),
-        )
+        y, d = self.model.blurred, self.model.ndim
+        kernel = np.zeros((3,) * d)
+        kernel[(1,) * d] = 2 * d
+        for axis, side in itertools.product(range(d), (0, 2)):
+            kernel[tuple(side if a == axis else 1 for a in range(d))] = -1
         circular = self.model.blur.boundary == "circular"
-        D2 = Blur(kernel, "circular" if circular else "replicate")
+        k = array_namespace(y).asarray(kernel, dtype=y.dtype, device=device(y))
+        D2 = Blur(k, "circular" if circular else "replicate", d)
         return D2.rename(psf="kernel")  # the blur has a parameter of this name
 
     @cached_property
     def matrix(self) -> LinearOperator:
         """``H = A^H A + w D^H D``."""
-        return self.model.blur.N + self.weight * self.laplacian
+        return self.model.map.N + self.weight * self.laplacian
 
     @cached_property
     def filter(self) -> Array:
@@ -92,7 +93,7 @@ class Wiener:
         callback, progress : Any
             As for `optim.conjugate_gradient`.
         """
-        b = self.model.blur.adjoint(self.model.blurred)
+        b = self.model.map.adjoint(self.model.data)
         settings: dict[str, Any] = {"callback": callback, "progress": progress}
         return optim.conjugate_gradient(
             self.matrix.apply,
@@ -100,7 +101,7 @@ class Wiener:
             self.filtered(b),
             steps=steps,
             tolerance=TOLERANCE,
-            axes=(-2, -1),
+            axes=tuple(range(-self.model.ndim, 0)),
             precondition=self.filtered,
             **settings,
         )

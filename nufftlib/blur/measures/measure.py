@@ -204,7 +204,9 @@ def checked_psf(call: str, name: str, array: Any, psf: Any) -> Any:
     xp = common_namespace(f"{call}({name})", **{name: array, "psf": psf})
     check_real(xp, f"{call}({name})", name, array)
     if array.ndim != 2 or 0 in array.shape:
-        msg = f"{call}({name}): {name} has the shape {tuple(array.shape)}; want (height, width)"
+        summed = ", of a stack's PSF its sum along an axis" if array.ndim == 3 else ""
+        shape = tuple(array.shape)
+        msg = f"{call}({name}): {name} has the shape {shape}; want (height, width){summed}"
         raise ValueError(msg)
     check_finite(xp, f"{call}({name})", name, array)
     least, most = float(xp.min(array)), float(xp.max(array))

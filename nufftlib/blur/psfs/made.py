@@ -14,10 +14,10 @@ from nufftlib.core.arrays import Array, Namespace, make_array
 from nufftlib.core.kinds import sizes
 
 
-def pixels(call: str, size: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the size on each axis, one to three; a single number is the size of a square."""
-    wish = "a number of pixels, or one for each of one to three axes"
-    return sizes(call, "size", size, wish, counts=(1, 2, 3), alone=2)
+def pixels(call: str, size: int | tuple[int, ...], least: int = 1) -> tuple[int, ...]:
+    """Return the size on each axis, `least` to three; a single number is the size of a square."""
+    wish = f"a number of pixels, or one for each of {('one to', 'two or')[least - 1]} three axes"
+    return sizes(call, "size", size, wish, counts=range(least, 4), alone=2)
 
 
 def pixels_2d(call: str, size: int | tuple[int, int], name: str = "size") -> tuple[int, int]:
@@ -25,6 +25,12 @@ def pixels_2d(call: str, size: int | tuple[int, int], name: str = "size") -> tup
     wish = "a number of pixels, or (height, width)"
     height, width = sizes(call, name, size, wish, counts=(2,), alone=2)
     return height, width
+
+
+def pixels_nd(call: str, size: int | tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return the size on each of two or three axes; a single number is that of all."""
+    axes = {2: "pixels, or (height, width)", 3: "voxels, or (depth, height, width)"}[ndim]
+    return sizes(call, "size", size, f"a number of {axes}", counts=(ndim,), alone=ndim)
 
 
 def batch_shape(call: str, batch: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
-from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels_2d
+from nufftlib.blur.psfs.made import batch_shape, of_sum_one, pixels
 from nufftlib.core.arrays import Array, Namespace
 from nufftlib.core.caching import remembered
 from nufftlib.core.kinds import generator, number, out_of_range, positive
@@ -21,7 +22,7 @@ APART = 1e3
 
 
 def motion_psf(
-    size: int | tuple[int, int],
+    size: int | tuple[int, ...],
     *,
     seed: int,
     length: float = 0.3,
@@ -45,7 +46,7 @@ def motion_psf(
     Parameters
     ----------
     size : int or tuple of int
-        Height and width of the PSF in pixels.
+        Height and width of the PSF in pixels; of three axes, for stacks, (depth, height, width).
     seed : int
         Seed of the paths; one seed gives one path at every size, in every library.
     length : float
@@ -63,7 +64,7 @@ def motion_psf(
 
     Returns
     -------
-    array, shape (*batch, height, width), real
+    array, shape (*batch, *size), real
         Nonnegative, of sum one; the centre of the path is at ``size // 2``.
 
     Raises
@@ -90,7 +91,7 @@ def motion_psf(
     (4, 25, 25)
     """
     call = "motion_psf"
-    shape, axes = pixels_2d(call, size), batch_shape(call, batch)
+    shape, axes = pixels(call, size, least=2), batch_shape(call, batch)
     length, std = positive(call, "length", length), number(call, "std", std)
     if not 0 <= std <= FARTHEST:
         raise out_of_range(call, "std", std, f"0 to {FARTHEST:g} half-sizes")
@@ -98,27 +99,27 @@ def motion_psf(
     h = np.empty((math.prod(axes), *shape))
     for n in range(len(h)):
         h[n] = draw_motion(rng, shape, length, std)
-    return of_sum_one(call, h.reshape(*axes, *shape), 2, xp=xp, dtype=dtype, device=device)
+    h = h.reshape(*axes, *shape)
+    return of_sum_one(call, h, len(shape), xp=xp, dtype=dtype, device=device)
 
 
-def draw_motion(rng: np.random.Generator, shape: tuple[int, int], length: float, std: float) -> Any:
+def draw_motion(rng: np.random.Generator, shape: tuple[int, ...], length: float, std: float) -> Any:
     """Draw a path and deposit it; the sum is the number of points within."""
-    path = matern_path(rng, length, std)
-    r0, r1 = (n // 2 + u * n / 2 for n, u in zip(shape, path, strict=True))
+    path = matern_path(rng, length, std, len(shape))
+    r = [n // 2 + u * n / 2 for n, u in zip(shape, path, strict=True)]
     # Steps of half a pixel at most, so that bilinear weights leave no holes.
-    longest = max(np.abs(np.diff(r0)).max(), np.abs(np.diff(r1)).max())
+    longest = max(np.abs(np.diff(u)).max() for u in r)
     t = np.linspace(0, KNOTS - 1, (KNOTS - 1) * max(2, math.ceil(2 * longest)) + 1)
-    r0, r1 = (np.interp(t, np.arange(KNOTS), r) for r in (r0, r1))
-    h = deposit(r0, r1, shape)
+    h = deposit([np.interp(t, np.arange(KNOTS), u) for u in r], shape)
     if not h.sum() > 0:
         msg = f"motion_psf(std): std is {std} and the path leaves the PSF; want a smaller std"
         raise ValueError(msg)
     return h
 
 
-def matern_path(rng: np.random.Generator, length: float, std: float) -> Any:
-    """Draw two centred coordinates (2, KNOTS) of the process over one time unit."""
-    path = std * (matern_factor(length) @ rng.standard_normal((KNOTS, 2))).T
+def matern_path(rng: np.random.Generator, length: float, std: float, axes: int = 2) -> Any:
+    """Draw centred coordinates (axes, KNOTS) of the process over one time unit."""
+    path = std * (matern_factor(length) @ rng.standard_normal((KNOTS, axes))).T
     return path - path.mean(axis=1, keepdims=True)
 
 
@@ -133,14 +134,14 @@ def matern_factor(length: float) -> Any:
     return np.linalg.cholesky(correlation + 1e-9 * np.eye(KNOTS))
 
 
-def deposit(r0: Any, r1: Any, shape: tuple[int, int]) -> Any:
-    """Add up points at fractional pixels with bilinear weights; drop those outside."""
+def deposit(r: Any, shape: tuple[int, ...]) -> Any:
+    """Add up points (axes, points) with linear weights on each axis; drop those outside."""
     image = np.zeros(shape)
-    i0, i1 = np.floor(r0).astype(int), np.floor(r1).astype(int)
-    f0, f1 = r0 - i0, r1 - i1
-    for d0, w0 in ((0, 1 - f0), (1, f0)):
-        for d1, w1 in ((0, 1 - f1), (1, f1)):
-            j0, j1 = i0 + d0, i1 + d1
-            inside = (j0 >= 0) & (j0 < shape[0]) & (j1 >= 0) & (j1 < shape[1])
-            np.add.at(image, (j0[inside], j1[inside]), (w0 * w1)[inside])
+    first = np.floor(r).astype(int)
+    f, ends = r - first, np.asarray(shape)[:, None]
+    for corner in itertools.product((0, 1), repeat=len(shape)):
+        far = np.asarray(corner)[:, None]
+        j, w = first + far, np.prod(np.where(far, f, 1 - f), axis=0)
+        inside = np.all((j >= 0) & (j < ends), axis=0)
+        np.add.at(image, tuple(j[:, inside]), w[inside])
     return image

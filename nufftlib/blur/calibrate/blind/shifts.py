@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from nufftlib.blur.boundaries import BOUNDARIES, part
@@ -19,10 +20,10 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
 
     Parameters
     ----------
-    psf : array, shape (height, width), real
+    psf : array, shape (height, width) or (depth, height, width), real
         A PSF.
-    truth : array, shape (height, width), real
-        The true one; the sizes may differ.
+    truth : array, real
+        The true one, of as many axes; the sizes may differ.
 
     Returns
     -------
@@ -34,7 +35,7 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     TypeError
         If one is no array of float32 or float64.
     ValueError
-        If one is not of two axes, or the truth is zero everywhere.
+        If they are not both of two or both of three axes, or the truth is zero everywhere.
 
     Examples
     --------
@@ -45,21 +46,22 @@ def shift_aligned_error(psf: Array, truth: Array) -> float:
     0.0
     """
     xp = check_psfs("shift_aligned_error", psf=psf, truth=truth)
-    if psf.ndim != 2 or truth.ndim != 2:
+    if psf.ndim != truth.ndim or psf.ndim not in (2, 3):
         msg = (
             f"shift_aligned_error(psf, truth): the shapes are {tuple(psf.shape)} and "
-            f"{tuple(truth.shape)}; want (height, width)"
+            f"{tuple(truth.shape)}; want both (height, width), or both (depth, height, width)"
         )
         raise ValueError(msg)
     h, t = in_units(xp, *(xp.astype(a, xp.float64, copy=False) for a in (psf, truth)))
-    (n0, n1), (t0, t1) = h.shape, t.shape
+    P = tuple(t.shape)
     # The frame holds the truth at every shift at which it meets the PSF.
-    frame = (n0 + 2 * t0, n1 + 2 * t1)
-    h = window(h, (-t0, -t1), frame)
+    frame = tuple(n + 2 * p for n, p in zip(h.shape, P, strict=True))
+    h = window(h, tuple(-p for p in P), frame)
     # The nearest shift has the largest product, and one correlation has them all.
-    row, column = divmod(int(xp.argmax(Blur(xp.flip(t), "zero")(h))), frame[1])
-    there = window(t, (t0 - 1 - t0 // 2 - row, t1 - 1 - t1 // 2 - column), frame)
-    return psf_error(h, there)
+    products = Blur(xp.flip(t), "zero", ndim=t.ndim)(h)
+    nearest = np.unravel_index(int(xp.argmax(products)), frame)
+    corner = tuple(p - 1 - p // 2 - int(i) for p, i in zip(P, nearest, strict=True))
+    return psf_error(h, window(t, corner, frame))
 
 
 def centred(psf: Array) -> Array:
@@ -69,10 +71,10 @@ def centred(psf: Array) -> Array:
     return cut / array_namespace(psf).sum(cut)
 
 
-def window(x: Array, corner: tuple[int, int], shape: tuple[int, int]) -> Array:
-    """Return a part of a 2D array; beyond the array it is zero."""
+def window(x: Array, corner: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """Return a part of an array's last axes; beyond the array it is zero."""
     xp = array_namespace(x)
-    for axis, first, size in zip((-2, -1), corner, shape, strict=True):
+    for axis, first, size in zip(range(-len(shape), 0), corner, shape, strict=True):
         before, after = max(0, -first), max(0, first + size - x.shape[axis])
         x = BOUNDARIES["zero"].extend(xp, x, axis, before, after)
         x = part(x, axis, first + before, first + before + size)

@@ -1,0 +1,251 @@
+"""The figures of stacks: sections along all three axes, to the voxels' scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from nufftlib.blur.calibrate.recipes import RECIPES
+from nufftlib.blur.deblur.job import DeblurredPicture
+from nufftlib.core.run import count
+from nufftlib.plots.figures import (
+    Fit,
+    Pair,
+    Scales,
+    after,
+    draw_deviations,
+    draw_errors,
+    draw_fit,
+    new_figure,
+    residual_of,
+    root_mean_square,
+    save,
+    scales_of,
+)
+
+Real = NDArray[np.floating[Any]]
+
+GAP = 0.08
+"""Between the sections, as a part of the mean length of a stack's sides."""
+
+
+class Frame(NamedTuple):
+    """Where the voxels of a stack are, and where it is cut.
+
+    Attributes
+    ----------
+    first : tuple of float
+        Place of the middle of the first voxel, along depth, rows and columns.
+    steps : tuple of float
+        From one voxel to the next.
+    cut : tuple of float
+        The place that all three sections go through.
+    unit : str
+        Unit of all lengths.
+    """
+
+    first: tuple[float, ...]
+    steps: tuple[float, ...]
+    cut: tuple[float, ...]
+    unit: str
+
+    def voxel(self, shape: Sequence[int]) -> list[int]:
+        """Return the voxel at the cut, of a stack of a shape."""
+        found = zip(self.cut, self.first, self.steps, shape, strict=True)
+        return [min(max(round((c - f) / s), 0), n - 1) for c, f, s, n in found]
+
+    def ends(self, shape: Sequence[int]) -> list[tuple[float, float]]:
+        """Return the outer edges of a stack of a shape along its axes."""
+        found = zip(self.first, self.steps, shape, strict=True)
+        return [(f - s / 2, f - s / 2 + n * s) for f, s, n in found]
+
+
+def draw_stack_calibration(
+    pair: Pair, fits: Sequence[Fit], file: BinaryIO, pixel_size: tuple[float, ...] | None = None
+) -> None:
+    """Draw PSFs that were calibrated on stacks: the stacks, and a row for each method.
+
+    Stacks and residuals, of several channels their mean, are cut at the middle; PSFs at the
+    brightest voxel of the true one, or of the first that was found.
+
+    Parameters
+    ----------
+    pair : Pair
+        The stacks, shape (channels, depth, height, width), and the true PSF where it is known.
+    fits : sequence of Fit
+        The methods' results.
+    file : binary file
+        Where to write the PNG.
+    pixel_size : tuple of float, optional
+        Steps along depth, rows and columns in metres; without them voxels are cubes.
+    """
+    columns, rows = 4 if pair.truth is None else 5, 1 + len(fits)
+    figure = new_figure(4.4 * columns, 4.2 * rows)
+    top, *below = figure.subplots(rows, columns)
+    residuals = [residual_of(pair, fit.result.psf) for fit in fits]
+    scales = scales_of(pair, fits, residuals)
+    known = fits[0].result.psf if pair.truth is None else pair.truth
+    whole, psf = whole_frame(pair.sharp.shape[1:], pixel_size), psf_frame(known, pixel_size)
+    draw_stacks(top, pair, whole, fits[0].result.psf.shape)
+    if pair.truth is not None:
+        draw_sections(top[2], pair.truth, psf, "True PSF", scales.psf, "magma")
+    start = fits[0].result.psf_start
+    shown = draw_sections(top[-2], start, psf, "PSF at the start", scales.psf, "magma")
+    bar_beside(top[-2], shown, "PSF weight, one scale for all", extend="max")
+    draw_deviations(top[-1], pair.deviations)
+    for axes, fit, residual in zip(below, fits, residuals, strict=True):
+        draw_method(axes, pair, fit, residual, scales, whole, psf)
+    save(figure, file)
+
+
+def draw_stack_deblurring(
+    blurred: Real,
+    psf: Real,
+    result: DeblurredPicture,
+    file: BinaryIO,
+    pixel_size: tuple[float, ...] | None = None,
+) -> None:
+    """Draw the deblurring of a stack by sections through the middle.
+
+    Parameters
+    ----------
+    blurred : ndarray, shape (channels, depth, height, width)
+        The blurred stack.
+    psf : ndarray, shape (depth, height, width)
+        Its PSF.
+    result : DeblurredPicture
+        The result, as NumPy arrays.
+    file : binary file
+        Where to write the PNG.
+    pixel_size : tuple of float, optional
+        Steps along depth, rows and columns in metres; without them voxels are cubes.
+    """
+    figure = new_figure(17.6, 4.2)
+    axes = figure.subplots(1, 4)
+    whole, around = whole_frame(blurred.shape[1:], pixel_size), psf_frame(psf, pixel_size)
+    grey = Normalize(float(blurred.min()), float(blurred.max()))
+    draw_sections(axes[0], blurred.mean(axis=0), whole, "Blurred", grey)
+    norm = PowerNorm(0.5, 0, float(psf.max()))
+    bar_beside(axes[1], draw_sections(axes[1], psf, around, "PSF", norm, "magma"), "PSF weight")
+    after = f"Deblurred, {count(result.steps)}"
+    draw_sections(axes[2], result.picture.mean(axis=0), whole, after, grey)
+    rms = root_mean_square(result.residual)
+    limit = 3 * (result.noise or rms) or 1.0
+    title = f"Residual, mean of the channels: rms {rms:.3g}\nnoise {result.noise:.3g}"
+    r, scale = result.residual.mean(axis=0), Normalize(-limit, limit)
+    bar_beside(axes[3], draw_sections(axes[3], r, whole, title, scale, "RdBu_r"), "", extend="both")
+    save(figure, file)
+
+
+def whole_frame(shape: Sequence[int], pixel_size: tuple[float, ...] | None) -> Frame:
+    """Return the frame of a stack that begins at 0 and is cut at its middle."""
+    steps, unit = steps_of(pixel_size)
+    middle = tuple(s * (n // 2) for s, n in zip(steps, shape, strict=True))
+    return Frame((0.0,) * 3, steps, middle, unit)
+
+
+def psf_frame(psf: Real, pixel_size: tuple[float, ...] | None) -> Frame:
+    """Return the frame of a PSF, whose centre is at 0, cut at its brightest voxel."""
+    steps, unit = steps_of(pixel_size)
+    first = tuple(-s * (n // 2) for s, n in zip(steps, psf.shape, strict=True))
+    brightest = np.unravel_index(int(np.argmax(psf)), psf.shape)
+    cut = tuple(f + s * int(i) for f, s, i in zip(first, steps, brightest, strict=True))
+    return Frame(first, steps, cut, unit)
+
+
+def steps_of(pixel_size: tuple[float, ...] | None) -> tuple[tuple[float, ...], str]:
+    """Return the steps between voxels, and their unit."""
+    if pixel_size is None:
+        return (1.0,) * 3, "voxels"
+    return tuple(1e6 * s for s in pixel_size), "µm"
+
+
+def valid_frame(whole: Frame, pair: Pair, psf: Sequence[int], shape: Sequence[int]) -> Frame:
+    """Return the frame of a stack that may be the valid part of the blurred one."""
+    found = zip(psf, pair.sharp.shape[1:], shape, whole.steps, strict=True)
+    return whole._replace(first=tuple(s * (p - 1 - p // 2) * (n > m) for p, n, m, s in found))
+
+
+def draw_stacks(axes: Sequence[Axes], pair: Pair, whole: Frame, psf: Sequence[int]) -> None:
+    """Show the sharp and the blurred stack to one scale, the sharp one's range."""
+    which = f", the first of {pair.pairs} pairs" if pair.pairs > 1 else ""
+    grey = Normalize(float(pair.sharp.min()), float(pair.sharp.max()))
+    draw_sections(axes[0], pair.sharp.mean(axis=0), whole, f"Sharp{which}", grey)
+    blurred = pair.blurred.mean(axis=0)
+    part = " valid part" if blurred.shape != pair.sharp.shape[1:] else ""
+    frame = valid_frame(whole, pair, psf, blurred.shape)
+    draw_sections(axes[1], blurred, frame, f"Blurred{part and ':'}{part}", grey)
+
+
+def draw_method(
+    axes: Sequence[Axes],
+    pair: Pair,
+    fit: Fit,
+    residual: Real,
+    scales: Scales,
+    whole: Frame,
+    psf: Frame,
+) -> None:
+    """Draw the row of a method: PSF, difference, residual, losses and errors."""
+    recipe, h = RECIPES[fit.method], fit.result.psf
+    title = f"{recipe.title}:\nPSF {after(fit.result)}"
+    shown = draw_sections(axes[0], h, psf, title, scales.psf, "magma")
+    if pair.truth is not None and fit.error is not None:
+        title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
+        shown = draw_sections(axes[1], h - pair.truth, psf, title, scales.difference, "RdBu_r")
+        bar_beside(axes[1], shown, "difference")
+    frame = valid_frame(whole, pair, h.shape, residual.shape[1:])
+    title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(residual):.3g}"
+    shown = draw_sections(axes[-3], residual.mean(axis=0), frame, title, scales.residual, "RdBu_r")
+    bar_beside(axes[-3], shown, "blurred sharp - blurred", extend="both")
+    draw_fit(axes[-2], fit, recipe.loss_title)
+    draw_errors(axes[-1], fit)
+
+
+def draw_sections(
+    axes: Axes, stack: Real, frame: Frame, title: str, norm: Normalize, cmap: str = "gray"
+) -> AxesImage:
+    """Show a stack by three sections in one place, all to one scale of lengths.
+
+    Rows run down and columns to the right; below this section is the one along depth and columns,
+    beside it the one along rows and depth.
+    """
+    i, j, k = frame.voxel(stack.shape)
+    z, y, x = frame.ends(stack.shape)
+    depth, rows, columns = (last - first for first, last in (z, y, x))
+    gap = GAP * (depth + rows + columns) / 3
+    width, height = columns + gap + depth, rows + gap + depth
+    axes.set_axis_off()
+    axes.set_box_aspect(height / width)
+    names = [f"{name} [{frame.unit}]" for name in ("z", "y", "x")]
+    views: list[tuple[Real, tuple[float, ...], list[tuple[float, float]], str, str]] = [
+        (stack[i], (0, depth + gap, columns, rows), [x, y], "", names[1]),
+        (stack[:, :, k].T, (columns + gap, depth + gap, depth, rows), [z, y], names[0], ""),
+        (stack[:, j], (0, 0, columns, depth), [x, z], names[2], names[0]),
+    ]
+    for values, (left, bottom, wide, high), (across, down), below, beside in views:
+        place = (left / width, bottom / height, wide / width, high / height)
+        inset = axes.inset_axes(place)
+        extent = (*across, down[1], down[0])
+        shown = inset.imshow(values, cmap, norm, interpolation="nearest", extent=extent)
+        inset.set_aspect("equal")
+        inset.set(xlabel=below, ylabel=beside)
+        inset.tick_params(labelsize=7, labelbottom=bool(below), labelleft=bool(beside))
+        for axis, length in ((inset.xaxis, wide), (inset.yaxis, high)):
+            axis.set_major_locator(MaxNLocator(2 + round(4 * length / max(width, height))))
+    axes.set_title(title)
+    return shown
+
+
+def bar_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "neither") -> None:
+    """Put the colour bar of sections beside them."""
+    assert axes.figure is not None
+    bar = axes.inset_axes((1.03, 0.0, 0.04, 1.0))
+    axes.figure.colorbar(shown, cax=bar, extend=extend, label=label)
