@@ -50,13 +50,17 @@ def l_curve(
 
     Parameters
     ----------
-    data, trajectory, shape
-        As of `reconstruct`.
+    data : array, shape (coils, *samples), complex
+        The samples of all coils.
+    trajectory : array, shape (*samples, d), real
+        Where they are in k-space, in cycles per voxel.
+    shape : tuple of int
+        Shape of the image.
     found : ReconstructedImage
         Its result, whose maps and noise are used, and whose weight is in the middle.
     method : {"cg", "tv", "wavelet"}
         The method.
-    **settings
+    **settings : object
         Others of `reconstruct`.
 
     Returns
