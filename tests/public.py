@@ -1004,7 +1004,8 @@ OPTIMIZER = optim.Optimizer, "Optimizer"
 WRITTEN = {entry.name for entry in BY_HAND}
 ENTRIES = [*BY_HAND, *(entry for entry in derived() if entry.name not in WRITTEN)]
 
-IN_SINGLE = [e for e in ENTRIES if not (e.double or e.name.startswith("nufftlib.workflows."))]
+LONG = ("nufftlib.workflows.", "nufftlib.mri.calibrate_delays")
+IN_SINGLE = [e for e in ENTRIES if not (e.double or e.name.startswith(LONG))]
 
 FILES = "NumPy arrays, of a file"
 WRITTEN_FILE = "an array of any library and device, through the CPU, to a file"
