@@ -599,7 +599,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
     io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
     io.load_trajectory: {"path": "scan.npz"},
     io.read_scan: {
-        "path": "scan.npz",
+        "path": "raw.npz",
         "trajectory": "points.npy",
         "unit": "1/m",
         "shape": SHAPE,
@@ -1152,6 +1152,12 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
 
 SPEAKERS = {  # another public call takes the argument, and checks it
     "circulant_preconditioner(weights)": ["NUFFT.gram"],
+    **{f"read_scan({n})": ["read_trajectory"] for n in ("trajectory", "unit", "fov")},
+    **{
+        f"l_curve({n})": ["reconstruct"]
+        for n in ("data", "trajectory", "shape", "field_map", "times", "steps")
+    },
+    "reconstruct(trajectory)": ["NUFFT"],
     "TrajectoryProjection.__call__(k)": ["project_trajectory"],
     "PenalizedLeastSquares.solve(y)": ["Diagonal.outline_adjoint"],
     "PenalizedLeastSquares.hessian(x)": ["Diagonal.outline"],
@@ -1206,7 +1212,7 @@ def _picture(tmp_path_factory):
         np.save("picture.npy", X / X.max())
         np.save("volume.npy", np.arange(24.0).reshape(2, 3, 4))
         np.save("points.npy", CURVE)
-        np.savez("scan.npz", data=np.ones((3, *CURVE.shape[:-1]), complex))
+        np.savez("raw.npz", data=np.ones((3, *CURVE.shape[:-1]), complex))
         io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 

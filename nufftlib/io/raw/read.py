@@ -110,6 +110,8 @@ def read_scan(
     if not os.path.isfile(file):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
+    if trajectory is not None:
+        trajectory = file_path(call, "trajectory", trajectory)
     if shape is not None:
         shape = sizes(call, "shape", shape, "the voxels along each axis")
     try:
