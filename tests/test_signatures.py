@@ -1291,7 +1291,9 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("call", "name"), NUMBERS)
-def test_numbers_of_numpy_and_arrays_of_no_dimensions_are_numbers(call, name):
+def test_numbers_of_numpy_and_arrays_of_no_dimensions_are_numbers(call, name, monkeypatch):
+    if call.startswith("draw_"):  # a drawing takes long, and has been made by the first tests
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
     function, good = CALLS[call]
     made = function(**good)
     for value in alike(good[name]):
