@@ -16,8 +16,8 @@ from nufftlib.blur.deblur.wiener import Wiener
 from nufftlib.blur.psf_grid import grid_blur
 from nufftlib.core.poisson import PoissonLikelihood
 
-SHARP = data.astronaut()[:, 40:120, 70:160].astype(np.float64)
-SMALL = SHARP[:2, 18:62, 22:68]
+SHARP = data.astronaut()[:2, 40:120, 70:160].astype(np.float64)
+SMALL = SHARP[:, 42:74, 12:46]
 PSF = blur.motion_psf(7, seed=3, xp=np, dtype=np.float64)
 BOUNDARIES = ["valid", "circular", "replicate", "reflect", "zero"]
 
