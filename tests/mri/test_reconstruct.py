@@ -119,7 +119,7 @@ def test_weights_follow_the_noise():
 @pytest.mark.parametrize("sigma", [0.02, 0.2])
 def test_noise_is_estimated_from_the_residual(sigma):
     found = solve(y=A(X) + noise(sigma), steps=1).noise
-    assert found == pytest.approx(sigma, rel=0.15)
+    assert found == pytest.approx(sigma, rel=0.05)
 
 
 def test_maps_are_estimated():
