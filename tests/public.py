@@ -705,6 +705,19 @@ BY_HAND = [
         "nufftlib.mri.trajectories.tools.stack_spherically", of_discs("stack_spherically"), EXTENT
     ),
     Entry("nufftlib.mri.trajectories.tools.shells", of_discs("shells"), TURNS),
+    Entry("nufftlib.mri.to_radians", lambda m: nl.mri.to_radians(m.real(3, 2))),
+    Entry(
+        "nufftlib.mri.to_cycles_per_fov",
+        lambda m: nl.mri.to_cycles_per_fov(m.real(3, 2), (4, 5)),
+    ),
+    Entry(
+        "nufftlib.mri.from_cycles_per_metre",
+        lambda m: nl.mri.from_cycles_per_metre(m.real(3, 2), (4, 5), (0.2, 0.3)),
+    ),
+    Entry(
+        "nufftlib.mri.to_cycles_per_metre",
+        lambda m: nl.mri.to_cycles_per_metre(m.real(3, 2), (4, 5), 0.2),
+    ),
     Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
     Entry(
         "nufftlib.mri.from_cycles_per_fov",

@@ -287,6 +287,10 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     mri.from_radians: {"k": K},
     mri.from_cycles_per_fov: {"k": K, "shape": SHAPE},
+    mri.to_radians: {"k": K},
+    mri.to_cycles_per_fov: {"k": K, "shape": SHAPE},
+    mri.from_cycles_per_metre: {"k": K, "shape": SHAPE, "fov": 0.24},
+    mri.to_cycles_per_metre: {"k": K, "shape": SHAPE, "fov": 0.24},
     mri.birdcage_maps: {
         "coils": 2,
         "shape": (4, 5),
