@@ -116,6 +116,25 @@ def test_lines_are_where_their_counters_say(twix):
         assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
 
 
+def test_files_of_software_before_vd(twix):
+    """They have one measurement, without a list of them, and each coil's samples their header."""
+    data = random(2, 3, 16)
+    with open("scan.dat", "wb") as file:
+        # Readers know them by the length of the header.
+        header(Dicom=FACTOR, MeasYaps=PROTOCOL, Phoenix=" " * 10000).tofile(file)
+        for line in range(3):
+            a = twix.mdb.Mdb_local(data[:, line], version_is_ve=False)
+            a.mdh.CenterCol, a.mdh.CenterLin, a.mdh.Counter.Lin = 8, 1, line
+            for samples in a.data:
+                file.write(bytes(a.mdh) + samples.tobytes())
+        end = twix.mdb.Mdb_local(version_is_ve=False)
+        end.add_flag("ACQEND")
+        file.write(bytes(end.mdh) + end.data)
+    scan = read_scan("scan.dat")
+    assert np.array_equal(scan.data[0], data)
+    np.testing.assert_allclose(scan.k[0, :, 10], [[2 / 16, n / 9] for n in (-1, 0, 1)], atol=1e-7)
+
+
 def test_other_trajectories_are_given(twix):
     write(twix, protocol=PROTOCOL.replace("ucTrajectory = 0x1", "ucTrajectory = 0x2"))
     with pytest.raises(ValueError, match=r"scan.dat holds no trajectory; want a file"):
