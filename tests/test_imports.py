@@ -22,7 +22,7 @@ def run(code):
 def test_import_pulls_in_no_heavy_or_optional_package():
     heavy = (
         "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm "
-        "nibabel pypulseq ismrmrd h5py tifffile astropy pydicom png"
+        "nibabel pypulseq ismrmrd twixtools h5py tifffile astropy pydicom png"
     )
     loaded = run(
         f"import sys, nufftlib.io, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"

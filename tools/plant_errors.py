@@ -1680,6 +1680,21 @@ PLANTS = [
         ("tests/io/test_read.py",),
     ),
     Plant(
+        "backward lines of Siemens are not turned",
+        {'if acquisition.is_flag_set("REFLECT"):': 'if acquisition.is_flag_set("SIGNREV"):'},
+        ("tests/io/test_twix.py",),
+    ),
+    Plant(
+        "steps of Siemens are 1/FOV of the image, without the oversampling",
+        {"scale = 1 / (np.asarray(shape) * wider)": "scale = 1 / np.asarray(shape)"},
+        ("tests/io/test_twix.py",),
+    ),
+    Plant(
+        "lines of Siemens are counted from the middle of the grid",
+        {"(count.Lin - header.CenterLin, count": "(count.Lin - 4, count"},
+        ("tests/io/test_twix.py",),
+    ),
+    Plant(
         "noise scans are shots",
         {"size and not acquisition.is_flag_set": "size or acquisition.is_flag_set"},
         ("tests/io/test_read.py",),

@@ -208,9 +208,10 @@ class Reconstructed:
 def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> None:
     """Reconstruct the image of a scan with several coils.
 
-    DATA is raw data: .h5 or .mrd of ISMRMRD, with a trajectory or on a Cartesian grid; .cfl of
-    BART, with --trajectory or a grid; or an .npz with data (frames, coils, shots, samples),
-    trajectory (cycles per voxel) and shape. Noise scans whiten the coils.
+    DATA is raw data: .h5 or .mrd of ISMRMRD, with a trajectory or on a Cartesian grid; .dat of
+    Siemens, Cartesian or with --trajectory; .cfl of BART, with --trajectory or a grid; or an .npz
+    with data (frames, coils, shots, samples), trajectory (cycles per voxel) and shape. Noise
+    scans whiten the coils.
 
     \b
     Writes

@@ -12,6 +12,7 @@ from nufftlib.io.raw.arrays import read_archive
 from nufftlib.io.raw.bart import read_bart_scan
 from nufftlib.io.raw.mrd import read_mrd_scan
 from nufftlib.io.raw.scan import Raw, Scan, checked, matched
+from nufftlib.io.raw.twix import read_twix_scan
 from nufftlib.io.read import read_trajectory
 from nufftlib.io.stored import Unit, converted
 
@@ -19,6 +20,7 @@ SUFFIXES = {
     ".h5": "an ISMRMRD file with acquisitions of one kind",
     ".hdf5": "an ISMRMRD file with acquisitions of one kind",
     ".mrd": "an ISMRMRD file with acquisitions of one kind",
+    ".dat": "a twix file of Siemens with acquisitions of one kind",
     ".cfl": "k-space data of BART, NAME.cfl with its NAME.hdr",
     ".hdr": "k-space data of BART, NAME.cfl with its NAME.hdr",
     ".npz": "an archive with data, trajectory and shape",
@@ -44,6 +46,10 @@ def read_scan(
           without a trajectory are lines of a Cartesian grid. Their counters of slice, contrast,
           phase, repetition and set make frames; noise scans are kept apart; lines for calibration
           belong to the data.
+        - ``.dat``: of Siemens (twix); needs the package twixtools. Cartesian lines have their
+          trajectory from the header's protocol, along readout, phase and slice direction; for
+          others it is given. Frames, noise and calibration are as above. Of several measurements
+          the last is read, with the noise of those before.
         - ``.cfl`` or ``.hdr``: of BART, dimensions (1, samples, shots, coils, 1, frames...) with a
           trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid, whose zeros were not
           sampled.
@@ -146,4 +152,6 @@ def decoded(path: Path, kind: str, *, grid: bool) -> Raw:
         return read_bart_scan(path, grid=grid)
     if kind == ".npz":
         return read_archive(path)
+    if kind == ".dat":
+        return read_twix_scan(path, grid=grid)
     return read_mrd_scan(path)
