@@ -88,6 +88,23 @@ def test_a_grid_of_bart_is_an_image(shape):
     assert np.linalg.norm(scan.data[0] - want) < 1e-5 * np.linalg.norm(want)
 
 
+def test_each_frame_of_a_grid_has_its_own_samples():
+    """Zeros of one frame that another has sampled are no data."""
+    x = random(6, 5, 1, 3, 1, 2)
+    x[::2, ..., 0] = 0
+    x[1::2, ..., 1] = 0
+    save_cfl("y", x)
+    scan = read_scan("y.cfl")
+    assert scan.data.shape == (2, 3, 1, 15)
+    assert np.all(scan.data != 0)
+    steps = np.round(6 * scan.k[:, 0, :, 0] + 3).astype(int)
+    assert np.all(steps % 2 == [[1], [0]])
+    x[1, 0, ..., 1] = 1
+    save_cfl("y", x)
+    with pytest.raises(ValueError, match="its frames have 15 to 16 samples that are not zero"):
+        read_scan("y.cfl")
+
+
 # --- ISMRMRD ----------------------------------------------------------------------------------
 
 

@@ -45,8 +45,8 @@ def read_scan(
           phase, repetition and set make frames; noise scans are kept apart; lines for calibration
           belong to the data.
         - ``.cfl`` or ``.hdr``: of BART, dimensions (1, samples, shots, coils, 1, frames...) with a
-          trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid, whose zeros were not
-          sampled.
+          trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid. What is zero in all coils
+          was not sampled; each frame has its own samples, and all have as many.
         - ``.npz``: ``data`` of shape (frames, coils, shots, samples) or less, ``trajectory`` of
           shape (frames, shots, samples, d) or less, by default in cycles per voxel, ``shape``, and
           as there are ``fov``, ``noise`` and ``sample_time``.
