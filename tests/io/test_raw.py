@@ -123,6 +123,22 @@ def test_what_write_mrd_wrote():
         write_mrd("scan.h5", k, SHAPE, FOV, data=data.real)
 
 
+def test_a_trajectory_of_the_file_is_in_the_order_of_time():
+    """A line that is said to be read backwards has its points beside its samples."""
+    mrd = pytest.importorskip("ismrmrd")
+    k, data = RNG.uniform(-0.5, 0.5, (2, 4, 2)), random(1, 2, 4)
+    write_mrd("scan.h5", k, SHAPE, FOV, data=data)
+    with mrd.Dataset("scan.h5", "dataset") as file:
+        a = file.read_acquisition(1)
+        a.set_flag(mrd.ACQ_IS_REVERSE)
+        a.idx.repetition = 1
+        file.append_acquisition(a)
+        file.append_acquisition(a)
+    scan = read_scan("scan.h5")
+    assert np.array_equal(scan.data[1, 0, 0], data[0, 1])
+    np.testing.assert_allclose(scan.k[1, 0], k[1], atol=1e-6)
+
+
 @pytest.fixture
 def cartesian():
     """Write two repetitions of an image of 8 x 6, its readout twice oversampled.
@@ -147,23 +163,24 @@ def cartesian():
     with mrd.Dataset("scan.h5", "dataset") as file:
         file.write_xml_header(header.encode())
 
-        def append(line, repetition=0, step=0, flags=(), pre=0, post=0):
-            samples = np.concatenate([np.full(pre, 7), line, np.full(post, 9)])
+        def append(line, repetition=0, step=0, flags=(), pre=0, post=0, time=5.0):
             reverse = mrd.ACQ_IS_REVERSE in flags
+            samples = np.concatenate([np.full(pre, 7), line[:: -1 if reverse else 1], [9] * post])
             both = np.stack([samples, 1j * samples]).astype(np.complex64)
-            a = mrd.Acquisition.from_array(both[:, ::-1] if reverse else both)
+            a = mrd.Acquisition.from_array(both)
             a.idx.repetition, a.idx.kspace_encode_step_1 = repetition, step
-            a.center_sample, a.discard_pre, a.discard_post = pre + 8, pre, post
-            a.sample_time_us = 5.0
+            a.center_sample = 8 + (post if reverse else pre)
+            a.discard_pre, a.discard_post = pre, post
+            a.sample_time_us = time
             for flag in flags:
                 a.set_flag(flag)
             file.append_acquisition(a)
 
-        append(random(16), flags=[mrd.ACQ_IS_NOISE_MEASUREMENT])
+        append(np.ones(16), flags=[mrd.ACQ_IS_NOISE_MEASUREMENT], time=20.0)
         append(random(9), flags=[mrd.ACQ_IS_NAVIGATION_DATA])
         for repetition in (1, 0):
             for step in range(6):
-                odd = {"flags": [mrd.ACQ_IS_REVERSE], "pre": 2, "post": 2} if step == 3 else {}
+                odd = {"flags": [mrd.ACQ_IS_REVERSE], "pre": 2, "post": 1} if step == 3 else {}
                 append(y[repetition, :, step], repetition, step, **odd)
     return x
 
@@ -176,7 +193,8 @@ def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
         (0.24, 0.3),
         ("repetition 0", "repetition 1"),
     )
-    assert scan.noise.shape == (2, 16)
+    # Noise that is sampled four times as slowly is half as large as that of the data.
+    np.testing.assert_allclose(scan.noise, np.outer([2, 2j], np.ones(16)))
     assert scan.sample_time == pytest.approx(5e-6)
     for frame, x in enumerate(cartesian):
         F = nl.NUFFT(scan.k[frame].astype(np.float64), (8, 6), eps=1e-12)

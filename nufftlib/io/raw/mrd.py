@@ -46,7 +46,7 @@ def read_mrd_scan(path: Path) -> Raw:
         for i in range(file.number_of_acquisitions()):
             acquisition = file.read_acquisition(i)
             if acquisition.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
-                noise.append(np.array(acquisition.data))
+                noise.append((np.array(acquisition.data), float(acquisition.sample_time_us) / 1e6))
             elif not any(acquisition.is_flag_set(flag) for flag in flags):
                 reverse = acquisition.is_flag_set(mrd.ACQ_IS_REVERSE)
                 lines.append(line_of(acquisition, encoding, reverse=reverse))
@@ -67,12 +67,26 @@ def read_mrd_scan(path: Path) -> Raw:
         fov=tuple(getattr(recon.fieldOfView_mm, a) / 1e3 for a in "xyz"),
         sample_time=(times.pop() if len(times) == 1 else 0.0) or None,
     )
-    silence = np.concatenate(noise, axis=1) if noise else None
+    silence = silence_of(noise, stored.sample_time) if noise else None
     return Raw(data, stored, silence, named(list(frames)), "ISMRMRD")
 
 
+# white noise has the variance 1 / (time between two samples): the receiver's bandwidth
+def silence_of(noise: list[tuple[Any, float]], sample_time: float | None) -> Any:
+    """Return the samples of the noise scans as they are with the time step of the data."""
+    scaled = [
+        data * np.float32(np.sqrt(time / sample_time)) if time > 0 and sample_time else data
+        for data, time in noise
+    ]
+    return np.concatenate(scaled, axis=1)
+
+
 def line_of(acquisition: Any, encoding: Any, *, reverse: bool) -> Line:
-    """Return what an acquisition has, without the samples that are to be discarded."""
+    """Return what an acquisition has, without the samples that are to be discarded.
+
+    Samples stay in the order of time, in which a trajectory of the file is, too. The centre of a
+    line that was read backwards is counted from its last sample.
+    """
     idx, first = acquisition.idx, acquisition.discard_pre
     kept = slice(first, acquisition.number_of_samples - acquisition.discard_post)
     data = np.array(acquisition.data)
@@ -82,9 +96,7 @@ def line_of(acquisition: Any, encoding: Any, *, reverse: bool) -> Line:
         centre = acquisition.center_sample
         along = np.arange(data.shape[1]) - centre
         steps = (step_of(encoding, idx, name) for name in ("1", "2"))
-        points = np.stack(np.broadcast_arrays(along, *steps), axis=-1)
-    if reverse:
-        data = data[:, ::-1]
+        points = np.stack(np.broadcast_arrays(along[::-1] if reverse else along, *steps), axis=-1)
     frame = tuple(int(getattr(idx, name)) for name in KINDS)
     return Line(frame, data[:, kept], points[kept], float(acquisition.sample_time_us) / 1e6)
 

@@ -42,8 +42,8 @@ def read_scan(
 
         - ``.h5``, ``.hdf5`` or ``.mrd``: of ISMRMRD; needs the package ismrmrd. Acquisitions
           without a trajectory are lines of a Cartesian grid. Their counters of slice, contrast,
-          phase, repetition and set make frames; noise scans are kept apart; lines for calibration
-          belong to the data.
+          phase, repetition and set make frames; noise scans are kept apart, in the
+          scale of the data's time between two samples; lines for calibration belong to the data.
         - ``.cfl`` or ``.hdr``: of BART, dimensions (1, samples, shots, coils, 1, frames...) with a
           trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid. What is zero in all coils
           was not sampled; each frame has its own samples, and all have as many.
