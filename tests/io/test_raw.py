@@ -202,6 +202,22 @@ def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
         assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
 
 
+@pytest.mark.parametrize("unit", ["cycles per voxel", "1/fov", "1/m"])
+def test_units_of_a_trajectory_are_those_of_the_encoded_space(cartesian, unit):
+    """The line of a step, which is said in each unit, lies where the Cartesian one does."""
+    mrd = pytest.importorskip("ismrmrd")
+    want = read_scan("scan.h5").k[0, 2]
+    assert read_scan("scan.h5", shape=(16, 12)).k[0, 2] == pytest.approx(want / 2)
+    steps = np.stack([np.arange(-8, 8), np.full(16, -1)], axis=-1)
+    length = {"cycles per voxel": (16, 6), "1/fov": (1, 1), "1/m": (0.48, 0.3)}[unit]
+    with mrd.Dataset("scan.h5", "dataset") as file, mrd.Dataset("k.h5", "dataset") as new:
+        new.write_xml_header(file.read_xml_header())
+        a = mrd.Acquisition.from_array(random(2, 16), (steps / length).astype(np.float32))
+        new.append_acquisition(a)
+    scan = read_scan("k.h5", unit=unit)
+    np.testing.assert_allclose(scan.k[0, 0], want, atol=1e-6)
+
+
 def test_frames_are_joined_and_divided(cartesian):
     scan = read_scan("scan.h5")
     whole = scan.divided(1)

@@ -46,7 +46,7 @@ def on_grid(frames: Any) -> tuple[Any, Stored]:
         msg = f"its frames have {counts.min()} to {counts.max()} samples that are not zero"
         raise ValueError(msg)
     steps = np.stack([np.stack(np.nonzero(mask)[:axes], axis=-1) for mask in sampled])
-    k = ((steps - np.asarray(sizes) // 2) / np.asarray(sizes)).astype(np.float32)
+    k = (steps - np.asarray(sizes) // 2).astype(np.float32)
     data = np.stack([frame[:, mask] for frame, mask in zip(frames, sampled, strict=True)])
-    stored = Stored("BART", k[:, None], unit="cycles per voxel", fixed=True, shape=sizes)
+    stored = Stored("BART", k[:, None], unit="1/fov", fixed=True, shape=sizes)
     return data[:, :, None, :], stored

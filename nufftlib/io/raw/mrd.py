@@ -9,7 +9,7 @@ import numpy as np
 
 from nufftlib.io.mrd import GROUP, imported, said_unit
 from nufftlib.io.raw.scan import Raw
-from nufftlib.io.stored import Stored
+from nufftlib.io.stored import Stored, Unit
 
 KINDS = ("slice", "contrast", "phase", "repetition", "set")
 """The counters that make a frame; averages and segments belong to one."""
@@ -36,8 +36,11 @@ class Line(NamedTuple):
     time: float
 
 
-def read_mrd_scan(path: Path) -> Raw:
-    """Read the acquisitions; noise scans apart, navigators and the like not at all."""
+def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
+    """Read the acquisitions; noise scans apart, navigators and the like not at all.
+
+    The unit is that of a trajectory whose file does not say it.
+    """
     mrd = imported("read_scan(path)")
     with mrd.Dataset(path, GROUP, create_if_needed=False) as file:
         encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
@@ -55,15 +58,13 @@ def read_mrd_scan(path: Path) -> Raw:
     points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
     times = {line.time for line in lines}
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
-    sizes = tuple(getattr(recon.matrixSize, a) for a in "xyz")
-    cartesian = points.dtype == np.int64
-    unit = "cycles per voxel" if cartesian else said_unit(encoding.trajectoryDescription)
+    said = "1/fov" if points.dtype == np.int64 else said_unit(encoding.trajectoryDescription)
     stored = Stored(
         "ISMRMRD",
-        (on_grid(points, encoded, recon, sizes) if cartesian else points).astype(np.float32),
-        unit=unit,
-        fixed=unit is not None,
-        shape=sizes,
+        (points * stretch(said or unit, encoded, recon)[: points.shape[-1]]).astype(np.float32),
+        unit=said,
+        fixed=said is not None,
+        shape=tuple(getattr(recon.matrixSize, a) for a in "xyz"),
         fov=tuple(getattr(recon.fieldOfView_mm, a) / 1e3 for a in "xyz"),
         sample_time=(times.pop() if len(times) == 1 else 0.0) or None,
     )
@@ -110,13 +111,18 @@ def step_of(encoding: Any, idx: Any, name: str) -> int:
     return step - int(limits.center)
 
 
-def on_grid(points: Any, encoded: Any, recon: Any, sizes: tuple[int, ...]) -> Any:
-    """Convert steps of 1/FOV of the encoded space to cycles per voxel of the image."""
-    scale = [
-        getattr(recon.fieldOfView_mm, a) / n / getattr(encoded.fieldOfView_mm, a)
-        for a, n in zip("xyz", sizes, strict=True)
-    ]
-    return points * np.asarray(scale)
+def stretch(unit: Unit | None, encoded: Any, recon: Any) -> Any:
+    """Return the factors from a unit of the encoded space to that of the image's space."""
+    if unit is None or unit.endswith("/m"):
+        return np.ones(3)
+    factors = []
+    for a in "xyz":
+        lengths = [getattr(space.fieldOfView_mm, a) for space in (recon, encoded)]
+        if unit.endswith("per voxel"):
+            counts = (getattr(space.matrixSize, a) for space in (recon, encoded))
+            lengths = [length / n for length, n in zip(lengths, counts, strict=True)]
+        factors.append(lengths[0] / lengths[1] if min(lengths) > 0 else 1.0)
+    return np.asarray(factors)
 
 
 def grouped(lines: list[Line]) -> dict[tuple[int, ...], list[Line]]:

@@ -7,13 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from nufftlib.core.kinds import file_path, sizes
+from nufftlib.core.kinds import choice, file_path, sizes
 from nufftlib.io.raw.arrays import read_archive
 from nufftlib.io.raw.bart import read_bart_scan
 from nufftlib.io.raw.mrd import read_mrd_scan
 from nufftlib.io.raw.scan import Raw, Scan, checked, matched
 from nufftlib.io.read import read_trajectory
-from nufftlib.io.stored import Unit, converted
+from nufftlib.io.stored import UNITS, Unit, converted
 
 SUFFIXES = {
     ".h5": "an ISMRMRD file with acquisitions of one kind",
@@ -85,7 +85,9 @@ def read_scan(
     Notes
     -----
     The components x, y, z are the axes 0, 1, 2 of trajectory and image. A Cartesian readout that
-    is oversampled is so in the trajectory, too: its samples lie closer.
+    is oversampled is so in the trajectory, too: its samples lie closer. Voxels and the field of
+    view in the unit of ISMRMRD's trajectories are those of the encoded space. `shape` in place of a
+    Cartesian file's own changes the voxels, not the field of view.
 
     Examples
     --------
@@ -110,10 +112,12 @@ def read_scan(
     if not os.path.isfile(file):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
+    if unit is not None:
+        choice(call, "unit", unit, UNITS)
     if shape is not None:
         shape = sizes(call, "shape", shape, "the voxels along each axis")
     try:
-        raw = decoded(file, kind, grid=trajectory is None)
+        raw = decoded(file, kind, unit, grid=trajectory is None)
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
@@ -138,10 +142,10 @@ def read_scan(
     )
 
 
-def decoded(path: Path, kind: str, *, grid: bool) -> Raw:
+def decoded(path: Path, kind: str, unit: Unit | None, *, grid: bool) -> Raw:
     """Read a file of a kind."""
     if kind in (".cfl", ".hdr"):
         return read_bart_scan(path, grid=grid)
     if kind == ".npz":
         return read_archive(path)
-    return read_mrd_scan(path)
+    return read_mrd_scan(path, unit)
