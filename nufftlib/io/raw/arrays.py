@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nufftlib.core.kinds import sizes
 from nufftlib.io.raw.scan import Raw
 from nufftlib.io.stored import Stored
 
+WISH = "the voxels along each axis"
 NAMES = ("data", "trajectory", "shape", "fov", "noise", "sample_time")
 
 
@@ -25,7 +27,7 @@ def read_archive(path: Path) -> Raw:
             "NumPy",
             held["trajectory"],
             unit="cycles per voxel",
-            shape=tuple(held["shape"].tolist()) if "shape" in held else None,
+            shape=sizes("read_scan", "shape", tuple(np.atleast_1d(held["shape"]).tolist()), WISH) if "shape" in held else None,
             fov=tuple(np.atleast_1d(held["fov"]).tolist()) if "fov" in held else None,
             sample_time=float(held["sample_time"]) if "sample_time" in held else None,
         )

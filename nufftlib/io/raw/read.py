@@ -64,7 +64,7 @@ def read_scan(
     Returns
     -------
     Scan
-        Data, trajectory, and what the file says beside them.
+        Data, trajectory in their precision, and what the file says beside them.
 
     Raises
     ------
