@@ -27,7 +27,9 @@ def read_archive(path: Path) -> Raw:
             "NumPy",
             held["trajectory"],
             unit="cycles per voxel",
-            shape=sizes("read_scan", "shape", tuple(np.atleast_1d(held["shape"]).tolist()), WISH) if "shape" in held else None,
+            shape=sizes("read_scan", "shape", tuple(np.atleast_1d(held["shape"]).tolist()), WISH)
+            if "shape" in held
+            else None,
             fov=tuple(np.atleast_1d(held["fov"]).tolist()) if "fov" in held else None,
             sample_time=float(held["sample_time"]) if "sample_time" in held else None,
         )

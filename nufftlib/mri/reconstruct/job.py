@@ -193,6 +193,8 @@ def reconstruct(
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     shape = check_scan(call, data, trajectory, shape, maps, field_map, times)
+    if method == "wavelet":
+        Wavelets(shape)  # refuses some shapes, before minutes of work
     clock = time.perf_counter()
     model = model_of(data, trajectory, shape, maps, field_map, times)
     noise = model.noise() if noise is None else noise
