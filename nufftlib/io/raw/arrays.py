@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,15 @@ NAMES = ("data", "trajectory", "shape", "fov", "noise", "sample_time")
 def read_archive(path: Path) -> Raw:
     """Read the arrays."""
     with np.load(path, allow_pickle=False) as archive:
-        held = {name: archive[name] for name in NAMES if name in archive.files}
+        held: dict[str, Any] = {name: archive[name] for name in NAMES if name in archive.files}
         if "data" not in held:
             msg = f"it holds {', '.join(archive.files) or 'nothing'}, and no data"
             raise ValueError(msg)
     stored = None
     if "trajectory" in held:
+        if "shape" in held:
+            counts = tuple(np.atleast_1d(held["shape"]).tolist())
+            held["shape"] = sizes("read_scan", "shape", counts, WISH)
         stored = Stored(
             "NumPy",
             held["trajectory"],

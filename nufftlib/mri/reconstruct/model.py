@@ -84,7 +84,7 @@ class Model:
         fit = optim.conjugate_gradient(self.A.N.apply, self.backward, steps=TRIAL, tolerance=0.0)
         if fit.interrupted:
             raise KeyboardInterrupt
-        free = max(count - voxels, count // 4)
+        free = max(count - voxels, count / 4)
         return self.residual(fit.params) * math.sqrt(count / free)
 
     def residual(self, x: Array) -> float:
