@@ -245,7 +245,10 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="'--method'") from error
     with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
-        done = run(settings, device, prepared, field_map, ctx.obj)
+        try:
+            done = run(settings, device, prepared, field_map, ctx.obj)
+        except ValueError as error:  # too few samples for coil maps, rates that decay too fast
+            raise click.ClickException(str(error)) from error
         files: dict[str, Writer] = {
             VOLUME: lambda file: save_volume(np.abs(done.images), scan.fov, file),
             ARRAYS: arrays_file(**arrays_of(done)),

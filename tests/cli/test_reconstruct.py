@@ -201,6 +201,10 @@ def test_errors_say_what_is_wanted(options, said):
     assert not OUT.exists()
 
 
+def test_maps_that_cannot_be_estimated_are_no_traceback():
+    assert "Error: espirit_maps(calibration): " in run("--shape=4,4", code=1)
+
+
 def test_points_that_fold_back_are_told_of(scan):
     np.savez("scan.npz", data=scan, trajectory=1.5 * K, shape=SHAPE)
     assert "Careful: 23% of the points lie beyond half a cycle" in run("--no-figures", "--steps=1")

@@ -10,11 +10,10 @@ from typing import Any, Literal, get_args
 
 import optim
 from nufftlib.core.arrays import Array, check_finite, check_precision, common_namespace, is_complex
-from nufftlib.core.inner import inner
 from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function, sizes
 from nufftlib.core.run import Run
 from nufftlib.mri.preconditioner import circulant_preconditioner
-from nufftlib.mri.reconstruct.model import Model, model_of
+from nufftlib.mri.reconstruct.model import Model, model_of, root_mean_square
 from nufftlib.mri.reconstruct.penalties import Variation, Wavelets
 
 Method = Literal["adjoint", "cg", "tv", "wavelet"]
@@ -268,9 +267,8 @@ def check_scan(
 def chosen_weight(model: Model, method: Method, noise: float) -> float:
     """Return the weight that the noise asks for."""
     if method == "cg":
-        x = model.compensated
-        power = float(inner(x, x)) / math.prod(x.shape)
-        return PRIOR[method] * noise**2 / power if power > 0 else 0.0
+        size = root_mean_square(model.compensated)
+        return PRIOR[method] * (noise / size) ** 2 if size > 0 else 0.0
     return PRIOR[method] * noise * math.sqrt(model.mean_diagonal)
 
 
@@ -291,7 +289,7 @@ def prepared(
     if method == "cg":
         return lambda **settings: squares(
             model, weight, **settings
-        ), lambda x: float(inner(x, x)) / 2
+        ), lambda x: math.prod(x.shape) * root_mean_square(x) ** 2 / 2
     shape = tuple(model.maps.shape[1:])
     K = Variation(shape) if method == "tv" else Wavelets(shape)
     whole = K.penalty(1.0)
@@ -305,7 +303,7 @@ def prepared(
         K.penalty(weight),
         guess=model.compensated,
         inner_steps=INNER,
-        constant=float(inner(model.y, model.y)) / 2,
+        constant=math.prod(model.y.shape) * root_mean_square(model.y) ** 2 / 2,
         steps=steps + 1,
         **settings,
     ), lambda x: float(whole.value(K.apply(x)))
