@@ -231,5 +231,7 @@ def test_refusals():
         solve(y=np.where(np.arange(64) == 3, np.nan, Y))
     with pytest.raises(ValueError, match="want even sizes"):
         workflows.reconstruct(Y, K, (31, 32), method="wavelet", maps=S[:, :31])
+    with pytest.raises(ValueError, match="the method adjoint has none; leave it out"):
+        solve("adjoint", weight=0.1)
     with pytest.raises(ValueError, match="method is 'sense'"):
         solve("sense")

@@ -58,7 +58,7 @@ class ReconstructedImage(Run):
     noise : float
         The standard deviation of a complex sample's noise, given or estimated.
     weight : float
-        The weight of the penalty, given or chosen.
+        The weight of the penalty, given or chosen; 0 of ``"adjoint"``.
     penalty : float
         The penalty of the image without its weight.
     converged : bool
@@ -119,7 +119,8 @@ def reconstruct(
         Standard deviation of the noise of a complex sample, the same in all coils. By default that
         of the residual of a short fit.
     weight : float, optional
-        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes.
+        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes. ``"adjoint"``
+        has none.
     field_map : array, shape (*shape), real or complex, optional
         Off-resonance in hertz, or rates in 1/s, see `OffResonance`.
     times : array, real, optional
@@ -128,7 +129,7 @@ def reconstruct(
         Steps at most, by default 100 of ``"cg"`` and 20 of ``"tv"`` and ``"wavelet"``.
     callback : callable, optional
         ``callback(step, loss, image)`` at the start, where `step` is 0, and after each step; a
-        true value stops the loop.
+        true value stops the loop. ``"adjoint"`` has no steps and calls it not.
     progress : bool
         Whether to show a progress bar.
 
@@ -192,6 +193,9 @@ def reconstruct(
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     shape = check_scan(call, data, trajectory, shape, maps, field_map, times)
+    if method == "adjoint" and weight is not None:
+        msg = f"{call}(weight): weight is {weight}, and the method adjoint has none; leave it out"
+        raise ValueError(msg)
     if method == "wavelet":
         Wavelets(shape)  # refuses some shapes, before minutes of work
     clock = time.perf_counter()
