@@ -1,5 +1,7 @@
 """Raw data: samples and points in the order, the unit and the frames of their files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -200,6 +202,27 @@ def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
         F = nl.NUFFT(scan.k[frame].astype(np.float64), (8, 6), eps=1e-12)
         want = F(np.stack([x, 1j * x]).astype(np.complex128))
         assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
+
+
+def test_partitions_without_limits_are_counted_from_the_middle(cartesian):
+    """As lines are; but the one partition of a slice is its centre."""
+    mrd = pytest.importorskip("ismrmrd")
+    for partitions in (range(4), [0]):
+        with mrd.Dataset("scan.h5", "dataset") as file, mrd.Dataset("3d.h5", "dataset") as new:
+            header = file.read_xml_header().decode()
+            header = header[: header.index("<encodingLimits>")].replace("<z>1</z>", "<z>4</z>")
+            end = "<encodingLimits/><trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
+            new.write_xml_header((header + end).encode())
+            for step in partitions:
+                a = mrd.Acquisition.from_array(random(2, 16))
+                a.center_sample, a.idx.kspace_encode_step_2 = 8, step
+                new.append_acquisition(a)
+        scan = read_scan("3d.h5")
+        if len(partitions) == 4:
+            assert scan.shape == (8, 6, 4)
+            np.testing.assert_allclose(scan.k[0, :, 0], [[-0.5, -0.5, z / 4] for z in range(-2, 2)])
+            Path("3d.h5").unlink()
+    assert scan.shape == (8, 6)
 
 
 @pytest.mark.parametrize("unit", ["cycles per voxel", "1/fov", "1/m"])

@@ -58,6 +58,8 @@ def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
     points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
     times = {line.time for line in lines}
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
+    if points.dtype == np.int64 and np.ptp(points[..., 2]) == 0:
+        points[..., 2] = 0  # slices, which are not encoded, whatever the header's z is
     said = "1/fov" if points.dtype == np.int64 else said_unit(encoding.trajectoryDescription)
     stored = Stored(
         "ISMRMRD",
@@ -107,7 +109,8 @@ def step_of(encoding: Any, idx: Any, name: str) -> int:
     step = int(getattr(idx, f"kspace_encode_step_{name}"))
     limits = getattr(encoding.encodingLimits, f"kspace_encoding_step_{name}")
     if limits is None:
-        return 0 if name == "2" else step - encoding.encodedSpace.matrixSize.y // 2
+        size = encoding.encodedSpace.matrixSize
+        return step - int(size.y if name == "1" else size.z) // 2
     return step - int(limits.center)
 
 

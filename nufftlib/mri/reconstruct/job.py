@@ -119,8 +119,8 @@ def reconstruct(
         Standard deviation of the noise of a complex sample, the same in all coils. By default that
         of the residual of a short fit.
     weight : float, optional
-        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes. ``"adjoint"``
-        has none.
+        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes. The method
+        ``"adjoint"`` has none.
     field_map : array, shape (*shape), real or complex, optional
         Off-resonance in hertz, or rates in 1/s, see `OffResonance`.
     times : array, real, optional
