@@ -274,6 +274,9 @@ def check_together(settings: Settings) -> None:
             if value is not None:
                 msg = f"{option}: the method adjoint has none; leave one out"
                 raise click.UsageError(msg)
+    if settings.l_curve and settings.weight == 0:
+        msg = "--l-curve has weights around --lambda, which is 0; leave one out"
+        raise click.UsageError(msg)
     if settings.sample_time is not None and settings.field_map is None:
         msg = "--sample-time is of --field-map; leave it out, or give both"
         raise click.UsageError(msg)

@@ -184,6 +184,7 @@ def test_a_raw_file_of_ismrmrd(scan):
     ("options", "said"),
     [
         (["--method=adjoint", "--lambda=1"], "--lambda: the method adjoint has none"),
+        (["--lambda=0", "--l-curve"], "--l-curve has weights around --lambda, which is 0"),
         (["--sample-time=5"], "--sample-time is of --field-map"),
         (
             ["--coil-maps=scan.npz"],
