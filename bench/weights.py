@@ -1,6 +1,6 @@
 """The error of a reconstruction by its weight: how near the chosen one is to the best.
 
-    python bench/weights.py
+python bench/weights.py
 """
 
 import numpy as np

@@ -705,6 +705,19 @@ BY_HAND = [
         "nufftlib.mri.trajectories.tools.stack_spherically", of_discs("stack_spherically"), EXTENT
     ),
     Entry("nufftlib.mri.trajectories.tools.shells", of_discs("shells"), TURNS),
+    Entry("nufftlib.mri.to_radians", lambda m: nl.mri.to_radians(m.real(3, 2))),
+    Entry(
+        "nufftlib.mri.to_cycles_per_fov",
+        lambda m: nl.mri.to_cycles_per_fov(m.real(3, 2), (4, 5)),
+    ),
+    Entry(
+        "nufftlib.mri.from_cycles_per_metre",
+        lambda m: nl.mri.from_cycles_per_metre(m.real(3, 2), (4, 5), (0.2, 0.3)),
+    ),
+    Entry(
+        "nufftlib.mri.to_cycles_per_metre",
+        lambda m: nl.mri.to_cycles_per_metre(m.real(3, 2), (4, 5), 0.2),
+    ),
     Entry("nufftlib.mri.from_radians", lambda m: nl.mri.from_radians(m.real(3, 2))),
     Entry(
         "nufftlib.mri.from_cycles_per_fov",
@@ -1004,7 +1017,8 @@ OPTIMIZER = optim.Optimizer, "Optimizer"
 WRITTEN = {entry.name for entry in BY_HAND}
 ENTRIES = [*BY_HAND, *(entry for entry in derived() if entry.name not in WRITTEN)]
 
-IN_SINGLE = [e for e in ENTRIES if not (e.double or e.name.startswith("nufftlib.workflows."))]
+LONG = ("nufftlib.workflows.", "nufftlib.mri.calibrate_delays")
+IN_SINGLE = [e for e in ENTRIES if not (e.double or e.name.startswith(LONG))]
 
 FILES = "NumPy arrays, of a file"
 WRITTEN_FILE = "an array of any library and device, through the CPU, to a file"

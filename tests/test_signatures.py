@@ -37,6 +37,7 @@ COILS = RNG.random((2, *SHAPE)) + 0j
 F = nl.NUFFT(K, SHAPE, engine="direct")
 POINTS = np.ones(K.shape[:-1])
 FRAMES = nl.NUFFT(K[:3], (4, 4), engine="direct")
+FOUND_IMAGE = workflows.reconstruct(np.ones((2, 4, 9), complex), K, SHAPE, maps=COILS, steps=1)
 BLURRED = nl.Blur(H)(X)
 TURNS = {"in_out": True, "tilt": "golden"}
 XP = {"xp": np, "dtype": np.float64, "device": "cpu"}
@@ -286,6 +287,10 @@ FUNCTIONS = {  # a call that works, of every public function and class
     },
     mri.from_radians: {"k": K},
     mri.from_cycles_per_fov: {"k": K, "shape": SHAPE},
+    mri.to_radians: {"k": K},
+    mri.to_cycles_per_fov: {"k": K, "shape": SHAPE},
+    mri.from_cycles_per_metre: {"k": K, "shape": SHAPE, "fov": 0.24},
+    mri.to_cycles_per_metre: {"k": K, "shape": SHAPE, "fov": 0.24},
     mri.birdcage_maps: {
         "coils": 2,
         "shape": (4, 5),
@@ -519,6 +524,30 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
     },
+    workflows.reconstruct: {
+        "data": np.ones((2, 4, 9), complex),
+        "trajectory": K,
+        "shape": SHAPE,
+        "method": "cg",
+        "maps": COILS,
+        "noise": 0.5,
+        "weight": 0.5,
+        "field_map": None,
+        "times": None,
+        "steps": 1,
+        "callback": None,
+        "progress": False,
+    },
+    workflows.l_curve: {
+        "data": np.ones((2, 4, 9), complex),
+        "trajectory": K,
+        "shape": SHAPE,
+        "found": FOUND_IMAGE,
+        "method": "cg",
+        "field_map": None,
+        "times": None,
+        "steps": 1,
+    },
     workflows.retrieve_phase: {
         "stack": STACK,
         "optics": OPTICS,
@@ -573,6 +602,13 @@ FUNCTIONS = {  # a call that works, of every public function and class
     workflows.shift_aligned_error: {"psf": H, "truth": H},
     io.save_trajectory: {"path": "saved.npz", "k": CURVE, "protocol": SCAN},
     io.load_trajectory: {"path": "scan.npz"},
+    io.read_scan: {
+        "path": "raw.npz",
+        "trajectory": "points.npy",
+        "unit": "1/m",
+        "shape": SHAPE,
+        "fov": 0.24,
+    },
     io.read_trajectory: {"path": "points.npy", "unit": "1/m", "shape": SHAPE, "fov": 0.24},
     io.write_bart: {"path": "saved.cfl", "k": CURVE, "shape": SHAPE},
     plots.draw_kspace: {"k": K, "file": FILE, "shot": 1, "hole": None},
@@ -652,6 +688,9 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.CalibratedField,
     workflows.CalibratedPSF,
     workflows.DeblurredPicture,
+    workflows.LCurve,
+    workflows.ReconstructedImage,
+    io.Scan,
     workflows.CalibratedStars,
     workflows.RejectedStar,
     workflows.SlantedEdge,
@@ -1092,6 +1131,22 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_images(slices)": [object(), 5, "2:4", [1, 2], slice(2), MASKED],
     "save_trajectory(path)": NO_PATH,
     "load_trajectory(path)": NO_PATH,
+    "read_scan(path)": NO_PATH,
+    "read_scan(trajectory)": [x for x in NO_PATH if x is not None],
+    "read_scan(unit)": NO_NAME,
+    "reconstruct(maps)": [a for a in NO_ARRAY if a is not None],
+    "reconstruct(noise)": [n for n in NO_NUMBER if n is not None],
+    "reconstruct(weight)": [n for n in NO_NUMBER if n is not None],
+    **{
+        f"{call}({n})": [a for a in NO_ARRAY if a is not None]
+        for call in ("reconstruct", "l_curve")
+        for n in ("field_map", "times")
+    },
+    **{
+        f"{call}(steps)": [n for n in NO_INTEGER if n is not None]
+        for call in ("reconstruct", "l_curve")
+    },
+    "found": NO_OBJECT,
     "read_trajectory(path)": NO_PATH,
     "read_trajectory(unit)": NO_NAME,
     "write_bart(path)": NO_PATH,
@@ -1101,6 +1156,12 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
 
 SPEAKERS = {  # another public call takes the argument, and checks it
     "circulant_preconditioner(weights)": ["NUFFT.gram"],
+    **{f"read_scan({n})": ["read_trajectory"] for n in ("trajectory", "unit", "fov")},
+    **{
+        f"l_curve({n})": ["reconstruct"]
+        for n in ("data", "trajectory", "shape", "field_map", "times", "steps")
+    },
+    "reconstruct(trajectory)": ["NUFFT"],
     "TrajectoryProjection.__call__(k)": ["project_trajectory"],
     "PenalizedLeastSquares.solve(y)": ["Diagonal.outline_adjoint"],
     "PenalizedLeastSquares.hessian(x)": ["Diagonal.outline"],
@@ -1155,6 +1216,7 @@ def _picture(tmp_path_factory):
         np.save("picture.npy", X / X.max())
         np.save("volume.npy", np.arange(24.0).reshape(2, 3, 4))
         np.save("points.npy", CURVE)
+        np.savez("raw.npz", data=np.ones((3, *CURVE.shape[:-1]), complex))
         io.save_trajectory("scan.npz", CURVE, SCAN)
         yield
 

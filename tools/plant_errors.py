@@ -55,6 +55,8 @@ PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
+RAW = ("tests/io/test_raw.py",)
+RECONSTRUCT = ("tests/mri/test_reconstruct.py",)
 PRIMAL_DUAL = ("tests/optim/test_primal_dual.py", "-k", "not row and not library")
 DEBLUR = ("tests/workflows/test_deblur.py", "-k")
 STACKS = ("tests/workflows/test_stacks.py", "-k")
@@ -746,6 +748,55 @@ PLANTS = [
         "soft thresholding by zero holds what is zero",
         {"kept | (s == 0), s / safe": "kept, s / safe"},
         ("tests/inverse/test_unrolled.py", "-k", "zeros_move"),
+    ),
+    Plant(
+        "a Cartesian line is where the encoded space, not the image, has it",
+        {"/ n / getattr(encoded.fieldOfView_mm, a)": "/ n / getattr(recon.fieldOfView_mm, a)"},
+        RAW,
+    ),
+    Plant(
+        "a line that was read backwards stays backwards",
+        {"data = data[:, ::-1]": "data = data[:, ::1]"},
+        RAW,
+    ),
+    Plant(
+        "a grid of BART has its centre between two samples",
+        {"(steps - np.asarray(sizes) // 2)": "(steps - np.asarray(sizes) / 2 + 0.5)"},
+        RAW,
+    ),
+    Plant(
+        "frames are joined with their shots in turn",
+        {"np.moveaxis(self.data, 0, 1).reshape(1, coils": "self.data.reshape(1, coils"},
+        RAW,
+    ),
+    Plant(
+        "coil maps are not whitened with the data",
+        {
+            "maps = np.tensordot(matrix, maps, (1, 0))": (
+                "maps = np.tensordot(matrix.conj(), maps, (1, 0))"
+            )
+        },
+        ("tests/cli/test_reconstruct.py", "-k", "whitens"),
+    ),
+    Plant(
+        "the image of the adjoint is as large as the maps' squares",
+        {"/ xp.where(seen, power, xp.ones_like(power))": "/ xp.where(seen, xp.sqrt(power), 1.0)"},
+        RECONSTRUCT,
+    ),
+    Plant(
+        "noise that a fit of voxels takes away is not put back",
+        {"math.sqrt(count / free)": "math.sqrt(free / count)"},
+        RECONSTRUCT,
+    ),
+    Plant(
+        "shifted copies of wavelets are shifted on",
+        {"self._shifted(images[i, ...], s, -1)": "self._shifted(images[i, ...], s, 1)"},
+        RECONSTRUCT,
+    ),
+    Plant(
+        "the l1 norm of copies is a sum",
+        {"soft_threshold(weight / math.sqrt(len(SHIFTS)))": "soft_threshold(weight)"},
+        RECONSTRUCT,
     ),
     Plant(
         "the damping of LSQR is not in its residual",

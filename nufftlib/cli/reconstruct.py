@@ -171,8 +171,8 @@ class Reconstructed:
     type=click.Choice(workflows.RECONSTRUCTIONS),
     default="cg",
     show_default=True,
-    help="Least squares; the adjoint with density weights, at once; with the total variation; "
-    "with wavelets.",
+    help="The adjoint with density weights, at once; least squares; least squares with the total "
+    "variation, or with wavelets.",
 )
 @click.option(
     "--lambda",

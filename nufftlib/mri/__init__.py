@@ -36,7 +36,14 @@ from nufftlib.mri.scanner import (
     traverse,
 )
 from nufftlib.mri.spread import PointSpread, point_spread
-from nufftlib.mri.units import from_cycles_per_fov, from_radians
+from nufftlib.mri.units import (
+    from_cycles_per_fov,
+    from_cycles_per_metre,
+    from_radians,
+    to_cycles_per_fov,
+    to_cycles_per_metre,
+    to_radians,
+)
 
 __all__ = [
     "BSpline",
@@ -67,6 +74,7 @@ __all__ = [
     "espirit_maps",
     "field_map_from_echoes",
     "from_cycles_per_fov",
+    "from_cycles_per_metre",
     "from_radians",
     "gradients",
     "largest_hole",
@@ -78,6 +86,9 @@ __all__ = [
     "sampling",
     "shell_weights",
     "slew_rates",
+    "to_cycles_per_fov",
+    "to_cycles_per_metre",
+    "to_radians",
     "trajectories",
     "trajectory_from_gradients",
     "traverse",

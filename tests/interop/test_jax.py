@@ -77,19 +77,19 @@ def every(step):
     return pytest.mark.parametrize("case", OPERATORS[::step], ids=lambda case: case.name)
 
 
-@every(7)
+@every(11)
 def test_first_derivatives(built):
     A, x = built
     check(A, x, wrap(A), 1)
 
 
-@every(15)
+@every(20)
 def test_first_derivatives_of_the_adjoint(built):
     A, x = built
     check(A, A(x), wrap(A).adjoint, 1)
 
 
-@every(8)
+@every(16)
 def test_second_derivatives(built):
     A, x = built
     check(A, x, wrap(A), 2)

@@ -689,3 +689,17 @@ def test_each_iteration_of_the_density_weights_starts_from_the_last():
         found = nl.mri.pipe_menon(F, width=4, grid=(24, 24), iterations=iterations).reshape(-1)
         assert np.allclose(found / found.sum(), w / w.sum(), rtol=1e-10)
         w = w / np.abs(spread_interpolate(F, w, 4, (24, 24)))
+
+
+def test_units_are_converted_both_ways():
+    k = np.asarray([[0.25, -0.5], [0.1, 0.2]])
+    np.testing.assert_allclose(mri.to_radians(k), 2 * np.pi * k)
+    np.testing.assert_allclose(mri.from_radians(mri.to_radians(k)), k)
+    per_fov = mri.to_cycles_per_fov(k, (256, 128))
+    np.testing.assert_allclose(per_fov, [[64, -64], [25.6, 25.6]])
+    np.testing.assert_allclose(mri.from_cycles_per_fov(per_fov, (256, 128)), k)
+    per_metre = mri.to_cycles_per_metre(k, (256, 128), (0.256, 0.32))
+    np.testing.assert_allclose(per_metre, [[250, -200], [100, 80]])
+    np.testing.assert_allclose(mri.from_cycles_per_metre(per_metre, (256, 128), (0.256, 0.32)), k)
+    with pytest.raises(ValueError, match=r"fov is \(0.2, 0.2, 0.2\); want a length"):
+        mri.to_cycles_per_metre(k, (256, 128), (0.2, 0.2, 0.2))

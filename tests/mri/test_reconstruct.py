@@ -145,7 +145,7 @@ def test_the_noise_of_one_sample_is_a_number():
 @pytest.mark.parametrize("sigma", [0.02, 0.2])
 def test_noise_is_estimated_from_the_residual(sigma):
     found = solve(y=A(X) + noise(sigma), steps=1).noise
-    assert found == pytest.approx(sigma, rel=0.15)
+    assert found == pytest.approx(sigma, rel=0.05)
 
 
 def test_maps_are_estimated():

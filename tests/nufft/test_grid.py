@@ -283,15 +283,15 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
 @pytest.mark.parametrize(
     ("shape", "coils", "memory_limit"),
     [
-        ((90,), 5, 2**30),
-        ((22, 19), 10, 2**30),
-        ((22, 19), 5, 30_000),
-        ((11, 4, 5), 5, 2**30),
+        ((90,), 4, 2**30),
+        ((22, 19), 10, 2**30),  # of two sizes; each size is to be compiled
+        ((22, 19), 4, 30_000),
+        ((11, 4, 5), 4, 2**30),
     ],
     ids=str,
 )
 def test_many_points_and_coils_against_the_exact_sums(monkeypatch, shape, coils, memory_limit):
-    """Several blocks of coils, of two sizes; several pieces of the sort; several slabs."""
+    """Several blocks of coils, several pieces of the sort, several slabs."""
     if coils > 5:
         monkeypatch.setattr(engine, "COILS", COILS)
     k, dk = rng.uniform(-0.5, 0.5, (2, 9000, len(shape)))

@@ -160,28 +160,29 @@ def test_a_forked_process_does_not_wait_for_its_parents_threads():
     assert output_of(script, OMP_NUM_THREADS="2") == "child 0"
 
 
-@pytest.mark.parametrize("value", ["np.nan", "np.inf", "-np.inf"])
-def test_a_point_that_is_not_finite_cannot_crash_the_process(value):
+def test_a_point_that_is_not_finite_cannot_crash_the_process():
     """finufft itself dies of it; through every door of ours an exception comes out."""
-    script = f"""
+    script = """
         import numpy as np
         import nufftlib as nl
-        k = np.zeros((50, 2)); x = np.ones((8, 8), complex)
-        F = nl.NUFFT(k, (8, 8))
-        fixed = F.as_map("trajectory", x)
-        bad = k.copy(); bad[7, 1] = {value}
-        doors = [lambda: nl.NUFFT(bad, (8, 8)), lambda: F.replace(trajectory=bad),
-                 lambda: fixed(bad), lambda: fixed.linearize(bad),
-                 lambda: F.H.replace(trajectory=bad), lambda: F.N.replace(trajectory=bad)]
-        for door in doors:
-            try:
-                door()
-            except ValueError as error:
-                assert "not finite" in str(error)
-            else:
-                raise SystemExit("a door is open")
-        k[7, 1] = {value}  # in place, behind the operator's back
-        F(x); F.H(F(x)); F.vjp("trajectory", x, F(x)); nl.mri.pipe_menon
+        x = np.ones((8, 8), complex)
+        for value in (np.nan, np.inf, -np.inf):
+            k = np.zeros((50, 2))
+            F = nl.NUFFT(k, (8, 8))
+            fixed = F.as_map("trajectory", x)
+            bad = k.copy(); bad[7, 1] = value
+            doors = [lambda: nl.NUFFT(bad, (8, 8)), lambda: F.replace(trajectory=bad),
+                     lambda: fixed(bad), lambda: fixed.linearize(bad),
+                     lambda: F.H.replace(trajectory=bad), lambda: F.N.replace(trajectory=bad)]
+            for door in doors:
+                try:
+                    door()
+                except ValueError as error:
+                    assert "not finite" in str(error)
+                else:
+                    raise SystemExit("a door is open")
+            k[7, 1] = value  # in place, behind the operator's back
+            F(x); F.H(F(x)); F.vjp("trajectory", x, F(x)); nl.mri.pipe_menon
         print("alive")
     """
     assert output_of(script) == "alive"
@@ -557,7 +558,8 @@ def test_operators_can_be_copied_and_pickled(engine, duplicate):
 @pytest.mark.parametrize("engine", ["direct", "grid", "finufft"])
 def test_kernels_of_any_width_in_single_precision(engine):
     k = np.random.default_rng(3).uniform(-0.5, 0.5, (240, 2)).astype("f4")
-    F, exact = (nl.NUFFT(t, (32, 32), engine=engine) for t in (k, k.astype(float)))
+    F = nl.NUFFT(k, (32, 32), engine=engine)
+    exact = nl.NUFFT(k.astype(float), (32, 32), engine="direct")
     for width in (6, 9, 16):
         w = mri.pipe_menon(F, width=width, iterations=5)
         np.testing.assert_allclose(w, mri.pipe_menon(exact, width=width, iterations=5), rtol=1e-3)

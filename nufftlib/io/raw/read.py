@@ -114,6 +114,8 @@ def read_scan(
         raise FileNotFoundError(msg)
     if unit is not None:
         choice(call, "unit", unit, UNITS)
+    if trajectory is not None:
+        trajectory = file_path(call, "trajectory", trajectory)
     if shape is not None:
         shape = sizes(call, "shape", shape, "the voxels along each axis")
     try:

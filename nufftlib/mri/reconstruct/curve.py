@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import choice
+from nufftlib.core.kinds import choice, instance
 from nufftlib.mri.reconstruct.job import METHODS, Method, ReconstructedImage, reconstruct
 
 FACTORS = tuple(10.0 ** (i / 2) for i in range(-4, 5))
@@ -42,7 +42,9 @@ def l_curve(
     found: ReconstructedImage,
     *,
     method: Method = "cg",
-    **settings: Any,
+    field_map: Array | None = None,
+    times: Array | None = None,
+    steps: int | None = None,
 ) -> LCurve:
     """Reconstruct with weights around the one that was taken.
 
@@ -61,8 +63,10 @@ def l_curve(
         Its result, whose maps and noise are used, and whose weight is in the middle.
     method : {"cg", "tv", "wavelet"}
         The method.
-    **settings : object
-        Others of `reconstruct`.
+    field_map, times : array, optional
+        Off-resonance, as for `reconstruct`.
+    steps : int, optional
+        Steps at most.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def l_curve(
     >>> bool(np.all(np.diff(curve.penalties) < 0))
     True
     """
+    instance("l_curve", "found", found, ReconstructedImage, "a ReconstructedImage")
     choice("l_curve", "method", method, tuple(m for m in METHODS if m != "adjoint"))
     if not found.weight > 0:
         msg = f"l_curve(found): the weight of found is {found.weight}; want a positive one"
@@ -111,7 +116,9 @@ def l_curve(
             maps=found.maps,
             noise=found.noise,
             weight=weight,
-            **settings,
+            field_map=field_map,
+            times=times,
+            steps=steps,
         )
         for weight in weights
     ]

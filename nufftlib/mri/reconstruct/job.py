@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import optim
-from nufftlib.core.arrays import Array, check_finite, check_precision, common_namespace, is_complex
+from nufftlib.core.arrays import (
+    Array,
+    check_finite,
+    check_precision,
+    check_real,
+    common_namespace,
+    is_complex,
+)
 from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function, sizes
 from nufftlib.core.run import Run
 from nufftlib.mri.preconditioner import circulant_preconditioner
@@ -237,14 +244,22 @@ def check_scan(
     shape = sizes(call, "shape", shape, "the voxels along each axis")
     given = {"maps": maps, "field_map": field_map, "times": times}
     more = {name: x for name, x in given.items() if x is not None}
-    xp = common_namespace(call, data=data, trajectory=trajectory, **more)
-    check_precision(xp, call, data=data, trajectory=trajectory, **more)
+    label = f"{call}({', '.join(('data', 'trajectory', *more))})"
+    xp = common_namespace(label, data=data, trajectory=trajectory, **more)
+    check_precision(xp, label, data=data, trajectory=trajectory, **more)
     for name, x in (("data", data), ("maps", maps)):
         if x is not None and not is_complex(xp, x):
             msg = f"{call}({name}): {name} is {x.dtype}; want complex numbers"
             raise TypeError(msg)
         if x is not None:
             check_finite(xp, f"{call}({name})", name, x)
+    check_real(xp, f"{call}(trajectory)", "trajectory", trajectory)
+    if trajectory.ndim < 2 or trajectory.shape[-1] != len(shape):
+        msg = (
+            f"{call}(trajectory): trajectory has the shape {tuple(trajectory.shape)}; want "
+            f"(..., {len(shape)}), one component for each axis of the image {shape}"
+        )
+        raise ValueError(msg)
     samples = tuple(trajectory.shape[:-1])
     if data.ndim != len(samples) + 1 or tuple(data.shape[1:]) != samples:
         msg = (
