@@ -68,7 +68,8 @@ def admm(
     ----------
     gram : callable
         ``gram(x) -> H x``: linear, self-adjoint and positive semidefinite in the inner product
-        ``Re sum conj(a) b``. `H` and `K` have no common null space.
+        ``Re sum conj(a) b``. `H` and `K` have no common null space, which is not checked: where
+        `b` has a part in one, there is no minimum.
     rhs : array, real or complex
         `b`, of the shape and dtype of `x`.
     operator, adjoint : callable
@@ -108,8 +109,8 @@ def admm(
     NonFiniteError
         If a loss is NaN or infinite. Has the result so far as `result`.
     ValueError
-        If ``H + c K^H K`` is not positive definite, arrays are not alike, or a number is out of
-        its range.
+        If ``<p, (H + c K^H K) p>`` is negative by more than rounding, arrays are not alike, or a
+        number is out of its range.
     TypeError
         If a setting is of the wrong kind.
     ImportError

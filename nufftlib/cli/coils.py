@@ -41,7 +41,7 @@ class Coils:
 
 
 def prepared_coils(scan: Scan, maps: NDArray[Any] | None, virtual: int | None) -> Coils:
-    """Whiten the coils by the scan's noise, and compress them to so many."""
+    """Whiten the coils by the scan's noise, and compress them to so many; one has a map of ones."""
     noise, kept = None, 1.0
     coils = scan.data.shape[1]
     if scan.noise is not None and scan.noise.shape[1] >= ENOUGH * coils:
@@ -58,6 +58,8 @@ def prepared_coils(scan: Scan, maps: NDArray[Any] | None, virtual: int | None) -
         found = mri.compress_coils(np.moveaxis(scan.data, 1, 0), virtual)
         scan, maps = combined(scan, maps, found.operator.matrix)
         kept = found.kept
+    if maps is None and scan.data.shape[1] == 1:
+        maps = np.ones((1, *scan.shape))
     return Coils(scan, maps, noise, kept)
 
 

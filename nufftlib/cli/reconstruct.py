@@ -37,6 +37,10 @@ from nufftlib.io.raw.images import load_image
 from nufftlib.io.stored import UNITS, Unit
 from nufftlib.mri.reconstruct.job import STEPS, Method
 from nufftlib.mri.reconstruct.model import maps_of
+from nufftlib.mri.reconstruct.penalties import Wavelets
+
+EDGE = 0.51
+"""In cycles per voxel, a little beyond the end of the image's k-space."""
 
 LARGE_RESIDUAL = 1.5
 """A residual of so many times the noise is no noise alone."""
@@ -155,7 +159,7 @@ class Reconstructed:
     "--coil-maps",
     type=click.Path(path_type=Path),
     help="Coil maps (coils, *shape): .npy, .npz with maps, or .cfl of BART.  [default: by ESPIRiT "
-    "from the centre of k-space of all frames]",
+    "from the centre of k-space of all frames; of one coil, ones]",
 )
 @click.option(
     "--coils",
@@ -236,8 +240,16 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
     maps = given_image("--coil-maps", settings.coil_maps, "maps", (coils, *shape))
     prepared = prepared_coils(scan, maps, settings.coils)
     field_map = given_image("--field-map", settings.field_map, "field_map", shape, real)
+    if settings.method == "wavelet":
+        try:
+            Wavelets(shape)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="'--method'") from error
     with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
-        done = run(settings, device, prepared, field_map, ctx.obj)
+        try:
+            done = run(settings, device, prepared, field_map, ctx.obj)
+        except ValueError as error:  # too few samples for coil maps, rates that decay too fast
+            raise click.ClickException(str(error)) from error
         files: dict[str, Writer] = {
             VOLUME: lambda file: save_volume(np.abs(done.images), scan.fov, file),
             ARRAYS: arrays_file(**arrays_of(done)),
@@ -263,6 +275,9 @@ def check_together(settings: Settings) -> None:
             if value is not None:
                 msg = f"{option}: the method adjoint has none; leave one out"
                 raise click.UsageError(msg)
+    if settings.l_curve and settings.weight == 0:
+        msg = "--l-curve has weights around --lambda, which is 0; leave one out"
+        raise click.UsageError(msg)
     if settings.sample_time is not None and settings.field_map is None:
         msg = "--sample-time is of --field-map; leave it out, or give both"
         raise click.UsageError(msg)
@@ -290,15 +305,17 @@ def read_frames(settings: Settings) -> Scan:
 def given_image(
     option: str, path: Path | None, name: str, shape: tuple[int, ...], kind: Any = None
 ) -> NDArray[Any] | None:
-    """Return the array of an option's file, if there is one; a real one in this precision."""
+    """Return the array of an option's file, if there is one, in a precision if that is given."""
     if path is None:
         return None
     try:
         image: NDArray[Any] = load_image(path, name, shape)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=f"'{option}'") from error
-    if kind is not None and not np.any(np.imag(image)):
+    if kind is not None:
+        part = np.imag(image).astype(kind)
         image = np.real(image).astype(kind)
+        image = image + 1j * part if part.any() else image
     return image
 
 
@@ -319,6 +336,12 @@ def run(
         f"{scan.data[0, 0].size} samples, {' x '.join(map(str, scan.shape))} voxels",
         err=True,
     )
+    if far := np.count_nonzero(np.any(np.abs(scan.k) > EDGE, axis=-1)):
+        click.echo(
+            f"Careful: {far / scan.k[..., 0].size:.0%} of the points lie beyond half a cycle per "
+            "voxel, where they fold back. The voxels are too large: want a larger --shape.",
+            err=True,
+        )
     xp = device.xp
     given: dict[str, Any] = {"method": s.method, "steps": steps}
     if field_map is not None:

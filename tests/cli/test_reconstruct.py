@@ -92,6 +92,13 @@ def test_coil_maps_of_bart():
     np.testing.assert_allclose(written()[1]["maps"], S, atol=1e-6)
 
 
+def test_one_coil_has_a_map_of_ones(scan):
+    np.savez("scan.npz", data=scan[:, :1], trajectory=K.astype(float), shape=SHAPE)
+    run("--no-figures", "--steps=2")
+    assert np.array_equal(written()[1]["maps"], np.ones((1, *SHAPE)))
+    run("--no-figures", "--steps=2", "--coils=1", "--force")
+
+
 def test_a_noise_scan_whitens_data_and_maps(scan):
     """Mixed coils, with the noise that such coils have, give the same image."""
     rng = np.random.default_rng(1)
@@ -158,6 +165,10 @@ def test_a_field_map_is_used(scan):
     assert "no file says the time between two samples; want --sample-time" in output
     run("--field-map=field.npy", "--sample-time=20", *more)
     assert error() < 0.5 * without
+    # rates in the precision of NumPy's own, with a decay that is hardly one
+    np.save("field.npy", 400.0 * 2j * np.pi + np.full(SHAPE, 1e-3))
+    run("--field-map=field.npy", "--sample-time=20", *more)
+    assert error() < 0.5 * without
 
 
 def test_a_raw_file_of_ismrmrd(scan):
@@ -173,6 +184,7 @@ def test_a_raw_file_of_ismrmrd(scan):
     ("options", "said"),
     [
         (["--method=adjoint", "--lambda=1"], "--lambda: the method adjoint has none"),
+        (["--lambda=0", "--l-curve"], "--l-curve has weights around --lambda, which is 0"),
         (["--sample-time=5"], "--sample-time is of --field-map"),
         (
             ["--coil-maps=scan.npz"],
@@ -180,6 +192,7 @@ def test_a_raw_file_of_ismrmrd(scan):
         ),
         (["--coil-maps=maps.npy"], "the array has the shape (3, 32, 32); want (4, 32, 32)"),
         (["--trajectory=none.npy"], "none.npy: there is no such file"),
+        (["--method=wavelet", "--shape=31,32"], "shape is (31, 32); want even sizes of 16 or more"),
         (["--shape=32"], "shape is (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
     ],
 )
@@ -187,6 +200,15 @@ def test_errors_say_what_is_wanted(options, said):
     np.save("maps.npy", S[:3])
     assert said in " ".join(run(*options, code=2).split())
     assert not OUT.exists()
+
+
+def test_maps_that_cannot_be_estimated_are_no_traceback():
+    assert "Error: espirit_maps(calibration): " in run("--shape=4,4", code=1)
+
+
+def test_points_that_fold_back_are_told_of(scan):
+    np.savez("scan.npz", data=scan, trajectory=1.5 * K, shape=SHAPE)
+    assert "Careful: 23% of the points lie beyond half a cycle" in run("--no-figures", "--steps=1")
 
 
 def test_a_residual_that_is_no_noise_is_told_of():

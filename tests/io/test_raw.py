@@ -1,5 +1,7 @@
 """Raw data: samples and points in the order, the unit and the frames of their files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_an_archive_has_its_arrays():
     np.savez("scan.npz", data=data, trajectory=k, shape=SHAPE, fov=FOV, sample_time=4e-6)
     scan = read_scan("scan.npz")
     assert np.array_equal(scan.data, data)
-    assert np.array_equal(scan.k, k)
+    assert np.array_equal(scan.k, k.astype(np.float32))  # the precision of the data
     assert (scan.shape, scan.fov, scan.sample_time) == (SHAPE, FOV, 4e-6)
     assert scan.frames == ("frame 0", "frame 1")
     assert scan.noise is None
@@ -46,7 +48,7 @@ def test_one_trajectory_serves_all_frames_and_one_shot_needs_no_axis():
     scan = read_scan("scan.npz")
     assert scan.data.shape == (3, 5, 1, 7)
     assert scan.k.shape == (3, 1, 7, 2)
-    assert np.array_equal(scan.k[2, 0], k)
+    assert np.array_equal(scan.k[2, 0], k.astype(np.float32))
 
 
 def test_a_trajectory_that_is_given_goes_first():
@@ -54,7 +56,7 @@ def test_a_trajectory_that_is_given_goes_first():
     np.savez("scan.npz", data=random(5, 3, 4), trajectory=np.zeros_like(k), shape=(5, 5))
     np.save("k.npy", 2 * np.pi * k)
     scan = read_scan("scan.npz", "k.npy", unit="radians per voxel", shape=SHAPE)
-    np.testing.assert_allclose(scan.k[0], k)
+    np.testing.assert_allclose(scan.k[0], k, atol=1e-7)
     assert scan.shape == SHAPE
 
 
@@ -88,6 +90,23 @@ def test_a_grid_of_bart_is_an_image(shape):
     assert np.linalg.norm(scan.data[0] - want) < 1e-5 * np.linalg.norm(want)
 
 
+def test_each_frame_of_a_grid_has_its_own_samples():
+    """Zeros of one frame that another has sampled are no data."""
+    x = random(6, 5, 1, 3, 1, 2)
+    x[::2, ..., 0] = 0
+    x[1::2, ..., 1] = 0
+    save_cfl("y", x)
+    scan = read_scan("y.cfl")
+    assert scan.data.shape == (2, 3, 1, 15)
+    assert np.all(scan.data != 0)
+    steps = np.round(6 * scan.k[:, 0, :, 0] + 3).astype(int)
+    assert np.all(steps % 2 == [[1], [0]])
+    x[1, 0, ..., 1] = 1
+    save_cfl("y", x)
+    with pytest.raises(ValueError, match="its frames have 15 to 16 samples that are not zero"):
+        read_scan("y.cfl")
+
+
 # --- ISMRMRD ----------------------------------------------------------------------------------
 
 
@@ -104,6 +123,22 @@ def test_what_write_mrd_wrote():
         write_mrd("scan.h5", k, SHAPE, FOV, data=np.moveaxis(data, 1, 2))
     with pytest.raises(TypeError, match="data are float32"):
         write_mrd("scan.h5", k, SHAPE, FOV, data=data.real)
+
+
+def test_a_trajectory_of_the_file_is_in_the_order_of_time():
+    """A line that is said to be read backwards has its points beside its samples."""
+    mrd = pytest.importorskip("ismrmrd")
+    k, data = RNG.uniform(-0.5, 0.5, (2, 4, 2)), random(1, 2, 4)
+    write_mrd("scan.h5", k, SHAPE, FOV, data=data)
+    with mrd.Dataset("scan.h5", "dataset") as file:
+        a = file.read_acquisition(1)
+        a.set_flag(mrd.ACQ_IS_REVERSE)
+        a.idx.repetition = 1
+        file.append_acquisition(a)
+        file.append_acquisition(a)
+    scan = read_scan("scan.h5")
+    assert np.array_equal(scan.data[1, 0, 0], data[0, 1])
+    np.testing.assert_allclose(scan.k[1, 0], k[1], atol=1e-6)
 
 
 @pytest.fixture
@@ -130,23 +165,24 @@ def cartesian():
     with mrd.Dataset("scan.h5", "dataset") as file:
         file.write_xml_header(header.encode())
 
-        def append(line, repetition=0, step=0, flags=(), pre=0, post=0):
-            samples = np.concatenate([np.full(pre, 7), line, np.full(post, 9)])
+        def append(line, repetition=0, step=0, flags=(), pre=0, post=0, time=5.0):
             reverse = mrd.ACQ_IS_REVERSE in flags
+            samples = np.concatenate([np.full(pre, 7), line[:: -1 if reverse else 1], [9] * post])
             both = np.stack([samples, 1j * samples]).astype(np.complex64)
-            a = mrd.Acquisition.from_array(both[:, ::-1] if reverse else both)
+            a = mrd.Acquisition.from_array(both)
             a.idx.repetition, a.idx.kspace_encode_step_1 = repetition, step
-            a.center_sample, a.discard_pre, a.discard_post = pre + 8, pre, post
-            a.sample_time_us = 5.0
+            a.center_sample = 8 + (post if reverse else pre)
+            a.discard_pre, a.discard_post = pre, post
+            a.sample_time_us = time
             for flag in flags:
                 a.set_flag(flag)
             file.append_acquisition(a)
 
-        append(random(16), flags=[mrd.ACQ_IS_NOISE_MEASUREMENT])
+        append(np.ones(16), flags=[mrd.ACQ_IS_NOISE_MEASUREMENT], time=20.0)
         append(random(9), flags=[mrd.ACQ_IS_NAVIGATION_DATA])
         for repetition in (1, 0):
             for step in range(6):
-                odd = {"flags": [mrd.ACQ_IS_REVERSE], "pre": 2, "post": 2} if step == 3 else {}
+                odd = {"flags": [mrd.ACQ_IS_REVERSE], "pre": 2, "post": 1} if step == 3 else {}
                 append(y[repetition, :, step], repetition, step, **odd)
     return x
 
@@ -159,12 +195,50 @@ def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
         (0.24, 0.3),
         ("repetition 0", "repetition 1"),
     )
-    assert scan.noise.shape == (2, 16)
+    # Noise that is sampled four times as slowly is half as large as that of the data.
+    np.testing.assert_allclose(scan.noise, np.outer([2, 2j], np.ones(16)))
     assert scan.sample_time == pytest.approx(5e-6)
     for frame, x in enumerate(cartesian):
         F = nl.NUFFT(scan.k[frame].astype(np.float64), (8, 6), eps=1e-12)
         want = F(np.stack([x, 1j * x]).astype(np.complex128))
         assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
+
+
+def test_partitions_without_limits_are_counted_from_the_middle(cartesian):
+    """As lines are; but the one partition of a slice is its centre."""
+    mrd = pytest.importorskip("ismrmrd")
+    for partitions in (range(4), [0]):
+        with mrd.Dataset("scan.h5", "dataset") as file, mrd.Dataset("3d.h5", "dataset") as new:
+            header = file.read_xml_header().decode()
+            header = header[: header.index("<encodingLimits>")].replace("<z>1</z>", "<z>4</z>")
+            end = "<encodingLimits/><trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
+            new.write_xml_header((header + end).encode())
+            for step in partitions:
+                a = mrd.Acquisition.from_array(random(2, 16))
+                a.center_sample, a.idx.kspace_encode_step_2 = 8, step
+                new.append_acquisition(a)
+        scan = read_scan("3d.h5")
+        if len(partitions) == 4:
+            assert scan.shape == (8, 6, 4)
+            np.testing.assert_allclose(scan.k[0, :, 0], [[-0.5, -0.5, z / 4] for z in range(-2, 2)])
+            Path("3d.h5").unlink()
+    assert scan.shape == (8, 6)
+
+
+@pytest.mark.parametrize("unit", ["cycles per voxel", "1/fov", "1/m"])
+def test_units_of_a_trajectory_are_those_of_the_encoded_space(cartesian, unit):
+    """The line of a step, which is said in each unit, lies where the Cartesian one does."""
+    mrd = pytest.importorskip("ismrmrd")
+    want = read_scan("scan.h5").k[0, 2]
+    assert read_scan("scan.h5", shape=(16, 12)).k[0, 2] == pytest.approx(want / 2)
+    steps = np.stack([np.arange(-8, 8), np.full(16, -1)], axis=-1)
+    length = {"cycles per voxel": (16, 6), "1/fov": (1, 1), "1/m": (0.48, 0.3)}[unit]
+    with mrd.Dataset("scan.h5", "dataset") as file, mrd.Dataset("k.h5", "dataset") as new:
+        new.write_xml_header(file.read_xml_header())
+        a = mrd.Acquisition.from_array(random(2, 16), (steps / length).astype(np.float32))
+        new.append_acquisition(a)
+    scan = read_scan("k.h5", unit=unit)
+    np.testing.assert_allclose(scan.k[0, 0], want, atol=1e-6)
 
 
 def test_frames_are_joined_and_divided(cartesian):
@@ -205,6 +279,13 @@ def test_refusals():
     refused("all data are zero", data=np.zeros((5, 3, 4), complex), **good)
     refused("1 values of the data are not finite", data=spoiled(random(5, 3, 4)), **good)
     refused("1 points are not finite", data=random(5, 3, 4), trajectory=spoiled(k), shape=SHAPE)
+    data = random(5, 3, 4)
+    refused("want the voxels along each axis, integers", data=data, trajectory=k, shape=(8.0, 8.0))
+    refused("noise is float64 of the shape", data=data, noise=np.ones((5, 99)), **good)
+    refused(r"want complex numbers of the shape \(5, s", data=data, noise=random(99), **good)
+    refused(r"of the shape \(4, 99\); want", data=data, noise=random(4, 99), **good)
+    refused("values of the noise are not finite", data=data, noise=spoiled(random(5, 9)), **good)
+    refused("sample_time is nan; want seconds", data=data, sample_time=np.nan, **good)
     more = np.stack([k, k])
     refused("3 frames and the trajectory 2", data=random(3, 5, 3, 4), trajectory=more, shape=SHAPE)
     refused("there is no such file", "none.npy", error=FileNotFoundError, data=random(5, 3, 4))

@@ -143,7 +143,7 @@ def test_other_trajectories_are_given(twix):
     np.save("k.npy", k)
     scan = read_scan("scan.dat", "k.npy", unit="cycles per voxel", shape=(8, 6))
     assert scan.data.shape == (2, 2, 42, 16)
-    assert np.array_equal(scan.k[1], k)
+    assert np.array_equal(scan.k[1], k.astype(np.float32))
 
 
 def test_refusals(twix):

@@ -116,6 +116,32 @@ def test_weights_follow_the_noise():
         assert found == pytest.approx(SIGMA * math.sqrt(mean), rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-24, 1e20])
+def test_the_image_has_the_scale_of_the_data(scale):
+    """In single precision, whose squares do not reach as far, too."""
+    single = {"maps": S.astype(np.complex64), "steps": 2}
+
+    def solved(scale, method):
+        y = (scale * Y).astype(np.complex64)
+        return workflows.reconstruct(y, K.astype(np.float32), SHAPE, method=method, **single)
+
+    for method, power in (("cg", 0), ("tv", 1)):
+        found, want = solved(scale, method), solved(1, method)
+        assert error_to(want.image, found.image / np.float32(scale)) < 1e-3
+        assert found.weight == pytest.approx(want.weight * scale**power, rel=1e-3)
+        assert found.noise == pytest.approx(want.noise * scale, rel=1e-3)
+        assert found.residual == pytest.approx(want.residual * scale, rel=1e-3)
+
+
+def error_to(want, found):
+    return np.linalg.norm(found - want) / np.linalg.norm(want)
+
+
+def test_the_noise_of_one_sample_is_a_number():
+    found = workflows.reconstruct(Y[:1, :1, :1], K[:1, :1], SHAPE, maps=S[:1], steps=1)
+    assert math.isfinite(found.noise)
+
+
 @pytest.mark.parametrize("sigma", [0.02, 0.2])
 def test_noise_is_estimated_from_the_residual(sigma):
     found = solve(y=A(X) + noise(sigma), steps=1).noise
@@ -205,5 +231,7 @@ def test_refusals():
         solve(y=np.where(np.arange(64) == 3, np.nan, Y))
     with pytest.raises(ValueError, match="want even sizes"):
         workflows.reconstruct(Y, K, (31, 32), method="wavelet", maps=S[:, :31])
+    with pytest.raises(ValueError, match="the method adjoint has none; leave it out"):
+        solve("adjoint", weight=0.1)
     with pytest.raises(ValueError, match="method is 'sense'"):
         solve("sense")

@@ -36,12 +36,17 @@ def read_bart_scan(path: Path, *, grid: bool) -> Raw:
 
 
 def on_grid(frames: Any) -> tuple[Any, Stored]:
-    """Return the samples that are not zero in all coils and frames, as one shot."""
+    """Return the samples of each frame that are not zero in all coils, as one shot."""
     frames = np.transpose(frames, (0, 1, 4, 3, 2))  # (frames, coils, x, y, z)
     axes = 3 if frames.shape[-1] > 1 else 2
     sizes = frames.shape[2 : 2 + axes]
-    sampled = np.any(frames != 0, axis=(0, 1))
-    steps = np.stack(np.nonzero(sampled)[:axes], axis=-1)
-    k = ((steps - np.asarray(sizes) // 2) / np.asarray(sizes)).astype(np.float32)
-    stored = Stored("BART", k[None], unit="cycles per voxel", fixed=True, shape=sizes)
-    return np.ascontiguousarray(frames[:, :, sampled])[:, :, None, :], stored
+    sampled = np.any(frames != 0, axis=1)
+    counts = np.count_nonzero(sampled, axis=(1, 2, 3))
+    if counts.min() != counts.max():
+        msg = f"its frames have {counts.min()} to {counts.max()} samples that are not zero"
+        raise ValueError(msg)
+    steps = np.stack([np.stack(np.nonzero(mask)[:axes], axis=-1) for mask in sampled])
+    k = (steps - np.asarray(sizes) // 2).astype(np.float32)
+    data = np.stack([frame[:, mask] for frame, mask in zip(frames, sampled, strict=True)])
+    stored = Stored("BART", k[:, None], unit="1/fov", fixed=True, shape=sizes)
+    return data[:, :, None, :], stored

@@ -9,7 +9,7 @@ import numpy as np
 
 from nufftlib.io.mrd import GROUP, imported, said_unit
 from nufftlib.io.raw.scan import Raw
-from nufftlib.io.stored import Stored
+from nufftlib.io.stored import Stored, Unit
 
 KINDS = ("slice", "contrast", "phase", "repetition", "set")
 """The counters that make a frame; averages and segments belong to one."""
@@ -36,8 +36,11 @@ class Line(NamedTuple):
     time: float
 
 
-def read_mrd_scan(path: Path) -> Raw:
-    """Read the acquisitions; noise scans apart, navigators and the like not at all."""
+def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
+    """Read the acquisitions; noise scans apart, navigators and the like not at all.
+
+    The unit is that of a trajectory whose file does not say it.
+    """
     mrd = imported("read_scan(path)")
     with mrd.Dataset(path, GROUP, create_if_needed=False) as file:
         encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
@@ -46,7 +49,7 @@ def read_mrd_scan(path: Path) -> Raw:
         for i in range(file.number_of_acquisitions()):
             acquisition = file.read_acquisition(i)
             if acquisition.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
-                noise.append(np.array(acquisition.data))
+                noise.append((np.array(acquisition.data), float(acquisition.sample_time_us) / 1e6))
             elif not any(acquisition.is_flag_set(flag) for flag in flags):
                 reverse = acquisition.is_flag_set(mrd.ACQ_IS_REVERSE)
                 lines.append(line_of(acquisition, encoding, reverse=reverse))
@@ -55,24 +58,38 @@ def read_mrd_scan(path: Path) -> Raw:
     points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
     times = {line.time for line in lines}
     recon, encoded = encoding.reconSpace, encoding.encodedSpace
-    sizes = tuple(getattr(recon.matrixSize, a) for a in "xyz")
-    cartesian = points.dtype == np.int64
-    unit = "cycles per voxel" if cartesian else said_unit(encoding.trajectoryDescription)
+    if points.dtype == np.int64 and np.ptp(points[..., 2]) == 0:
+        points[..., 2] = 0  # slices, which are not encoded, whatever the header's z is
+    said = "1/fov" if points.dtype == np.int64 else said_unit(encoding.trajectoryDescription)
     stored = Stored(
         "ISMRMRD",
-        (on_grid(points, encoded, recon, sizes) if cartesian else points).astype(np.float32),
-        unit=unit,
-        fixed=unit is not None,
-        shape=sizes,
+        (points * stretch(said or unit, encoded, recon)[: points.shape[-1]]).astype(np.float32),
+        unit=said,
+        fixed=said is not None,
+        shape=tuple(getattr(recon.matrixSize, a) for a in "xyz"),
         fov=tuple(getattr(recon.fieldOfView_mm, a) / 1e3 for a in "xyz"),
         sample_time=(times.pop() if len(times) == 1 else 0.0) or None,
     )
-    silence = np.concatenate(noise, axis=1) if noise else None
+    silence = silence_of(noise, stored.sample_time) if noise else None
     return Raw(data, stored, silence, named(list(frames)), "ISMRMRD")
 
 
+# white noise has the variance 1 / (time between two samples): the receiver's bandwidth
+def silence_of(noise: list[tuple[Any, float]], sample_time: float | None) -> Any:
+    """Return the samples of the noise scans as they are with the time step of the data."""
+    scaled = [
+        data * np.float32(np.sqrt(time / sample_time)) if time > 0 and sample_time else data
+        for data, time in noise
+    ]
+    return np.concatenate(scaled, axis=1)
+
+
 def line_of(acquisition: Any, encoding: Any, *, reverse: bool) -> Line:
-    """Return what an acquisition has, without the samples that are to be discarded."""
+    """Return what an acquisition has, without the samples that are to be discarded.
+
+    Samples stay in the order of time, in which a trajectory of the file is, too. The centre of a
+    line that was read backwards is counted from its last sample.
+    """
     idx, first = acquisition.idx, acquisition.discard_pre
     kept = slice(first, acquisition.number_of_samples - acquisition.discard_post)
     data = np.array(acquisition.data)
@@ -82,9 +99,7 @@ def line_of(acquisition: Any, encoding: Any, *, reverse: bool) -> Line:
         centre = acquisition.center_sample
         along = np.arange(data.shape[1]) - centre
         steps = (step_of(encoding, idx, name) for name in ("1", "2"))
-        points = np.stack(np.broadcast_arrays(along, *steps), axis=-1)
-    if reverse:
-        data = data[:, ::-1]
+        points = np.stack(np.broadcast_arrays(along[::-1] if reverse else along, *steps), axis=-1)
     frame = tuple(int(getattr(idx, name)) for name in KINDS)
     return Line(frame, data[:, kept], points[kept], float(acquisition.sample_time_us) / 1e6)
 
@@ -94,17 +109,23 @@ def step_of(encoding: Any, idx: Any, name: str) -> int:
     step = int(getattr(idx, f"kspace_encode_step_{name}"))
     limits = getattr(encoding.encodingLimits, f"kspace_encoding_step_{name}")
     if limits is None:
-        return 0 if name == "2" else step - encoding.encodedSpace.matrixSize.y // 2
+        size = encoding.encodedSpace.matrixSize
+        return step - int(size.y if name == "1" else size.z) // 2
     return step - int(limits.center)
 
 
-def on_grid(points: Any, encoded: Any, recon: Any, sizes: tuple[int, ...]) -> Any:
-    """Convert steps of 1/FOV of the encoded space to cycles per voxel of the image."""
-    scale = [
-        getattr(recon.fieldOfView_mm, a) / n / getattr(encoded.fieldOfView_mm, a)
-        for a, n in zip("xyz", sizes, strict=True)
-    ]
-    return points * np.asarray(scale)
+def stretch(unit: Unit | None, encoded: Any, recon: Any) -> Any:
+    """Return the factors from a unit of the encoded space to that of the image's space."""
+    if unit is None or unit.endswith("/m"):
+        return np.ones(3)
+    factors = []
+    for a in "xyz":
+        lengths = [getattr(space.fieldOfView_mm, a) for space in (recon, encoded)]
+        if unit.endswith("per voxel"):
+            counts = (getattr(space.matrixSize, a) for space in (recon, encoded))
+            lengths = [length / n for length, n in zip(lengths, counts, strict=True)]
+        factors.append(lengths[0] / lengths[1] if min(lengths) > 0 else 1.0)
+    return np.asarray(factors)
 
 
 def grouped(lines: list[Line]) -> dict[tuple[int, ...], list[Line]]:

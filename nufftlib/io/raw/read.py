@@ -7,14 +7,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from nufftlib.core.kinds import file_path, sizes
+from nufftlib.core.kinds import choice, file_path, sizes
 from nufftlib.io.raw.arrays import read_archive
 from nufftlib.io.raw.bart import read_bart_scan
 from nufftlib.io.raw.mrd import read_mrd_scan
 from nufftlib.io.raw.scan import Raw, Scan, checked, matched
 from nufftlib.io.raw.twix import read_twix_scan
 from nufftlib.io.read import read_trajectory
-from nufftlib.io.stored import Unit, converted
+from nufftlib.io.stored import UNITS, Unit, converted
 
 SUFFIXES = {
     ".h5": "an ISMRMRD file with acquisitions of one kind",
@@ -44,15 +44,15 @@ def read_scan(
 
         - ``.h5``, ``.hdf5`` or ``.mrd``: of ISMRMRD; needs the package ismrmrd. Acquisitions
           without a trajectory are lines of a Cartesian grid. Their counters of slice, contrast,
-          phase, repetition and set make frames; noise scans are kept apart; lines for calibration
-          belong to the data.
+          phase, repetition and set make frames; noise scans are kept apart, in the
+          scale of the data's time between two samples; lines for calibration belong to the data.
         - ``.dat``: of Siemens (twix); needs the package twixtools. Cartesian lines have their
           trajectory from the header's protocol, along readout, phase and slice direction; for
           others it is given. Frames, noise and calibration are as above. Of several measurements
           the last is read, with the noise of those before.
         - ``.cfl`` or ``.hdr``: of BART, dimensions (1, samples, shots, coils, 1, frames...) with a
-          trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid, whose zeros were not
-          sampled.
+          trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid. What is zero in all coils
+          was not sampled; each frame has its own samples, and all have as many.
         - ``.npz``: ``data`` of shape (frames, coils, shots, samples) or less, ``trajectory`` of
           shape (frames, shots, samples, d) or less, by default in cycles per voxel, ``shape``, and
           as there are ``fov``, ``noise`` and ``sample_time``.
@@ -70,7 +70,7 @@ def read_scan(
     Returns
     -------
     Scan
-        Data, trajectory, and what the file says beside them.
+        Data, trajectory in their precision, and what the file says beside them.
 
     Raises
     ------
@@ -91,7 +91,9 @@ def read_scan(
     Notes
     -----
     The components x, y, z are the axes 0, 1, 2 of trajectory and image. A Cartesian readout that
-    is oversampled is so in the trajectory, too: its samples lie closer.
+    is oversampled is so in the trajectory, too: its samples lie closer. Voxels and the field of
+    view in the unit of ISMRMRD's trajectories are those of the encoded space. `shape` in place of a
+    Cartesian file's own changes the voxels, not the field of view.
 
     Examples
     --------
@@ -116,12 +118,14 @@ def read_scan(
     if not os.path.isfile(file):  # pathlib's fails at a name that is too long
         msg = f"{path}: there is no such file"
         raise FileNotFoundError(msg)
+    if unit is not None:
+        choice(call, "unit", unit, UNITS)
     if trajectory is not None:
         trajectory = file_path(call, "trajectory", trajectory)
     if shape is not None:
         shape = sizes(call, "shape", shape, "the voxels along each axis")
     try:
-        raw = decoded(file, kind, grid=trajectory is None)
+        raw = decoded(file, kind, unit, grid=trajectory is None)
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
@@ -146,7 +150,7 @@ def read_scan(
     )
 
 
-def decoded(path: Path, kind: str, *, grid: bool) -> Raw:
+def decoded(path: Path, kind: str, unit: Unit | None, *, grid: bool) -> Raw:
     """Read a file of a kind."""
     if kind in (".cfl", ".hdr"):
         return read_bart_scan(path, grid=grid)
@@ -154,4 +158,4 @@ def decoded(path: Path, kind: str, *, grid: bool) -> Raw:
         return read_archive(path)
     if kind == ".dat":
         return read_twix_scan(path, grid=grid)
-    return read_mrd_scan(path)
+    return read_mrd_scan(path, unit)

@@ -131,11 +131,25 @@ def checked(path: Any, scan: Scan) -> Scan:
     if not data.any():
         msg = f"{path}: all data are zero; want a signal"
         raise ValueError(msg)
+    noise, coils = scan.noise, data.shape[1]
+    if noise is not None:
+        if noise.ndim != 2 or len(noise) != coils or not np.iscomplexobj(noise):
+            msg = (
+                f"{path}: the noise is {noise.dtype} of the shape {noise.shape}; want complex "
+                f"numbers of the shape ({coils}, samples)"
+            )
+            raise ValueError(msg)
+        if not np.isfinite(noise).all():
+            msg = f"{path}: values of the noise are not finite; want finite ones"
+            raise ValueError(msg)
+    if scan.sample_time is not None and not 0 < scan.sample_time < math.inf:
+        msg = f"{path}: sample_time is {scan.sample_time}; want seconds"
+        raise ValueError(msg)
     return scan
 
 
 def matched(path: Any, data: Any, k: Any) -> tuple[Any, Any]:
-    """Bring data and trajectory to (frames, coils, shots, samples) and (frames, ..., d).
+    """Bring data and trajectory to (frames, coils, shots, samples) and (frames, ..., d), alike.
 
     The data are (..., coils, shots, samples), and the trajectory (..., samples, d) has their last
     axes, or those of one frame.
@@ -162,4 +176,5 @@ def matched(path: Any, data: Any, k: Any) -> tuple[Any, Any]:
         )
         raise ValueError(msg)
     whole = (len(data), *per_frame, k.shape[-1])
+    k = k.astype(data.real.dtype, copy=False)
     return data, np.broadcast_to(k.reshape(-1, *whole[1:]), whole)

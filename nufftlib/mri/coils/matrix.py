@@ -158,9 +158,11 @@ def whiten(noise: Array, samples: tuple[int, ...]) -> CoilMatrix:
         msg = f"{call}(noise): {count} samples of {coils} coils; want more samples than coils"
         raise ValueError(msg)
     # Of coils of like size, so that rounding is that of their correlation.
-    size = xp.sqrt(0.5 * xp.mean(xp.real(n) ** 2 + xp.imag(n) ** 2, axis=1))
+    root = root_of_largest(xp, n, 1)[:, None]
+    unit = n / root / root
+    size = xp.sqrt(0.5 * xp.mean(xp.real(unit) ** 2 + xp.imag(unit) ** 2, axis=1))
     dead = not bool(xp.all(size > 0))
-    unit = n / xp.where(size > 0, size, xp.ones_like(size))[:, None]
+    unit = unit / xp.where(size > 0, size, xp.ones_like(size))[:, None]
     covariance = unit @ conj(unit).T / (2 * count)
     least = xp.linalg.eigvalsh(covariance)[0]
     if dead or float(least) <= 10 * coils * float(xp.finfo(size.dtype).eps):
@@ -168,7 +170,7 @@ def whiten(noise: Array, samples: tuple[int, ...]) -> CoilMatrix:
         raise ValueError(msg)
     L = xp.linalg.cholesky(covariance)
     inverse = xp.linalg.inv(L)
-    return CoilMatrix(xp.tril(inverse) / size[None, :], samples)
+    return CoilMatrix(xp.tril(inverse) / size[None, :] / root.T / root.T, samples)
 
 
 class CompressedCoils(NamedTuple):

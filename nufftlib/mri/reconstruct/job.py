@@ -17,11 +17,10 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
 )
-from nufftlib.core.inner import inner
 from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function, sizes
 from nufftlib.core.run import Run
 from nufftlib.mri.preconditioner import circulant_preconditioner
-from nufftlib.mri.reconstruct.model import Model, model_of
+from nufftlib.mri.reconstruct.model import Model, model_of, root_mean_square
 from nufftlib.mri.reconstruct.penalties import Variation, Wavelets
 
 Method = Literal["adjoint", "cg", "tv", "wavelet"]
@@ -66,7 +65,7 @@ class ReconstructedImage(Run):
     noise : float
         The standard deviation of a complex sample's noise, given or estimated.
     weight : float
-        The weight of the penalty, given or chosen.
+        The weight of the penalty, given or chosen; 0 of ``"adjoint"``.
     penalty : float
         The penalty of the image without its weight.
     converged : bool
@@ -127,7 +126,8 @@ def reconstruct(
         Standard deviation of the noise of a complex sample, the same in all coils. By default that
         of the residual of a short fit.
     weight : float, optional
-        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes.
+        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes. The method
+        ``"adjoint"`` has none.
     field_map : array, shape (*shape), real or complex, optional
         Off-resonance in hertz, or rates in 1/s, see `OffResonance`.
     times : array, real, optional
@@ -136,7 +136,7 @@ def reconstruct(
         Steps at most, by default 100 of ``"cg"`` and 20 of ``"tv"`` and ``"wavelet"``.
     callback : callable, optional
         ``callback(step, loss, image)`` at the start, where `step` is 0, and after each step; a
-        true value stops the loop.
+        true value stops the loop. ``"adjoint"`` has no steps and calls it not.
     progress : bool
         Whether to show a progress bar.
 
@@ -200,6 +200,11 @@ def reconstruct(
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     shape = check_scan(call, data, trajectory, shape, maps, field_map, times)
+    if method == "adjoint" and weight is not None:
+        msg = f"{call}(weight): weight is {weight}, and the method adjoint has none; leave it out"
+        raise ValueError(msg)
+    if method == "wavelet":
+        Wavelets(shape)  # refuses some shapes, before minutes of work
     clock = time.perf_counter()
     model = model_of(data, trajectory, shape, maps, field_map, times)
     noise = model.noise() if noise is None else noise
@@ -281,9 +286,8 @@ def check_scan(
 def chosen_weight(model: Model, method: Method, noise: float) -> float:
     """Return the weight that the noise asks for."""
     if method == "cg":
-        x = model.compensated
-        power = float(inner(x, x)) / math.prod(x.shape)
-        return PRIOR[method] * noise**2 / power if power > 0 else 0.0
+        size = root_mean_square(model.compensated)
+        return PRIOR[method] * (noise / size) ** 2 if size > 0 else 0.0
     return PRIOR[method] * noise * math.sqrt(model.mean_diagonal)
 
 
@@ -304,7 +308,7 @@ def prepared(
     if method == "cg":
         return lambda **settings: squares(
             model, weight, **settings
-        ), lambda x: float(inner(x, x)) / 2
+        ), lambda x: math.prod(x.shape) * root_mean_square(x) ** 2 / 2
     shape = tuple(model.maps.shape[1:])
     K = Variation(shape) if method == "tv" else Wavelets(shape)
     whole = K.penalty(1.0)
@@ -318,7 +322,7 @@ def prepared(
         K.penalty(weight),
         guess=model.compensated,
         inner_steps=INNER,
-        constant=float(inner(model.y, model.y)) / 2,
+        constant=math.prod(model.y.shape) * root_mean_square(model.y) ** 2 / 2,
         steps=steps + 1,
         **settings,
     ), lambda x: float(whole.value(K.apply(x)))

@@ -16,6 +16,7 @@ from nufftlib.core.inner import inner
 from nufftlib.core.operator import LinearOperator
 from nufftlib.mri.coils.calibration import calibration_region
 from nufftlib.mri.coils.espirit import espirit_maps
+from nufftlib.mri.coils.normalize import root_of_largest
 from nufftlib.mri.density.pipe_menon import pipe_menon
 from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.sense import Sense
@@ -84,13 +85,19 @@ class Model:
         fit = optim.conjugate_gradient(self.A.N.apply, self.backward, steps=TRIAL, tolerance=0.0)
         if fit.interrupted:
             raise KeyboardInterrupt
-        free = max(count - voxels, count // 4)
+        free = max(count - voxels, count / 4)
         return self.residual(fit.params) * math.sqrt(count / free)
 
     def residual(self, x: Array) -> float:
         """Return the root mean square of ``A x - y``."""
-        rest = self.A.apply(x) - self.y
-        return math.sqrt(float(inner(rest, rest)) / math.prod(self.y.shape))
+        return root_mean_square(self.A.apply(x) - self.y)
+
+
+def root_mean_square(x: Array) -> float:
+    """Return that of all entries, whose squares may be out of the range of single precision."""
+    root = root_of_largest(namespace(x), x, None)
+    x = x / root / root
+    return float(root) ** 2 * math.sqrt(float(inner(x, x)) / math.prod(x.shape))
 
 
 def model_of(

@@ -61,6 +61,12 @@ def test_it_commutes_with_the_transform():
     np.testing.assert_allclose(A(x), found.data, atol=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_noise_of_any_size_is_whitened(scale):
+    n = (scale * draw(3, 500)).astype(np.complex64)
+    np.testing.assert_allclose(np.mean(np.abs(mri.whiten(n, (500,))(n)) ** 2, axis=1), 2, rtol=1e-5)
+
+
 def test_whitening_makes_a_reconstruction_better():
     """Coils of unlike noise: by the weights of their noise, not all alike."""
     s, x = mri.birdcage_maps(4, (12, 12), dtype=np.complex128), draw(12, 12)
