@@ -21,8 +21,8 @@ def run(code):
 
 def test_import_pulls_in_no_heavy_or_optional_package():
     heavy = (
-        "finufft cufinufft cupy torch jax pylops deepinv mrinufft sigpy numba scipy matplotlib PIL click tqdm "
-        "nibabel pypulseq ismrmrd h5py tifffile astropy pydicom png"
+        "finufft cufinufft cupy torch jax pylops deepinv mrinufft sigpy numba scipy matplotlib PIL "
+        "click tqdm nibabel pypulseq ismrmrd h5py tifffile astropy pydicom png"
     )
     loaded = run(
         f"import sys, nufftlib.io, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"

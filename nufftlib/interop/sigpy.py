@@ -74,7 +74,7 @@ def as_linop(op: LinearOperator, ishape: tuple[int, ...], dtype: Any) -> Any:
     return OperatorLinop(op, matrix.domain, matrix.range)
 
 
-class OperatorLinop(sigpy.linop.Linop):  # type: ignore[misc]  # sigpy is not typed
+class OperatorLinop(sigpy.linop.Linop):
     """An operator between arrays of two shapes and dtypes; made by `as_linop`.
 
     Parameters

@@ -43,9 +43,10 @@ def given(x: Any, like: Any) -> Array:
     """Return an array in the library and on the device of `like`."""
     if is_torch_array(like):
         import torch
+        from torch.utils.dlpack import from_dlpack
 
         if is_cupy_array(x) and like.is_cuda:
-            return torch.from_dlpack(x)
+            return from_dlpack(x)
         return torch.as_tensor(on_host(x), device=like.device)
     if is_cupy_array(like):
         with like.device:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import torch
 from array_api_compat import is_cupy_array
@@ -13,9 +13,6 @@ from torch import Tensor
 
 from nufftlib.interop.mrinufft.arrays import given, radians
 from nufftlib.interop.torch import wrap
-
-if TYPE_CHECKING:
-    from nufftlib.interop.mrinufft.operator import MRINufftlib
 
 
 @final
@@ -44,9 +41,7 @@ class DifferentiableNUFFT:
     # Others cannot be set, so that none is set here and read from the operator.
     __slots__ = ("_samples", "nufft_op", "paired_batch", "wrt_data", "wrt_traj")
 
-    def __init__(
-        self, nufft_op: MRINufftlib, wrt_data: bool, wrt_traj: bool, paired_batch: bool
-    ) -> None:
+    def __init__(self, nufft_op: Any, wrt_data: bool, wrt_traj: bool, paired_batch: bool) -> None:
         if nufft_op.squeeze_dims:
             msg = "make_autograd: squeeze_dims is True; want False"
             raise ValueError(msg)
@@ -92,13 +87,13 @@ class DifferentiableNUFFT:
         self.nufft_op.density = density
 
     def op(self, x: Tensor, smaps: Any = None, samples: Tensor | None = None) -> Tensor:
-        """Return ``A x``.
+        r"""Return ``A x``.
 
         Parameters
         ----------
-        x : tensor, shape (n_batchs, 1 or n_coils, \\*shape)
+        x : tensor, shape (n_batchs, 1 or n_coils, \*shape)
             Images; with ``paired_batch``, an axis more in front, here and of the others.
-        smaps : array or tensor, shape (n_coils, \\*shape), optional
+        smaps : array or tensor, shape (n_coils, \*shape), optional
             Maps for this call alone, where the operator has maps.
         samples : tensor, shape (K, d), optional
             Samples for this call alone.
@@ -111,20 +106,20 @@ class DifferentiableNUFFT:
         return self._paired(self._forward, x, smaps, samples)
 
     def adj_op(self, kspace: Tensor, smaps: Any = None, samples: Tensor | None = None) -> Tensor:
-        """Return ``A^H W y``.
+        r"""Return ``A^H W y``.
 
         Parameters
         ----------
         kspace : tensor, shape (n_batchs, n_coils, K)
             Data; with ``paired_batch``, an axis more in front, here and of the others.
-        smaps : array or tensor, shape (n_coils, \\*shape), optional
+        smaps : array or tensor, shape (n_coils, \*shape), optional
             Maps for this call alone, where the operator has maps.
         samples : tensor, shape (K, d), optional
             Samples for this call alone; the weights are the operator's.
 
         Returns
         -------
-        tensor, shape (n_batchs, 1 or n_coils, \\*shape)
+        tensor, shape (n_batchs, 1 or n_coils, \*shape)
             Images.
         """
         return self._paired(self._backward, kspace, smaps, samples)
@@ -146,7 +141,8 @@ class DifferentiableNUFFT:
         A.check_shape(image=x)
         shape = (A.n_batchs, *A.shape) if A.uses_sense else A.img_full_shape
         own = self._parameters(x, smaps, samples)
-        return wrap(A.model)(self._data(x).reshape(shape), **own)
+        y: Tensor = wrap(A.model)(self._data(x).reshape(shape), **own)
+        return y
 
     def _backward(self, y: Tensor, smaps: Any, samples: Tensor | None) -> Tensor:
         A = self.nufft_op
@@ -155,7 +151,8 @@ class DifferentiableNUFFT:
         y = self._data(y).reshape(A.ksp_full_shape)
         if A.uses_density:
             y = given(A.density, y).to(y.dtype) * y
-        return wrap(A.model).adjoint(y, **own).reshape(A.img_full_shape)
+        x: Tensor = wrap(A.model).adjoint(y, **own).reshape(A.img_full_shape)
+        return x
 
     def _data(self, x: Tensor) -> Tensor:
         x = x.to(getattr(torch, str(self.nufft_op.cpx_dtype)))

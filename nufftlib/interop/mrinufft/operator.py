@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mrinufft.operators import FourierOperatorBase
 
-from nufftlib.core.arrays import Array
+from nufftlib.core.arrays import Array, blank
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator
 from nufftlib.interop.mrinufft.arrays import given, on_host, radians, taken
@@ -20,8 +20,8 @@ from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
 
-class MRINufftlib(FourierOperatorBase):  # type: ignore[misc]  # it may be missing
-    r"""mri-nufft's Fourier operator, computed by this library.
+class MRINufftlib(FourierOperatorBase):
+    r"""The Fourier operator of mri-nufft, computed by this library.
 
     .. math:: y_{bc} = \frac{1}{\sqrt{2^d \prod_a N_a}}\, F\, s_c\, x_b
 
@@ -145,7 +145,7 @@ class MRINufftlib(FourierOperatorBase):  # type: ignore[misc]  # it may be missi
             super().compute_density(method)
 
     def compute_smaps(self, method: Any = None) -> None:
-        """Set the coil maps, an array of shape (n_coils, \\*shape) or by a method."""
+        r"""Set the coil maps, an array of shape (n_coils, \*shape) or by a method."""
         if hasattr(method, "ndim"):
             self.smaps = on_host(method)  # of any library and layout
         else:
@@ -157,11 +157,11 @@ class MRINufftlib(FourierOperatorBase):  # type: ignore[misc]  # it may be missi
 
         Its parameters are ``trajectory`` and, with maps, ``maps``.
         """
-        F = 2 ** (-self.ndim / 2) * self._F
+        F: LinearOperator = 2 ** (-self.ndim / 2) * self._F
         return F @ Sense(self._cast(self.smaps)) if self.uses_sense else F
 
     def op(self, data: Any) -> Any:
-        """Return ``A x``, of an image or images (n_batchs, n_coils or 1, \\*shape)."""
+        r"""Return ``A x``, of an image or images (n_batchs, n_coils or 1, \*shape)."""
         self.check_shape(image=data)
         return self._result(self._forward(data), self.ksp_full_shape, data)
 
@@ -229,11 +229,12 @@ class MRINufftlib(FourierOperatorBase):  # type: ignore[misc]  # it may be missi
         array, shape (K,)
             Weights for which ``A^H W A`` of an image of ones is one in absolute mean.
         """
-        A = cls(kspace_loc, volume_shape)
-        grid = tuple(max(round(osf * n), 8) for n in A.shape)  # the least for the kernel
-        w = pipe_menon(A._F, grid=grid, iterations=max_iter)
-        ones = w[:1].reshape(()) * 0 + np.ones(A.shape, A.cpx_dtype)
-        return w / abs(A.model.H(w * A.model(ones))).mean()
+        k = radians(taken(kspace_loc, None)) / (2 * math.pi)
+        F = NUFFT(k, volume_shape, norm="ortho")
+        grid = tuple(max(round(osf * n), 8) for n in F.shape)  # the least for the kernel
+        w = pipe_menon(F, grid=grid, iterations=max_iter)
+        ones = 1 + blank(k, F.shape, complex=True)
+        return 2 ** len(F.shape) * w / abs(F.H(w * F(ones))).mean()
 
     def _forward(self, data: Any) -> Array:
         # With maps there is no axis of coils before their operator.
