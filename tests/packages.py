@@ -30,4 +30,6 @@ ADAPTERS = [
     "nufftlib.interop.scipy",
     "nufftlib.interop.pylops",
     "nufftlib.interop.deepinv",
+    "nufftlib.interop.mrinufft",
+    "nufftlib.interop.sigpy",
 ]

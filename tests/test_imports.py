@@ -21,8 +21,8 @@ def run(code):
 
 def test_import_pulls_in_no_heavy_or_optional_package():
     heavy = (
-        "finufft cufinufft cupy torch jax pylops deepinv numba scipy matplotlib PIL click tqdm "
-        "nibabel pypulseq ismrmrd twixtools h5py tifffile astropy pydicom png"
+        "finufft cufinufft cupy torch jax pylops deepinv mrinufft sigpy numba scipy matplotlib PIL "
+        "click tqdm nibabel pypulseq ismrmrd twixtools h5py tifffile astropy pydicom png"
     )
     loaded = run(
         f"import sys, nufftlib.io, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
@@ -136,13 +136,14 @@ def test_a_missing_cufinufft_says_what_to_install(monkeypatch):
     cuda12.import_cufinufft.cache_clear()
 
 
-@pytest.mark.parametrize("package", ["torch", "jax", "pylops", "deepinv"])
+@pytest.mark.parametrize("package", ["torch", "jax", "pylops", "deepinv", "mri-nufft", "sigpy"])
 def test_an_adapter_without_its_package_says_what_to_install(package):
+    module = package.replace("-", "")
     code = f"""
 import sys
-sys.modules[{package!r}] = None
+sys.modules[{module!r}] = None
 try:
-    import nufftlib.interop.{package}
+    import nufftlib.interop.{module}
 except ImportError as error:
     print(error)
 """

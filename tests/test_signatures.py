@@ -860,6 +860,14 @@ def of_deepinv(deepinv):
     return {"as_physics": (deepinv.as_physics, good)}
 
 
+def of_mrinufft(mrinufft):
+    return {}
+
+
+def of_sigpy(sigpy):
+    return {"as_linop": (sigpy.as_linop, {"op": nl.Diagonal(V), "ishape": (3,), "dtype": float})}
+
+
 INSTALLED = {}
 for adapter in ADAPTERS:
     try:
@@ -871,7 +879,7 @@ OF_ADAPTERS = {
     for name, module in INSTALLED.items()
     for call, found in globals()[f"of_{name.rpartition('.')[2]}"](module).items()
 }
-MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics"}  # which takes the settings
+MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics", "MRINufftlib"}  # of settings
 
 
 # --- values of the wrong kind -------------------------------------------------------------------
@@ -1026,7 +1034,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "callback": NO_FUNCTION,
     "loss": NO_FUNCTION,
     "progress": NO_FLAG,
-    "dims": NO_SIZES,
+    **dict.fromkeys(("dims", "ishape"), NO_SIZES),
     "which": [x for x in NO_SIZES if x is not None],
     "params": NO_ARRAY,
     "learn": [object(), 5, None, "weights", ["nope"], [5], [["weights"]]],

@@ -105,9 +105,84 @@ STARS = (
 EDGES = ("tests/workflows/test_slanted_edge.py", "-k", "without_noise or deviations")
 ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
 SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
+MRINUFFT = ("tests/interop/test_mrinufft.py",)
+SIGPY = ("tests/interop/test_sigpy.py", "-k", "apps or single or imaginary or nufft")
 JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
+    # --- adapters to mri-nufft and sigpy
+    Plant(
+        "mri-nufft's factor without the 2 of each axis",
+        {"F: LinearOperator = 2 ** (-self.ndim / 2) * self._F": "F: LinearOperator = self._F"},
+        MRINUFFT,
+    ),
+    Plant(
+        "samples of mri-nufft in cycles, whatever they are",
+        {
+            "return k * (2 * math.pi) if abs(k).max() - 1e-4 < 0.5 else k": (
+                "return k * (2 * math.pi)"
+            )
+        },
+        MRINUFFT,
+    ),
+    Plant(
+        "mri-nufft's weights in op, too",
+        {
+            "return self._result(self._forward(data), self.ksp_full_shape, data)": (
+                "return self._result(self._forward(data) * (1 if self.density is None else "
+                "self.density), self.ksp_full_shape, data)"
+            )
+        },
+        MRINUFFT,
+    ),
+    Plant(
+        "mri-nufft's adjoint in torch without the weights",
+        {"y = given(A.density, y).to(y.dtype) * y": "y = given(A.density, y).to(y.dtype) * 0 + y"},
+        MRINUFFT,
+    ),
+    Plant(
+        "the gradient by mri-nufft's samples in another unit than theirs",
+        {
+            "if samples is None else samples) / (2 * math.pi)": (
+                "if samples is None else samples.detach() + (samples - samples.detach()) / 2) "
+                "/ (2 * math.pi)"
+            )
+        },
+        MRINUFFT,
+    ),
+    Plant(
+        "mri-nufft's weights by a method kept when samples change",
+        {"if self._method is not None:": "if False:"},
+        MRINUFFT,
+    ),
+    Plant(
+        "sigpy's adjoint with the wrong sign",
+        {
+            "return OperatorLinop(self.op.H, self.range, self.domain)": (
+                "return OperatorLinop(-self.op.H, self.range, self.domain)"
+            )
+        },
+        SIGPY,
+    ),
+    Plant(
+        "sigpy's single arrays, turned double, not cast back",
+        {"return self.op(input.astype(self.domain.dtype, copy=False))": "return self.op(input)"},
+        SIGPY,
+    ),
+    Plant(
+        "sigpy's complex arrays that lose their imaginary part",
+        {'if not np.can_cast(input.dtype, self.domain.dtype, "same_kind"):': "if False:"},
+        SIGPY,
+    ),
+    Plant(
+        "sigpy's Gram by the operator and its adjoint",
+        {
+            "return OperatorLinop(self.op.N, self.domain, self.domain)": (
+                "return OperatorLinop(self.op.H @ self.op, self.domain, self.domain)"
+            )
+        },
+        SIGPY,
+    ),
     # --- operators and their rules
     Plant(
         "the position of a point source without the oversampling in its derivative",

@@ -1,4 +1,4 @@
 """Adapters to other libraries, each a module of its own that is imported only on use.
 
-``nufftlib.interop.torch``, ``jax``, ``scipy``, ``pylops`` and ``deepinv``.
+``nufftlib.interop.torch``, ``jax``, ``scipy``, ``pylops``, ``deepinv``, ``mrinufft`` and ``sigpy``.
 """
