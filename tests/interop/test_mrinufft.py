@@ -256,3 +256,18 @@ def test_tensors_go_in_and_come_out():
     y = A.op(x)
     assert isinstance(y, torch.Tensor)
     assert close(y.numpy(), operator().op(x.detach().resolve_conj().numpy()))
+
+
+def test_second_derivatives():
+    torch = pytest.importorskip("torch")
+    k = torch.from_numpy(K[:3]).requires_grad_()
+    A = mrinufft.get_operator("nufftlib")(
+        K[:3], (2, 3), n_coils=2, smaps=MAPS[:2, :2, :3], density=WEIGHTS[:3], squeeze_dims=False
+    ).make_autograd(wrt_traj=True)
+    maps = torch.from_numpy(MAPS[:2, :2, :3].copy()).requires_grad_()
+    y = torch.from_numpy(noise(1, 2, 3)).requires_grad_()
+
+    def f(y, maps, k):
+        return A.adj_op(y, smaps=maps, samples=k)
+
+    assert torch.autograd.gradgradcheck(f, (y, maps, k), eps=1e-4, atol=1e-3)

@@ -6,6 +6,7 @@ An operator's own library is NumPy or CuPy.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,7 @@ def taken(x: Any, home: Array | None) -> Array:
     if home is None:
         if not device:
             return x if is_cupy_array(x) else on_host(x)
-        import cupy
-
+        cupy: Any = import_module("cupy")
         return cupy.from_dlpack(x.detach().resolve_conj())
     if not is_cupy_array(home):
         return on_host(x)
