@@ -78,10 +78,8 @@ class Scan:
             k = self.k.reshape(1, now * shots, samples, -1)
             return replace(self, data=data, k=k, frames=("all",))
         if now != 1 or shots % frames:
-            msg = (
-                f"frames is {frames}, and the scan has {now} of {shots} shots; want 1, {now}, or a "
-                f"divisor of the shots of one frame"
-            )
+            wish = "a divisor of the shots" if now == 1 else f"1 or {now}"
+            msg = f"frames is {frames}, and the scan has {now} of {shots} shots; want {wish}"
             raise ValueError(msg)
         size = shots // frames
         data = np.moveaxis(self.data[0].reshape(coils, frames, size, samples), 1, 0)

@@ -1,0 +1,243 @@
+"""The result of the command ``reconstruct``: its options, and the files that hold it."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from nufftlib import workflows
+from nufftlib.cli.coils import Coils
+from nufftlib.cli.devices import Device
+from nufftlib.cli.files import FIGURE, IMAGE, L_CURVE, Writer
+from nufftlib.cli.jobs import Options, format_speed, json_file, report, versions
+from nufftlib.io import Scan
+from nufftlib.io.stored import Unit
+from nufftlib.mri.reconstruct.job import STEPS, Method
+
+LARGE_RESIDUAL = 1.5
+"""A residual of so many times the noise is no noise alone."""
+
+
+@dataclass(frozen=True)
+class Settings(Options):
+    """The options of the command.
+
+    Parameters
+    ----------
+    trajectory : Path or None
+        File of the trajectory.
+    unit : str or None
+        Its unit.
+    shape : tuple of int or None
+        Voxels of the image.
+    fov : tuple of float or None
+        Field of view in metres.
+    coil_maps : Path or None
+        File of the coil maps.
+    coils : int or None
+        Number of virtual coils that the data are compressed to.
+    method : str
+        The method's name.
+    weight : float or None
+        The weight, where it is given.
+    frames : int or None
+        Number of frames.
+    field_map : Path or None
+        File of the field map.
+    sample_time : float or None
+        Time between two samples in microseconds.
+    l_curve : bool
+        Whether to draw the L-curve.
+    """
+
+    trajectory: Path | None
+    unit: Unit | None
+    shape: tuple[int, ...] | None
+    fov: tuple[float, ...] | None
+    coil_maps: Path | None
+    coils: int | None
+    method: Method
+    weight: float | None
+    frames: int | None
+    field_map: Path | None
+    sample_time: float | None
+    l_curve: bool
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """The results of all frames on the host, and their origin.
+
+    Parameters
+    ----------
+    settings : Settings
+        The options.
+    device : Device
+        Where the method ran.
+    coils : Coils
+        The data, whitened and compressed.
+    results : list of ReconstructedImage
+        One for each frame.
+    curve : LCurve or None
+        That of the first frame.
+    """
+
+    settings: Settings
+    device: Device
+    coils: Coils
+    results: list[workflows.ReconstructedImage]
+    curve: workflows.LCurve | None
+
+    @property
+    def scan(self) -> Scan:
+        """The data."""
+        return self.coils.scan
+
+    @property
+    def images(self) -> NDArray[Any]:
+        """The images, shape (frames, *shape)."""
+        return np.stack([r.image for r in self.results])
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the steps."""
+        return self.results[-1].interrupted
+
+
+def arrays_of(done: Reconstructed) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the result."""
+    results = done.results
+    arrays = {
+        "image": done.images,
+        "maps": results[0].maps,
+        "losses": np.asarray(results[0].losses),
+        "noise": np.asarray([r.noise for r in results]),
+        "weight": np.asarray([r.weight for r in results]),
+        "residual": np.asarray([r.residual for r in results]),
+    }
+    if done.curve is not None:
+        arrays |= {f"l_curve_{name}": value for name, value in vars(done.curve).items()}
+    return arrays
+
+
+def save_volume(images: NDArray[Any], fov: tuple[float, ...] | None, file: BinaryIO) -> None:
+    """Write a NIfTI file, voxels in millimetres, or of size one where they are not known."""
+    import nibabel
+
+    shape = images.shape[1:]
+    volume = np.moveaxis(images, 0, -1).reshape(*(*shape, 1)[:3], -1)
+    volume = volume[..., 0] if volume.shape[-1] == 1 else volume
+    sizes = [1.0] * 3
+    if fov is not None:
+        sizes[: len(fov)] = [1e3 * length / n for length, n in zip(fov, shape, strict=True)]
+    centre = [-d * (n // 2) for d, n in zip(sizes, (*shape, 1)[:3], strict=True)]
+    affine = np.diag([*sizes, 1.0])
+    affine[:3, 3] = centre
+    made: Any = nibabel.Nifti1Image
+    image = made(volume.astype(np.float32), affine)
+    image.header.set_xyzt_units("mm")
+    with gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
+        packed.write(image.to_bytes())
+
+
+def save_magnitude(images: NDArray[Any], file: BinaryIO) -> None:
+    """Write a PNG of 8 bits: frames side by side, from 0 to the brightest voxel."""
+    from PIL import Image
+
+    from nufftlib.plots.reconstruction import mosaic, plane_of
+
+    shown = mosaic(np.stack([plane_of(x) for x in images]))
+    scale = 255 / (float(shown.max()) or 1.0)
+    Image.fromarray(np.round(scale * shown).astype(np.uint8)).save(file, "PNG")
+
+
+def pictures_of(done: Reconstructed) -> dict[str, Writer]:
+    """Return writers of the pictures."""
+    from nufftlib.plots.reconstruction import draw_l_curve, draw_reconstruction
+
+    first = done.results[0]
+    pictures: dict[str, Writer] = {
+        IMAGE: lambda file: save_magnitude(np.abs(done.images), file),
+        FIGURE: lambda file: draw_reconstruction(first, file),
+    }
+    curve = done.curve
+    if curve is not None:
+        pictures[L_CURVE] = lambda file: draw_l_curve(curve, first, file)
+    return pictures
+
+
+def record_of(done: Reconstructed) -> Writer:
+    """Return a writer of the record."""
+    s, scan = done.settings, done.scan
+    return json_file(
+        {
+            "job": "reconstruct",
+            "settings": {
+                "data": str(s.image),
+                "trajectory": None if s.trajectory is None else str(s.trajectory),
+                "unit": s.unit,
+                "shape": scan.shape,
+                "fov": scan.fov,
+                "coils": scan.data.shape[1],
+                "samples": scan.k.shape[1:-1],
+                "virtual_coils": s.coils,
+                "coil_maps": None if s.coil_maps is None else str(s.coil_maps),
+                "method": s.method,
+                "lambda": s.weight,
+                "frames": scan.frames,
+                "field_map": None if s.field_map is None else str(s.field_map),
+                "sample_time": scan.sample_time,
+                "steps": s.steps or STEPS[s.method],
+                "device": done.device.name,
+            },
+            "source": scan.source,
+            "whitened": done.coils.noise is not None,
+            "energy_kept": done.coils.kept,
+            "versions": versions(done.device),
+            "frames": [
+                {
+                    "frame": scan.frames[i],
+                    "noise": r.noise,
+                    "weight": r.weight,
+                    "residual": r.residual,
+                    "penalty": r.penalty,
+                    "steps": r.steps,
+                    "converged": r.converged,
+                    "seconds_setup": r.seconds_setup,
+                    "seconds": r.seconds,
+                }
+                for i, r in enumerate(done.results)
+            ],
+            "interrupted": done.interrupted,
+        }
+    )
+
+
+def print_result(done: Reconstructed) -> None:
+    """Print a line for each frame, and a warning if a residual is no noise."""
+    head = ["frame", "steps", "seconds", "steps/s", "noise", "weight", "residual"]
+    rows = [
+        [name, *format_speed(r), f"{r.noise:.4g}", f"{r.weight:.4g}", f"{r.residual:.4g}"]
+        for name, r in zip(done.scan.frames, done.results, strict=False)
+    ]
+    below = []
+    if done.coils.noise is not None:
+        below.append("The noise scan made the coils white: their noise is 1.414.")
+    if done.settings.coils is not None:
+        below.append(
+            f"{done.settings.coils} virtual coils have {done.coils.kept:.2%} of the energy."
+        )
+    report(head, rows, *below)
+    worst = max(r.residual / r.noise if r.noise > 0 else 0.0 for r in done.results)
+    if worst > LARGE_RESIDUAL and not done.interrupted and done.settings.method != "adjoint":
+        said = (
+            f"\nCareful: the residual is up to {worst:.1f} times the noise. The weight may be too "
+            "large, or coil maps, trajectory or field map wrong."
+        )
+        click.echo(said, err=True)
