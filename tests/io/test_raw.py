@@ -253,7 +253,7 @@ def test_frames_are_joined_and_divided(cartesian):
     assert np.array_equal(parts.k[3], scan.k[1, 3:])
     assert parts.frames[2] == "shots 6 to 8"
     assert scan.divided(2) is scan
-    with pytest.raises(ValueError, match="frames is 5, .* 12 shots; want a divisor of"):
+    with pytest.raises(ValueError, match=r"frames is 5, .* 12 shots; want a divisor of"):
         whole.divided(5)
     with pytest.raises(ValueError, match="frames is 3, and the scan has 2"):
         scan.divided(3)
