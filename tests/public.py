@@ -578,7 +578,8 @@ def scan_of(m):
 def reconstructed(method):
     def call(m):
         s, y, k, shape = scan_of(m)
-        found = workflows.reconstruct(y, k, shape, method=method, maps=s, weight=0.1, steps=2)
+        weight = None if method == "adjoint" else 0.1
+        found = workflows.reconstruct(y, k, shape, method=method, maps=s, weight=weight, steps=2)
         return found.image, found.residual, found.noise, found.penalty
 
     return call
