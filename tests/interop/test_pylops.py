@@ -6,6 +6,7 @@ from cases import KINDS
 from rows import open_row
 
 import nufftlib as nl
+import optim
 
 pylops = pytest.importorskip("pylops")
 from nufftlib.interop.pylops import as_pylops  # noqa: E402  # it raises without pylops
@@ -167,3 +168,45 @@ def test_a_real_image_is_found_behind_complex_data():
 def test_what_is_no_operator_is_refused():
     with pytest.raises(TypeError, match=r"as_pylops\(op\): op is a Magnitude; want"):
         as_pylops(nl.Magnitude(), (3,), float)
+
+
+def test_pyproximals_minimum_of_total_variation_is_that_of_admm_and_primal_dual():
+    pyproximal = pytest.importorskip("pyproximal")
+    n, weight = 24, 0.3
+    M, y = rng.standard_normal((30, n)), rng.standard_normal(30)
+    D = pylops.FirstDerivative(n, kind="forward", edge=False)
+    K, size = D.todense()[:-1], np.linalg.norm(M, 2) ** 2
+    theirs = pyproximal.optimization.primaldual.PrimalDual(
+        pyproximal.L2(Op=pylops.MatrixMult(M), b=y, niter=100, warm=True),
+        pyproximal.L1(sigma=weight),
+        pylops.MatrixMult(K),
+        x0=np.zeros(n),
+        tau=0.4,
+        mu=0.4,
+        niter=3000,
+    )
+
+    def misfit(x):
+        r = M @ x - y
+        return 0.5 * r @ r, M.T @ r
+
+    penalty = optim.proximal.soft_threshold(weight)
+    maps = (lambda x: K @ x), (lambda u: K.T @ u)
+    ours = optim.primal_dual(
+        misfit,
+        np.zeros(n),
+        optim.proximal.soft_threshold(0.0),
+        *maps,
+        penalty,
+        curvature=size,
+        norm_of_map=2.0,
+        steps=20000,
+        tolerance=1e-10,
+    )
+    split = optim.admm(
+        lambda x: M.T @ (M @ x), M.T @ y, *maps, penalty, steps=2000, tolerance=1e-10
+    )
+    assert ours.converged
+    assert split.converged
+    np.testing.assert_allclose(ours.params, theirs, atol=1e-5)
+    np.testing.assert_allclose(split.params, theirs, atol=1e-5)
