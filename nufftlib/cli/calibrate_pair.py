@@ -143,7 +143,7 @@ class Calibration:
 @click.option(
     "--size",
     type=Size(),
-    default=PSF_SIZE,
+    default="x".join(map(str, PSF_SIZE)),
     help=f"Pixels of the PSF.  [default: {PSF_SIZE[0]}x{PSF_SIZE[1]}]",
 )
 @click.option(

@@ -171,7 +171,7 @@ class Deblurred:
 )
 @click.option(
     "--saturation",
-    type=Real(),
+    type=Real(min=0),
     help="Value from which on pixels are clipped, in units of the picture as it is read: these do "
     "not count.  [default: all count]",
 )

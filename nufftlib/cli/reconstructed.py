@@ -221,9 +221,14 @@ def record_of(done: Reconstructed) -> Writer:
 
 def print_result(done: Reconstructed) -> None:
     """Print a line for each frame, and a warning if a residual is no noise."""
-    head = ["frame", "steps", "seconds", "steps/s", "noise", "weight", "residual"]
+    head = ["frame", "set-up", "steps", "seconds", "steps/s", "noise", "weight", "residual"]
     rows = [
-        [name, *format_speed(r), f"{r.noise:.4g}", f"{r.weight:.4g}", f"{r.residual:.4g}"]
+        [
+            name,
+            f"{r.seconds_setup:.2f} s",
+            *format_speed(r),
+            *(f"{value:.4g}" for value in (r.noise, r.weight, r.residual)),
+        ]
         for name, r in zip(done.scan.frames, done.results, strict=False)
     ]
     below = []

@@ -200,3 +200,12 @@ def test_a_signal_keeps_the_rounds_that_are_done(monkeypatch, number):
     assert record["interrupted"] is True
     assert len(arrays["losses"]) == 1
     assert "after round 1" in output
+
+
+def test_the_default_size_is_one(problem):
+    """What is wrong is the file, and not the size that nobody gave."""
+    command = ["calibrate-pair", "--sharp", "none.npy", "--blurred", "blurred.npy"]
+    result = CliRunner().invoke(app.cli, command)
+    assert result.exit_code == 2
+    assert "none.npy" in result.output
+    assert "is no size" not in result.output

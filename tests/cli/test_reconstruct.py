@@ -90,6 +90,12 @@ def test_coil_maps_of_bart():
     np.moveaxis(S, 0, -1).ravel(order="F").tofile("maps.cfl")
     run("--coil-maps=maps.cfl", "--no-figures", "--steps=2")
     np.testing.assert_allclose(written()[1]["maps"], S, atol=1e-6)
+    with open("two.hdr", "w", encoding="ascii") as header:
+        header.write("# Dimensions\n32 32 1 4 2\n")
+    np.moveaxis(np.stack([S, S]), (0, 1), (-1, -2)).ravel(order="F").tofile("two.cfl")
+    assert "it holds 2 arrays, such as sets of maps; want one" in " ".join(
+        run("--coil-maps=two.cfl", "--force", code=2).split()
+    )
 
 
 def test_one_coil_has_a_map_of_ones(scan):

@@ -54,6 +54,9 @@ def loaded(file: Path, suffix: str, name: str) -> Any:
     if suffix in (".cfl", ".hdr"):
         values = read_cfl(file)
         values = values.reshape((1,) * (4 - values.ndim) + values.shape)
+        if (sets := int(np.prod(values.shape[:-4]))) > 1:
+            msg = f"it holds {sets} arrays, such as sets of maps; want one, as of ecalib -m 1"
+            raise ValueError(msg)
         return np.moveaxis(values, (-1, -2, -3), (-3, -2, -1))
     if suffix in (".nii", ".nii.gz"):
         import nibabel

@@ -139,6 +139,10 @@ def calibrate_delays(
     """
     instance(CALL, "F", F, NUFFT, "a NUFFT")
     check_shots(CALL, F.trajectory)
+    if F.trajectory.ndim < 3:  # the delay is along a shot, and one shot crosses no other
+        shape = tuple(F.trajectory.shape)
+        msg = f"{CALL}(F): the trajectory has the shape {shape}; want (shots, samples, d)"
+        raise ValueError(msg)
     model, k = GradientDelays(F.trajectory), F.trajectory
     d = k.shape[-1]
     xp = common_namespace(f"{CALL}(data)", data=data, trajectory=k)

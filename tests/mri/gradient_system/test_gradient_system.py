@@ -131,6 +131,10 @@ Y = np.ones((2, 6, 16), complex)
         (lambda: mri.GradientResponse(K)(np.ones(6)), r"x has the shape \(6,\)"),
         (lambda: mri.calibrate_delays(F, Y[0]), r"\(6, 16\); want \('coils', 6, 16\)"),
         (lambda: mri.calibrate_delays(F, Y * np.nan), "not finite"),
+        (
+            lambda: mri.calibrate_delays(nl.NUFFT(K.reshape(-1, 2), (8, 8)), Y.reshape(2, -1)),
+            r"\(96, 2\); want \(shots, samples, d\)",
+        ),
         (lambda: mri.calibrate_delays(F, Y, size=(4, 4, 4)), "2 sizes of the centre"),
         (
             lambda: mri.calibrate_delays(nl.NUFFT(K, (64, 64)), Y, size=8),
