@@ -859,6 +859,11 @@ PLANTS = [
         RECONSTRUCT,
     ),
     Plant(
+        "the weight of least squares is that of an image which density weights dim",
+        {"root_mean_square(model.trial)": "root_mean_square(model.compensated)"},
+        RECONSTRUCT,
+    ),
+    Plant(
         "noise that a fit of voxels takes away is not put back",
         {"math.sqrt(count / free)": "math.sqrt(free / count)"},
         RECONSTRUCT,

@@ -158,7 +158,7 @@ def reconstruct(
     Notes
     -----
     **Weights.** With the noise's standard deviation :math:`\sigma`, the mean diagonal `m` of
-    ``A^H A`` (samples by voxels) and the mean square `P` of the image of ``"adjoint"``, they are
+    ``A^H A`` (samples by voxels) and the mean square `P` of the image of a short fit, they are
     :math:`10 \sigma^2 / P` of ``"cg"``, and :math:`\sigma \sqrt m` of ``"tv"`` and ``"wavelet"``:
     the noise of a voxel in ``A^H y``. docs/reconstruct.md compares them with the best ones.
 
@@ -286,7 +286,7 @@ def check_scan(
 def chosen_weight(model: Model, method: Method, noise: float) -> float:
     """Return the weight that the noise asks for."""
     if method == "cg":
-        size = root_mean_square(model.compensated)
+        size = root_mean_square(model.trial)
         return PRIOR[method] * (noise / size) ** 2 if size > 0 else 0.0
     return PRIOR[method] * noise * math.sqrt(model.mean_diagonal)
 

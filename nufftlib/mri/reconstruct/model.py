@@ -23,7 +23,7 @@ from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
 TRIAL = 15
-"""Steps of the fit whose residual is taken for noise."""
+"""Steps of the fit whose residual is taken for noise, and whose image for the signal's power."""
 
 CROP = 0.5
 """Eigenvalue below which maps are zero. A higher one darkens the background, and cuts into objects
@@ -78,15 +78,20 @@ class Model:
         seen = power > 0
         return xp.where(seen, x, xp.zeros_like(x)) / xp.where(seen, power, xp.ones_like(power))
 
+    @cached_property
+    def trial(self) -> Array:
+        """The image of a short fit without a penalty."""
+        fit = optim.conjugate_gradient(self.A.N.apply, self.backward, steps=TRIAL, tolerance=0.0)
+        if fit.interrupted:
+            raise KeyboardInterrupt
+        return fit.params
+
     # |y - A x|^2 = sigma^2 (C M - N) for a fit of N voxels to C M samples
     def noise(self) -> float:
         """Return the standard deviation that the residual of a short fit has."""
         count, voxels = math.prod(self.y.shape), math.prod(self.F.shape)
-        fit = optim.conjugate_gradient(self.A.N.apply, self.backward, steps=TRIAL, tolerance=0.0)
-        if fit.interrupted:
-            raise KeyboardInterrupt
         free = max(count - voxels, count / 4)
-        return self.residual(fit.params) * math.sqrt(count / free)
+        return self.residual(self.trial) * math.sqrt(count / free)
 
     def residual(self, x: Array) -> float:
         """Return the root mean square of ``A x - y``."""
