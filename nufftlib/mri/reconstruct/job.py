@@ -163,7 +163,7 @@ def reconstruct(
     the noise of a voxel in ``A^H y``. docs/reconstruct.md compares them with the best ones.
 
     ``"cg"`` is preconditioned by `circulant_preconditioner`, and ends at an error of 1e-4.
-    ``"tv"`` and ``"wavelet"`` are solved by `optim.admm`, from the image of ``"cg"``.
+    ``"tv"`` and ``"wavelet"`` are solved by `optim.admm`, from the image of ``"adjoint"``.
 
     References
     ----------
