@@ -1,0 +1,91 @@
+"""The site: Sphinx reads this folder's Markdown, and the docstrings of all public names.
+
+The README has the command. `site/` has what only the site needs; `api/` is generated.
+"""
+
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / part) for part in ("docs/site", "tests", "")]
+
+from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
+from packages import ADAPTERS, PACKAGES  # noqa: E402  # it needs the path
+
+from repository import linkcode_resolve  # noqa: E402, F401  # Sphinx looks for it here
+
+
+project = "nufftlib"
+author = "The nufftlib developers"
+project_copyright = author
+version = release = metadata.version("nufftlib")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.linkcode",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "repository",
+    "names",
+]
+nitpicky = True
+exclude_patterns = ["images", "examples"]
+templates_path = ["site/templates"]
+
+# Markdown as it stands in the repository: dollars for formulas, links to headings as GitHub has them.
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 4
+
+# API: a page for every public name, with the docstring as it is.
+default_role = "code"
+# What the adapters adapt to need not be installed, but for JAX: a primitive is registered on import.
+autodoc_mock_imports = ["torch", "pylops", "deepinv", "mrinufft", "sigpy"]
+autodoc_typehints = "none"  # numpydoc's section says the kinds
+autodoc_preserve_defaults = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autosummary_context = {"packages": [*(package.__name__ for package in PACKAGES), *ADAPTERS]}
+numpydoc_show_class_members = False  # the template lists them
+PUBLIC = {
+    name: f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__
+}
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+# The library's own classes become links; those of Python and NumPy would lead to a network.
+OWN = {name: target for name, target in PUBLIC.items() if name[0].isupper()}
+numpydoc_xref_aliases = {word: word for word in DEFAULT_LINKS} | OWN
+
+# A file system may not tell `ssim` from `SSIM`.
+autosummary_filename_map = {
+    target: f"{target}-class"
+    for target in OWN.values()
+    if target.lower() in {t.lower() for t in PUBLIC.values() if t != target}
+}
+
+# Nothing comes from a network: formulas are drawn by a copy of MathJax that a package brings.
+MATHJAX = "tex-svg-full.js"
+(mathjax,) = find_spec("sphinx-mathjax-offline").submodule_search_locations
+html_static_path = ["site/style.css", str(Path(mathjax, "static", "mathjax", MATHJAX))]
+mathjax_path = MATHJAX
+html_css_files = ["style.css"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"nufftlib {version}"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": f"nufftlib {version}"},
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 7,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
