@@ -13,9 +13,7 @@ sys.path[:0] = [str(ROOT / part) for part in ("docs/site", "tests", "")]
 
 from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
 from packages import ADAPTERS, PACKAGES  # noqa: E402  # it needs the path
-
 from repository import linkcode_resolve  # noqa: E402, F401  # Sphinx looks for it here
-
 
 project = "nufftlib"
 author = "The nufftlib developers"
@@ -38,13 +36,13 @@ nitpicky = True
 exclude_patterns = ["images", "examples"]
 templates_path = ["site/templates"]
 
-# Markdown as it stands in the repository: dollars for formulas, links to headings as GitHub has them.
+# Markdown as it stands in the repository: dollars for formulas, links to headings as on GitHub.
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
 
 # API: a page for every public name, with the docstring as it is.
 default_role = "code"
-# What the adapters adapt to need not be installed, but for JAX: a primitive is registered on import.
+# What the adapters adapt to need not be installed; but JAX, where a primitive is registered.
 autodoc_mock_imports = ["torch", "pylops", "deepinv", "mrinufft", "sigpy"]
 autodoc_typehints = "none"  # numpydoc's section says the kinds
 autodoc_preserve_defaults = True
@@ -52,9 +50,7 @@ autosummary_ignore_module_all = False
 autosummary_imported_members = True
 autosummary_context = {"packages": [*(package.__name__ for package in PACKAGES), *ADAPTERS]}
 numpydoc_show_class_members = False  # the template lists them
-PUBLIC = {
-    name: f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__
-}
+PUBLIC = {name: f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__}
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
 # The library's own classes become links; those of Python and NumPy would lead to a network.
@@ -79,6 +75,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"nufftlib {version}"
 html_show_sourcelink = False
 html_copy_source = False
+html_show_search_summary = False  # it fetches pages, which a browser refuses in a folder
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": f"nufftlib {version}"},
     "navbar_end": ["theme-switcher"],
@@ -86,6 +84,7 @@ html_theme_options = {
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
+    "secondary_sidebar_items": {"coming-from/*": []},
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

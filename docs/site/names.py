@@ -4,7 +4,7 @@ import re
 
 from docutils import nodes
 
-STAR = re.compile(r"(?<=[( ])\*(?=\w[\w.\[\]:-]*[,)])")
+STAR = re.compile(r"(?<=[( ])\*(?=[A-Za-z][^*]*[,)])")
 
 
 def link(app, doctree, docname):
@@ -37,7 +37,7 @@ def full(code, docname, objects):
     return ends[0] if len(ends) == 1 else f"nufftlib.{name}"
 
 
-def unstarred(app, what, name, obj, options, lines):
+def unstarred(_app, _what, _name, _obj, _options, lines):
     """Let the star of a shape as ``(coils, *shape)`` be a star, where it is no code."""
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):

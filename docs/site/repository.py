@@ -1,11 +1,12 @@
 """Links from pages to the repository, and pages that show its files.
 
-A link that leads out of the pages, as ``../nufftlib/core``, leads in the site to a page that shows this
-file, or lists this folder. ``[source]`` in the API leads to the line.
+A link that leads out of the pages, as ``../nufftlib/core``, leads in the site to a page that shows
+this file, or lists this folder. ``[source]`` in the API leads to the line.
 """
 
 import importlib
 import inspect
+from functools import cache
 from pathlib import Path
 from posixpath import join, normpath
 
@@ -14,10 +15,14 @@ from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("nufftlib", "optim", "tests", "tools", "bench", "docs/examples", "docs/images")
+FOLDERS = ("nufftlib", "optim", "tests", "tools", "bench")
+FOLDERS += ("docs/examples", "docs/images", "docs/site")
 LANGUAGES = {".py": "python", ".cu": "cuda", ".md": "markdown", ".toml": "toml", ".json": "json"}
-OUTSIDE = {"README.md": "index", "CHANGELOG.md": "site/changelog", "CONTRIBUTING.md": "site/contributing"}
-"""Files at the repository's root, and the pages that show them."""
+INCLUDED = {"CHANGELOG.md": "site/changelog", "CONTRIBUTING.md": "site/contributing"}
+"""Files at the repository's root, and the pages that include them."""
+
+INSTEAD = {"README.md": "index", "docs/derivations": "site/derivations"}
+"""A file and a folder that have pages in their place, with headings of their own."""
 
 
 class RepositoryLinks(SphinxTransform):
@@ -27,8 +32,8 @@ class RepositoryLinks(SphinxTransform):
 
     def apply(self):
         """Replace the links that lead to no page by themselves."""
-        # An included file has its links as from the repository's root.
-        here = "" if self.env.docname in OUTSIDE.values() else join("docs", self.env.docname, "..")
+        included = self.env.docname in INCLUDED.values()
+        here = "" if included else join("docs", self.env.docname, "..")
         for node in list(self.document.findall(addnodes.download_reference)):
             self.resolve(node, here, node["reftarget"])
         for node in list(self.document.findall(addnodes.pending_xref)):
@@ -42,13 +47,19 @@ class RepositoryLinks(SphinxTransform):
         """Replace one link."""
         target, _, anchor = target.partition("#")
         path = normpath(join(here, target))
-        page = OUTSIDE.get(path) or path.removeprefix("docs/").removesuffix(".md")
+        page = INCLUDED.get(path) or INSTEAD.get(path)
+        page = page or path.removeprefix("docs/").removesuffix(".md")
+        anchor = "" if path in INSTEAD else anchor
         if page in self.env.found_docs:
             link = addnodes.pending_xref(
-                refdomain="doc", reftype="myst", reftarget=page, reftargetid=anchor or None,
-                refdoc=self.env.docname, refexplicit=True,
+                refdomain="doc",
+                reftype="myst",
+                reftarget=page,
+                reftargetid=anchor or None,
+                refdoc=self.env.docname,
+                refexplicit=True,
             )
-        elif (ROOT / path).exists():
+        elif ROOT / path in tree():
             shown = shown_at(path)
             uri = self.app.builder.get_relative_uri(self.env.docname, shown)
             link = nodes.reference(refuri=uri, internal=True)
@@ -63,32 +74,44 @@ def shown_at(path):
     return f"source/{path}/index" if (ROOT / path).is_dir() else f"source/{path}"
 
 
+@cache
 def tree():
-    """Yield every folder and file that has a page."""
+    """Return every folder and file that has a page."""
+    found = {ROOT / "pyproject.toml"}
     for name in FOLDERS:
-        for path in [ROOT / name, *sorted((ROOT / name).rglob("*"))]:
-            hidden = any(part[0] == "." or part == "__pycache__" for part in path.parts)
+        for path in [ROOT / name, *(ROOT / name).rglob("*")]:
+            parts = path.relative_to(ROOT).parts
+            hidden = any(part[0] == "." or part == "__pycache__" for part in parts)
             if not hidden and (path.is_dir() or path.suffix in LANGUAGES):
-                yield path
-    yield ROOT / "pyproject.toml"
+                found.add(path)
+    return found
 
 
 def pages(app):
     """Yield the pages, for Sphinx to write."""
-    shown = set(tree())
-    for path in shown:
+    for path in sorted(tree()):
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():
-            inside = sorted(child for child in path.iterdir() if child in shown)
-            entries = [(f"{child.name}/index" if child.is_dir() else child.name, child.name, first_line(child)) for child in inside]
-            context = {"title": name, "entries": entries}
+            inside = sorted(child for child in path.iterdir() if child in tree())
+            context = {"title": name, "entries": [entry(child) for child in inside]}
         else:
             text = path.read_text(encoding="utf-8")
             body = app.builder.highlighter.highlight_block(
-                text, LANGUAGES[path.suffix], linenos="inline", lineanchors="L", location=name, force=True,
+                text,
+                LANGUAGES[path.suffix],
+                linenos="inline",
+                lineanchors="L",
+                location=name,
+                force=True,
             )
             context = {"title": name, "body": body}
         yield shown_at(name), context, "source.html"
+
+
+def entry(path):
+    """Return where a folder's list leads to for a file or folder, its name, and what it says."""
+    target = f"{path.name}/index" if path.is_dir() else path.name
+    return f"{target}.html", path.name, first_line(path)
 
 
 def first_line(path):
@@ -100,7 +123,7 @@ def first_line(path):
     return head.partition("\n")[0].removesuffix('"""').replace("``", "")
 
 
-def linkcode_resolve(domain, info):
+def linkcode_resolve(_domain, info):
     """Return where a public name is defined, from its page in ``api``."""
     thing = importlib.import_module(info["module"])
     for name in info["fullname"].split("."):
