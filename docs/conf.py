@@ -77,6 +77,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_show_search_summary = False  # it fetches pages, which a browser refuses in a folder
 html_context = {"default_mode": "auto"}
+html_sidebars = {page: [] for page in ("index", "get-started", "files")}  # parts of one page
 html_theme_options = {
     "logo": {"text": f"nufftlib {version}"},
     "navbar_end": ["theme-switcher"],
@@ -84,7 +85,9 @@ html_theme_options = {
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": {"coming-from/*": []},
+    # Two codes beside each other want the place of the page's own contents.
+    "secondary_sidebar_items": {"coming-from/*": []}
+    | {f"{folder}*": ["page-toc"] for folder in ("", "api/", "derivations/", "interop/", "site/")},
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
