@@ -75,6 +75,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"nufftlib {version}"
 html_show_sourcelink = False
 html_copy_source = False
+html_use_index = html_domain_indices = False  # the search and the page of names do it
 html_show_search_summary = False  # it fetches pages, which a browser refuses in a folder
 html_context = {"default_mode": "auto"}
 html_sidebars = {page: [] for page in ("index", "get-started", "files")}  # parts of one page
