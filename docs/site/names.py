@@ -1,8 +1,10 @@
 """Public names in the text of pages become links to their pages in the API."""
 
 import re
+from inspect import signature
 
 from docutils import nodes
+from sphinx.util.inspect import stringify_signature
 
 STAR = re.compile(r"(?<=[( ])\*(?=[A-Za-z][^*]*[,)])")
 
@@ -30,10 +32,14 @@ def full(code, docname, objects):
     name = name.replace("nl.", "nufftlib.", 1) if name.startswith("nl.") else name
     if "." in name:
         return name if name in objects else f"nufftlib.{name}"
-    # A bare word may be anything; a name with capitals or underscores is one of the library.
-    if name.islower() and "_" not in name:
+    # A bare word may be anything; with capitals or underscores it is a name, if a page has it.
+    if len(name) == 1 or (name.islower() and "_" not in name):
         return None
-    ends = [known for known in objects if known.endswith(f".{name}") and known.count(".") <= 4]
+    ends = [
+        known
+        for known, found in objects.items()
+        if known.endswith(f".{name}") and found.docname.removesuffix("-class") == f"api/{known}"
+    ]
     return ends[0] if len(ends) == 1 else f"nufftlib.{name}"
 
 
@@ -46,6 +52,15 @@ def unstarred(_app, _what, _name, _obj, _options, lines):
             lines[i] = "``".join(parts)
 
 
+def initialized(_app, what, _name, obj, _options, arguments, returned):
+    """Return the arguments of a class whose base is a stand-in for another library's."""
+    if what != "class" or arguments != "(*args, **kwargs)" or "__init__" not in vars(obj):
+        return None
+    given = signature(obj.__init__)
+    given = given.replace(parameters=list(given.parameters.values())[1:])
+    return stringify_signature(given, show_annotation=False), returned
+
+
 def section(node):
     """Return the heading above a node."""
     while node.parent is not None and not isinstance(node.parent, nodes.section):
@@ -56,5 +71,6 @@ def section(node):
 def setup(app):
     """Add it to Sphinx."""
     app.connect("autodoc-process-docstring", unstarred, priority=400)  # before numpydoc
+    app.connect("autodoc-process-signature", initialized)
     app.connect("doctree-resolved", link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
