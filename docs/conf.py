@@ -31,6 +31,7 @@ extensions = [
     "sphinx_design",
     "repository",
     "names",
+    "subjects",
 ]
 nitpicky = True
 exclude_patterns = ["images", "examples"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from packages import PACKAGES
 
 SITE = Path(__file__).parents[2] / "out" / "site"
 CHROMIUM = shutil.which("chromium")
@@ -50,6 +51,12 @@ def test_every_link_leads_to_a_file_and_a_place_in_it():
         or (anchor and target.suffix == ".html" and anchor not in names(target))
     }
     assert not lost
+
+
+def test_every_public_name_has_a_page():
+    names = {f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__}
+    pages = {page.stem.removesuffix("-class") for page in (SITE / "api").glob("*.html")}
+    assert not names - pages
 
 
 @pytest.fixture(scope="module")
