@@ -49,20 +49,27 @@ autodoc_typehints = "none"  # numpydoc's section says the kinds
 autodoc_preserve_defaults = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
-autosummary_context = {"packages": [*(package.__name__ for package in PACKAGES), *ADAPTERS]}
+WITH_NAMES = [*(package.__name__ for package in PACKAGES), *ADAPTERS]
+autosummary_context = {"packages": WITH_NAMES}
 numpydoc_show_class_members = False  # the template lists them
-PUBLIC = {name: f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__}
+NAMES = [f"{package.__name__}.{name}" for package in PACKAGES for name in package.__all__]
 numpydoc_xref_param_type = True
 numpydoc_xref_ignore = "all"
 # The library's own classes become links; those of Python and NumPy would lead to a network.
-OWN = {name: target for name, target in PUBLIC.items() if name[0].isupper()}
+OWN = {name.rpartition(".")[2]: name for name in NAMES if name.rpartition(".")[2][0].isupper()}
 numpydoc_xref_aliases = {word: word for word in DEFAULT_LINKS} | OWN
+
+# What is left of names that are no more would be pages without a place.
+for stub in (ROOT / "docs" / "api").glob("*.rst"):
+    name = stub.stem.removesuffix("-class")
+    if name not in WITH_NAMES and name not in NAMES and not name.startswith("nufftlib.interop."):
+        stub.unlink()
 
 # A file system may not tell `ssim` from `SSIM`.
 autosummary_filename_map = {
     target: f"{target}-class"
     for target in OWN.values()
-    if target.lower() in {t.lower() for t in PUBLIC.values() if t != target}
+    if target.lower() in {name.lower() for name in NAMES if name != target}
 }
 
 # Nothing comes from a network: formulas are drawn by a copy of MathJax that a package brings.
