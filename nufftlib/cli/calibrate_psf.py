@@ -455,10 +455,10 @@ def record_of(calibration: Calibration) -> Writer:
 
 def pictures_of(calibration: Calibration) -> dict[str, Writer]:
     """Return writers of the pictures by name."""
-    from nufftlib.plots import figures
+    from nufftlib.plots.calibration import Fit, Pair, draw_calibration
 
     c, pairs = calibration, calibration.pairs
-    pair = figures.Pair(
+    pair = Pair(
         c.device.to_host(pairs.sharp[0]),
         c.device.to_host(pairs.blurred[0]),
         c.settings.boundary,
@@ -467,14 +467,14 @@ def pictures_of(calibration: Calibration) -> dict[str, Writer]:
         len(pairs.sharp),
     )
     fits = [
-        figures.Fit(name, result, c.rows[name]["psf_error"], c.rows[name]["loss_of_true_psf"])
+        Fit(name, result, c.rows[name]["psf_error"], c.rows[name]["loss_of_true_psf"])
         for name, result in c.results.items()
     ]
     if c.settings.ndim == 3:
         from nufftlib.plots.stacks import draw_stack_calibration
 
         return {FIGURE: lambda file: draw_stack_calibration(pair, fits, file, pairs.pixel_size)}
-    return {FIGURE: lambda file: figures.draw_calibration(pair, fits, file)}
+    return {FIGURE: lambda file: draw_calibration(pair, fits, file)}
 
 
 def print_table(calibration: Calibration) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib.colors import Normalize, PowerNorm
-from numpy.typing import NDArray
 
 from nufftlib.blur.deblur.job import DeblurredPicture
 from nufftlib.core.run import count
-from nufftlib.plots.figures import colours, new_figure, picture, save, scale_beside
-
-Real = NDArray[np.floating[Any]]
+from nufftlib.plots.figures import Real, colours, new_figure, picture, save, scale_beside
 
 LAGS = 16
 """Pixels up to which the residual's correlation is shown."""

@@ -18,12 +18,12 @@ from nufftlib.plots.figures import (
     BLUE,
     ORANGE,
     Real,
-    draw_trajectory,
     new_figure,
     picture,
     save,
     scale_beside,
 )
+from nufftlib.plots.samples import draw_trajectory
 
 GREY = "0.45"
 

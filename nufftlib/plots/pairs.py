@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, BinaryIO
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from numpy.typing import NDArray
 
 from nufftlib.blur.calibrate import CalibratedPair
 from nufftlib.blur.measures import PSFMeasures
-from nufftlib.plots.figures import colours, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import Real, colours, new_figure, picture, save, scale_beside
 from nufftlib.plots.measures import draw_cuts, draw_ellipse, draw_energy, draw_transfer
-
-Real = NDArray[np.floating[Any]]
 
 MOST = 5.0
 """Standard deviations of the residual that are shown."""

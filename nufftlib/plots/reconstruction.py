@@ -6,14 +6,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.colors import Normalize
-from numpy.typing import NDArray
 
 from nufftlib.core.run import count
 from nufftlib.mri.reconstruct.curve import LCurve
 from nufftlib.mri.reconstruct.job import ReconstructedImage
-from nufftlib.plots.figures import draw_losses, new_figure, picture, save, scale_beside
-
-Real = NDArray[np.floating[Any]]
+from nufftlib.plots.figures import new_figure, picture, save, scale_beside
+from nufftlib.plots.losses import draw_losses
 
 FAINT = 0.1
 """Part of the brightest voxel below which a phase is not shown."""

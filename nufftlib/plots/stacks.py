@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from nufftlib.blur.calibrate.recipes import RECIPES
 from nufftlib.blur.deblur.job import DeblurredPicture
 from nufftlib.core.run import count
-from nufftlib.plots.figures import (
+from nufftlib.plots.calibration import (
     Fit,
     Pair,
     Scales,
-    after,
     draw_deviations,
     draw_errors,
     draw_fit,
-    new_figure,
     residual_of,
     root_mean_square,
-    save,
     scales_of,
 )
-
-Real = NDArray[np.floating[Any]]
+from nufftlib.plots.figures import Real, new_figure, save
+from nufftlib.plots.losses import after
 
 GAP = 0.08
 """Between the sections, as a part of the mean length of a stack's sides."""

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from PIL import Image
 
 import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.cli import app, stacks
 from nufftlib.plots import figures
+from nufftlib.plots.calibration import Fit, Pair
 from nufftlib.plots.stacks import (
     Frame,
     draw_sections,
@@ -99,7 +103,7 @@ def test_beads_are_simulated_and_drawn(monkeypatch):
     np.testing.assert_array_equal(arrays["pixel_size"], stacks.STEPS)
     assert list(record["methods"]) == ["spectral"]
     assert record["settings"]["image"] == "simulated beads"
-    with figures.Image.open(OUT / "figure.png") as figure:
+    with Image.open(OUT / "figure.png") as figure:
         assert figure.size == (2860, 1092)
 
 
@@ -233,8 +237,8 @@ def test_sections_are_of_one_place_and_to_one_scale(rng):
     frame = Frame((0.0, -2.0, 10.0), (3.0, 0.5, 1.0), (6.0, -0.5, 18.0), "µm")
     figure = figures.new_figure(4, 4)
     axes = figure.subplots()
-    draw_sections(axes, stack, frame, "Stack", figures.Normalize(0, 1))
-    figures.FigureCanvasAgg(figure).draw()
+    draw_sections(axes, stack, frame, "Stack", Normalize(0, 1))
+    FigureCanvasAgg(figure).draw()
     flat, side, front = axes.child_axes
     # Voxel (2, 3, 8): rows down, columns to the right; depth to the right, and down.
     np.testing.assert_array_equal(flat.images[0].get_array(), stack[2])
@@ -259,8 +263,8 @@ def test_the_valid_part_is_where_it_is_in_the_sharp_stack(monkeypatch, rng):
     x, h = rng.random((1, 9, 12, 10)), rng.random((4, 3, 2))
     y = nl.Blur(h, ndim=3)(x)
     made = workflows.CalibratedPSF([2.0, 1.0], 1.0, False, h, h, [], False, 0.1, "general")
-    fit = figures.Fit("spectral", made, None, None)
-    pair = figures.Pair(x, y + 0.5, "valid", None, None)
+    fit = Fit("spectral", made, None, None)
+    pair = Pair(x, y + 0.5, "valid", None, None)
     draw_stack_calibration(pair, [fit], None, (2e-6, 1e-6, 1e-6))
     titles = {axes.get_title(): axes for axes in drawn[0].axes}
     blurred, residual = (
