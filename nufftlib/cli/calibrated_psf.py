@@ -31,7 +31,7 @@ from nufftlib.cli.jobs import (
     versions,
 )
 from nufftlib.cli.pairs import Pairs, psf_file
-from nufftlib.core.run import count
+from nufftlib.core.run import count, part, still_falls
 from nufftlib.io.pictures import Encoding
 from nufftlib.io.psfs import Format
 
@@ -216,9 +216,15 @@ def print_table(calibration: Calibration) -> None:
         rows = calibration.rows
         head.append("PSF error")
         for cells, row in zip(table, rows.values(), strict=True):
-            cells.append(f"{row['psf_error']:.2%}")
+            cells.append(part(row["psf_error"]))
         below += ["", "Loss of the true PSF, which leaves the noise:"]
         below += [f"  {row['loss_of_true_psf']:.4g}  {name}" for name, row in rows.items()]
+    results = calibration.results.items()
+    if early := [name for name, r in results if not r.converged and still_falls(r)]:
+        below += [
+            "",
+            f"Losses that still fall at the last step, for want of --steps: {', '.join(early)}.",
+        ]
     report(head, table, *below)
 
 

@@ -13,13 +13,20 @@ from nufftlib.blur.calibrate.calibrate import CalibratedPSF
 from nufftlib.blur.calibrate.objective import fitting
 from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.blur.operator import Blur
+from nufftlib.core.run import part, still_falls
 from nufftlib.plots.figures import (
     BLUE,
     ORANGE,
+    RESIDUAL,
     Real,
+    around_zero,
     colours,
+    draw_difference,
     new_figure,
     picture,
+    plain_decades,
+    residual_title,
+    root_mean_square,
     save,
     scale_beside,
 )
@@ -123,12 +130,12 @@ def scales_of(pair: Pair, fits: Sequence[Fit], residuals: Sequence[Real]) -> Sca
     truth = pair.truth
     brightest = fits[-1].result.psf if truth is None else truth
     differences = [] if truth is None else [fit.result.psf - truth for fit in fits]
-    limit = max((float(np.abs(d).max()) for d in differences), default=0.0) or 1.0
-    noise = max(float(np.quantile(np.abs(r), 0.99)) for r in residuals) or 1.0
+    limit = max((float(np.abs(d).max()) for d in differences), default=0.0)
+    noise = max(float(np.quantile(np.abs(r), 0.99)) for r in residuals)
     return Scales(
         PowerNorm(0.5, 0, float(brightest.max())),
-        Normalize(-limit, limit),
-        Normalize(-noise, noise),
+        around_zero(limit),
+        around_zero(noise),
     )
 
 
@@ -145,16 +152,29 @@ def draw_problem(axes: Sequence[Axes], pair: Pair, start: Real, scales: Scales) 
 def draw_method(axes: Sequence[Axes], pair: Pair, fit: Fit, residual: Real, scales: Scales) -> None:
     """Draw the row of a method: PSF, difference, residual, losses and errors."""
     recipe, psf = RECIPES[fit.method], fit.result.psf
-    picture(axes[0], psf, f"{recipe.title}:\nPSF {after(fit.result)}", scales.psf, "magma")
+    picture(axes[0], psf, fit_title(fit), scales.psf, "magma")
     if pair.truth is not None and fit.error is not None:
-        title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
-        shown = picture(axes[1], psf - pair.truth, title, scales.difference, "RdBu_r")
-        scale_beside(shown, "difference")
-    title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(residual):.3g}"
-    shown = picture(axes[-3], residual.mean(axis=0), title, scales.residual, "RdBu_r")
-    scale_beside(shown, "blurred sharp - blurred", extend="both")
+        shown = draw_difference(
+            axes[1], psf - pair.truth, error_title(fit.error), scales.difference
+        )
+        scale_beside(shown, "found - true")
+    title = residual_title(len(residual), root_mean_square(residual))
+    shown = draw_difference(axes[-3], residual.mean(axis=0), title, scales.residual)
+    scale_beside(shown, RESIDUAL, extend="both")
     draw_fit(axes[-2], fit, recipe.loss_title)
     draw_errors(axes[-1], fit)
+
+
+def fit_title(fit: Fit) -> str:
+    """Return the title of a PSF that was found: the method, its steps, and whether they are few."""
+    title = f"{RECIPES[fit.method].title}:\nPSF {after(fit.result)}"
+    falls = not fit.result.converged and still_falls(fit.result)
+    return title + ",\nits loss still falling" * falls
+
+
+def error_title(error: float) -> str:
+    """Return the title of what a PSF and the true one differ by."""
+    return f"Minus the true PSF:\nrelative error {part(error)}"
 
 
 def draw_pair(left: Axes, right: Axes, pair: Pair) -> None:
@@ -177,8 +197,13 @@ def draw_deviations(axes: Axes, deviations: Real | None) -> None:
         axes.set_axis_off()
         return
     axes.semilogy(np.arange(1, len(deviations) + 1), 100 * deviations, color=BLUE)
+    plain_decades(axes.yaxis)
     axes.axhline(1.0, color="0.3", linestyle="--")
-    axes.set(title="Noise of the PSF's components", xlabel="component", ylabel="% of its norm")
+    axes.set(
+        title="Noise of the PSF's components,\ndashed: 1 %",
+        xlabel="component",
+        ylabel="deviation [% of the PSF's norm]",
+    )
     axes.grid(which="both", alpha=0.25)
     axes.set_box_aspect(1)
 
@@ -206,12 +231,7 @@ def draw_errors(axes: Axes, fit: Fit) -> None:
 
 
 def residual_of(pair: Pair, psf: Real) -> Real:
-    """Return the residual of a PSF, ``A(h) x - y``."""
+    """Return the residual of a PSF, ``y - A(h) x``."""
     blur = Blur(psf, boundary=pair.boundary, ndim=psf.ndim)
-    found: Real = blur(pair.sharp) - fitting(blur, pair.sharp, pair.blurred)
+    found: Real = fitting(blur, pair.sharp, pair.blurred) - blur(pair.sharp)
     return found
-
-
-def root_mean_square(values: Real) -> float:
-    """Return ``sqrt(mean(values^2))``."""
-    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))

@@ -12,7 +12,15 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.image import AxesImage
 
 from nufftlib.mri.learn.learn import LearnedTrajectory
-from nufftlib.plots.figures import Real, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import (
+    DIVERGING,
+    Real,
+    around_zero,
+    new_figure,
+    picture,
+    save,
+    scale_beside,
+)
 from nufftlib.plots.losses import after, draw_losses, mark_best
 from nufftlib.plots.samples import draw_trajectory
 
@@ -35,13 +43,13 @@ def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> No
     start, end = "at the start", after(learned)
     error = learned.reconstruction - image
     # The few largest errors would hide all others.
-    limit = float(np.quantile(np.abs(error), 0.999)) or 1.0
-    signal, difference = Normalize(0, float(image.max())), Normalize(-limit, limit)
+    difference = around_zero(float(np.quantile(np.abs(error), 0.999)))
+    signal = Normalize(0, float(image.max()))
     columns: list[tuple[str, Real, Normalize, str]] = [
         ("Image", image, signal, "gray"),
         (f"Reconstruction {start}", learned.reconstruction_start, signal, "gray"),
         (f"Reconstruction {end}", learned.reconstruction, signal, "gray"),
-        (f"Error {end}", error, difference, "RdBu_r"),
+        (f"Error {end}", error, difference, DIVERGING),
     ]
     for column, (title, values, norm, cmap) in enumerate(columns):
         cells = [grid[row, column] for row in range(rows)]
@@ -49,7 +57,7 @@ def draw_learning(image: Real, learned: LearnedTrajectory, file: BinaryIO) -> No
         if column == 2:
             scale_beside(shown[0], "relative signal, one scale for all three", extend="max")
         if column == 3:
-            scale_beside(shown[0], "difference", extend="both")
+            scale_beside(shown[0], "reconstruction - image", extend="both")
     loss = figure.add_subplot(grid[rows, 0])
     draw_losses(loss, learned.losses, "loss")
     mark_best(loss, learned)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from nufftlib.core.run import Run, count
-from nufftlib.plots.figures import BLUE, ORANGE
+from nufftlib.plots.figures import BLUE, ORANGE, plain_decades
+
+LEAST_RANGE = 1.25
+"""The least ratio between the ends of an axis of losses."""
 
 
 def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BLUE) -> None:
@@ -19,9 +23,12 @@ def draw_losses(axes: Axes, losses: Sequence[float], label: str, color: str = BL
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
     if max(losses) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_decades(axes.yaxis)
+        # A curve that hardly falls shall look so: no numbers of many digits beside it.
+        least, most = min(x for x in losses if x > 0), max(losses)
+        middle, reach = math.sqrt(least * most), math.sqrt(LEAST_RANGE)
+        axes.update_datalim([(0, middle / reach), (0, middle * reach)])
+        axes.autoscale_view()
     axes.grid(which="both", alpha=0.25)
 
 

@@ -32,6 +32,7 @@ def draw_space(axes: Any, k: Real, title: str, limit: float) -> Callable[[Real],
         axes.set(**{f"{name}lim": (-limit, limit), f"{name}ticks": ticks})
         axes.set(**{f"{name}label": f"$k_{axis}$ [cycles/voxel]"})
         getattr(axes, f"{name}axis").pane.set(facecolor="white", edgecolor="0.7", alpha=1)
+        getattr(axes, f"{name}axis").labelpad = 6
     axes.tick_params(pad=0)
     axes.set_title(title)
     axes.set_box_aspect((1, 1, 1), zoom=0.95)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from legible import _legible  # noqa: F401  # of all figures that the commands draw
 
 from nufftlib.cli import app, calibrated_psf, jobs, scans
 from nufftlib.data import astronaut, brain

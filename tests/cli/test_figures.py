@@ -54,13 +54,14 @@ def dots(axes):
     [(FALLS, [3, 1.0], "after 3 steps"), (RISES, [2, 1.0], "after 2 of 3 steps")],
 )
 def test_both_jobs_say_which_step_they_show_and_mark_it(drawn, losses, best, said):
+    falls = ",\nits loss still falling" if losses is FALLS else ""
     learned.draw_learning(RNG.random((8, 8)), learned_plane(losses), None)
     fit = calibration.Fit("adam", calibrated(losses), 0.1, 0.5)
     calibration.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
     of_learning, of_calibration = drawn
     for what in ("Reconstruction", "Error", "Trajectory"):
         assert f"{what} {said}" in titles(of_learning)
-    assert f"Adam:\nPSF {said}" in titles(of_calibration)
+    assert f"Adam:\nPSF {said}{falls}" in titles(of_calibration)
     assert [dot for axes in of_learning.axes for dot in dots(axes)] == [[best]]
     # On the losses and, at the same step, on the errors of the PSF.
     assert [dot for axes in of_calibration.axes for dot in dots(axes)] == [
@@ -74,7 +75,7 @@ def test_colour_bars_say_what_they_measure(drawn):
     labels = {axes.get_ylabel() for axes in drawn[0].axes[0].figure.axes} | {
         child.get_ylabel() for axes in drawn[0].axes for child in axes.child_axes
     }
-    assert {"relative signal, one scale for all three", "difference"} <= labels
+    assert {"relative signal, one scale for all three", "reconstruction - image"} <= labels
 
 
 def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn):
@@ -133,7 +134,7 @@ def test_the_residual_is_that_of_the_psf_that_is_shown(drawn):
     fit = calibration.Fit("spectral", calibrated(FALLS), None, None)
     calibration.draw_calibration(problem, [fit], None)
     (axes,) = (a for a in drawn[0].axes if a.get_title().startswith("Residual"))
-    want = nl.Blur(fit.result.psf)(problem.sharp) - problem.blurred
+    want = problem.blurred - nl.Blur(fit.result.psf)(problem.sharp)
     np.testing.assert_allclose(axes.images[0].get_array(), want.mean(axis=0))
     assert axes.get_title().endswith(f"root mean square {np.sqrt(np.mean(want**2)):.3g}")
 
@@ -141,7 +142,7 @@ def test_the_residual_is_that_of_the_psf_that_is_shown(drawn):
 def test_deviations_of_the_components_are_drawn_in_percent(drawn):
     fit = calibration.Fit("adam", calibrated(FALLS), None, None)
     calibration.draw_calibration(pair(deviations=np.asarray([0.001, 0.02, np.inf])), [fit], None)
-    (axes,) = (a for a in drawn[0].axes if a.get_title() == "Noise of the PSF's components")
+    (axes,) = (a for a in drawn[0].axes if a.get_title().startswith("Noise of the PSF's"))
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.1, 2.0, np.inf])
 
 

@@ -16,6 +16,7 @@ from nufftlib import workflows
 from nufftlib.cli import app, stacks
 from nufftlib.plots import figures
 from nufftlib.plots.calibration import Fit, Pair
+from nufftlib.plots.figures import number
 from nufftlib.plots.stacks import (
     Frame,
     draw_sections,
@@ -268,12 +269,12 @@ def test_the_valid_part_is_where_it_is_in_the_sharp_stack(monkeypatch, rng):
     draw_stack_calibration(pair, [fit], None, (2e-6, 1e-6, 1e-6))
     titles = {axes.get_title(): axes for axes in drawn[0].axes}
     blurred, residual = (
-        titles["Blurred: valid part"],
+        next(axes for title, axes in titles.items() if title.startswith("Blurred: valid part")),
         next(axes for title, axes in titles.items() if title.startswith("Residual")),
     )
     # The middle of the sharp stack is voxel (4, 6, 5), of the valid part 1, 1 and 0 less.
     place = (4 - (4 - 1 - 2), 6 - (3 - 1 - 1), 5 - (2 - 1 - 1))
-    for axes, values in ((blurred, y[0] + 0.5), (residual, np.full_like(y[0], -0.5))):
+    for axes, values in ((blurred, y[0] + 0.5), (residual, np.full_like(y[0], 0.5))):
         np.testing.assert_allclose(axes.child_axes[0].images[0].get_array(), values[place[0]])
         assert axes.child_axes[2].images[0].get_extent() == [-0.5, 8.5, 13.0, 1.0]
     # Those of the PSF go through its brightest voxel, and its centre is 0.
@@ -292,7 +293,12 @@ def test_the_sections_of_a_deblurring_are_drawn(monkeypatch, rng):
     flat = {axes.get_title(): axes.child_axes[0] for axes in drawn[0].axes if axes.child_axes}
     shown = [axes.images[0].get_array() for axes in flat.values()]
     for got, want in zip(
-        shown, (y[0, 3], h[1], made.picture[0, 3], made.residual[0, 3]), strict=True
+        shown, (y[0, 3], h[1], made.picture[0, 3], -made.residual[0, 3]), strict=True
     ):
         np.testing.assert_allclose(got, want)
-    assert flat["Blurred"].get_ylabel() == "y [voxels]"
+    assert [axes.get_ylabel() for axes in flat.values()] == ["y [voxels]"] * 4
+    blurred, psf, *_ = flat
+    low, high = np.quantile(y[0], (0.002, 0.998))
+    assert blurred == f"Blurred\nblack {number(low)}, white {number(high)}"
+    assert next(iter(flat.values())).images[0].get_clim() == pytest.approx((low, high))
+    assert psf == "PSF,\ncut at its brightest voxel"
