@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
@@ -43,6 +44,8 @@ GAP = 0.08
 """Between the sections, as a part of the mean length of a stack's sides."""
 BRIGHT = 0.998
 """Part of the voxels of a stack that the scale shows below its white."""
+NARROW = 0.2
+"""A side of so small a share has room for one number."""
 CUT = ",\ncut at its brightest voxel"
 
 
@@ -255,9 +258,16 @@ def draw_sections(
         inset.set_aspect("equal")
         inset.set(xlabel=below, ylabel=beside)
         inset.tick_params(labelsize=7, labelbottom=bool(below), labelleft=bool(beside))
-        for axis, length in ((inset.xaxis, wide), (inset.yaxis, high)):
-            # None at the ends, where the numbers of two sections would meet.
-            number_of = 1 + round(5 * length / max(width, height))
-            axis.set_major_locator(MaxNLocator(number_of, prune="both"))
+        for axis, ends, length in ((inset.xaxis, across, wide), (inset.yaxis, down, high)):
+            place_numbers(axis, ends, length / max(width, height))
     axes.set_title(title)
     return shown
+
+
+def place_numbers(axis: Axis, ends: tuple[float, float], share: float) -> None:
+    """Number the side of a section that takes a share of the whole: a narrow one in its middle."""
+    if share < NARROW:
+        axis.set_ticks([sum(ends) / 2], labels=[number(float(f"{sum(ends) / 2:.2g}"))])
+    else:
+        # None at the ends, where the numbers of two sections would meet.
+        axis.set_major_locator(MaxNLocator(2 + round(4 * share), prune="both"))
