@@ -67,7 +67,11 @@ def draw_calibrated_pair(
 
 def draw_residual(axes: Axes, sharp: Real, result: CalibratedPair) -> None:
     """Show the residual in standard deviations of the noise, of the pixels that count."""
-    r, seen = result.residuals[0], result.seen[0]
+    r = result.residuals[0]
+    # Where the pictures are moved the residual lacks an edge.
+    (rows, columns), (height, width) = result.seen[0].shape[-2:], r.shape[-2:]
+    top, side = (rows - height) // 2, (columns - width) // 2
+    seen = result.seen[0][:, top : top + height, side : side + width]
     counted = seen.sum(axis=0)
     # The mean of n channels has a noise of sigma / sqrt(n).
     values = np.where(seen, r, 0).sum(axis=0) / np.sqrt(np.maximum(counted, 1)) / result.noise

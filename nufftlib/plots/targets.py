@@ -99,7 +99,7 @@ def draw_stars(
     shown = picture(axes[3], psf, title, PowerNorm(0.5, 0, float(psf.max())), "magma")
     scale_beside(shown, "light in a sample")
     draw_cuts(axes[4], psf, None, truth=true, pitch=1 / result.oversampling)
-    axes[4].set_xlabel("distance [pixels of the picture]")
+    axes[4].set(xlabel="distance [pixels of the picture]", ylabel="light in a sample")
     save(figure, file)
 
 
@@ -184,12 +184,13 @@ def draw_edge(
     right.fill_between(f, low, high, color=BLUE, alpha=0.25, linewidth=0)
     half = f"MTF50 {result.mtf50:.4f} \N{PLUS-MINUS SIGN} {result.mtf50_deviation:.2g}"
     right.plot([result.mtf50], [0.5], "o", color=ORANGE, markersize=5, label=half)
-    right.axvline(0.5, color="0.6", linewidth=0.8)
+    right.axvline(0.5, color="0.6", linewidth=0.8, label="Nyquist's frequency")
     right.set(
         title="MTF, with two deviations", xlabel="cycles per pixel", ylabel="MTF", ylim=(0, 1.1)
     )
     right.margins(x=0)
     finish(right)
+    right.legend(fontsize="small", framealpha=1.0)
     save(figure, file)
 
 
