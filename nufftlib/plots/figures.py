@@ -133,9 +133,10 @@ def plain_decades(axis: Axis) -> None:
 
 def number(x: float) -> str:
     """Write a number as people do: a decimal, or with a power of ten."""
+    # No more digits than the reader of a figure takes in.
+    x = float(f"{x:.3g}")
     if x == 0 or 1e-4 <= abs(x) < 1e5:
-        # Not 2e+04, which is that of :.3g; nor more digits than a figure's reader takes in.
-        decimals = f"{float(f'{x:.3g}'):.6f}".rstrip("0").rstrip(".")
+        decimals = f"{x:.6f}".rstrip("0").rstrip(".")
         return decimals.replace("-", "\N{MINUS SIGN}")
     mantissa, _, power = f"{x:.2e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".")

@@ -88,6 +88,20 @@ def test_files_are_those_of_the_workflow(problem):
     assert CliRunner().invoke(app.cli, more).exit_code == 0
 
 
+def test_a_moved_pair_is_drawn_with_the_pixels_that_count(monkeypatch):
+    drawn = []
+    save = drawing.save
+    monkeypatch.setattr(drawing, "save", lambda f, file: (drawn.append(f), save(f, file)))
+    run("--nuisances=photometry,clipping,shift")
+    _, arrays = written()
+    seen, left = arrays["seen"], arrays["residual"]
+    margins = [(n - m) // 2 for n, m in zip(seen.shape[1:], left.shape[1:], strict=True)]
+    assert min(margins) > 0
+    inner = seen[:, margins[0] : -margins[0], margins[1] : -margins[1]]
+    shown = drawn[0].axes[2].images[0].get_array()
+    np.testing.assert_array_equal(np.ma.getmaskarray(shown), ~inner.any(axis=0))
+
+
 def test_the_figure_shows_the_first_pair(monkeypatch):
     drawn = []
     save = drawing.save
