@@ -74,7 +74,7 @@ def draw_reconstruction(
     shown = picture(axes[0], size, f"Magnitude{after}{which}{first}", Normalize(0, most))
     scale_beside(shown, "magnitude")
     phase = np.where(size > FAINT * most, np.angle(x), np.nan)
-    title = f"Phase{which}; grey: magnitude\nbelow {FAINT:.0%} of the largest"
+    title = f"Phase{which};\ngrey: magnitude\nbelow {FAINT:.0%} of the largest"
     shown = picture(axes[1], phase, title, Normalize(-np.pi, np.pi), "twilight")
     grey_where_nan(shown)
     bar = scale_beside(shown, "phase [rad]")

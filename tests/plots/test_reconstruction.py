@@ -52,7 +52,7 @@ def test_the_phase_is_grey_where_the_image_is_dark_and_has_a_bar_in_radians(draw
     figure = drawn(reconstruction, reconstruction.draw_reconstruction, found, "cg", 2)
     magnitude, phase, maps, _ = figure.axes
     assert magnitude.get_title() == "Magnitude, 2 steps,\nthe first of 2 frames"
-    assert phase.get_title() == "Phase; grey: magnitude\nbelow 10% of the largest"
+    assert phase.get_title() == "Phase;\ngrey: magnitude\nbelow 10% of the largest"
     (shown,) = phase.images
     dark = np.abs(found.image) <= 0.1 * np.abs(found.image).max()
     assert np.array_equal(np.ma.getmaskarray(np.ma.masked_invalid(shown.get_array())), dark)
