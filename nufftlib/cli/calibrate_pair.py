@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.blur.calibrate.pair.rounds import Nuisance
-from nufftlib.cli.calibrate_psf import PSF_SIZE
+from nufftlib.cli.calibrated_psf import PSF_SIZE
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts

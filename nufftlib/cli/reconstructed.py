@@ -159,12 +159,13 @@ def save_magnitude(images: NDArray[Any], file: BinaryIO) -> None:
 
 def pictures_of(done: Reconstructed) -> dict[str, Writer]:
     """Return writers of the pictures."""
-    from nufftlib.plots.reconstruction import draw_l_curve, draw_reconstruction
+    from nufftlib.plots.curve import draw_l_curve
+    from nufftlib.plots.reconstruction import draw_reconstruction
 
-    first = done.results[0]
+    first, method, frames = done.results[0], done.settings.method, len(done.scan.frames)
     pictures: dict[str, Writer] = {
         IMAGE: lambda file: save_magnitude(np.abs(done.images), file),
-        FIGURE: lambda file: draw_reconstruction(first, file),
+        FIGURE: lambda file: draw_reconstruction(first, method, frames, file),
     }
     curve = done.curve
     if curve is not None:
