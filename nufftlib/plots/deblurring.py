@@ -53,8 +53,7 @@ def draw_deblurring(blurred: Real, psf: Real, result: DeblurredPicture, file: Bi
     draw_psfs(axes[1], psf)
     after = f"Deblurred, {count(result.steps)}"
     picture(axes[2], colours(result.picture, black, white), after, grey)
-    # The residual of a deblurring is that of its objective, A x - y.
-    r = -result.residual.astype(np.float64)
+    r = result.residual.astype(np.float64)
     rms = root_mean_square(r)
     scale = around_zero(3 * (result.noise or rms))
     title = f"{residual_title(len(r), rms)}\nnoise {number(result.noise)}"

@@ -151,8 +151,7 @@ def draw_stack_deblurring(
     draw_grey(axes[2], result.picture, whole, f"Deblurred, {count(result.steps)}")
     rms = root_mean_square(result.residual)
     title = f"{residual_title(len(blurred), rms)}; noise {number(result.noise)}"
-    # The residual of a deblurring is that of its objective, A x - y.
-    r, scale = -result.residual.mean(axis=0), around_zero(3 * (result.noise or rms))
+    r, scale = result.residual.mean(axis=0), around_zero(3 * (result.noise or rms))
     shown = draw_sections(axes[3], r, whole, title, scale, DIVERGING)
     scale_beside(shown, RESIDUAL, axes=axes[3], extend="both")
     save(figure, file)

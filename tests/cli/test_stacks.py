@@ -293,7 +293,7 @@ def test_the_sections_of_a_deblurring_are_drawn(monkeypatch, rng):
     flat = {axes.get_title(): axes.child_axes[0] for axes in drawn[0].axes if axes.child_axes}
     shown = [axes.images[0].get_array() for axes in flat.values()]
     for got, want in zip(
-        shown, (y[0, 3], h[1], made.picture[0, 3], -made.residual[0, 3]), strict=True
+        shown, (y[0, 3], h[1], made.picture[0, 3], made.residual[0, 3]), strict=True
     ):
         np.testing.assert_allclose(got, want)
     assert [axes.get_ylabel() for axes in flat.values()] == ["y [voxels]"] * 4
