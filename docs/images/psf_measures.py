@@ -69,8 +69,8 @@ def inside(measures, true):
 
 def within(found, true):
     """Return whether the interval of a number holds the true one; NaN without a deviation."""
-    missed = abs(found.value - true.value) > 1.96 * found.deviation
-    return np.nan if np.isnan(found.deviation) else 1.0 - missed
+    held = found.low <= true.value <= found.high
+    return np.nan if np.isnan(found.deviation) else float(held)
 
 
 def trial(name, noise, seed):

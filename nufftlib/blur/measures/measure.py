@@ -13,7 +13,7 @@ from nufftlib.blur.measures.energy import Energy
 from nufftlib.blur.measures.known import Curve, Known, Measured
 from nufftlib.blur.measures.peak import Peak
 from nufftlib.blur.measures.transfer import along, over_directions
-from nufftlib.blur.measures.widths import Line, Moments
+from nufftlib.blur.measures.widths import Moments, summed
 from nufftlib.core.arrays import (
     Array,
     check_finite,
@@ -22,8 +22,6 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.kinds import positive
 from nufftlib.core.noise import on_cpu
-
-AXES = np.eye(2)
 
 ROUNDING = 1e-5
 """Part of the largest covariance that is rounding in single precision."""
@@ -152,7 +150,7 @@ def measure_psf(
     xp = checked_psf(call, "psf", psf, psf)
     pitch = positive(call, "pitch", pitch)
     known = Known.of(on_cpu(psf).astype(np.float64), checked_covariance(call, covariance, psf))
-    moments, energy, still = Moments(known), Energy(known), np.zeros(known.h.size)
+    moments, energy = Moments(known), Energy(known)
     transfers = along(known, 0), along(known, 1), over_directions(known)
     strehl = None
     if ideal is not None:
@@ -166,16 +164,16 @@ def measure_psf(
         return Curve(*(xp.asarray(a, **like) for a in (at * unit, *rest)))
 
     def length(found: Measured) -> Measured:
-        return Measured(found.value * pitch, found.deviation * pitch)
+        return Measured(*(pitch * a for a in found))
 
     def frequency(found: Measured) -> Measured:
-        return Measured(found.value / pitch, found.deviation / pitch)
+        return Measured(*(a / pitch for a in found))
 
     return PSFMeasures(
         centroid=both(
             length(known.measured(c, p)) for c, p in zip(known.centroid, known.places, strict=True)
         ),
-        widths=both(length(Line(known, u, still).width()) for u in AXES),
+        widths=both(length(summed(known, i).width()) for i in (0, 1)),
         principal_widths=both(length(moments.width(i)) for i in (0, 1)),
         sigmas=both(length(moments.sigma(i)) for i in (0, 1)),
         angle=moments.angle,
