@@ -270,10 +270,25 @@ def test_what_noise_hides_has_no_deviation():
     assert str(sharp.strehl).startswith("1 +- ")
     alone = workflows.measure_psf(flat_top, ideal=IDEAL).strehl
     assert str(alone) == f"{alone.value:.4g}"
-    assert str(found.widths[0]).startswith("4.759 (4.5")
+    assert str(found.widths[0]).startswith("4.759 +- 0.1")
+    row = workflows.measure_psf(np.ones((1, 7)), 1e-8 * np.eye(7))
+    assert (row.angle.value, row.angle.deviation) == (0.0, 0.0)
+    assert row.sigmas[0].low == pytest.approx(2, abs=1e-3)
     still = workflows.measure_psf(np.ones((1, 1)))
     assert (still.sigmas[0].value, still.mtf[0].values.min()) == (0.0, 1.0)
     assert math.isnan(still.mtf50[0].value)
+
+
+def test_sigmas_of_what_may_be_a_circle_have_the_interval_of_their_mean():
+    down, right = np.mgrid[-4:5, -4:5]
+    h = np.exp(-0.5 * (down**2 / 1.5**2 + right**2 / 1.6**2))
+    turning = (down * right).ravel()  # which moves no sigma to first order
+    for noise, unsure in ((1e-5, False), (1e-3, True)):
+        found = workflows.measure_psf(h, noise**2 * np.outer(turning, turning)).sigmas
+        mean = math.sqrt((found[0].value ** 2 + found[1].value ** 2) / 2)
+        ends = mean if unsure else found[0].value, mean if unsure else found[1].value
+        assert (found[0].low, found[1].high) == pytest.approx(ends)
+        assert (found[0].high, found[1].low) == pytest.approx((found[0].value, found[1].value))
 
 
 def test_intervals_of_a_calibrated_psf_hold_the_truth():

@@ -52,7 +52,7 @@ class Measured(NamedTuple):
         if math.isnan(self.deviation):
             return f"{self.value:.4g}"
         side = SIDE * self.deviation
-        if max(abs(self.high - self.value - side), abs(self.value - self.low - side)) > side / 10:
+        if max(abs(self.high - self.value - side), abs(self.value - self.low - side)) > side / 4:
             return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
         return f"{self.value:.4g} +- {self.deviation:.2g}"
 

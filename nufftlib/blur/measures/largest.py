@@ -39,7 +39,7 @@ class Largest:
 
     @cached_property
     def errors(self) -> Any:
-        """The largest error in each draw, in standard deviations, shape (draws,).
+        """The largest error in each draw, in standard deviations, or zero; shape (draws,).
 
         Of the places whose value is lower than the largest by less than two deviations of the
         difference.
@@ -47,11 +47,11 @@ class Largest:
         top = np.argmax(self.values)
         apart = np.std(self.noise - self.noise[:, [top]], axis=0)
         near = (self.values[top] - self.values <= SIDE * apart) & (self.deviations > 0)
-        return np.max(self.noise[:, near] / self.deviations[near], axis=1, initial=-np.inf)
+        return np.max(self.noise[:, near] / self.deviations[near], axis=1, initial=0.0)
 
     def lift(self, part: float) -> Any:
         """Return by how much values may be too large, shape (places,), in a part of all cases."""
-        return max(float(np.quantile(self.errors, part)), 0.0) * self.deviations
+        return np.quantile(self.errors, part) * self.deviations
 
     @property
     def interval(self) -> tuple[float, float]:

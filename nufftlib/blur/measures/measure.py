@@ -29,7 +29,7 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class PSFMeasures:
-    """The result of `measure_psf`: numbers and curves, each with its standard deviation.
+    """The result of `measure_psf`: numbers and curves, with deviations and intervals of 95 %.
 
     Lengths are in units of the pitch, frequencies in cycles per unit of it.
 
@@ -46,7 +46,7 @@ class PSFMeasures:
         Roots of the second moments along the ellipse's major and minor axis.
     angle : Measured
         The major axis' angle against axis 1, to the right, positive towards axis 0, down, in
-        radians from -pi / 2 to pi / 2.
+        radians from -pi / 2 to pi / 2; the ends of its interval may lie beyond.
     energy : Curve
         Encircled energy around the centroid by radius.
     radius50, radius80 : Measured
@@ -122,15 +122,20 @@ def measure_psf(
     top has its largest value anywhere. Those of a Gaussian are the same, and of a disk 0.87 of
     its diameter.
 
-    Deviations are first order: they are right where they are small, and do not know of a width
-    that jumps from one peak to another. Light that a nonnegative fit leaves in dark pixels, as
-    bound ones say, is added to them. Where noise cannot tell the ellipse from a circle, the
-    angle has the deviation of any angle, 0.91, and the widths along its axes have none. Where
-    noise hides the transfer function, the band is that of a noncentral chi-square.
+    Deviations are first order, and most intervals are 1.96 of them on both sides. That of a
+    width is the one of its likelihood, since it jumps where another peak comes to count. That of
+    a Strehl ratio knows that noise raises the largest of many values, as does a flat top's. Light
+    that a nonnegative fit leaves in dark pixels, as bound ones say, is added to all of them.
+    Where noise cannot tell the ellipse from a circle, the angle has the deviation of any angle,
+    0.91, the widths along its axes have none, and the intervals of its sigmas hold that of their
+    mean. Where noise hides the transfer function, the band is that of a noncentral chi-square.
     docs/psf-measures.md has the derivations and how often the intervals hold the truth.
 
     References
     ----------
+    V. Chernozhukov, S. Lee, A. M. Rosen, "Intersection bounds: estimation and inference",
+    Econometrica 81 (2013) 667-737.
+
     L. C. Roberts et al., "Is that really your Strehl ratio?", Proc. SPIE 5490 (2004) 504-515.
 
     P. Debye, "Zerstreuung von Roentgenstrahlen", Ann. Phys. 351 (1915) 809-823.

@@ -179,20 +179,24 @@ class Moments:
         return self.axes[1] @ self.away
 
     @cached_property
-    def turn(self) -> Any:
-        """The gradient of the angle by the pixels, shape (P,); zero if it may be any."""
-        apart = self.axes[0][0] - self.axes[0][1]
-        if not apart > ROUND * self.axes[0][0]:
-            return np.zeros(self.known.h.size)
-        gradient = self.along[0] * self.along[1] / apart
-        lost = self.known.deviations(gradient[None])[0] > UNSURE
-        return np.zeros_like(gradient) if lost else gradient
+    def turning(self) -> Any:
+        """The gradient of the angle by the pixels, shape (P,); a circle has none."""
+        return self.along[0] * self.along[1] / (self.axes[0][0] - self.axes[0][1])
+
+    @cached_property
+    def is_round(self) -> bool:
+        """Whether the ellipse is a circle, up to rounding or to noise."""
+        if not self.axes[0][0] - self.axes[0][1] > ROUND * self.axes[0][0]:
+            return True
+        return bool(self.known.deviations(self.turning[None])[0] > UNSURE)
 
     def width(self, axis: int) -> Measured:
         """Return the full width at half maximum along an axis of the ellipse."""
-        known = self.known if np.any(self.turn) else Known(self.known.h, None)
+        u = self.axes[1][axis]
+        if self.is_round:
+            return Line(Known(self.known.h, None), u, np.zeros(self.known.h.size)).width()
         # A larger angle turns the axis (d, r) to (r, -d), against the sense of `Line`.
-        return Line(known, self.axes[1][axis], -self.turn).width()
+        return Line(self.known, u, -self.turning).width()
 
     # Noise makes an ellipse of a circle: the larger of two equal moments is found too large, the
     # smaller too small, and what is known is their mean.
@@ -202,7 +206,7 @@ class Moments:
         if not square > 0:
             return within(0.0, math.nan)
         found = self.root(square, self.along[axis] ** 2)
-        if np.any(self.turn):
+        if not self.is_round:
             return found
         round_one = self.root(mean, np.sum(self.along**2, axis=0) / 2)
         return found._replace(
@@ -219,4 +223,4 @@ class Moments:
         """The angle of the major axis, from axis 1 towards axis 0, in radians."""
         down, right = self.axes[1][0]
         angle = math.atan2(down, right)
-        return self.known.measured(angle, self.turn) if np.any(self.turn) else within(angle, ANY)
+        return within(angle, ANY) if self.is_round else self.known.measured(angle, self.turning)
