@@ -1463,7 +1463,7 @@ PLANTS = [
     ),
     Plant(
         "an axis of the ellipse turns the other way",
-        {"self.axes[1][axis], -self.turn)": "self.axes[1][axis], self.turn)"},
+        {"Line(self.known, u, -self.turning)": "Line(self.known, u, self.turning)"},
         MEASURES,
     ),
     Plant(
@@ -1474,6 +1474,36 @@ PLANTS = [
     Plant(
         "noise adds nothing to a modulus",
         {"return m, std, float(np.sum(wave * self.covariances))": "return m, std, 0.0"},
+        MEASURES,
+    ),
+    Plant(
+        "the largest of many values is taken for the true one",
+        {"max(float(np.quantile(self.errors, 0.975)), SIDE)": "SIDE"},
+        MEASURES,
+    ),
+    Plant(
+        "half the peak is that of the noise",
+        {"gradients.T).lift(0.5)": "gradients.T).lift(0.0)"},
+        MEASURES,
+    ),
+    Plant(
+        "the interval of a width knows no other peak",
+        {"np.concatenate([moves, -moves, np": "np.concatenate([np"},
+        MEASURES,
+    ),
+    Plant(
+        "the gradient of a length forgets its level",
+        {"tops] -= np.sum(found, axis=1) / 2": "tops] -= 0.0"},
+        MEASURES,
+    ),
+    Plant(
+        "the sigmas of a circle are known apart",
+        {"low=min(found.low, round_one.low)": "low=found.low"},
+        MEASURES,
+    ),
+    Plant(
+        "all dim light may be noise",
+        {"chdtrc(counts, squares) > SURE": "chdtrc(counts, squares) >= 0.0"},
         MEASURES,
     ),
     Plant(

@@ -99,7 +99,7 @@ def draw_ellipse(axes: Axes, h: Real, found: PSFMeasures, pitch: float) -> None:
     """Show the PSF with the ellipse of its second moments around its centroid."""
     title = "PSF and its second moments"
     if found.strehl is not None:
-        title += f"\nStrehl ratio {said(found.strehl)}"
+        title += f"\nStrehl {said(found.strehl)}"
     shown = picture(axes, h, title, PowerNorm(0.5, 0, float(h.max())), "magma")
     scale_beside(shown, "light in a pixel")
     (row, column), (major, minor) = found.centroid, found.sigmas
