@@ -51,6 +51,8 @@ class Job(click.Command):
 class Whole(click.IntRange):
     """A whole number in plain digits."""
 
+    name = "integer"  # click's, "integer range", is in its messages
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number."""
         return int(super().convert(plain(self, value, param, ctx), param, ctx))
@@ -58,6 +60,8 @@ class Whole(click.IntRange):
 
 class Real(click.FloatRange):
     """A finite number in plain digits."""
+
+    name = "number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -88,7 +92,11 @@ class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
         """Return the values."""
-        return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
+        try:
+            return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
+        except click.BadParameter as error:
+            wish = "values with commas between them, and nothing else"
+            self.fail(f"{error.message.rstrip('.')}; want {wish}", param, ctx)
 
 
 def plain(

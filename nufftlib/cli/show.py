@@ -12,6 +12,7 @@ import numpy as np
 
 import nufftlib as nl
 from nufftlib.cli.jobs import Each, Job, Real, Whole
+from nufftlib.cli.refusals import SIZES, refused
 from nufftlib.io import TrajectoryFile, read_trajectory
 from nufftlib.io.stored import UNITS, Unit
 from nufftlib.io.whole import written
@@ -133,7 +134,9 @@ def read(
     try:
         length = fov[0] if fov is not None and len(fov) == 1 else fov
         found = read_trajectory(file, unit=unit, shape=shape, fov=length)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError) as error:
+        raise refused(error, "FILE", SIZES) from error
+    except ImportError as error:  # its text says how to install the package
         raise click.ClickException(str(error)) from error
     if found.k.shape[-1] not in (2, 3):
         msg = f"{file}: the trajectory has one axis; want two or three"

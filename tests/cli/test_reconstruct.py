@@ -81,7 +81,7 @@ def test_frames_are_joined_and_divided():
     run("--frames=1", "--no-figures")
     assert written()[1]["image"].shape == (1, *SHAPE)
     output = run("--frames=7", "--force", code=2)
-    assert "frames is 7, and the scan has 2 of 24 shots; want 1 or 2" in output
+    assert "'--frames': 7, and the scan has 2 of 24 shots; want 1 or 2" in output
 
 
 def test_coil_maps_of_bart():
@@ -198,8 +198,8 @@ def test_a_raw_file_of_ismrmrd(scan):
         ),
         (["--coil-maps=maps.npy"], "the array has the shape (3, 32, 32); want (4, 32, 32)"),
         (["--trajectory=none.npy"], "none.npy: there is no such file"),
-        (["--method=wavelet", "--shape=31,32"], "shape is (31, 32); want even sizes of 16 or more"),
-        (["--shape=32"], "shape is (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
+        (["--method=wavelet", "--shape=31,32"], "'--shape': (31, 32), and method is 'wavelet'; want even sizes of 16 or more"),
+        (["--shape=32"], "'--shape': (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
     ],
 )
 def test_errors_say_what_is_wanted(options, said):
@@ -209,7 +209,8 @@ def test_errors_say_what_is_wanted(options, said):
 
 
 def test_maps_that_cannot_be_estimated_are_no_traceback():
-    assert "Error: espirit_maps(calibration): " in run("--shape=4,4", code=1)
+    output = run("--shape=4,4", code=2)
+    assert "'--shape': (4, 4); want 6 voxels or more along each axis, or maps" in output
 
 
 def test_points_that_fold_back_are_told_of(scan):

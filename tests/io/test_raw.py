@@ -271,7 +271,7 @@ def test_refusals():
             read_scan("scan.npz", *trajectory)
 
     refused("it holds trajectory, and no data", trajectory=k)
-    refused("holds no trajectory; want a file", data=random(5, 3, 4))
+    refused("trajectory is None, and scan.npz holds none; want the file", data=random(5, 3, 4))
     refused("shape is None, and no file says it", data=random(5, 3, 4), trajectory=k)
     good = {"trajectory": k, "shape": SHAPE}
     refused(r"\(5, 4, 3\) and the trajectory \(3, 4, 2\); want", data=random(5, 4, 3), **good)
@@ -294,7 +294,7 @@ def test_refusals():
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read_scan("scan.h5")
     save_cfl("y", random(1, 4, 3, 5))
-    with pytest.raises(ValueError, match="samples at a trajectory, and none is given"):
+    with pytest.raises(ValueError, match="trajectory is None, and y.cfl holds none; want the file of one"):
         read_scan("y.cfl")
     save_cfl("y", random(4, 3, 1, 5))
     np.save("k.npy", k)

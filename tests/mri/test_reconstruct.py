@@ -182,8 +182,8 @@ def test_the_l_curve_falls_and_has_the_weight_in_its_middle():
     assert np.all(np.diff(curve.residuals) > 0)
     assert np.all(np.diff(curve.penalties) < 0)
     assert curve.weights[4] == pytest.approx(0.1)
-    assert curve.residuals[4] == pytest.approx(found.residual, rel=1e-6)
-    assert curve.penalties[4] == pytest.approx(found.penalty, rel=1e-6)
+    assert curve.residuals[4] == pytest.approx(found.residual, rel=1e-4)
+    assert curve.penalties[4] == pytest.approx(found.penalty, rel=1e-4)
     with pytest.raises(ValueError, match="weight of found is 0"):
         workflows.l_curve(Y, K, SHAPE, solve("adjoint"))
 
@@ -241,7 +241,7 @@ def test_refusals():
         solve(y=np.where(np.arange(64) == 3, np.nan, Y))
     with pytest.raises(ValueError, match="want even sizes"):
         workflows.reconstruct(Y, K, (31, 32), method="wavelet", maps=S[:, :31])
-    with pytest.raises(ValueError, match="the method adjoint has none; leave it out"):
+    with pytest.raises(ValueError, match="the method adjoint has none; want none"):
         solve("adjoint", weight=0.1)
     with pytest.raises(ValueError, match="method is 'sense'"):
         solve("sense")
