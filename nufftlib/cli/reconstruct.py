@@ -278,7 +278,7 @@ def run(
     interrupts: Interrupts,
 ) -> Reconstructed:
     """Reconstruct all frames, then the L-curve of the first."""
-    announce(settings, device, coils.scan)
+    announce(settings, device, coils.scan, scan.shape)
     xp = device.xp
     given: dict[str, Any] = {"method": settings.method, "steps": settings.most_steps}
     if field_map is not None:
@@ -302,13 +302,14 @@ def run(
     return Reconstructed(settings, device, scan, coils, results, curve, interrupted)
 
 
-def announce(settings: Settings, device: Device, scan: Scan) -> None:
-    """Say what is reconstructed, and which points fold back."""
+def announce(settings: Settings, device: Device, scan: Scan, shape: tuple[int, ...]) -> None:
+    """Say what is reconstructed, of which the image has a shape, and which points fold back."""
     frames = len(scan.data)
+    part = "" if scan.shape == shape else f", {crossed(shape)} of them the image"
     click.echo(
         f"Reconstructing on the {device.title}: {settings.method}, {frames} frame"
         f"{'' if frames == 1 else 's'} of {scan.data.shape[1]} coils and "
-        f"{scan.data[0, 0].size} samples, {crossed(scan.shape)} voxels",
+        f"{scan.data[0, 0].size} samples, {crossed(scan.shape)} voxels{part}",
         err=True,
     )
     if far := np.count_nonzero(np.any(np.abs(scan.k) > EDGE, axis=-1)):

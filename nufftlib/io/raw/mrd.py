@@ -74,9 +74,7 @@ def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
     silence = silence_of(noise, stored.sample_time, passed(header)) if noise else None
     wider = None
     if points.dtype == np.int64:
-        lengths = [(getattr(space.fieldOfView_mm, a) for a in "yz") for space in (encoded, recon)]
-        ratios = (e / r if min(e, r) > 0 else 1.0 for e, r in zip(*lengths, strict=True))
-        wider = (1.0, *ratios)
+        wider = (1.0, *(1 / stretch("1/fov", encoded, recon)[1:]))  # the readout is cut exactly
     return Raw(data, stored, silence, named(list(frames)), "ISMRMRD", wider)
 
 
