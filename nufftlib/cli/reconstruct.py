@@ -43,7 +43,7 @@ from nufftlib.io import Scan, read_trajectory
 from nufftlib.io.raw.images import load_image
 from nufftlib.io.raw.read import scan_of
 from nufftlib.io.stored import UNITS
-from nufftlib.mri.reconstruct.job import STEPS
+from nufftlib.mri.reconstruct.job import STEPS, check_weight
 from nufftlib.mri.reconstruct.model import maps_of
 from nufftlib.mri.reconstruct.penalties import Wavelets
 
@@ -208,6 +208,11 @@ def check_together(settings: Settings) -> None:
             if value is not None:
                 msg = f"{option}: the method adjoint has none; leave one out"
                 raise click.UsageError(msg)
+    if settings.weight is not None:
+        try:
+            check_weight("reconstruct", settings.method, settings.weight)
+        except ValueError as error:
+            raise refused(error, "--lambda", OPTIONS) from error
     if settings.l_curve and settings.weight == 0:
         msg = "--l-curve has weights around --lambda, which is 0; leave one out"
         raise click.UsageError(msg)

@@ -126,7 +126,11 @@ def test_a_volume_is_shown(show):
     [
         (["none.npz"], 2, "none.npz: there is no such file"),
         (["scan.txt"], 2, "the suffix is '.txt'; want one of"),
-        (["bart.cfl"], 2, "--shape is not given, and bart.cfl is in '1/fov'; want the voxels along"),
+        (
+            ["bart.cfl"],
+            2,
+            "--shape is not given, and bart.cfl is in '1/fov'; want the voxels along",
+        ),
         (["points.npy", "--unit", "cycles per voxel"], 2, "want --shape, the voxels along each"),
         (["scan.npz", "--shape", "8,8"], 2, "(8, 8), and scan.npz has (32, 24); want the same, or"),
         (["scan.npz", "--shape", "8x8"], 2, "Invalid value for '--shape'"),

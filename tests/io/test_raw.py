@@ -357,7 +357,9 @@ def test_refusals():
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read_scan("scan.h5")
     save_cfl("y", random(1, 4, 3, 5))
-    with pytest.raises(ValueError, match="trajectory is None, and y.cfl holds none; want the file of one"):
+    with pytest.raises(
+        ValueError, match="trajectory is None, and y.cfl holds none; want the file of one"
+    ):
         read_scan("y.cfl")
     save_cfl("y", random(4, 3, 1, 5))
     np.save("k.npy", k)

@@ -142,9 +142,18 @@ def test_a_saved_trajectory_comes_with_all_its_bits_and_its_protocol():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"unit": "1/fov"}, r"unit is '1/fov', and k\.npz is in 'cycles per voxel'; want the same, or"),
-        ({"shape": (8, 8)}, r"shape is \(8, 8\), and k\.npz has \(24, 20\); want the same, or none"),
-        ({"fov": 0.2}, r"fov is \(0\.2, 0\.2\), and k\.npz has \(0\.24, 0\.18\); want the same, or none"),
+        (
+            {"unit": "1/fov"},
+            r"unit is '1/fov', and k\.npz is in 'cycles per voxel'; want the same, or",
+        ),
+        (
+            {"shape": (8, 8)},
+            r"shape is \(8, 8\), and k\.npz has \(24, 20\); want the same, or none",
+        ),
+        (
+            {"fov": 0.2},
+            r"fov is \(0\.2, 0\.2\), and k\.npz has \(0\.24, 0\.18\); want the same, or none",
+        ),
     ],
 )
 def test_what_contradicts_a_saved_protocol_is_refused(given, said):
@@ -290,7 +299,9 @@ def test_a_damaged_file_of_bart_is_refused(tmp_path, kind):
 def test_half_of_a_pair_is_refused(tmp_path):
     write_bart("k.cfl", points(), SHAPES[2])
     (tmp_path / "k.hdr").unlink()
-    with pytest.raises(ValueError, match=r"k\.hdr.*want a trajectory of BART, .*NAME\.cfl with its"):
+    with pytest.raises(
+        ValueError, match=r"k\.hdr.*want a trajectory of BART, .*NAME\.cfl with its"
+    ):
         read_trajectory("k.cfl", shape=SHAPES[2])
 
 
@@ -346,7 +357,9 @@ def test_the_file_says_its_unit_and_holds_it(mrd):
     assert numbers == [0, 1, 2, 3, 4]
     assert encoding.encodingLimits.kspace_encoding_step_1.maximum == 4
     assert read_trajectory("k.h5").sample_time is None
-    with pytest.raises(ValueError, match=r"unit is '1/fov', and k\.h5 is in '1/m'; want the same, or none"):
+    with pytest.raises(
+        ValueError, match=r"unit is '1/fov', and k\.h5 is in '1/m'; want the same, or none"
+    ):
         read_trajectory("k.h5", unit="1/fov")
 
 
@@ -544,7 +557,9 @@ def archive(**arrays):
 )
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path, suffix, content):
     (tmp_path / f"k{suffix}").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"k\{suffix}: cannot be read: .*; want an? (array|archive)"):
+    with pytest.raises(
+        ValueError, match=rf"k\{suffix}: cannot be read: .*; want an? (array|archive)"
+    ):
         read_trajectory(f"k{suffix}", unit="cycles per voxel")
 
 

@@ -137,7 +137,9 @@ def test_files_of_software_before_vd(twix):
 
 def test_other_trajectories_are_given(twix):
     write(twix, protocol=PROTOCOL.replace("ucTrajectory = 0x1", "ucTrajectory = 0x2"))
-    with pytest.raises(ValueError, match=r"trajectory is None, and scan.dat holds none; want the file"):
+    with pytest.raises(
+        ValueError, match=r"trajectory is None, and scan.dat holds none; want the file"
+    ):
         read_scan("scan.dat")
     k = RNG.uniform(-0.5, 0.5, (42, 16, 2))
     np.save("k.npy", k)
