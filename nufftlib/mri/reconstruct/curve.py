@@ -23,8 +23,8 @@ FACTORS = tuple(10.0 ** (i / 2) for i in range(-4, 5))
 """Of the weight: two powers of ten to each side, two steps in each."""
 
 TOLERANCE = 1e-6
-"""Of conjugate gradients. A small weight leaves the image parts along small eigenvalues of the system,
-which are the last to converge."""
+"""Of conjugate gradients. A small weight leaves parts along small eigenvalues of the system, which
+are the last to converge."""
 
 MOST: dict[Method, int] = {**STEPS, "cg": 300}
 """Steps at most, by default."""
