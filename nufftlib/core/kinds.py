@@ -126,6 +126,15 @@ def sizes(
     return given
 
 
+def lengths(call: str, name: str, value: Any, axes: int) -> tuple[float, ...]:
+    """Return a length along each axis in metres; one number is that of all."""
+    values = real_values(call, name, value)
+    if values.shape not in ((), (axes,)):
+        wish = f"a length in metres, or one for each of {axes} axes"
+        raise out_of_range(call, name, value, wish)
+    return tuple(positive(call, name, x) for x in np.broadcast_to(values, axes).tolist())
+
+
 def flag(call: str, name: str, value: Any) -> bool:
     """Return True or False, which may be an array's."""
     if not isinstance(value, bool) and not is_scalar(value, "bool"):

@@ -10,8 +10,8 @@ import numpy as np
 
 from nufftlib.core.arrays import Array, check_real, common_namespace, is_complex
 from nufftlib.core.convert import fetched
-from nufftlib.core.kinds import positive, sizes
-from nufftlib.io.stored import UNITS, Stored, Unit, lengths_of
+from nufftlib.core.kinds import lengths, positive, sizes
+from nufftlib.io.stored import UNITS, Stored, Unit
 from nufftlib.io.whole import written
 
 CALL = "write_mrd(path, k, shape, fov)"
@@ -104,7 +104,7 @@ def write_mrd(
             f"(..., samples, d) and d sizes, of 1 to 3 axes"
         )
         raise ValueError(msg)
-    fov = lengths_of("write_mrd", fov, len(shape))
+    fov = lengths("write_mrd", "fov", fov, len(shape))
     time = 0.0 if sample_time is None else positive("write_mrd", "sample_time", sample_time)
     points = np.asarray(fetched(k), np.float64).reshape(-1, *k.shape[-2:])
     if max(points.shape[:2]) > MOST:

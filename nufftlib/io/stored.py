@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from nufftlib.core.kinds import choice, out_of_range, positive, real_values, sizes
+from nufftlib.core.kinds import choice, lengths, out_of_range, sizes
 from nufftlib.mri.scanner import Protocol, Scanner
 from nufftlib.mri.scanner.protocol import LARGEST
 
@@ -93,7 +93,7 @@ def converted(path: Any, stored: Stored, unit: Any, shape: Any, fov: Any) -> Tra
     axes = number_of_axes(path, points, shape if protocol is None else protocol.shape)
     points = points[..., :axes]
     given = fov
-    fov = None if fov is None else lengths_of(CALL, fov, axes)
+    fov = None if fov is None else lengths(CALL, "fov", fov, axes)
     if protocol is None:
         shape = cut(stored.shape, axes) if shape is None else shape
         fov = cut(stored.fov, axes) if fov is None else fov
@@ -162,16 +162,6 @@ def agreed(path: Any, protocol: Protocol, **given: Any) -> tuple[Any, ...]:
         if value not in (None, own := getattr(protocol, name)):
             raise out_of_range(CALL, name, value, "the same, or none", f"{path} has {own}")
     return tuple(getattr(protocol, name) for name in given)
-
-
-def lengths_of(call: str, fov: Any, axes: int, name: str = "fov") -> tuple[float, ...]:
-    """Return a length along each axis, by default of the field of view."""
-    values = real_values(call, name, fov)
-    if values.ndim == 0:
-        values = np.full(axes, values)
-    if values.shape != (axes,):
-        raise out_of_range(call, name, fov, f"a length in metres, or one for each of {axes} axes")
-    return tuple(positive(call, name, x) for x in values.tolist())
 
 
 def scale(

@@ -84,7 +84,7 @@ def draw_l_curve(curve: LCurve, result: ReconstructedImage, file: BinaryIO) -> N
     for w, r, p in zip(curve.weights, curve.residuals, curve.penalties, strict=True):
         axes.annotate(f"{w:.2g}", (r, p), (5, 4), textcoords="offset points", fontsize=8)
     axes.plot(result.residual, result.penalty, "o", ms=10, mfc="none", color="tab:orange")
-    if result.noise > 0:
+    if result.noise:
         axes.axvline(result.noise, color="0.6", lw=1, ls="--")
         axes.annotate(
             "noise",

@@ -358,7 +358,7 @@ def test_refusals():
         read_scan("scan.h5")
     save_cfl("y", random(1, 4, 3, 5))
     with pytest.raises(
-        ValueError, match="trajectory is None, and y.cfl holds none; want the file of one"
+        ValueError, match=r"trajectory is None, and y\.cfl holds none; want the file of one"
     ):
         read_scan("y.cfl")
     save_cfl("y", random(4, 3, 1, 5))
