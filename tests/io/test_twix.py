@@ -107,6 +107,7 @@ def test_lines_are_where_their_counters_say(twix):
     scan = read_scan("scan.dat")
     assert scan.data.shape == (2, 2, 42, 16)
     assert (scan.shape, scan.fov) == ((8, 6, 4), (0.24, 0.18, 0.1))
+    assert scan.encoded == (8, 9, 6)
     assert (scan.frames, scan.source) == (("repetition 0", "repetition 1"), "twix")
     assert scan.sample_time == pytest.approx(5e-6)
     assert np.array_equal(scan.noise, np.outer([1, 1j], np.arange(5)))
