@@ -130,7 +130,7 @@ OPTIONS = {
 @click.option(
     "--l-curve",
     is_flag=True,
-    help="Draw residual and penalty of nine weights, of the first frame: takes twenty times as long.",
+    help="Draw residual and penalty of nine weights of the first frame, in twenty times the time.",
 )
 @click.option(
     "--steps",
