@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from nufftlib.cli.interrupts import Interrupts
 from nufftlib.core.run import Run
 
 SIZE = 256
+CROSS = re.compile(r"\s*[xX*; ]\s*")
+CROSSED = re.compile(rf"[\d.]+({CROSS.pattern}[\d.]+)+")
+"""Numbers as one writes the size of an image."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -92,11 +96,9 @@ class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
         """Return the values."""
-        try:
-            return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
-        except click.BadParameter as error:
-            wish = "values with commas between them, and nothing else"
-            self.fail(f"{error.message.rstrip('.')}; want {wish}", param, ctx)
+        if CROSSED.fullmatch(str(value)):
+            self.fail(f"{value!r} has no commas; want {CROSS.sub(',', value)}", param, ctx)
+        return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
 
 
 def plain(

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.kinds import sizes
-from nufftlib.io.stored import CALL, Stored
+from nufftlib.io.stored import Stored
 
 NAMES = ("trajectory", "k")
 """A trajectory goes by one of them."""
@@ -23,11 +22,14 @@ def by_names(archive: Any) -> Stored:
         raise ValueError(msg)
     beside = {name: archive[name] for name in ("shape", "fov") if name in archive.files}
     shape, fov = (values_of(beside.get(name)) for name in ("shape", "fov"))
+    if shape is not None and not all(isinstance(n, int) and n > 0 for n in shape):
+        msg = f"its shape is {shape}, and not the voxels along each axis, integers"
+        raise ValueError(msg)
     return Stored(
         "NumPy",
         archive[found[0]],
         unit="cycles per voxel",
-        shape=shape and sizes(CALL, "shape", shape, "the voxels along each axis"),
+        shape=shape,
         fov=fov,
         sample_time=float(archive["sample_time"]) if "sample_time" in archive.files else None,
     )

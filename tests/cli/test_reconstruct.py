@@ -272,7 +272,7 @@ def test_a_raw_file_of_ismrmrd(scan):
         (["--trajectory=k.npy"], "--unit is not given, and k.npy does not say it; its coor"),
         (["--unit=1/m", "--fov=0.1,0.1,0.1"], "'--fov': (0.1, 0.1, 0.1); want a length in metres"),
         (["--fov=240"], "'--fov': 240.0; want metres"),
-        (["--shape=32x32"], "'--shape': '32x32' is not a valid integer; want values with commas"),
+        (["--shape=32x32"], "'--shape': '32x32' has no commas; want 32,32"),
         (["--lambda=1e300"], "'--lambda': 1e+300; want 0, or 1e-35 to 1e+35"),
         (
             ["--method=wavelet", "--shape=31,32"],
