@@ -343,7 +343,9 @@ def test_refusals():
     refused("1 values of the data are not finite", data=spoiled(random(5, 3, 4)), **good)
     refused("1 points are not finite", data=random(5, 3, 4), trajectory=spoiled(k), shape=SHAPE)
     data = random(5, 3, 4)
-    refused("and not the voxels along each axis, integers", data=data, trajectory=k, shape=(8.0, 8.0))
+    refused(
+        "and not the voxels along each axis, integers", data=data, trajectory=k, shape=(8.0, 8.0)
+    )
     refused("noise is float64 of the shape", data=data, noise=np.ones((5, 99)), **good)
     refused(r"want complex numbers of the shape \(5, s", data=data, noise=random(99), **good)
     refused(r"of the shape \(4, 99\); want", data=data, noise=random(4, 99), **good)
