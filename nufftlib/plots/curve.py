@@ -43,7 +43,7 @@ def draw_l_curve(curve: LCurve, result: ReconstructedImage, file: BinaryIO) -> N
         color=ORANGE,
         label=taken,
     )
-    if result.noise > 0:
+    if result.noise:
         noise = f"noise: {number(float(f'{result.noise:.2g}'))}"
         axes.axvline(result.noise, color="0.4", linewidth=1, linestyle="--", label=noise)
     axes.set(

@@ -475,7 +475,7 @@ def test_the_best_psf_is_written_to_a_file_of_its_own(own, kind):
 def test_pixels_of_two_sizes_are_refused(own):
     counts(own, sharp=0.065, blurred=0.13)
     output = own_pairs("--sharp=sharp.tif", "--blurred=blurred.tif", code=2)
-    assert "the files say pixels of (1.3e-07, 6.5e-08), (2.6e-07, 1.3e-07) m" in output
+    assert "the files say pixels of 1.3e-07 x 6.5e-08, 2.6e-07 x 1.3e-07 m" in output
 
 
 def test_a_missing_package_is_said_before_the_steps(own, monkeypatch):

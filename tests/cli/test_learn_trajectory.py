@@ -555,7 +555,7 @@ def test_without_limits_there_is_no_certificate(learn):
         (("--fov", "0.2"), "--fov is given"),
         (("--norm", "max"), "--norm is given"),
         ((*LIMITS, "--fov", "0.2,0.2,0.2"), "3 lengths; want one, or one for each of the 2 axes"),
-        ((*LIMITS, "--fov", "0.2,x"), "'x' is not a valid float"),
+        ((*LIMITS, "--fov", "0.2,x"), "'x' is not a valid number"),
         ((*LIMITS, "--fov", "240"), "at most 10"),
         (("--gmax", "40000", "--smax", "180"), "gmax is 40.0; want"),
         (("--size", "64"), "--size is given; want --volume with it"),

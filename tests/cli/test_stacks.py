@@ -154,7 +154,7 @@ def test_a_misfit_along_the_depth_is_said(own):
         (("--ndim=4",), "4 is not in the range 2<=x<=3"),
         (
             ("--ndim=2", *PAIR),
-            "or take load_stack for all; stacks go with --ndim 3 of calibrate-psf",
+            "as in NAME:0; stacks go with --ndim 3 of calibrate-psf",
         ),
         (("--ndim=2", "--size=3x5x5"), "3x5x5 has 3 axes; want height and width, or --ndim 3"),
         (
