@@ -43,14 +43,13 @@ FIRST = [case for case, *_ in first_of_each(kinds)]
 AXES = [case for case, *_ in first_of_each(kinds_by_axes)]
 SINGLE = [case for case in CASES if not case.host or case in AXES]
 # NumPy keeps every law of every operator, in double precision. What agrees with it in every method
-# keeps them too: single precision has the first case of each kind, the other libraries have every
-# fourth of these, and JAX, which compiles each operation for each shape, every eighth.
+# keeps them too: single precision has the first case of each kind, and the other libraries have
+# every fourth of these. JAX, which compiles each operation for each shape, is in `test_rows.py`.
 LAWS = [
     *settings(["numpy"], CASES, ["double"]),
     *settings(["numpy"], FIRST, ["single"]),
     *settings(["strict", "torch", "cupy", "torch-cuda"], FIRST[3::4], ["double"]),
 ]
-JAX = list(settings(["jax", "jax-cuda"], FIRST[::8], ["double"]))
 # NumPy agrees with itself: what it tells are the dtypes and that no input has changed.
 EVERY = [
     *settings(["numpy"], CASES, ["double"]),
@@ -114,7 +113,7 @@ def snapshot(row, operator, *arrays):
     return [np.copy(row.numpy(a)) for a in (*arrays, *operator.parameters.values())]
 
 
-@pytest.mark.parametrize("setting", LAWS + JAX)
+@laws
 def test_operator(built, case, precision):
     _, A, x = built
     report = nl.check_operator(A, x, **tolerances(case, precision))

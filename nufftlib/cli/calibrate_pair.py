@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.blur.calibrate.pair.rounds import Nuisance
-from nufftlib.cli.calibrate_psf import PSF_SIZE
+from nufftlib.cli.calibrated_psf import PSF_SIZE
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts
@@ -315,7 +315,7 @@ def record_of(calibration: Calibration) -> Writer:
 
 
 def numbers_of(measures: workflows.PSFMeasures) -> dict[str, Any]:
-    """Return all numbers by name, each with its deviation; None where there is none."""
+    """Return all numbers by name, with deviations and intervals; None where there are none."""
 
     def plain(found: workflows.Measured | Sequence[workflows.Measured]) -> Any:
         if isinstance(found, workflows.Measured):
@@ -343,7 +343,8 @@ def print_result(calibration: Calibration) -> None:
     names = ", ".join(r.nuisances) or "none"
     row = [names, str(len(r.losses)), f"{r.seconds:.2f}", f"{r.noise:.4g}", f"{seen:.1%}"]
     report(head, [row], "", *(r.findings or ["Nothing but the blur differs between the pictures."]))
-    click.echo("\nThe PSF, in pixels along axis 0 (down) and axis 1, with standard deviations:")
+    known = "with standard deviations or intervals of 95 %"
+    click.echo(f"\nThe PSF, in pixels along axis 0 (down) and axis 1, {known}:")
     lines: Mapping[str, Any] = {
         "width at half maximum": m.widths,
         f"centroid (centre {', '.join(str(n // 2) for n in r.psf.shape)})": m.centroid,

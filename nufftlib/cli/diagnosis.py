@@ -14,6 +14,7 @@ from nufftlib.blur.calibrate.recipes import RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.cli.devices import Device
 from nufftlib.cli.pairs import Pairs
+from nufftlib.core.run import part
 
 GOOD = 0.01
 """Part of the PSF's norm; a component with a smaller deviation is well determined."""
@@ -58,16 +59,18 @@ class Uncertainty(NamedTuple):
         """Return the text below the table."""
         whole = amount(float(np.sqrt(np.sum(self.deviations**2))))
         return (
-            f"Noise of standard deviation {self.noise:.3g} moves a least-squares PSF, in parts of "
-            f"its norm,\nby {whole}: {self.good} of its {len(self.deviations)} components by less "
-            f"than {GOOD:.0%} each, the worst by {amount(float(self.deviations[-1]))}.\n"
+            f"Noise of standard deviation {self.noise:.3g} moves a least-squares PSF by {whole}:\n"
+            f"{self.good} of its {len(self.deviations)} components by less than {GOOD:.0%} each, "
+            f"the worst by {amount(float(self.deviations[-1]))}.\n"
             f"That the PSF is nonnegative brings it down."
         )
 
 
 def amount(deviation: float) -> str:
-    """Say a deviation in per cent; one that the pictures do not limit is infinite."""
-    return f"{deviation:.2%}" if math.isfinite(deviation) else "any amount"
+    """Say a deviation relative to the norm; one that the pictures do not limit is infinite."""
+    if not math.isfinite(deviation):
+        return "any amount"
+    return f"{part(deviation)}{' of' * (deviation < 1)} its norm"
 
 
 def best_method(results: Mapping[Method, workflows.CalibratedPSF]) -> Method:

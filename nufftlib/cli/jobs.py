@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from nufftlib.cli.interrupts import Interrupts
 from nufftlib.core.run import Run
 
 SIZE = 256
+CROSS = re.compile(r"\s*[xX*; ]\s*")
+CROSSED = re.compile(rf"[\d.]+({CROSS.pattern}[\d.]+)+")
+"""Numbers as one writes the size of an image."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -51,6 +55,8 @@ class Job(click.Command):
 class Whole(click.IntRange):
     """A whole number in plain digits."""
 
+    name = "integer"  # click's, "integer range", is in its messages
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number."""
         return int(super().convert(plain(self, value, param, ctx), param, ctx))
@@ -58,6 +64,8 @@ class Whole(click.IntRange):
 
 class Real(click.FloatRange):
     """A finite number in plain digits."""
+
+    name = "number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -88,6 +96,8 @@ class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
         """Return the values."""
+        if CROSSED.fullmatch(str(value)):
+            self.fail(f"{value!r} has no commas; want {CROSS.sub(',', value)}", param, ctx)
         return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
 
 

@@ -287,7 +287,9 @@ def pictures_of(
     kept: list[tuple[int, Array]],
 ) -> dict[str, Writer]:
     """Return writers of the pictures by name."""
-    from nufftlib.plots import figures, waveforms
+    from nufftlib.plots import waveforms
+    from nufftlib.plots.animation import Frame, animate_learning
+    from nufftlib.plots.learned import draw_learning
 
     x = device.to_host(scan.image)
 
@@ -297,19 +299,17 @@ def pictures_of(
             scan.image, scan.coil_maps, F, settings.maps, reconstruction=settings.reconstruction
         )
         frames = [
-            figures.Frame(
-                step, device.to_host(k), device.to_host(objective.reconstruct(scan.receiver(k)))
-            )
+            Frame(step, device.to_host(k), device.to_host(objective.reconstruct(scan.receiver(k))))
             for step, k in kept
         ]
-        figures.animate_learning(frames, learned.losses, file)
+        animate_learning(frames, learned.losses, file)
 
     def draw_limits(file: BinaryIO) -> None:
         assert learned.protocol is not None
         waveforms.draw_waveforms(learned.trajectory, learned.protocol, file)
 
     writers: dict[str, Writer] = {
-        FIGURE: lambda file: figures.draw_learning(x, learned, file),
+        FIGURE: lambda file: draw_learning(x, learned, file),
         WAVEFORMS: draw_limits,
         ANIMATION: animate,
     }

@@ -304,7 +304,8 @@ def agreed_size(pictures: list[Picture], option: str = "--blurred") -> tuple[flo
     """Return the size of the pixels that files say; refuse several."""
     sizes = [p.pixel_size for p in pictures if p.pixel_size is not None]
     if not all(np.allclose(sizes[0], size, rtol=1e-3, atol=0) for size in sizes):
-        different = ", ".join(str(size) for size in dict.fromkeys(sizes))
+        each = dict.fromkeys(" x ".join(f"{step:.4g}" for step in size) for size in sizes)
+        different = ", ".join(each)
         axes = "rows and columns" if len(sizes[0]) == 2 else "depth, rows and columns"
         msg = f"the files say pixels of {different} m along {axes}; want one size"
         raise click.BadParameter(msg, param_hint=f"'{option}'")

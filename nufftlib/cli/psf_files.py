@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.blur.operator import AXES
+from nufftlib.cli.stacks import told_of_stacks
 from nufftlib.io.formats.values import as_single
 from nufftlib.io.pictures import Picture
 from nufftlib.io.psfs import load_cube
@@ -47,7 +48,7 @@ def load_psfs(path: Path, ndim: int = 2) -> Picture:
 def one_psf(path: Path, ndim: int) -> Picture:
     """Read a PSF from a picture or a stack."""
     if ndim == 2:
-        return Picture(workflows.load_psf(path), None)
+        return Picture(told_of_stacks(workflows.load_psf, path), None)
     return Picture(workflows.load_psf(path, ndim=3), load_cube(path).pixel_size)
 
 

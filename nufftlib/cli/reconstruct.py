@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +35,31 @@ from nufftlib.cli.reconstructed import (
     record_of,
     save_volume,
 )
+from nufftlib.cli.refusals import SIZES, refused
 from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import SettingError
 from nufftlib.core.run import count
-from nufftlib.io import Scan, read_scan
+from nufftlib.io import Scan, read_trajectory
 from nufftlib.io.raw.images import load_image
+from nufftlib.io.raw.read import scan_of
 from nufftlib.io.stored import UNITS
-from nufftlib.mri.reconstruct.job import STEPS
+from nufftlib.mri.reconstruct.job import STEPS, check_weight
 from nufftlib.mri.reconstruct.model import maps_of
 from nufftlib.mri.reconstruct.penalties import Wavelets
 
 EDGE = 0.51
 """In cycles per voxel, a little beyond the end of the image's k-space."""
+BLOCK = 16
+"""Voxels, in so many an image is widened: wavelets halve it up to four times."""
+OPTIONS = {
+    **SIZES,
+    "trajectory": "--trajectory",
+    "frames": "--frames",
+    "weight": "--lambda",
+    "maps": "--coil-maps",
+    "field_map": "--field-map",
+}
+"""The options that set a parameter of the functions that are called."""
 
 
 @click.command("reconstruct", cls=Job)
@@ -114,7 +130,7 @@ EDGE = 0.51
 @click.option(
     "--l-curve",
     is_flag=True,
-    help="Draw residual and penalty of nine weights, of the first frame: takes nine times as long.",
+    help="Draw residual and penalty of nine weights of the first frame, in twenty times the time.",
 )
 @click.option(
     "--steps",
@@ -152,20 +168,22 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
     shape = scan.shape
     coils, real = scan.data.shape[1], scan.k.dtype
     maps = given_image("--coil-maps", settings.coil_maps, "maps", (coils, *shape))
-    prepared = prepared_coils(scan, maps, settings.coils)
     field_map = given_image("--field-map", settings.field_map, "field_map", shape, real)
+    prepared = prepared_coils(whole_view(settings, scan), maps, settings.coils)
     if settings.method == "wavelet":
         try:
-            Wavelets(shape)
+            Wavelets(prepared.scan.shape)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="'--method'") from error
+            raise refused(error, "--method", OPTIONS) from error
     with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
         try:
-            done = run(settings, device, prepared, field_map, ctx.obj)
+            done = run(settings, device, scan, prepared, field_map, ctx.obj)
+        except SettingError as error:
+            raise refused(error, "DATA", OPTIONS) from error
         except ValueError as error:  # too few samples for coil maps, rates that decay too fast
             raise click.ClickException(str(error)) from error
         files: dict[str, Writer] = {
-            VOLUME: lambda file: save_volume(np.abs(done.images), scan.fov, file),
+            VOLUME: lambda file: save_volume(np.abs(done.images), scan, file),
             ARRAYS: arrays_file(**arrays_of(done)),
         }
         pictures = {} if settings.no_figures else pictures_of(done)
@@ -175,6 +193,7 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
     print_result(done)
     last = done.results[-1]
     ended = f"in frame {len(done.results)} of {len(scan.data)}, after {count(last.steps)}"
+    ended = ended if last.interrupted else "in the L-curve"
     finish(ctx, written, ended if done.interrupted else "")
 
 
@@ -189,6 +208,11 @@ def check_together(settings: Settings) -> None:
             if value is not None:
                 msg = f"{option}: the method adjoint has none; leave one out"
                 raise click.UsageError(msg)
+    if settings.weight is not None:
+        try:
+            check_weight("reconstruct", settings.method, settings.weight)
+        except ValueError as error:
+            raise refused(error, "--lambda", OPTIONS) from error
     if settings.l_curve and settings.weight == 0:
         msg = "--l-curve has weights around --lambda, which is 0; leave one out"
         raise click.UsageError(msg)
@@ -199,21 +223,19 @@ def check_together(settings: Settings) -> None:
 
 def read_frames(settings: Settings) -> Scan:
     """Read the data, and divide them into frames."""
-    s, fov = settings, settings.fov
+    s = settings
     assert s.image is not None
+    given: dict[str, Any] = {"unit": s.unit, "shape": s.shape, "fov": s.length}
+    tried = "--trajectory"
     try:
-        length = fov[0] if fov is not None and len(fov) == 1 else fov
-        scan = read_scan(s.image, s.trajectory, unit=s.unit, shape=s.shape, fov=length)
+        where = None if s.trajectory is None else read_trajectory(s.trajectory, **given)
+        tried = "DATA"
+        scan = scan_of(s.image, where, **given)
+        return scan if s.frames is None else scan.divided(s.frames)
     except (ValueError, OSError) as error:
-        raise click.BadParameter(str(error), param_hint="'DATA'") from error
+        raise refused(error, tried, OPTIONS) from error
     except ImportError as error:  # its text says how to install the package
         raise click.ClickException(str(error)) from error
-    if s.frames is None:
-        return scan
-    try:
-        return scan.divided(s.frames)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--frames'") from error
 
 
 def given_image(
@@ -224,8 +246,8 @@ def given_image(
         return None
     try:
         image: NDArray[Any] = load_image(path, name, shape)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=f"'{option}'") from error
+    except (ValueError, OSError) as error:
+        raise refused(error, option, OPTIONS) from error
     if kind is not None:
         part = np.imag(image).astype(kind)
         image = np.real(image).astype(kind)
@@ -233,70 +255,142 @@ def given_image(
     return image
 
 
+def whole_view(settings: Settings, scan: Scan) -> Scan:
+    """Return the scan with an image as wide as phase encoding, which is to be cut.
+
+    With arrays in the shape of the image it stays as it is.
+    """
+    if scan.encoded == scan.shape:
+        return scan
+    if settings.coil_maps is not None or settings.field_map is not None:
+        click.echo(
+            f"Careful: the lines encode {crossed(scan.encoded)} voxels and the image has "
+            f"{crossed(scan.shape)}; what lies beyond it folds in, for the coil maps or the field "
+            "map that are given end there.",
+            err=True,
+        )
+        return scan
+    wide = zip(scan.encoded, scan.shape, strict=True)
+    return replace(scan, shape=tuple(n if m == n else m + -m % BLOCK for m, n in wide))
+
+
 def run(
     settings: Settings,
     device: Device,
+    scan: Scan,
     coils: Coils,
     field_map: NDArray[Any] | None,
     interrupts: Interrupts,
 ) -> Reconstructed:
-    """Reconstruct frame after frame, each with a progress bar."""
-    s, scan, maps = settings, coils.scan, coils.maps
+    """Reconstruct all frames, then the L-curve of the first."""
+    announce(settings, device, coils.scan, scan.shape)
+    xp = device.xp
+    given: dict[str, Any] = {"method": settings.method, "steps": settings.most_steps}
+    if field_map is not None:
+        times = times_of(settings, scan)
+        given |= {"field_map": xp.asarray(field_map), "times": xp.asarray(times)}
+    results: list[workflows.ReconstructedImage] = []
+    first: Any = None
+    for result in solved(settings, device, coils, given, interrupts):
+        first = result if first is None else first
+        results.append(cut(device.fetch(result), scan.shape))
+    curve, interrupted = None, results[-1].interrupted
+    if settings.l_curve and not interrupted and first.weight > 0:
+        click.echo("L-curve ...", err=True)
+        arrays = arrays_of_frame(device, coils.scan, 0)
+        given["steps"] = settings.steps
+        try:
+            curve = workflows.l_curve(*arrays, coils.scan.shape, first, **given)
+        except KeyboardInterrupt:
+            interrupted = True
+    interrupts.hold()
+    return Reconstructed(settings, device, scan, coils, results, curve, interrupted)
+
+
+def announce(settings: Settings, device: Device, scan: Scan, shape: tuple[int, ...]) -> None:
+    """Say what is reconstructed, of which the image has a shape, and which points fold back."""
     frames = len(scan.data)
-    steps = s.steps or STEPS[s.method]
+    part = "" if scan.shape == shape else f", {crossed(shape)} of them the image"
     click.echo(
-        f"Reconstructing on the {device.title}: {s.method}, {frames} frame"
+        f"Reconstructing on the {device.title}: {settings.method}, {frames} frame"
         f"{'' if frames == 1 else 's'} of {scan.data.shape[1]} coils and "
-        f"{scan.data[0, 0].size} samples, {' x '.join(map(str, scan.shape))} voxels",
+        f"{scan.data[0, 0].size} samples, {crossed(scan.shape)} voxels{part}",
         err=True,
     )
     if far := np.count_nonzero(np.any(np.abs(scan.k) > EDGE, axis=-1)):
         click.echo(
             f"Careful: {far / scan.k[..., 0].size:.0%} of the points lie beyond half a cycle per "
-            "voxel, where they fold back. The voxels are too large: want a larger --shape.",
+            f"voxel, the farthest at {np.abs(scan.k).max():.3g}, where they fold back. Want a "
+            "larger --shape, or the --unit that the trajectory has.",
             err=True,
         )
+
+
+def crossed(shape: tuple[int, ...]) -> str:
+    """Return sizes with a cross between them."""
+    return " x ".join(map(str, shape))
+
+
+def shared_maps(device: Device, coils: Coils) -> Any:
+    """Return maps that all frames have: the user's, or of several frames those of all data.
+
+    Slices have their own.
+    """
+    scan, maps = coils.scan, coils.maps
     xp = device.xp
-    given: dict[str, Any] = {"method": s.method, "steps": steps}
-    if field_map is not None:
-        given |= {"field_map": xp.asarray(field_map), "times": xp.asarray(times_of(s, scan))}
-    if maps is None and frames > 1 and not any("slice" in name for name in scan.frames):
-        whole = scan.divided(1)
-        maps = device.to_host(
-            maps_of(xp.asarray(whole.data[0]), xp.asarray(whole.k[0]), scan.shape)
-        )
-    known = None if maps is None else xp.asarray(maps.astype(scan.data.dtype))
-    results: list[workflows.ReconstructedImage] = []
-    first: list[Any] = []
-    for frame, (y, k) in enumerate(zip(scan.data, scan.k, strict=True)):
+    if maps is not None:
+        return xp.asarray(maps.astype(scan.data.dtype))
+    if len(scan.data) == 1 or any("slice" in name for name in scan.frames):
+        return None
+    return maps_of(*arrays_of_frame(device, scan.divided(1), 0), scan.shape)
+
+
+def arrays_of_frame(device: Device, scan: Scan, frame: int) -> tuple[Any, Any]:
+    """Return data and trajectory of a frame on the device."""
+    k = np.ascontiguousarray(scan.k[frame])
+    return device.xp.asarray(scan.data[frame]), device.xp.asarray(k)
+
+
+def solved(
+    settings: Settings,
+    device: Device,
+    coils: Coils,
+    given: dict[str, Any],
+    interrupts: Interrupts,
+) -> Iterator[workflows.ReconstructedImage]:
+    """Yield the result of each frame, with a progress bar, until one is interrupted."""
+    scan, frames = coils.scan, len(coils.scan.data)
+    maps = shared_maps(device, coils)
+    for frame, name in enumerate(scan.frames):
 
         def done(step: int, _loss: float, _image: Array, frame: int = frame) -> None:
-            interrupts.step_done(last=step == steps and frame == frames - 1)
+            last = step == given["steps"] and frame == frames - 1
+            interrupts.step_done(last=last and not settings.l_curve)
 
         if frames > 1:
-            click.echo(f"{scan.frames[frame]} ({frame + 1} of {frames})", err=True)
-        arrays = xp.asarray(y), xp.asarray(np.ascontiguousarray(k))
+            click.echo(f"{name} ({frame + 1} of {frames})", err=True)
         result = workflows.reconstruct(
-            *arrays,
+            *arrays_of_frame(device, scan, frame),
             scan.shape,
-            maps=known,
-            weight=s.weight,
+            maps=maps,
+            weight=settings.weight,
             noise=coils.noise,
             callback=done,
             progress=True,
             **given,
         )
-        first = first or [*arrays, result]
-        results.append(device.fetch(result))
+        yield result
         if result.interrupted:
-            break
-    curve = None
-    if s.l_curve and not results[-1].interrupted and results[0].weight > 0:
-        click.echo("L-curve ...", err=True)
-        y, k, result = first
-        curve = workflows.l_curve(y, k, scan.shape, result, **given)
-    interrupts.hold()
-    return Reconstructed(settings, device, coils, results, curve)
+            return
+
+
+def cut(
+    result: workflows.ReconstructedImage, shape: tuple[int, ...]
+) -> workflows.ReconstructedImage:
+    """Return the middle of image and maps."""
+    firsts = [m // 2 - n // 2 for m, n in zip(result.image.shape, shape, strict=True)]
+    middle = (..., *(slice(i, i + n) for i, n in zip(firsts, shape, strict=True)))
+    return replace(result, image=result.image[middle], maps=result.maps[middle])
 
 
 def times_of(settings: Settings, scan: Scan) -> NDArray[Any]:

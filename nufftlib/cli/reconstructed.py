@@ -69,6 +69,16 @@ class Settings(Options):
     sample_time: float | None
     l_curve: bool
 
+    @property
+    def most_steps(self) -> int:
+        """Steps at most."""
+        return self.steps or STEPS[self.method]
+
+    @property
+    def length(self) -> float | tuple[float, ...] | None:
+        """The field of view as a function takes it: one number for all axes, or one for each."""
+        return self.fov[0] if self.fov is not None and len(self.fov) == 1 else self.fov
+
 
 @dataclass(frozen=True)
 class Reconstructed:
@@ -80,34 +90,30 @@ class Reconstructed:
         The options.
     device : Device
         Where the method ran.
+    scan : Scan
+        The data as they were read.
     coils : Coils
-        The data, whitened and compressed.
+        Those that were reconstructed: whitened and compressed, of an image as wide as its encoding.
     results : list of ReconstructedImage
         One for each frame.
     curve : LCurve or None
         That of the first frame.
+    interrupted : bool
+        Whether a signal ended the steps.
     """
 
     settings: Settings
     device: Device
+    scan: Scan
     coils: Coils
     results: list[workflows.ReconstructedImage]
     curve: workflows.LCurve | None
-
-    @property
-    def scan(self) -> Scan:
-        """The data."""
-        return self.coils.scan
+    interrupted: bool
 
     @property
     def images(self) -> NDArray[Any]:
         """The images, shape (frames, *shape)."""
         return np.stack([r.image for r in self.results])
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a signal ended the steps."""
-        return self.results[-1].interrupted
 
 
 def arrays_of(done: Reconstructed) -> dict[str, NDArray[Any]]:
@@ -117,7 +123,7 @@ def arrays_of(done: Reconstructed) -> dict[str, NDArray[Any]]:
         "image": done.images,
         "maps": results[0].maps,
         "losses": np.asarray(results[0].losses),
-        "noise": np.asarray([r.noise for r in results]),
+        "noise": np.asarray([r.noise for r in results], float),
         "weight": np.asarray([r.weight for r in results]),
         "residual": np.asarray([r.residual for r in results]),
     }
@@ -126,7 +132,7 @@ def arrays_of(done: Reconstructed) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def save_volume(images: NDArray[Any], fov: tuple[float, ...] | None, file: BinaryIO) -> None:
+def save_volume(images: NDArray[Any], scan: Scan, file: BinaryIO) -> None:
     """Write a NIfTI file, voxels in millimetres, or of size one where they are not known."""
     import nibabel
 
@@ -134,8 +140,10 @@ def save_volume(images: NDArray[Any], fov: tuple[float, ...] | None, file: Binar
     volume = np.moveaxis(images, 0, -1).reshape(*(*shape, 1)[:3], -1)
     volume = volume[..., 0] if volume.shape[-1] == 1 else volume
     sizes = [1.0] * 3
-    if fov is not None:
-        sizes[: len(fov)] = [1e3 * length / n for length, n in zip(fov, shape, strict=True)]
+    if scan.fov is not None:
+        sizes[: len(shape)] = [1e3 * length / n for length, n in zip(scan.fov, shape, strict=True)]
+    if scan.thickness is not None:
+        sizes[len(shape)] = 1e3 * scan.thickness
     centre = [-d * (n // 2) for d, n in zip(sizes, (*shape, 1)[:3], strict=True)]
     affine = np.diag([*sizes, 1.0])
     affine[:3, 3] = centre
@@ -159,12 +167,13 @@ def save_magnitude(images: NDArray[Any], file: BinaryIO) -> None:
 
 def pictures_of(done: Reconstructed) -> dict[str, Writer]:
     """Return writers of the pictures."""
-    from nufftlib.plots.reconstruction import draw_l_curve, draw_reconstruction
+    from nufftlib.plots.curve import draw_l_curve
+    from nufftlib.plots.reconstruction import draw_reconstruction
 
-    first = done.results[0]
+    first, method, frames = done.results[0], done.settings.method, len(done.scan.frames)
     pictures: dict[str, Writer] = {
         IMAGE: lambda file: save_magnitude(np.abs(done.images), file),
-        FIGURE: lambda file: draw_reconstruction(first, file),
+        FIGURE: lambda file: draw_reconstruction(first, method, frames, file),
     }
     curve = done.curve
     if curve is not None:
@@ -183,17 +192,19 @@ def record_of(done: Reconstructed) -> Writer:
                 "trajectory": None if s.trajectory is None else str(s.trajectory),
                 "unit": s.unit,
                 "shape": scan.shape,
+                "encoded": done.coils.scan.shape,
                 "fov": scan.fov,
+                "thickness": scan.thickness,
                 "coils": scan.data.shape[1],
-                "samples": scan.k.shape[1:-1],
                 "virtual_coils": s.coils,
+                "samples": scan.k.shape[1:-1],
                 "coil_maps": None if s.coil_maps is None else str(s.coil_maps),
                 "method": s.method,
                 "lambda": s.weight,
                 "frames": scan.frames,
                 "field_map": None if s.field_map is None else str(s.field_map),
                 "sample_time": scan.sample_time,
-                "steps": s.steps or STEPS[s.method],
+                "steps": s.most_steps,
                 "device": done.device.name,
             },
             "source": scan.source,
@@ -227,7 +238,8 @@ def print_result(done: Reconstructed) -> None:
             name,
             f"{r.seconds_setup:.2f} s",
             *format_speed(r),
-            *(f"{value:.4g}" for value in (r.noise, r.weight, r.residual)),
+            "none" if r.noise is None else f"{r.noise:.4g}",
+            *(f"{value:.4g}" for value in (r.weight, r.residual)),
         ]
         for name, r in zip(done.scan.frames, done.results, strict=False)
     ]
@@ -239,7 +251,7 @@ def print_result(done: Reconstructed) -> None:
             f"{done.settings.coils} virtual coils have {done.coils.kept:.2%} of the energy."
         )
     report(head, rows, *below)
-    worst = max(r.residual / r.noise if r.noise > 0 else 0.0 for r in done.results)
+    worst = max(r.residual / r.noise if r.noise else 0.0 for r in done.results)
     if worst > LARGE_RESIDUAL and not done.interrupted and done.settings.method != "adjoint":
         said = (
             f"\nCareful: the residual is up to {worst:.1f} times the noise. The weight may be too "

@@ -14,6 +14,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from nufftlib import mri
+from nufftlib.cli.refusals import refused
 from nufftlib.core.arrays import Array
 from nufftlib.io import read_trajectory
 from nufftlib.io.stored import Unit
@@ -115,11 +116,14 @@ def find_start(
             msg = f"{option}: the trajectory {name} has its own; leave one out"
             raise click.UsageError(msg)
     # What we wrote is in cycles per voxel, of whatever image.
-    of_image = None if Path(name).suffix == ".npz" else shape
+    ours = Path(name).suffix == ".npz" and start.unit in (None, "cycles per voxel")
+    of_image = None if ours else shape
     try:
         k = read_trajectory(name, unit=start.unit, shape=of_image, fov=of_image and fov).k
-    except (ValueError, OSError, ImportError) as error:
-        raise click.BadParameter(str(error), param_hint="'--start'") from error
+    except (ValueError, OSError) as error:
+        raise refused(error, "--start", {"unit": "--unit", "fov": "--fov"}) from error
+    except ImportError as error:  # its text says how to install the package
+        raise click.ClickException(str(error)) from error
     if k.shape[-1] != ndim or k.shape[-2] < 2:
         msg = (
             f"{name}: the trajectory has the shape {k.shape}; want shots of at least 2 samples, "

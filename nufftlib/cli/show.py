@@ -12,7 +12,9 @@ import numpy as np
 
 import nufftlib as nl
 from nufftlib.cli.jobs import Each, Job, Real, Whole
+from nufftlib.cli.refusals import SIZES, refused
 from nufftlib.io import TrajectoryFile, read_trajectory
+from nufftlib.io.raw.read import scan_of
 from nufftlib.io.stored import UNITS, Unit
 from nufftlib.io.whole import written
 from nufftlib.mri.scanner.protocol import Rest
@@ -133,7 +135,10 @@ def read(
     try:
         length = fov[0] if fov is not None and len(fov) == 1 else fov
         found = read_trajectory(file, unit=unit, shape=shape, fov=length)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError) as error:
+        check_no_grid(file)
+        raise refused(error, "FILE", SIZES) from error
+    except ImportError as error:  # its text says how to install the package
         raise click.ClickException(str(error)) from error
     if found.k.shape[-1] not in (2, 3):
         msg = f"{file}: the trajectory has one axis; want two or three"
@@ -142,6 +147,19 @@ def read(
         msg = f"{file} does not say the image's shape; want --shape, the voxels along each axis"
         raise click.UsageError(msg)
     return found
+
+
+def check_no_grid(file: Path) -> None:
+    """Refuse a file without a trajectory whose data are on a grid, and say what it is good for."""
+    try:
+        scan = scan_of(file, None, unit=None, shape=None, fov=None)
+    except (ValueError, OSError, ImportError):
+        return
+    msg = (
+        f"{file} holds data on a Cartesian grid of {times(scan.shape)} voxels, and no trajectory; "
+        f"'nufftlib reconstruct {file}' makes their image"
+    )
+    raise click.BadParameter(msg, param_hint="'FILE'")
 
 
 def limits(

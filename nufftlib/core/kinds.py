@@ -126,6 +126,15 @@ def sizes(
     return given
 
 
+def lengths(call: str, name: str, value: Any, axes: int) -> tuple[float, ...]:
+    """Return a length along each axis in metres; one number is that of all."""
+    values = real_values(call, name, value)
+    if values.shape not in ((), (axes,)):
+        wish = f"a length in metres, or one for each of {axes} axes"
+        raise out_of_range(call, name, value, wish)
+    return tuple(positive(call, name, x) for x in np.broadcast_to(values, axes).tolist())
+
+
 def flag(call: str, name: str, value: Any) -> bool:
     """Return True or False, which may be an array's."""
     if not isinstance(value, bool) and not is_scalar(value, "bool"):
@@ -237,7 +246,35 @@ def wrong_kind(call: str, name: str, value: Any, wish: str) -> TypeError:
     return TypeError(msg)
 
 
-def out_of_range(call: str, name: str, value: Any, wish: str) -> ValueError:
-    """Return the error of a setting that is out of its range."""
-    msg = f"{call}({name}): {name} is {shown(value)}; want {wish}"
-    return ValueError(msg)
+class SettingError(ValueError):
+    """A setting that is out of its range, in parts: a command names its option instead.
+
+    Parameters
+    ----------
+    call, name : str
+        The function, and its parameter.
+    value : str
+        The setting as a message shows it.
+    beside : str
+        What it does not go with, or nothing.
+    wish : str
+        What would do.
+    """
+
+    def __init__(self, call: str, name: str, value: str, beside: str, wish: str) -> None:
+        super().__init__(call, name, value, beside, wish)
+        self.call, self.name, self.value, self.beside, self.wish = self.args
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"{self.call}({self.name}): {self.name} is {self.value}{self.rest}"
+
+    @property
+    def rest(self) -> str:
+        """What follows the value in a message."""
+        return f"{self.beside and f', and {self.beside}'}; want {self.wish}"
+
+
+def out_of_range(call: str, name: str, value: Any, wish: str, beside: str = "") -> SettingError:
+    """Return the error of a setting that is out of its range, or does not go with another."""
+    return SettingError(call, name, shown(value), beside, wish)

@@ -53,6 +53,19 @@ class Run:
         return summary(value)
 
 
+def still_falls(run: Run) -> bool:
+    """Whether the last tenth of the steps brought more than 1 % of what all have brought."""
+    before, best = min(run.losses[: -max(run.steps // 10, 1)], default=0.0), run.loss_final
+    return run.steps > 0 and before - best > 0.01 * (run.losses[0] - best)
+
+
+def part(error: float) -> str:
+    """Say a relative error or deviation: in per cent, and from one on as a multiple."""
+    if error < 1:
+        return f"{100 * error:.3g}%"
+    return f"{error:.3g} times" if error < 100 else f"{error:.0f} times"
+
+
 def count(steps: int) -> str:
     """Say a number of steps."""
     return f"{steps} step{'' if steps == 1 else 's'}"

@@ -99,7 +99,8 @@ def read_bart(path: Path) -> Stored:
     """Read what BART wrote: points in units of 1/FOV."""
     dimensions = read_dimensions(path.with_suffix(".hdr"))
     if dimensions[0] != COMPONENTS:
-        msg = f"its dimensions are {dimensions}, the first of which is no {COMPONENTS}"
+        of = "those of data" if dimensions[0] == 1 else f"the first of which is no {COMPONENTS}"
+        msg = f"its dimensions are {shortened(dimensions)}, {of}"
         raise ValueError(msg)
     points = read_cfl(path)
     if points.imag.any():
@@ -119,6 +120,12 @@ def read_cfl(path: Path) -> Any:
         msg = f"{values.name} has {size} bytes, and {header.name} asks for {wanted}"
         raise ValueError(msg)
     return np.fromfile(values, "<c8").reshape(dimensions[::-1])
+
+
+def shortened(dimensions: tuple[int, ...]) -> tuple[int, ...]:
+    """Return dimensions for a message, without the last ones of size one."""
+    used = max((axis + 1 for axis, n in enumerate(dimensions) if n > 1), default=1)
+    return dimensions[: max(used, 3)]
 
 
 def read_dimensions(header: Path) -> tuple[int, ...]:

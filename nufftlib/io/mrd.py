@@ -10,8 +10,8 @@ import numpy as np
 
 from nufftlib.core.arrays import Array, check_real, common_namespace, is_complex
 from nufftlib.core.convert import fetched
-from nufftlib.core.kinds import positive, sizes
-from nufftlib.io.stored import UNITS, Stored, Unit, lengths_of
+from nufftlib.core.kinds import lengths, positive, sizes
+from nufftlib.io.stored import UNITS, Stored, Unit
 from nufftlib.io.whole import written
 
 CALL = "write_mrd(path, k, shape, fov)"
@@ -104,7 +104,7 @@ def write_mrd(
             f"(..., samples, d) and d sizes, of 1 to 3 axes"
         )
         raise ValueError(msg)
-    fov = lengths_of("write_mrd", fov, len(shape))
+    fov = lengths("write_mrd", "fov", fov, len(shape))
     time = 0.0 if sample_time is None else positive("write_mrd", "sample_time", sample_time)
     points = np.asarray(fetched(k), np.float64).reshape(-1, *k.shape[-2:])
     if max(points.shape[:2]) > MOST:
@@ -145,18 +145,20 @@ def read_mrd(path: Path) -> Stored:
     """Read the trajectories of all acquisitions that have one."""
     mrd = imported("read_trajectory(path)")
     with mrd.Dataset(path, GROUP, mode="r") as file:
-        encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
-        lines, times = [], set()
+        header = mrd.xsd.CreateFromDocument(file.read_xml_header())
+        lines, times, spaces = [], set(), set()
         for i in range(file.number_of_acquisitions()):
             acquisition = file.read_acquisition(i)
             if acquisition.traj.size and not acquisition.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
                 lines.append(np.array(acquisition.traj))
                 times.add(float(acquisition.sample_time_us))
+                spaces.add(int(acquisition.encoding_space_ref))
     counts = sorted({line.shape for line in lines})
     if len(counts) != 1:
         found = f"trajectories of {' and '.join(map(str, counts))} (samples, axes)"
         msg = f"it has {found if counts else 'no trajectories'}"
         raise ValueError(msg)
+    encoding = encoding_of(header, spaces)
     space = encoding.encodedSpace
     size, length = space.matrixSize, space.fieldOfView_mm
     unit = said_unit(encoding.trajectoryDescription)
@@ -170,6 +172,16 @@ def read_mrd(path: Path) -> Stored:
         fov=(length.x / 1e3, length.y / 1e3, length.z / 1e3),
         sample_time=time / 1e6 or None,
     )
+
+
+def encoding_of(header: Any, spaces: set[int]) -> Any:
+    """Return the encoding that acquisitions refer to, which are to be of one."""
+    known = len(header.encoding)
+    if len(spaces) != 1 or max(spaces) >= known:
+        found = " and ".join(map(str, sorted(spaces)))
+        msg = f"its acquisitions are of the encodings {found} of {known}, and not all of one"
+        raise ValueError(msg)
+    return header.encoding[spaces.pop()]
 
 
 def said_unit(description: Any) -> Unit | None:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.convert import fetched
-from nufftlib.core.kinds import choice, file_path, integer
+from nufftlib.core.kinds import choice, file_path, integer, lengths
 from nufftlib.io.formats.files import explained_import, read_file
 from nufftlib.io.formats.values import as_single
 from nufftlib.io.pictures import Encoding, Picture, all_known, grey, read_picture
 from nufftlib.io.stacks import READERS
-from nufftlib.io.stored import lengths_of
 from nufftlib.io.whole import written
 
 __all__ = ["load_psf", "save_psf"]
@@ -154,9 +153,7 @@ def save_psf(path: str | PathLike[str], psf: Array, pixel_size: Any = None) -> N
     if not (low >= 0 and 0 < high < np.inf):
         msg = f"{call}: psf runs from {low:g} to {high:g}; want finite values, 0 or more, not all 0"
         raise ValueError(msg)
-    steps = (
-        None if pixel_size is None else lengths_of("save_psf", pixel_size, psf.ndim, "pixel_size")
-    )
+    steps = None if pixel_size is None else lengths("save_psf", "pixel_size", pixel_size, psf.ndim)
     file = file_path("save_psf", "path", path)
     kind = next((k for k, suffixes in SUFFIXES.items() if file.suffix in suffixes), None)
     if kind is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable
 from os import PathLike
@@ -12,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nufftlib.core.kinds import file_path
+from nufftlib.io.archives import by_names
 from nufftlib.io.bart import read_bart
+from nufftlib.io.formats.files import decoding, of_suffix
 from nufftlib.io.mrd import read_mrd
 from nufftlib.io.pulseq import read_pulseq
 from nufftlib.io.stored import Stored, TrajectoryFile, Unit, converted
-from nufftlib.io.trajectories import load_trajectory
+from nufftlib.io.trajectories import read_saved
 
 
 def read_trajectory(
@@ -33,7 +34,9 @@ def read_trajectory(
     path : str or path-like
         The file. Its suffix names its kind:
 
-        - ``.npz``: of `save_trajectory`, or the result of ``nufftlib learn-trajectory``.
+        - ``.npz``: of `save_trajectory`, the result of ``nufftlib learn-trajectory``, or an array
+          ``trajectory`` or ``k``, in cycles per voxel unless another unit is given, and as there
+          are ``shape``, ``fov`` and ``sample_time``.
         - ``.cfl`` or ``.hdr``: of BART, in 1/FOV unless another unit is given.
         - ``.h5``, ``.hdf5`` or ``.mrd``: of ISMRMRD; needs the package ismrmrd. The format fixes no
           unit.
@@ -93,20 +96,9 @@ def read_trajectory(
     ((32, 512, 2), 0.5)
     """
     file = file_path("read_trajectory", "path", path)
-    kind = KINDS.get(file.suffix.lower())
-    if kind is None:
-        msg = f"{path}: the suffix is {file.suffix!r}; want one of {', '.join(KINDS)}"
-        raise ValueError(msg)
-    if not os.path.isfile(file):  # pathlib's fails at a name that is too long
-        msg = f"{path}: there is no such file"
-        raise FileNotFoundError(msg)
-    try:
+    kind = of_suffix(file, file, KINDS)
+    with decoding(file, kind.wish):
         found = kind.read(file)
-    except ImportError:
-        raise
-    except Exception as error:  # a decoder may raise anything at a damaged file
-        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}; want {kind.wish}"
-        raise ValueError(msg) from error
     return converted(path, found, unit, shape, fov)
 
 
@@ -117,13 +109,17 @@ def read_npy(path: Path) -> Stored:
 
 
 def read_npz(path: Path) -> Stored:
-    """Read what `save_trajectory` wrote, or the result of the command ``learn-trajectory``."""
-    if zipfile.is_zipfile(path):
-        with np.load(path, allow_pickle=False) as archive:
-            if {"trajectory", "trajectory_start", "image"} <= set(archive.files):
-                k, shape = archive["trajectory"], archive["image"].shape
-                return Stored("nufftlib", k, unit="cycles per voxel", fixed=True, shape=shape)
-    k, protocol = load_trajectory(path)
+    """Read what `save_trajectory` or ``learn-trajectory`` wrote, or arrays by their names."""
+    with path.open("rb") as file:
+        if zipfile.is_zipfile(file):
+            with np.load(path, allow_pickle=False) as archive:
+                if {"trajectory", "trajectory_start", "image"} <= set(archive.files):
+                    k, shape = archive["trajectory"], archive["image"].shape
+                    return Stored("nufftlib", k, unit="cycles per voxel", fixed=True, shape=shape)
+                if "about" not in archive.files:
+                    return by_names(archive)
+        file.seek(0)
+        k, protocol = read_saved(file)
     return Stored(
         "nufftlib",
         k,
@@ -149,10 +145,10 @@ class Kind(NamedTuple):
     wish: str
 
 
-BART = Kind(read_bart, "a trajectory of BART, NAME.cfl with its NAME.hdr")
+BART = Kind(read_bart, "a trajectory of BART, (3, samples, shots), NAME.cfl with its NAME.hdr")
 MRD = Kind(read_mrd, "an ISMRMRD file, its acquisitions with trajectories of one shape")
 KINDS = {
-    ".npz": Kind(read_npz, "a file that save_trajectory or learn-trajectory wrote"),
+    ".npz": Kind(read_npz, "an archive with trajectory or k"),
     ".npy": Kind(read_npy, "an array of real numbers"),
     ".cfl": BART,
     ".hdr": BART,

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from nufftlib.core.kinds import choice, out_of_range, positive, real_values, sizes
+from nufftlib.core.kinds import choice, lengths, out_of_range, sizes
 from nufftlib.mri.scanner import Protocol, Scanner
 from nufftlib.mri.scanner.protocol import LARGEST
 
@@ -92,15 +92,16 @@ def converted(path: Any, stored: Stored, unit: Any, shape: Any, fov: Any) -> Tra
     protocol = stored.protocol
     axes = number_of_axes(path, points, shape if protocol is None else protocol.shape)
     points = points[..., :axes]
-    fov = None if fov is None else lengths_of(CALL, fov, axes)
+    given = fov
+    fov = None if fov is None else lengths(CALL, "fov", fov, axes)
     if protocol is None:
         shape = cut(stored.shape, axes) if shape is None else shape
         fov = cut(stored.fov, axes) if fov is None else fov
     else:
         shape, fov = agreed(path, protocol, shape=shape, fov=fov)
     if fov is not None and max(fov) > LARGEST["fov"]:
-        msg = f"{CALL}: the field of view of {path} is {fov}; want metres, as fov= gives them"
-        raise ValueError(msg)
+        beside = f"that of {path} is {fov}" if given is None else ""
+        raise out_of_range(CALL, "fov", given, "metres", beside)
     k = (points * scale(path, unit, shape, fov)).astype(points.dtype, copy=False)
     if stored.scanner is not None and shape is not None and fov is not None:
         protocol = Protocol(stored.scanner, fov, shape, rest=None)
@@ -129,15 +130,11 @@ def chosen_unit(path: Any, stored: Stored, unit: Any) -> Unit:
         unit = stored.unit
         if unit is None:
             largest = float(np.abs(stored.points).max())
-            msg = (
-                f"{CALL}(unit): unit is None, and {path} does not say it; its coordinates go up to "
-                f"{largest:.6g}; want one of {', '.join(map(repr, UNITS))}"
-            )
-            raise ValueError(msg)
+            beside = f"{path} does not say it; its coordinates go up to {largest:.6g}"
+            raise out_of_range(CALL, "unit", unit, f"one of {', '.join(map(repr, UNITS))}", beside)
     choice(CALL, "unit", unit, UNITS)
     if stored.fixed and unit != stored.unit:
-        msg = f"{CALL}(unit): unit is {unit!r}, and {path} is in {stored.unit!r}; leave unit out"
-        raise ValueError(msg)
+        raise out_of_range(CALL, "unit", unit, "the same, or none", f"{path} is in {stored.unit!r}")
     found: Unit = unit
     return found
 
@@ -149,11 +146,8 @@ def number_of_axes(path: Any, points: Any, shape: tuple[int, ...] | None) -> int
     if shape is None:
         return max(used, min(components, 2))
     if not used <= len(shape) <= components:
-        msg = (
-            f"{CALL}(shape): shape is {shape}, and the points of {path} have {used} axes; "
-            f"want {used} sizes"
-        )
-        raise ValueError(msg)
+        axes = f"the points of {path} have {used} axes"
+        raise out_of_range(CALL, "shape", shape, f"{used} sizes", axes)
     return len(shape)
 
 
@@ -166,33 +160,19 @@ def agreed(path: Any, protocol: Protocol, **given: Any) -> tuple[Any, ...]:
     """Return values of the protocol; refuse others that are given."""
     for name, value in given.items():
         if value not in (None, own := getattr(protocol, name)):
-            msg = f"{CALL}({name}): {name} is {value}, and {path} has {own}; leave {name} out"
-            raise ValueError(msg)
+            raise out_of_range(CALL, name, value, "the same, or none", f"{path} has {own}")
     return tuple(getattr(protocol, name) for name in given)
-
-
-def lengths_of(call: str, fov: Any, axes: int, name: str = "fov") -> tuple[float, ...]:
-    """Return a length along each axis, by default of the field of view."""
-    values = real_values(call, name, fov)
-    if values.ndim == 0:
-        values = np.full(axes, values)
-    if values.shape != (axes,):
-        raise out_of_range(call, name, fov, f"a length in metres, or one for each of {axes} axes")
-    return tuple(positive(call, name, x) for x in values.tolist())
 
 
 def scale(
     path: Any, unit: Unit, shape: tuple[int, ...] | None, fov: tuple[float, ...] | None
 ) -> Any:
     """Return the factors from a unit to cycles per voxel, one for all axes or one for each."""
-    missing = []
+    said = f"{path} is in {unit!r}"
     if shape is None and not unit.endswith("per voxel"):
-        missing.append("shape=, the voxels along each axis")
+        raise out_of_range(CALL, "shape", shape, "the voxels along each axis", said)
     if fov is None and unit.endswith("/m"):
-        missing.append("fov=, the field of view in metres")
-    if missing:
-        msg = f"{CALL}: {path} is in {unit!r}; want {' and '.join(missing)}"
-        raise ValueError(msg)
+        raise out_of_range(CALL, "fov", fov, "the field of view in metres", said)
     radians = 2 * math.pi if unit.startswith("rad") else 1.0
     if unit.endswith("per voxel"):
         return 1 / radians

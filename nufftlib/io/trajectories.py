@@ -128,14 +128,15 @@ def load_trajectory(path: str | PathLike[str]) -> tuple[Any, Protocol]:
     """
     with file_path("load_trajectory", "path", path).open("rb") as file:
         try:
-            return _read(file)
+            return read_saved(file)
         except Exception as error:  # a decoder may raise anything at a damaged file
             why = str(error) or type(error).__name__
             msg = f"{path}: cannot be read: {why}; want a file that save_trajectory wrote"
             raise ValueError(msg) from error
 
 
-def _read(file: BinaryIO) -> tuple[Any, Protocol]:
+def read_saved(file: BinaryIO) -> tuple[Any, Protocol]:
+    """Read what `save_trajectory` wrote."""
     if not zipfile.is_zipfile(file):  # np.load would try other kinds, pickles among them
         msg = "it is no archive of arrays"
         raise ValueError(msg)

@@ -8,7 +8,7 @@ from typing import Any
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, check_real, common_namespace
-from nufftlib.core.kinds import out_of_range, positive, real_values, sizes
+from nufftlib.core.kinds import lengths, sizes
 
 
 def from_radians(k: Array) -> Array:
@@ -159,7 +159,7 @@ def from_cycles_per_metre(k: Array, shape: tuple[int, ...], fov: Any) -> Array:
     array([[0.5, 0.5]])
     """
     call = "from_cycles_per_metre"
-    return k * lengths(call, k, shape, fov) / voxels(call, k, shape)
+    return k * field_of_view(call, k, shape, fov) / voxels(call, k, shape)
 
 
 def to_cycles_per_metre(k: Array, shape: tuple[int, ...], fov: Any) -> Array:
@@ -194,7 +194,7 @@ def to_cycles_per_metre(k: Array, shape: tuple[int, ...], fov: Any) -> Array:
     array([[500., 250.]])
     """
     call = "to_cycles_per_metre"
-    return k * voxels(call, k, shape) / lengths(call, k, shape, fov)
+    return k * voxels(call, k, shape) / field_of_view(call, k, shape, fov)
 
 
 def checked(call: str, k: Array) -> Array:
@@ -217,14 +217,8 @@ def voxels(call: str, k: Array, shape: tuple[int, ...]) -> Array:
     return xp.asarray(shape, dtype=k.dtype, device=device(k))
 
 
-def lengths(call: str, k: Array, shape: tuple[int, ...], fov: Any) -> Array:
+def field_of_view(call: str, k: Array, shape: tuple[int, ...], fov: Any) -> Array:
     """Return the length along each axis in metres, like the trajectory."""
     like = voxels(call, k, shape)
-    values, axes = real_values(call, "fov", fov), len(shape)
-    if values.shape not in ((), (axes,)):
-        raise out_of_range(call, "fov", fov, f"a length in metres, or one for each of {axes} axes")
-    found = [
-        positive(call, "fov", x) for x in (values.tolist() if values.ndim else [float(values)])
-    ]
     xp = common_namespace(call, k=k)
-    return xp.asarray(found * (axes if len(found) == 1 else 1), dtype=k.dtype, device=device(like))
+    return xp.asarray(lengths(call, "fov", fov, len(shape)), dtype=k.dtype, device=device(like))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
-from numpy.typing import NDArray
 
 from nufftlib.blur.deblur.job import DeblurredPicture
 from nufftlib.core.run import count
-from nufftlib.plots.figures import colours, new_figure, picture, save, scale_beside
-
-Real = NDArray[np.floating[Any]]
+from nufftlib.plots.figures import (
+    RESIDUAL,
+    Real,
+    around_zero,
+    colours,
+    draw_borders,
+    draw_difference,
+    new_figure,
+    number,
+    picture,
+    residual_title,
+    root_mean_square,
+    save,
+    scale_beside,
+)
 
 LAGS = 16
 """Pixels up to which the residual's correlation is shown."""
@@ -32,37 +44,48 @@ def draw_deblurring(blurred: Real, psf: Real, result: DeblurredPicture, file: Bi
     file : binary file
         Where to write the PNG.
     """
-    figure = new_figure(14.0, 3.1)
+    figure = new_figure(17.0, 4.2)
     axes = figure.subplots(1, 5)
     ends = float(blurred.min()), float(blurred.max())
     black, white = (0.0, 1.0) if ends[0] >= -0.1 and ends[1] <= 1.1 else ends
     grey = Normalize(black, white)
-    h = mosaic(psf)
     picture(axes[0], colours(blurred, black, white), "Blurred", grey)
-    shown = picture(axes[1], h, "PSF", PowerNorm(0.5, 0, float(h.max())), "magma")
-    scale_beside(shown, "")
+    draw_psfs(axes[1], psf)
     after = f"Deblurred, {count(result.steps)}"
     picture(axes[2], colours(result.picture, black, white), after, grey)
     r = result.residual.astype(np.float64)
-    rms = float(np.sqrt(np.mean(r**2)))
-    limit = 3 * (result.noise or rms) or 1.0
-    title = f"Residual, rms {rms:.3g}\nnoise {result.noise:.3g}"
-    shown = picture(axes[3], r[0], title, Normalize(-limit, limit), "RdBu")
-    scale_beside(shown, "", extend="both")
-    c = correlation(r)
-    most = max(0.1, float(np.sort(np.abs(c), axis=None)[-2]))
-    near = f"Its correlation; neighbours\n{beside(c, 0):.2f} down, {beside(c, 1):.2f} across"
-    shown = picture(axes[4], c, near, Normalize(-most, most), "RdBu")
-    scale_beside(shown, "", extend="max")
+    rms = root_mean_square(r)
+    scale = around_zero(3 * (result.noise or rms))
+    title = f"{residual_title(len(r), rms)}\nnoise {number(result.noise)}"
+    shown = draw_difference(axes[3], r.mean(axis=0), title, scale)
+    scale_beside(shown, RESIDUAL, extend="both")
+    draw_correlation(axes[4], correlation(r))
     save(figure, file)
 
 
-def mosaic(psf: Real) -> Real:
-    """Return PSFs of a grid side by side."""
-    if psf.ndim == 2:
-        return psf
-    rows, columns, height, width = psf.shape
-    return np.moveaxis(psf, 2, 1).reshape(rows * height, columns * width)
+def draw_psfs(axes: Axes, psf: Real) -> None:
+    """Show a PSF, or those of a grid side by side with lines between them."""
+    rows, columns, height, width = psf.shape if psf.ndim == 4 else (1, 1, *psf.shape)
+    tiles = np.moveaxis(psf.reshape(rows, columns, height, width), 2, 1)
+    title = "PSF" if psf.ndim == 2 else f"PSFs at {rows} x {columns} nodes"
+    whole, light = tiles.reshape(rows * height, columns * width), float(psf.max())
+    shown = picture(axes, whole, title, PowerNorm(0.5, 0, light), "magma")
+    draw_borders(axes, (rows, columns), (height, width))
+    scale_beside(shown, "PSF weight")
+
+
+def draw_correlation(axes: Axes, c: Real) -> None:
+    """Show the correlation of a residual with itself, by lags."""
+    # The lag zero has 1, off the scale.
+    most = max(0.1, float(np.sort(np.abs(c), axis=None)[-2]))
+    near = f"{beside(c, 0):.2f} down, {beside(c, 1):.2f} across"
+    near = near.replace("-", "\N{MINUS SIGN}")
+    shown = draw_difference(axes, c, f"Its correlation; neighbours\n{near}", around_zero(most))
+    down, across = ((n // 2) + 0.5 for n in c.shape)
+    shown.set_extent((-across, across, down, -down))
+    axes.set_axis_on()
+    axes.set(xlabel="lag [pixels]", ylabel="lag [pixels]")
+    scale_beside(shown, "correlation", extend="max")
 
 
 # c[l] = sum_p r[p] r[p + l] / sum r^2, of a residual with zeros around it

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import sizes
-from nufftlib.plots.figures import BLUE, Real, new_figure, save, scale_beside
+from nufftlib.plots.figures import BLUE, Real, new_figure, plain_decades, save, scale_beside
 from nufftlib.plots.kspace import check_file, shots_of
 
 BINS, SHELLS = 64, 48
@@ -106,7 +106,7 @@ def draw_map(axes: Axes, shots: Real, shape: tuple[int, ...]) -> None:
         interpolation="nearest",
     )
     axes.set(
-        title=f"Density{where}",
+        title=f"Density{where};\nwhite: no samples",
         xlabel="$k_1$ [cycles/voxel]",
         ylabel="$k_0$ [cycles/voxel]",
         xticks=[-0.5, 0, 0.5],
@@ -135,6 +135,7 @@ def draw_profile(axes: Axes, shots: Real, shape: tuple[int, ...]) -> None:
     """Show the density by the distance from the centre."""
     radius, density = density_profile(shots.reshape(-1, shots.shape[-1]), shape)
     axes.semilogy(radius, np.where(density > 0, density, np.nan), color=BLUE)
+    plain_decades(axes.yaxis)
     axes.axhline(1.0, color="0.3", linestyle="--", label="Cartesian grid")
     axes.set(
         title="Density by distance",

@@ -14,7 +14,15 @@ from nufftlib.blur.psf_grid import grid_weights
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import Array, check_finite, check_real, common_namespace
 from nufftlib.core.noise import on_cpu
-from nufftlib.plots.figures import Real, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import (
+    Real,
+    new_figure,
+    number,
+    picture,
+    root_mean_square,
+    save,
+    scale_beside,
+)
 from nufftlib.plots.kspace import check_file
 
 DECADES = 1e-3
@@ -77,17 +85,17 @@ def draw_field(
     light = LogNorm(DECADES * brightest, brightest)
     shown = picture(axes[0], separated(h), "PSFs at the nodes", light, "magma")
     shown.set_cmap(colormaps["magma"].with_extremes(bad="0.85"))
-    scale_beside(shown, "logarithmic", extend="min")
+    scale_beside(shown, "PSF weight", extend="min")
     draw_widths(axes[1], h, (height, width))
     if left is not None:
         local = local_rms(left)
         most = float(local.max()) or 1.0
-        title = f"Residual, rms of each cell\nrms of all {np.sqrt(np.mean(left**2)):.3g}"
+        title = f"Residual by place,\nroot mean square of all {number(root_mean_square(left))}"
         shown = axes[2].imshow(
             local, norm=Normalize(0, most), cmap="viridis", extent=(0, width, height, 0)
         )
         axes[2].set(title=title, xlabel="column", ylabel="row")
-        scale_beside(shown, "")
+        scale_beside(shown, "root mean square of a cell")
     save(figure, file)
 
 
@@ -154,7 +162,7 @@ def draw_widths(axes: Axes, h: Real, shape: tuple[int, int]) -> None:
         over, cmap="viridis", norm=Normalize(0, float(widths.max()) or 1.0),
         extent=(0, width, height, 0),
     )  # fmt: skip
-    scale_beside(shown, "standard deviation, pixels")
+    scale_beside(shown, "standard deviation [pixels]")
     spacing = min(height / max(rows - 1, 1), width / max(columns - 1, 1))
     variances, vectors = np.linalg.eigh(M)
     longest = float(np.sqrt(variances.max())) or 1.0

@@ -137,7 +137,8 @@ def draw_space(axes: Any, shots: Real, shot: int | None, edge: float) -> None:
         title = f"{len(some)} of {title}"
     limits = (-edge, edge)
     axes.set(title=title, xlim=limits, ylim=limits, zlim=limits)
-    axes.set(xlabel="$k_0$", ylabel="$k_1$", zlabel="$k_2$")
+    for axis, name in enumerate("xyz"):
+        getattr(axes, f"set_{name}label")(f"$k_{axis}$ [cycles/voxel]", fontsize="small")
     if edge < 0.6:
         # Not at the corner where axes meet: one would hide the other.
         axes.set(xticks=[-0.5, 0], yticks=[0, 0.5], zticks=[-0.5, 0, 0.5])

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from nufftlib.mri.learn.learn_on_images import LearnedOnImages
 from nufftlib.mri.learn.scores import ImageScore
@@ -18,12 +18,15 @@ from nufftlib.plots.figures import (
     BLUE,
     ORANGE,
     Real,
-    draw_trajectory,
+    around_zero,
+    draw_difference,
     new_figure,
     picture,
+    plain_decades,
     save,
     scale_beside,
 )
+from nufftlib.plots.samples import draw_trajectory
 
 GREY = "0.45"
 
@@ -74,7 +77,7 @@ def draw_learning_on_images(
     draw_trajectory(figure, grid[0, 4], learned.trajectory, "Learned trajectory, centre", 0.1)
     errors = [np.abs(z - x.image) for x in examples for z in (x.start, x.learned)]
     # The few largest errors would hide all others.
-    limit = max((float(np.quantile(e, 0.995)) for e in errors), default=0.0) or 1.0
+    limit = max((float(np.quantile(e, 0.995)) for e in errors), default=0.0)
     for row, (which, example) in enumerate(zip(("Worst", "Best"), examples, strict=False), 1):
         draw_example(figure, grid, row, which, example, limit, end)
     save(figure, file)
@@ -86,15 +89,15 @@ def draw_example(
     """Draw the row of a held-out image: it, both reconstructions and their errors."""
     axes = [figure.add_subplot(grid[row, column]) for column in range(5)]
     signal = Normalize(0, float(example.image.max()))
-    difference = Normalize(-limit, limit)
+    difference = around_zero(limit)
     picture(axes[0], example.image, f"{which} of the held-out images:\n{example.name}", signal)
     picture(axes[1], example.start, f"At the start:\n{said(example.score_start)}", signal)
     shown = picture(axes[2], example.learned, f"Learned, {end}:\n{said(example.score)}", signal)
     scale_beside(shown, "relative signal", extend="max")
-    picture(axes[3], example.start - example.image, "Error at the start", difference, "RdBu_r")
+    draw_difference(axes[3], example.start - example.image, "Error at the start", difference)
     error = example.learned - example.image
-    shown = picture(axes[4], error, f"Error {end}", difference, "RdBu_r")
-    scale_beside(shown, "difference, one scale for all", extend="both")
+    shown = draw_difference(axes[4], error, f"Error {end}", difference)
+    scale_beside(shown, "reconstruction - image, one scale", extend="both")
 
 
 def draw_course(axes: Axes, learned: LearnedOnImages) -> None:
@@ -116,13 +119,13 @@ def draw_course(axes: Axes, learned: LearnedOnImages) -> None:
     losses = [*learned.training, *learned.validation, *learned.validation_worst]
     axes.set(xlabel="epoch", ylabel="loss")
     axes.set_title("Loss", loc="left")
-    axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True))
+    axes.set_xlim(-0.02 * len(middles), 1.02 * len(middles))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    )
     if min(losses) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+        plain_decades(axes.yaxis)
     axes.grid(which="both", alpha=0.25)
     # Above the axes: within them it might hide a curve.
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, borderpad=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ from nufftlib.plots.kspace import check_file
 LINES = ((BLUE, "-"), (ORANGE, "--"), ("0.25", ":"))
 NAMES = ("axis 0", "axis 1", "all directions")
 TRUE = "#1b9e77"
+POWER = re.compile(r"e([+-]\d+)")
 
 
 def draw_psf(
@@ -97,7 +99,7 @@ def draw_ellipse(axes: Axes, h: Real, found: PSFMeasures, pitch: float) -> None:
     """Show the PSF with the ellipse of its second moments around its centroid."""
     title = "PSF and its second moments"
     if found.strehl is not None:
-        title += f"\nStrehl ratio {said(found.strehl)}"
+        title += f"\nStrehl {said(found.strehl)}"
     shown = picture(axes, h, title, PowerNorm(0.5, 0, float(h.max())), "magma")
     scale_beside(shown, "light in a pixel")
     (row, column), (major, minor) = found.centroid, found.sigmas
@@ -139,8 +141,23 @@ def draw_cuts(
         )
     axes.axhline(0, color="0.6", linewidth=0.8)
     note = "" if deviations is None else "\nwith two deviations"
-    axes.set(title=f"Cuts through the peak{note}", xlabel=unit("distance", pitch), ylabel="light")
-    finish(axes)
+    axes.set(
+        title=f"Cuts through the peak{note}",
+        xlabel=unit("distance", pitch),
+        ylabel="light in a pixel",
+    )
+    # Above the peak, as wide PSFs leave no other place.
+    axes.set_ylim(top=1.2 * axes.get_ylim()[1])
+    finish(axes, legend=False)
+    axes.legend(
+        loc="upper center",
+        ncols=3,
+        frameon=False,
+        fontsize="small",
+        handlelength=1.0,
+        handletextpad=0.3,
+        columnspacing=0.8,
+    )
 
 
 def draw_energy(
@@ -180,7 +197,7 @@ def draw_transfer(
         label = name if math.isnan(half.value) else f"{name}: {said(half)}"
         draw_curve(axes, curve, color, style, label)
     axes.axhline(0.5, color="0.6", linewidth=0.8)
-    per = "pixel" if pitch == 1 else "unit of length"
+    per = "pixel" if pitch == 1 else "unit of the pitch"
     axes.set(title="MTF", xlabel=f"cycles per {per}", ylabel="MTF", ylim=(0, 1.05))
     axes.margins(x=0)
     finish(axes, "along, MTF50")
@@ -201,16 +218,20 @@ def draw_true(axes: Axes, curve: Curve, label: str | None) -> None:
 
 def said(found: Any) -> str:
     """Return a number with its deviation, in the figure's signs."""
-    return str(found).replace("+-", "\N{PLUS-MINUS SIGN}")
+    return POWER.sub(
+        lambda found: f"$\\times10^{{{int(found[1])}}}$",
+        str(found).replace("+-", "\N{PLUS-MINUS SIGN}"),
+    )
 
 
 def unit(name: str, pitch: float) -> str:
     """Return the label of an axis of lengths."""
-    return f"{name} [pixels]" if pitch == 1 else name
+    return f"{name} [pixels]" if pitch == 1 else f"{name} [unit of the pitch]"
 
 
 def finish(axes: Axes, title: str | None = None, *, legend: bool = True) -> None:
     """Add grid and legend, and make the axes square."""
+    axes.ticklabel_format(useMathText=True)
     axes.grid(alpha=0.25)
     axes.set_box_aspect(1)
     if legend:

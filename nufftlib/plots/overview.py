@@ -101,7 +101,6 @@ def draw_overview(
     else:
         upper, lower = figure.add_subplot(grid[2, :]), figure.add_subplot(grid[3, :])
         draw_limits(upper, lower, shots, protocol, shot)
-        upper.set_xlabel("")
     save(figure, file)
 
 

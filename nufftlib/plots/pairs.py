@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from numpy.typing import NDArray
 
 from nufftlib.blur.calibrate import CalibratedPair
 from nufftlib.blur.measures import PSFMeasures
-from nufftlib.plots.figures import colours, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import (
+    RESIDUAL,
+    Real,
+    around_zero,
+    colours,
+    draw_difference,
+    new_figure,
+    number,
+    picture,
+    residual_title,
+    root_mean_square,
+    save,
+    scale_beside,
+)
 from nufftlib.plots.measures import draw_cuts, draw_ellipse, draw_energy, draw_transfer
-
-Real = NDArray[np.floating[Any]]
 
 MOST = 5.0
 """Standard deviations of the residual that are shown."""
@@ -57,20 +66,29 @@ def draw_calibrated_pair(
 
 
 def draw_residual(axes: Axes, sharp: Real, result: CalibratedPair) -> None:
-    """Show blurred less model in standard deviations of the noise."""
+    """Show the residual in standard deviations of the noise, of the pixels that count."""
     r = result.residuals[0]
-    # The mean of the channels has less noise than each.
-    values = r.mean(axis=0) * math.sqrt(len(r)) / result.noise
-    title = f"Blurred - model, in standard deviations\nnoise {result.noise:.3g}"
-    shown = picture(axes, values, title, Normalize(-MOST, MOST), "RdBu_r")
+    # Where the pictures are moved the residual lacks an edge.
+    (rows, columns), (height, width) = result.seen[0].shape[-2:], r.shape[-2:]
+    top, side = (rows - height) // 2, (columns - width) // 2
+    seen = result.seen[0][:, top : top + height, side : side + width]
+    counted = seen.sum(axis=0)
+    # The mean of n channels has a noise of sigma / sqrt(n).
+    values = np.where(seen, r, 0).sum(axis=0) / np.sqrt(np.maximum(counted, 1)) / result.noise
+    values = np.where(counted > 0, values, np.nan)
+    rms = root_mean_square(r[seen])
+    title = f"{residual_title(len(r), rms)}; noise {number(result.noise)}"
+    shown = draw_difference(axes, values, title, around_zero(MOST))
     place_in(axes, shown, r, sharp)
-    scale_beside(shown, "", extend="both")
+    scale_beside(shown, f"({RESIDUAL}) / deviation", extend="both")
 
 
 def draw_unseen(axes: Axes, sharp: Real, result: CalibratedPair) -> None:
     """Show in how many channels a pixel does not count."""
     unseen = ~result.seen[0]
-    title = f"Pixels that do not count:\n{unseen.mean():.2%}"
+    title = f"Do not count, grey on the left:\n{100 * unseen.mean():.3g} %, black: in all channels"
+    if len(unseen) == 1:
+        title = title.partition(", black")[0]
     shown = picture(axes, unseen.mean(axis=0), title, Normalize(0, 1), "Greys")
     place_in(axes, shown, unseen, sharp)
     axes.set_axis_on()

@@ -6,13 +6,24 @@ from typing import BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import PowerNorm
 
 from nufftlib.blur.phase import RetrievedPhase
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.kinds import instance
 from nufftlib.core.noise import on_cpu
-from nufftlib.plots.figures import BLUE, ORANGE, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import (
+    BLUE,
+    DIVERGING,
+    ORANGE,
+    RESIDUAL,
+    around_zero,
+    draw_difference,
+    new_figure,
+    picture,
+    save,
+    scale_beside,
+)
 from nufftlib.plots.kspace import check_file
 
 MOST = 7
@@ -66,18 +77,19 @@ def draw_phase(
     figure = new_figure(2.2 * max(columns, 4) + 1.5, 11.0)
     grid = figure.add_gridspec(4, columns, height_ratios=(1, 1, 1, 1.6))
     model = measured - residual
-    limit = float(np.quantile(np.abs(residual), 0.999)) or 1.0
+    limit = around_zero(float(np.quantile(np.abs(residual), 0.999)))
     # The square root shows faint rings beside the peak. Each plane has a scale of its own.
-    rows = (("measured", measured), ("model", model), ("measured - model", residual))
+    figure.suptitle("Each plane has a scale of its own, by the square root, and its model the same")
+    rows = (("measured", measured), ("model", model))
     for column, m in enumerate(chosen):
         light = PowerNorm(0.5, max(float(model[m].min()), 0.0), float(model[m].max()))
         for row, (name, planes) in enumerate(rows):
-            axes = figure.add_subplot(grid[row, column])
-            norm, colours = (Normalize(-limit, limit), "RdBu_r") if row == 2 else (light, "magma")
             title = f"{name},\ndefocus {result.optics.defocus[m]:.3g}" if row == 0 else name
-            shown = picture(axes, planes[m], title, norm, colours)
+            picture(figure.add_subplot(grid[row, column]), planes[m], title, light)
+        axes = figure.add_subplot(grid[2, column])
+        shown = draw_difference(axes, residual[m], "residual", limit)
         if column == columns - 1:
-            scale_beside(shown, "difference", extend="both")
+            scale_beside(shown, f"{RESIDUAL}, one scale", extend="both")
     split = max(columns // 3, 1)
     below = grid[3, :].subgridspec(1, columns)
     draw_wavefront(figure.add_subplot(below[0, :split]), result)
@@ -96,9 +108,10 @@ def check_like(call: str, name: str, array: Array, like: Array) -> None:
 def draw_wavefront(axes: Axes, result: RetrievedPhase) -> None:
     """Show the wavefront on the pupil."""
     W = result.wavefront()
-    limit = float(np.nanmax(np.abs(W))) or 1.0
     title = f"wavefront,\nStrehl ratio {result.strehl_ratio:.2f}"
-    scale_beside(picture(axes, W, title, Normalize(-limit, limit), "RdBu_r"), "waves")
+    limit = around_zero(float(np.nanmax(np.abs(W))))
+    # Outside of the pupil is no wave: the paper's white, not the grey of missing pixels.
+    scale_beside(picture(axes, W, title, limit, DIVERGING), "waves")
 
 
 def draw_coefficients(axes: Axes, result: RetrievedPhase, truth: Array | None) -> None:
@@ -112,10 +125,10 @@ def draw_coefficients(axes: Axes, result: RetrievedPhase, truth: Array | None) -
     )
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xticks(places, [str(j) for j in result.optics.indices])
+    axes.set_title("coefficients and standard deviations", loc="left")
     axes.set(
-        title="coefficients and standard deviations",
         xlabel="Noll's index",
         ylabel="waves, root mean square",
     )
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderpad=0.1)

@@ -125,7 +125,8 @@ def draw_sections(axes: Axes, spread: PointSpread) -> None:
         frameon=False,
         fontsize="small",
         title_fontsize="small",
-        handlelength=1.4,
-        columnspacing=1.0,
+        handlelength=1.2,
+        handletextpad=0.4,
+        columnspacing=0.7,
         borderpad=0.1,
     )

@@ -6,14 +6,27 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.colors import Normalize
-from numpy.typing import NDArray
 
 from nufftlib.core.run import count
-from nufftlib.mri.reconstruct.curve import LCurve
-from nufftlib.mri.reconstruct.job import ReconstructedImage
-from nufftlib.plots.figures import draw_losses, new_figure, picture, save, scale_beside
+from nufftlib.mri.reconstruct.job import Method, ReconstructedImage
+from nufftlib.plots.figures import (
+    draw_borders,
+    grey_where_nan,
+    new_figure,
+    picture,
+    save,
+    scale_beside,
+)
+from nufftlib.plots.losses import draw_losses
 
-Real = NDArray[np.floating[Any]]
+OBJECTIVE = "Objective", "$|A x - y|^2 / 2$ and the penalty"
+COURSES: dict[Method, tuple[str, str]] = {
+    "adjoint": ("", ""),
+    "cg": ("Relative residual of\nthe normal equations $H x = b$", "$|b - H x| / (|H| |x| + |b|)$"),
+    "tv": OBJECTIVE,
+    "wavelet": OBJECTIVE,
+}
+"""What the losses of each method are: a title and a label."""
 
 FAINT = 0.1
 """Part of the brightest voxel below which a phase is not shown."""
@@ -35,13 +48,19 @@ def mosaic(images: Any) -> Any:
     return np.moveaxis(grid, 2, 1).reshape(rows * height, columns * width)
 
 
-def draw_reconstruction(result: ReconstructedImage, file: BinaryIO) -> None:
+def draw_reconstruction(
+    result: ReconstructedImage, method: Method, frames: int, file: BinaryIO
+) -> None:
     """Draw a reconstruction.
 
     Parameters
     ----------
     result : ReconstructedImage
         The result, as NumPy arrays; of a volume, the middle plane is shown.
+    method : str
+        The method's name.
+    frames : int
+        How many there are; the result is that of the first.
     file : binary file
         Where to write the PNG.
     """
@@ -50,52 +69,26 @@ def draw_reconstruction(result: ReconstructedImage, file: BinaryIO) -> None:
     x = plane_of(result.image)
     size, most = np.abs(x), float(np.abs(x).max()) or 1.0
     after = f", {count(result.steps)}" if result.steps else ""
-    scale_beside(picture(axes[0], size, f"Magnitude{after}", Normalize(0, most)), "")
+    which = ", middle plane" if result.image.ndim == 3 else ""
+    first = f",\nthe first of {frames} frames" if frames > 1 else ""
+    shown = picture(axes[0], size, f"Magnitude{after}{which}{first}", Normalize(0, most))
+    scale_beside(shown, "magnitude")
     phase = np.where(size > FAINT * most, np.angle(x), np.nan)
-    turn = Normalize(-np.pi, np.pi)
-    shown = picture(axes[1], phase, "Phase, where there is signal", turn, "twilight")
-    scale_beside(shown, "rad")
-    maps = mosaic(np.stack([np.abs(plane_of(s)) for s in result.maps]))
-    title = f"Coil maps, {len(result.maps)}"
-    scale_beside(picture(axes[2], maps, title, Normalize(0, 1), "magma"), "")
+    title = f"Phase{which};\ngrey: magnitude\nbelow {FAINT:.0%} of the largest"
+    shown = picture(axes[1], phase, title, Normalize(-np.pi, np.pi), "twilight")
+    grey_where_nan(shown)
+    bar = scale_beside(shown, "phase [rad]")
+    bar.set_ticks([-np.pi, 0, np.pi], labels=["$-\\pi$", "0", "$\\pi$"])
+    maps = np.stack([np.abs(plane_of(s)) for s in result.maps])
+    whole = mosaic(maps)
+    title = f"Coil maps, {len(maps)}{which}"
+    shown = picture(axes[2], whole, title, Normalize(0, 1), "magma")
+    height, width = maps.shape[1:]
+    draw_borders(axes[2], (whole.shape[0] // height, whole.shape[1] // width), (height, width))
+    scale_beside(shown, "magnitude of the sensitivity")
     if len(result.losses) > 1:
-        draw_losses(axes[3], result.losses, "loss")
-        axes[3].set_title("Course")
+        draw_losses(axes[3], result.losses, COURSES[method][1])
+        axes[3].set_title(COURSES[method][0])
     else:
         axes[3].set_axis_off()
-    save(figure, file)
-
-
-def draw_l_curve(curve: LCurve, result: ReconstructedImage, file: BinaryIO) -> None:
-    """Draw an L-curve, its weights beside the points.
-
-    Parameters
-    ----------
-    curve : LCurve
-        Residuals and penalties.
-    result : ReconstructedImage
-        The reconstruction whose weight is marked, and the noise.
-    file : binary file
-        Where to write the PNG.
-    """
-    figure = new_figure(6.0, 4.6)
-    axes = figure.subplots()
-    axes.loglog(curve.residuals, curve.penalties, "-o", color="tab:blue", ms=4)
-    for w, r, p in zip(curve.weights, curve.residuals, curve.penalties, strict=True):
-        axes.annotate(f"{w:.2g}", (r, p), (5, 4), textcoords="offset points", fontsize=8)
-    axes.plot(result.residual, result.penalty, "o", ms=10, mfc="none", color="tab:orange")
-    if result.noise > 0:
-        axes.axvline(result.noise, color="0.6", lw=1, ls="--")
-        axes.annotate(
-            "noise",
-            (result.noise, 0.02),
-            (3, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize=8,
-            color="0.4",
-        )
-    axes.set_xlabel("residual, root mean square of A x - y")
-    axes.set_ylabel("penalty without its weight")
-    axes.set_title(f"Weights around {result.weight:.3g} (circle)")
     save(figure, file)

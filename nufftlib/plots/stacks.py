@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from nufftlib.blur.calibrate.recipes import RECIPES
 from nufftlib.blur.deblur.job import DeblurredPicture
 from nufftlib.core.run import count
-from nufftlib.plots.figures import (
+from nufftlib.plots.calibration import (
     Fit,
     Pair,
     Scales,
-    after,
     draw_deviations,
     draw_errors,
     draw_fit,
-    new_figure,
+    error_title,
+    fit_title,
     residual_of,
-    root_mean_square,
-    save,
     scales_of,
 )
-
-Real = NDArray[np.floating[Any]]
+from nufftlib.plots.figures import (
+    DIVERGING,
+    RESIDUAL,
+    Real,
+    around_zero,
+    new_figure,
+    number,
+    residual_title,
+    root_mean_square,
+    save,
+    scale_beside,
+)
 
 GAP = 0.08
 """Between the sections, as a part of the mean length of a stack's sides."""
+BRIGHT = 0.998
+"""Part of the voxels of a stack that the scale shows below its white."""
+NARROW = 0.2
+"""A side of so small a share has room for one number."""
+CUT = ",\ncut at its brightest voxel"
 
 
 class Frame(NamedTuple):
@@ -73,7 +86,8 @@ def draw_stack_calibration(
     """Draw PSFs that were calibrated on stacks: the stacks, and a row for each method.
 
     Stacks and residuals, of several channels their mean, are cut at the middle; PSFs at the
-    brightest voxel of the true one, or of the first that was found.
+    brightest voxel of the true one, or of the first that was found. Stacks have a scale of their
+    own.
 
     Parameters
     ----------
@@ -95,10 +109,10 @@ def draw_stack_calibration(
     whole, psf = whole_frame(pair.sharp.shape[1:], pixel_size), psf_frame(known, pixel_size)
     draw_stacks(top, pair, whole, fits[0].result.psf.shape)
     if pair.truth is not None:
-        draw_sections(top[2], pair.truth, psf, "True PSF", scales.psf, "magma")
+        draw_sections(top[2], pair.truth, psf, f"True PSF{CUT}", scales.psf, "magma")
     start = fits[0].result.psf_start
     shown = draw_sections(top[-2], start, psf, "PSF at the start", scales.psf, "magma")
-    bar_beside(top[-2], shown, "PSF weight, one scale for all", extend="max")
+    scale_beside(shown, "PSF weight, one scale for all", axes=top[-2], extend="max")
     draw_deviations(top[-1], pair.deviations)
     for axes, fit, residual in zip(below, fits, residuals, strict=True):
         draw_method(axes, pair, fit, residual, scales, whole, psf)
@@ -130,17 +144,16 @@ def draw_stack_deblurring(
     figure = new_figure(17.6, 4.2)
     axes = figure.subplots(1, 4)
     whole, around = whole_frame(blurred.shape[1:], pixel_size), psf_frame(psf, pixel_size)
-    grey = Normalize(float(blurred.min()), float(blurred.max()))
-    draw_sections(axes[0], blurred.mean(axis=0), whole, "Blurred", grey)
+    draw_grey(axes[0], blurred, whole, "Blurred")
     norm = PowerNorm(0.5, 0, float(psf.max()))
-    bar_beside(axes[1], draw_sections(axes[1], psf, around, "PSF", norm, "magma"), "PSF weight")
-    after = f"Deblurred, {count(result.steps)}"
-    draw_sections(axes[2], result.picture.mean(axis=0), whole, after, grey)
+    shown = draw_sections(axes[1], psf, around, f"PSF{CUT}", norm, "magma")
+    scale_beside(shown, "PSF weight", axes=axes[1])
+    draw_grey(axes[2], result.picture, whole, f"Deblurred, {count(result.steps)}")
     rms = root_mean_square(result.residual)
-    limit = 3 * (result.noise or rms) or 1.0
-    title = f"Residual, mean of the channels: rms {rms:.3g}\nnoise {result.noise:.3g}"
-    r, scale = result.residual.mean(axis=0), Normalize(-limit, limit)
-    bar_beside(axes[3], draw_sections(axes[3], r, whole, title, scale, "RdBu_r"), "", extend="both")
+    title = f"{residual_title(len(blurred), rms)}; noise {number(result.noise)}"
+    r, scale = result.residual.mean(axis=0), around_zero(3 * (result.noise or rms))
+    shown = draw_sections(axes[3], r, whole, title, scale, DIVERGING)
+    scale_beside(shown, RESIDUAL, axes=axes[3], extend="both")
     save(figure, file)
 
 
@@ -174,14 +187,21 @@ def valid_frame(whole: Frame, pair: Pair, psf: Sequence[int], shape: Sequence[in
 
 
 def draw_stacks(axes: Sequence[Axes], pair: Pair, whole: Frame, psf: Sequence[int]) -> None:
-    """Show the sharp and the blurred stack to one scale, the sharp one's range."""
+    """Show the sharp and the blurred stack."""
     which = f", the first of {pair.pairs} pairs" if pair.pairs > 1 else ""
-    grey = Normalize(float(pair.sharp.min()), float(pair.sharp.max()))
-    draw_sections(axes[0], pair.sharp.mean(axis=0), whole, f"Sharp{which}", grey)
-    blurred = pair.blurred.mean(axis=0)
-    part = " valid part" if blurred.shape != pair.sharp.shape[1:] else ""
-    frame = valid_frame(whole, pair, psf, blurred.shape)
-    draw_sections(axes[1], blurred, frame, f"Blurred{part and ':'}{part}", grey)
+    draw_grey(axes[0], pair.sharp, whole, f"Sharp{which}")
+    shape = pair.blurred.shape[1:]
+    part = ": valid part" if shape != pair.sharp.shape[1:] else ""
+    draw_grey(axes[1], pair.blurred, valid_frame(whole, pair, psf, shape), f"Blurred{part}")
+
+
+def draw_grey(axes: Axes, stack: Real, frame: Frame, title: str) -> None:
+    """Show a stack, of several channels their mean, to a scale of its own that the title says."""
+    values = stack.mean(axis=0)
+    # A few bright voxels would leave all others dark.
+    black, white = (float(q) for q in np.quantile(values, (1 - BRIGHT, BRIGHT)))
+    title += f"\nblack {number(black)}, white {number(white)}"
+    draw_sections(axes, values, frame, title, Normalize(black, white))
 
 
 def draw_method(
@@ -195,16 +215,15 @@ def draw_method(
 ) -> None:
     """Draw the row of a method: PSF, difference, residual, losses and errors."""
     recipe, h = RECIPES[fit.method], fit.result.psf
-    title = f"{recipe.title}:\nPSF {after(fit.result)}"
-    shown = draw_sections(axes[0], h, psf, title, scales.psf, "magma")
+    draw_sections(axes[0], h, psf, fit_title(fit), scales.psf, "magma")
     if pair.truth is not None and fit.error is not None:
-        title = f"Minus the true PSF:\nrelative error {fit.error:.1%}"
-        shown = draw_sections(axes[1], h - pair.truth, psf, title, scales.difference, "RdBu_r")
-        bar_beside(axes[1], shown, "difference")
+        title, scale = error_title(fit.error), scales.difference
+        shown = draw_sections(axes[1], h - pair.truth, psf, title, scale, DIVERGING)
+        scale_beside(shown, "found - true", axes=axes[1])
     frame = valid_frame(whole, pair, h.shape, residual.shape[1:])
-    title = f"Residual, mean of the channels:\nroot mean square {root_mean_square(residual):.3g}"
-    shown = draw_sections(axes[-3], residual.mean(axis=0), frame, title, scales.residual, "RdBu_r")
-    bar_beside(axes[-3], shown, "blurred sharp - blurred", extend="both")
+    title = residual_title(len(residual), root_mean_square(residual))
+    shown = draw_sections(axes[-3], residual.mean(axis=0), frame, title, scales.residual, DIVERGING)
+    scale_beside(shown, RESIDUAL, axes=axes[-3], extend="both")
     draw_fit(axes[-2], fit, recipe.loss_title)
     draw_errors(axes[-1], fit)
 
@@ -238,14 +257,16 @@ def draw_sections(
         inset.set_aspect("equal")
         inset.set(xlabel=below, ylabel=beside)
         inset.tick_params(labelsize=7, labelbottom=bool(below), labelleft=bool(beside))
-        for axis, length in ((inset.xaxis, wide), (inset.yaxis, high)):
-            axis.set_major_locator(MaxNLocator(2 + round(4 * length / max(width, height))))
+        for axis, ends, length in ((inset.xaxis, across, wide), (inset.yaxis, down, high)):
+            place_numbers(axis, ends, length / max(width, height))
     axes.set_title(title)
     return shown
 
 
-def bar_beside(axes: Axes, shown: AxesImage, label: str, *, extend: str = "neither") -> None:
-    """Put the colour bar of sections beside them."""
-    assert axes.figure is not None
-    bar = axes.inset_axes((1.03, 0.0, 0.04, 1.0))
-    axes.figure.colorbar(shown, cax=bar, extend=extend, label=label)
+def place_numbers(axis: Axis, ends: tuple[float, float], share: float) -> None:
+    """Number the side of a section that takes a share of the whole: a narrow one in its middle."""
+    if share < NARROW:
+        axis.set_ticks([sum(ends) / 2], labels=[number(float(f"{sum(ends) / 2:.2g}"))])
+    else:
+        # None at the ends, where the numbers of two sections would meet.
+        axis.set_major_locator(MaxNLocator(2 + round(4 * share), prune="both"))

@@ -12,7 +12,21 @@ from nufftlib.blur.calibrate import CalibratedStars, SlantedEdge
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.kinds import instance
 from nufftlib.core.noise import on_cpu
-from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, picture, save, scale_beside
+from nufftlib.plots.figures import (
+    BLUE,
+    ORANGE,
+    RESIDUAL,
+    Real,
+    around_zero,
+    draw_difference,
+    new_figure,
+    number,
+    picture,
+    residual_title,
+    root_mean_square,
+    save,
+    scale_beside,
+)
 from nufftlib.plots.kspace import check_file
 from nufftlib.plots.measures import TRUE, draw_cuts, finish
 
@@ -73,17 +87,19 @@ def draw_stars(
     axes = figure.subplots(1, 5, width_ratios=(1, 1, 1, 1, 1))
     low, high = np.quantile(data, (0.02, BRIGHT))
     light = PowerNorm(0.5, float(low), float(high))
-    picture(axes[0], data, "Data", light)
+    picture(axes[0], data, "Data, square-root scale", light)
     draw_places(axes[0], places, result)
     picture(axes[1], data - residual, f"Model, {len(places)} stars", light)
-    limit = float(np.nanquantile(np.abs(residual), 0.995)) or 1.0
-    shown = picture(axes[2], residual, "Data - model", Normalize(-limit, limit), "RdBu_r")
-    scale_beside(shown, "", extend="both")
+    limit = around_zero(float(np.nanquantile(np.abs(residual), 0.995)))
+    title = residual_title(1, root_mean_square(residual[~np.isnan(residual)]))
+    title += "; grey: no star"
+    shown = draw_difference(axes[2], residual, title, limit)
+    scale_beside(shown, RESIDUAL, extend="both")
     title = f"PSF, {result.oversampling} samples per pixel"
     shown = picture(axes[3], psf, title, PowerNorm(0.5, 0, float(psf.max())), "magma")
-    scale_beside(shown, "")
+    scale_beside(shown, "light in a sample")
     draw_cuts(axes[4], psf, None, truth=true, pitch=1 / result.oversampling)
-    axes[4].set_xlabel("distance [pixels of the picture]")
+    axes[4].set(xlabel="distance [pixels of the picture]", ylabel="light in a sample")
     save(figure, file)
 
 
@@ -168,10 +184,13 @@ def draw_edge(
     right.fill_between(f, low, high, color=BLUE, alpha=0.25, linewidth=0)
     half = f"MTF50 {result.mtf50:.4f} \N{PLUS-MINUS SIGN} {result.mtf50_deviation:.2g}"
     right.plot([result.mtf50], [0.5], "o", color=ORANGE, markersize=5, label=half)
-    right.axvline(0.5, color="0.6", linewidth=0.8)
-    right.set(title="MTF, with two deviations", xlabel="cycles per pixel", ylim=(0, 1.1))
+    right.axvline(0.5, color="0.6", linewidth=0.8, label="Nyquist's frequency")
+    right.set(
+        title="MTF, with two deviations", xlabel="cycles per pixel", ylabel="MTF", ylim=(0, 1.1)
+    )
     right.margins(x=0)
     finish(right)
+    right.legend(fontsize="small", framealpha=1.0)
     save(figure, file)
 
 
@@ -180,7 +199,7 @@ def draw_profile(axes: Axes, u: Real, e: Real, noise: float) -> None:
     axes.plot(u, e, ".", color=BLUE, markersize=3, label="edge spread")
     reach = profile_reach(u, e)
     axes.set(
-        title=f"Profile in bins of 1/4 pixel; noise {noise:.3g}",
+        title=f"Profile in bins of 1/4 pixel; noise {number(noise)}",
         xlabel="distance from the edge [pixels]",
         ylabel="intensity",
         xlim=(-reach, reach),

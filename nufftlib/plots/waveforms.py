@@ -11,7 +11,7 @@ from nufftlib.core.arrays import Array
 from nufftlib.mri.scanner import Protocol, gradients, slew_rates
 from nufftlib.mri.scanner.report import ROUNDING, lengths
 from nufftlib.mri.scanner.waveforms import checked
-from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, save
+from nufftlib.plots.figures import BLUE, ORANGE, Real, new_figure, number, save
 from nufftlib.plots.kspace import check_file, draw_shots, shots_of
 
 
@@ -129,7 +129,7 @@ def draw_limited(axes: Axes, waveform: Waveform, shot: int | None, drawstyle: st
     if shot is not None:
         axes.plot(times, values[shot], color=ORANGE, drawstyle=drawstyle, label=f"shot {shot}")
     axes.set(xlabel="time [ms]", ylabel=waveform.unit, ylim=(0, top))
-    axes.set_title(f"{waveform.name}: up to {ratio:.3g} of the limit", loc="left")
+    axes.set_title(f"{waveform.name}: up to {number(ratio)} of the limit", loc="left")
     axes.margins(x=0.02)
     axes.grid(alpha=0.25)
     # Above the axes: within them it might hide a curve.

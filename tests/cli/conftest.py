@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from legible import _legible  # noqa: F401  # of all figures that the commands draw
 
-from nufftlib.cli import app, calibrate_psf, jobs, scans
+from nufftlib.cli import app, calibrated_psf, jobs, scans
 from nufftlib.data import astronaut, brain
 
 
@@ -14,7 +15,7 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(scans, "COILS", {2: 3, 3: 4})
     monkeypatch.setattr(scans, "SHOTS", {2: 8, 3: 6})
     monkeypatch.setattr(scans, "SAMPLES", 24)
-    monkeypatch.setattr(calibrate_psf, "PSF_SIZE", (9, 9))
+    monkeypatch.setattr(calibrated_psf, "PSF_SIZE", (9, 9))
     np.save("brain.npy", 700 * brain()[32:-32:4, 32:-32:4])
     np.save("head.npy", head(18, 16, 14))
     np.savez("set.npz", images=slices(8))

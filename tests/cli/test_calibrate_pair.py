@@ -88,6 +88,23 @@ def test_files_are_those_of_the_workflow(problem):
     assert CliRunner().invoke(app.cli, more).exit_code == 0
 
 
+def test_a_moved_pair_is_drawn_with_the_pixels_that_count(monkeypatch):
+    sharp = astronaut()[:, 30:150, 60:180]
+    np.save("sharp.npy", sharp)
+    np.save("blurred.npy", workflows.simulate_blur(sharp, size=SIZE, noise=0.003, seed=0)[1])
+    drawn = []
+    save = drawing.save
+    monkeypatch.setattr(drawing, "save", lambda f, file: (drawn.append(f), save(f, file)))
+    run("--nuisances=shift")
+    _, arrays = written()
+    seen, left = arrays["seen"], arrays["residual"]
+    margins = [(n - m) // 2 for n, m in zip(seen.shape[1:], left.shape[1:], strict=True)]
+    assert min(margins) > 0
+    inner = seen[:, margins[0] : -margins[0], margins[1] : -margins[1]]
+    shown = drawn[0].axes[2].images[0].get_array()
+    np.testing.assert_array_equal(np.ma.getmaskarray(shown), ~inner.any(axis=0))
+
+
 def test_the_figure_shows_the_first_pair(monkeypatch):
     drawn = []
     save = drawing.save
@@ -100,8 +117,13 @@ def test_the_figure_shows_the_first_pair(monkeypatch):
     assert sharp.get_title() == "Sharp, the first of 2"
     assert blurred.images[0].get_extent() == [1.5, 67.5, 69.5, 1.5]
     shown = residual.images[0].get_array()
-    want = arrays["residual_0"].mean(axis=0) * 3**0.5 / record["noise"]
-    np.testing.assert_allclose(shown, want, rtol=1e-5)
+    seen, left = arrays["seen_0"], arrays["residual_0"]
+    assert np.array_equal(np.ma.getmaskarray(shown), ~seen.any(axis=0))
+    for counted in (1, 2, 3):  # the mean of n channels has a noise of sigma / sqrt(n)
+        at = seen.sum(axis=0) == counted
+        want = (seen * left).sum(axis=0)[at] / counted / (record["noise"] / counted**0.5)
+        np.testing.assert_allclose(shown[at], want, rtol=1e-5)
+        assert at.any()
     np.testing.assert_allclose(unseen.images[0].get_array(), 1 - arrays["seen_0"].mean(axis=0))
     with Image.open(OUT / "figure.png") as figure:
         assert figure.width > 1.5 * figure.height

@@ -5,10 +5,12 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 import nufftlib as nl
 from nufftlib import workflows
-from nufftlib.plots import figures, learning
+from nufftlib.plots import animation, calibration, learned, learning
 
 RNG = np.random.default_rng(0)
 FALLS, RISES = [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 1.0, 2.0]
@@ -18,14 +20,8 @@ FALLS, RISES = [4.0, 3.0, 2.0, 1.0], [4.0, 3.0, 1.0, 2.0]
 def drawn(monkeypatch):
     """Return the list of figures that are drawn."""
     drawn = []
-    monkeypatch.setattr(figures, "save", lambda figure, _: drawn.append(figure))
-    return drawn
-
-
-@pytest.fixture
-def drawn_set(drawn, monkeypatch):
-    """Return the list of figures that are drawn of the learning on a set."""
-    monkeypatch.setattr(learning, "save", figures.save)
+    for module in (calibration, learned, learning):
+        monkeypatch.setattr(module, "save", lambda figure, _: drawn.append(figure))
     return drawn
 
 
@@ -37,10 +33,10 @@ def calibrated(losses):
 
 def pair(truth=None, deviations=None):
     sharp, blurred = RNG.random((3, 12, 12)), RNG.random((3, 8, 8))
-    return figures.Pair(sharp, blurred, "valid", truth, deviations)
+    return calibration.Pair(sharp, blurred, "valid", truth, deviations)
 
 
-def learned(losses):
+def learned_plane(losses):
     k, x = RNG.uniform(-0.5, 0.5, (2, 3, 4, 2)), RNG.random((2, 8, 8))
     return workflows.LearnedTrajectory(losses, 1.0, False, *k, *x)
 
@@ -58,34 +54,35 @@ def dots(axes):
     [(FALLS, [3, 1.0], "after 3 steps"), (RISES, [2, 1.0], "after 2 of 3 steps")],
 )
 def test_both_jobs_say_which_step_they_show_and_mark_it(drawn, losses, best, said):
-    figures.draw_learning(RNG.random((8, 8)), learned(losses), None)
-    fit = figures.Fit("adam", calibrated(losses), 0.1, 0.5)
-    figures.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
-    learning, calibration = drawn
+    falls = ",\nits loss still falling" if losses is FALLS else ""
+    learned.draw_learning(RNG.random((8, 8)), learned_plane(losses), None)
+    fit = calibration.Fit("adam", calibrated(losses), 0.1, 0.5)
+    calibration.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
+    of_learning, of_calibration = drawn
     for what in ("Reconstruction", "Error", "Trajectory"):
-        assert f"{what} {said}" in titles(learning)
-    assert f"Adam:\nPSF {said}" in titles(calibration)
-    assert [dot for axes in learning.axes for dot in dots(axes)] == [[best]]
+        assert f"{what} {said}" in titles(of_learning)
+    assert f"Adam:\nPSF {said}{falls}" in titles(of_calibration)
+    assert [dot for axes in of_learning.axes for dot in dots(axes)] == [[best]]
     # On the losses and, at the same step, on the errors of the PSF.
-    assert [dot for axes in calibration.axes for dot in dots(axes)] == [
+    assert [dot for axes in of_calibration.axes for dot in dots(axes)] == [
         [best],
         [[best[0], pytest.approx(1 / (1 + best[0]))]],
     ]
 
 
 def test_colour_bars_say_what_they_measure(drawn):
-    figures.draw_learning(RNG.random((8, 8)), learned(FALLS), None)
+    learned.draw_learning(RNG.random((8, 8)), learned_plane(FALLS), None)
     labels = {axes.get_ylabel() for axes in drawn[0].axes[0].figure.axes} | {
         child.get_ylabel() for axes in drawn[0].axes for child in axes.child_axes
     }
-    assert {"relative signal, one scale for all three", "difference"} <= labels
+    assert {"relative signal, one scale for all three", "reconstruction - image"} <= labels
 
 
 def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn):
-    fit = figures.Fit("adam", calibrated(FALLS), 0.1, 0.5)
-    figures.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
+    fit = calibration.Fit("adam", calibrated(FALLS), 0.1, 0.5)
+    calibration.draw_calibration(pair(RNG.random((5, 5))), [fit], None)
     (figure,) = drawn
-    figures.FigureCanvasAgg(figure).draw()
+    FigureCanvasAgg(figure).draw()
     left, right = figure.axes[:2]
     assert left.get_xlim() == right.get_xlim()
     assert left.get_ylim() == right.get_ylim()
@@ -97,12 +94,12 @@ def test_legend_is_outside_of_the_curves_and_the_pictures_are_to_one_scale(drawn
 
 def test_pictures_are_shown_in_the_range_of_the_sharp_one(drawn):
     problem = pair()
-    fit = figures.Fit("adam", calibrated(FALLS), None, None)
+    fit = calibration.Fit("adam", calibrated(FALLS), None, None)
     for scale, offset in ((1, 0), (4000, -100)):
         same = problem._replace(
             sharp=scale * problem.sharp + offset, blurred=scale * problem.blurred + offset
         )
-        figures.draw_calibration(same, [fit], None)
+        calibration.draw_calibration(same, [fit], None)
     one, other = (figure.axes[:2] for figure in drawn)
     for i in range(2):
         shown = one[i].images[0].get_array()
@@ -111,22 +108,22 @@ def test_pictures_are_shown_in_the_range_of_the_sharp_one(drawn):
 
 
 def test_last_frame_is_named_after_its_step():
-    assert figures.step_caption(3, FALLS) == "Step 3 of 3, the best: loss 1"
-    assert figures.step_caption(2, RISES) == "Step 2 of 3, the best: loss 1"
-    assert figures.step_caption(3, RISES) == "Step 3 of 3: loss 2"
+    assert animation.step_caption(3, FALLS) == "Step 3 of 3, the best: loss 1"
+    assert animation.step_caption(2, RISES) == "Step 2 of 3, the best: loss 1"
+    assert animation.step_caption(3, RISES) == "Step 3 of 3: loss 2"
 
 
 def test_animation_may_go_back_to_the_best():
-    frames = [figures.Frame(i, RNG.random((2, 3, 2)), RNG.random((4, 4))) for i in (0, 3, 2)]
+    frames = [animation.Frame(i, RNG.random((2, 3, 2)), RNG.random((4, 4))) for i in (0, 3, 2)]
     file = io.BytesIO()
-    figures.animate_learning(frames, RISES, file)
-    with figures.Image.open(file) as gif:
+    animation.animate_learning(frames, RISES, file)
+    with Image.open(file) as gif:
         assert gif.n_frames == 3
 
 
 def test_without_a_true_psf_nothing_is_said_of_it(drawn):
-    fit = figures.Fit("spectral", dataclasses.replace(calibrated(FALLS), errors=[]), None, None)
-    figures.draw_calibration(pair(), [fit], None)
+    fit = calibration.Fit("spectral", dataclasses.replace(calibrated(FALLS), errors=[]), None, None)
+    calibration.draw_calibration(pair(), [fit], None)
     said = titles(drawn[0])
     assert not any("true" in title or "error" in title for title in said)
     assert any(title.startswith("Residual") for title in said)
@@ -134,18 +131,18 @@ def test_without_a_true_psf_nothing_is_said_of_it(drawn):
 
 def test_the_residual_is_that_of_the_psf_that_is_shown(drawn):
     problem = pair()
-    fit = figures.Fit("spectral", calibrated(FALLS), None, None)
-    figures.draw_calibration(problem, [fit], None)
+    fit = calibration.Fit("spectral", calibrated(FALLS), None, None)
+    calibration.draw_calibration(problem, [fit], None)
     (axes,) = (a for a in drawn[0].axes if a.get_title().startswith("Residual"))
-    want = nl.Blur(fit.result.psf)(problem.sharp) - problem.blurred
+    want = problem.blurred - nl.Blur(fit.result.psf)(problem.sharp)
     np.testing.assert_allclose(axes.images[0].get_array(), want.mean(axis=0))
     assert axes.get_title().endswith(f"root mean square {np.sqrt(np.mean(want**2)):.3g}")
 
 
 def test_deviations_of_the_components_are_drawn_in_percent(drawn):
-    fit = figures.Fit("adam", calibrated(FALLS), None, None)
-    figures.draw_calibration(pair(deviations=np.asarray([0.001, 0.02, np.inf])), [fit], None)
-    (axes,) = (a for a in drawn[0].axes if a.get_title() == "Noise of the PSF's components")
+    fit = calibration.Fit("adam", calibrated(FALLS), None, None)
+    calibration.draw_calibration(pair(deviations=np.asarray([0.001, 0.02, np.inf])), [fit], None)
+    (axes,) = (a for a in drawn[0].axes if a.get_title().startswith("Noise of the PSF's"))
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [0.1, 2.0, np.inf])
 
 
@@ -156,7 +153,7 @@ def learned_volume(losses, shape=(8, 9, 10), shots=5):
 
 def test_a_volume_is_shown_by_its_three_middle_planes(drawn):
     x, result = RNG.random((8, 9, 10)), learned_volume(FALLS)
-    figures.draw_learning(x, result, None)
+    learned.draw_learning(x, result, None)
     pictures = [axes for axes in drawn[0].axes if axes.images]
     shown = [axes.images[0].get_array() for axes in pictures]
     volumes = (x, result.reconstruction_start, result.reconstruction, result.reconstruction - x)
@@ -177,7 +174,7 @@ def test_a_volume_is_shown_by_its_three_middle_planes(drawn):
 
 def test_shots_in_space_are_lines_with_gaps_between_them(drawn):
     result = learned_volume(FALLS)
-    figures.draw_learning(RNG.random((8, 9, 10)), result, None)
+    learned.draw_learning(RNG.random((8, 9, 10)), result, None)
     start, end, centre = (axes for axes in drawn[0].axes if axes.name == "3d")
     for axes, k in ((start, result.trajectory_start), (end, result.trajectory)):
         lines = np.stack(axes.lines[0].get_data_3d(), axis=-1).reshape(5, 41, 3)
@@ -193,12 +190,12 @@ def test_shots_in_space_are_lines_with_gaps_between_them(drawn):
 def test_a_volume_moves_in_every_frame():
     result = learned_volume(FALLS)
     frames = [
-        figures.Frame(0, result.trajectory_start, result.reconstruction_start),
-        figures.Frame(3, result.trajectory, result.reconstruction),
+        animation.Frame(0, result.trajectory_start, result.reconstruction_start),
+        animation.Frame(3, result.trajectory, result.reconstruction),
     ]
     file = io.BytesIO()
-    figures.animate_learning(frames, FALLS, file)
-    with figures.Image.open(file) as gif:
+    animation.animate_learning(frames, FALLS, file)
+    with Image.open(file) as gif:
         pictures = []
         for i in range(2):
             gif.seek(i)
@@ -235,9 +232,9 @@ def examples(result):
     ]
 
 
-def test_the_course_on_a_set_has_both_curves_and_its_best(drawn_set):
+def test_the_course_on_a_set_has_both_curves_and_its_best(drawn):
     learning.draw_learning_on_images(learned_on_set([3.0, 2.0], [4.0, 1.0, 2.0], 1), [], None)
-    (figure,) = drawn_set
+    (figure,) = drawn
     course = figure.axes[0]
     assert course.get_title("left") == "Loss"
     lines = {line.get_label(): line.get_xydata().tolist() for line in course.lines}
@@ -248,25 +245,25 @@ def test_the_course_on_a_set_has_both_curves_and_its_best(drawn_set):
         "best, after 1 of 2 epochs": [[1, 1.0]],
     }
     assert course.get_yscale() == "log"
-    figures.FigureCanvasAgg(figure).draw()
+    FigureCanvasAgg(figure).draw()
     legend = course.get_legend().get_window_extent()
     assert legend.y0 >= course.get_window_extent().y1
     assert legend.x0 > course.get_window_extent().x0 + 60  # right of the title
 
 
-def test_without_held_out_images_the_best_of_training_is_marked(drawn_set):
+def test_without_held_out_images_the_best_of_training_is_marked(drawn):
     learning.draw_learning_on_images(learned_on_set([3.0, 2.0, 2.5], [], 2), [], None)
-    (figure,) = drawn_set
+    (figure,) = drawn
     assert [dot for axes in figure.axes for dot in dots(axes)] == [[[1.5, 2.0]]]
     assert len([axes for axes in figure.axes if axes.images]) == 0
     assert "Trajectory after 2 of 3 epochs" in titles(figure)
 
 
-def test_held_out_images_are_shown_with_start_and_learned_and_their_errors(drawn_set):
+def test_held_out_images_are_shown_with_start_and_learned_and_their_errors(drawn):
     result = learned_on_set([3.0, 2.0], [4.0, 1.0, 0.5], 2)
     shown = examples(result)
     learning.draw_learning_on_images(result, shown, None)
-    (figure,) = drawn_set
+    (figure,) = drawn
     pictures = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in pictures] == [
         "Worst of the held-out images:\naxial slice 7",

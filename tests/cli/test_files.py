@@ -21,7 +21,7 @@ from nufftlib.cli.files import (
     ResultFolder,
 )
 from nufftlib.cli.interrupts import Interrupts
-from nufftlib.plots import figures
+from nufftlib.plots import animation
 
 OUT = Path("out/trajectory")
 FULL = OSError(28, "No space left on device")
@@ -222,7 +222,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_steps(learn, monkeypatch, error
     def fails(*_):
         raise error
 
-    monkeypatch.setattr(figures, "animate_learning", fails)
+    monkeypatch.setattr(animation, "animate_learning", fails)
     said = learn(code=1).output
     assert ("all other files are there: [Errno 28]" in said) == isinstance(error, OSError)
     assert {path.name for path in OUT.iterdir()} == {ARRAYS, MARK, FIGURE}

@@ -11,7 +11,7 @@ import pytest
 
 from nufftlib import workflows
 from nufftlib.cli.interrupts import ENDING, Interrupts
-from nufftlib.plots import figures
+from nufftlib.plots import animation, learned
 
 OUT = Path("out/trajectory")
 FILES = {"result.npz", "result.json"}
@@ -75,12 +75,12 @@ def test_no_pictures_are_offered_where_none_are_wanted(learn, press_in):
     [
         (workflows.TrajectoryObjective, "reconstruct"),  # before anything is written
         (np, "savez"),
-        (figures, "draw_learning"),
+        (learned, "draw_learning"),
     ],
 )
 def test_second_press_leaves_the_pictures_out(learn, press_in, owner, name):
     press_in(workflows.TrajectoryObjective, "value_and_grad", 3)
-    press_in(owner, name, times=1 if owner is figures else 3)
+    press_in(owner, name, times=1 if owner is learned else 3)
     output = learn("--steps", "6", code=130).output
     assert "Interrupted after 2 of 6 steps" in output
     assert "not drawn: figure.png, learning.gif" in output
@@ -93,7 +93,7 @@ def test_second_press_leaves_the_pictures_out(learn, press_in, owner, name):
 def test_press_while_drawing_keeps_what_is_drawn_and_no_old_picture(learn, press_in):
     learn()
     old = (OUT / "figure.png").read_bytes()
-    press_in(figures, "animate_learning")
+    press_in(animation, "animate_learning")
     output = learn("--force", "--steps", "2", code=130).output
     assert "Interrupted while drawing; not drawn: learning.gif" in output
     assert names() == FILES | {"figure.png"}
@@ -200,7 +200,7 @@ def test_a_kill_ends_the_steps_and_writes_them_without_pictures(learn, press_in,
 
 @pytest.mark.parametrize("number", KILLS)
 def test_a_kill_while_drawing_keeps_what_is_drawn(learn, press_in, number):
-    press_in(figures, "animate_learning", what=number)
+    press_in(animation, "animate_learning", what=number)
     output = learn(code=128 + number).output
     assert f"Interrupted by {number.name} while drawing; not drawn: learning.gif.\n" in output
     assert names() == FILES | {"figure.png"}

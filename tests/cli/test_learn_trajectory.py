@@ -10,7 +10,7 @@ from scans import violation
 from nufftlib import io, mri, workflows
 from nufftlib.cli import app, learn_image, learning
 from nufftlib.data import brain
-from nufftlib.plots import figures
+from nufftlib.plots import animation
 
 OUT = Path("out/trajectory")
 LIMITS = ("--gmax", "40", "--smax", "180")
@@ -159,7 +159,7 @@ def test_animation_shows_the_start_and_the_end(learn, monkeypatch):
 
 def test_frames_are_reconstructions_of_the_steps_they_name(learn, monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "animate_learning", lambda frames, *_: shown.extend(frames))
+    monkeypatch.setattr(animation, "animate_learning", lambda frames, *_: shown.extend(frames))
     learn("--steps", "2")
     _, arrays = result()
     assert [frame.step for frame in shown] == [0, 1, 2]
@@ -171,7 +171,7 @@ def test_frames_are_reconstructions_of_the_steps_they_name(learn, monkeypatch):
 def test_best_is_told_from_the_last(learn, monkeypatch):
     monkeypatch.setattr(learning, "LEARNING_RATE", (0.3, 0.3))  # too large
     frames = []
-    monkeypatch.setattr(figures, "animate_learning", lambda movie, *_: frames.extend(movie))
+    monkeypatch.setattr(animation, "animate_learning", lambda movie, *_: frames.extend(movie))
     output = learn("--maps", "ones", "--steps", "4").output
     record, arrays = result()
     losses = arrays["losses"]
@@ -555,7 +555,7 @@ def test_without_limits_there_is_no_certificate(learn):
         (("--fov", "0.2"), "--fov is given"),
         (("--norm", "max"), "--norm is given"),
         ((*LIMITS, "--fov", "0.2,0.2,0.2"), "3 lengths; want one, or one for each of the 2 axes"),
-        ((*LIMITS, "--fov", "0.2,x"), "'x' is not a valid float"),
+        ((*LIMITS, "--fov", "0.2,x"), "'x' is not a valid number"),
         ((*LIMITS, "--fov", "240"), "at most 10"),
         (("--gmax", "40000", "--smax", "180"), "gmax is 40.0; want"),
         (("--size", "64"), "--size is given; want --volume with it"),

@@ -81,7 +81,7 @@ def test_frames_are_joined_and_divided():
     run("--frames=1", "--no-figures")
     assert written()[1]["image"].shape == (1, *SHAPE)
     output = run("--frames=7", "--force", code=2)
-    assert "frames is 7, and the scan has 2 of 24 shots; want 1 or 2" in output
+    assert "'--frames': 7, and the scan has 2 of 24 shots; want 1 or 2" in output
 
 
 def test_coil_maps_of_bart():
@@ -134,6 +134,8 @@ def test_coils_are_compressed():
     record, arrays = written()
     assert arrays["maps"].shape == (3, *SHAPE)
     assert 0.9 < record["energy_kept"] < 1
+    assert record["settings"]["coils"] == 4
+    assert record["settings"]["virtual_coils"] == 3
     assert "3 virtual coils have 9" in output
     assert np.linalg.norm(np.abs(arrays["image"]) - whole) < 0.1 * np.linalg.norm(whole)
     assert "5, and the scan has 4 coils; want" in run("--coils=5", "--force", code=2)
@@ -150,6 +152,73 @@ def test_an_l_curve_is_drawn():
     assert (OUT / "l-curve.png").stat().st_size > 10000
     assert arrays["l_curve_weights"][4] == pytest.approx(arrays["weight"][0])
     assert np.all(np.diff(arrays["l_curve_penalties"]) < 0)
+
+
+def test_an_interrupt_in_the_l_curve_keeps_the_images(monkeypatch):
+    def interrupted(*args, **settings):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(workflows, "l_curve", interrupted)
+    output = run("--l-curve", "--steps=2", code=130)
+    record, arrays = written()
+    assert record["interrupted"]
+    assert arrays["image"].shape == (2, *SHAPE)
+    assert "in the L-curve" in output
+
+
+def test_the_adjoint_needs_no_noise():
+    assert " none " in run("--method=adjoint", "--no-figures")
+    record, arrays = written()
+    assert record["frames"][0]["noise"] is None
+    assert np.isnan(arrays["noise"]).all()
+
+
+@pytest.fixture
+def beyond():
+    """Write every second line of an object that is wider than the image."""
+    mrd = pytest.importorskip("ismrmrd")
+    x = brain()[::8, ::8].copy()
+    x[:, [*range(7), *range(25, 32)]] += 0.5
+    y = nl.FFT(SHAPE, norm="ortho")(S * x)
+    with mrd.Dataset("scan.h5", "dataset") as file:
+        space = "<{0}><matrixSize><x>32</x><y>{1}</y><z>1</z></matrixSize><fieldOfView_mm>"
+        space += "<x>240</x><y>{2}</y><z>3</z></fieldOfView_mm></{0}>"
+        file.write_xml_header(
+            (
+                '<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><experimentalConditions>'
+                "<H1resonanceFrequency_Hz>1</H1resonanceFrequency_Hz></experimentalConditions>"
+                f"<encoding>{space.format('encodedSpace', 32, 240)}"
+                f"{space.format('reconSpace', 18, 135)}<encodingLimits/>"
+                "<trajectory>cartesian</trajectory></encoding></ismrmrdHeader>"
+            ).encode()
+        )
+        for step in range(32):
+            if step % 2 == 0 or abs(step - 16) < 6:
+                a = mrd.Acquisition.from_array(np.ascontiguousarray(y[:, :, step]))
+                a.center_sample, a.idx.kspace_encode_step_1 = 16, step
+                file.append_acquisition(a)
+    return x[:, 7:25]
+
+
+def test_what_lies_beyond_the_image_does_not_fold_in(beyond):
+    def error(*more):
+        output = run("--lambda=1e-3", "--force", "--no-figures", *more, name="scan.h5")
+        image = np.abs(written()[1]["image"][0])
+        assert image.shape == (32, 18)
+        return np.linalg.norm(image - beyond) / np.linalg.norm(beyond), output
+
+    whole, output = error()
+    assert "32 x 32 voxels, 32 x 18 of them the image" in output
+    assert whole < 0.1
+    assert written()[1]["maps"].shape == (4, 32, 18)
+    volume = nibabel.load(OUT / "image.nii.gz")
+    np.testing.assert_allclose(volume.header.get_zooms()[:3], [7.5, 7.5, 3], rtol=1e-6)
+    np.save("maps.npy", S[:, :, 7:25])
+    part, output = error("--coil-maps=maps.npy")
+    assert "Careful: the lines encode 32 x 32 voxels and the image has 32 x 18" in output
+    assert part > 2 * whole
+    run("--method=wavelet", "--shape=32,16", "--force", "--no-figures", name="scan.h5")
+    assert written()[1]["image"].shape == (1, 32, 16)
 
 
 def test_a_field_map_is_used(scan):
@@ -197,19 +266,60 @@ def test_a_raw_file_of_ismrmrd(scan):
             "it holds data, trajectory, shape, fov, sample_time, and no maps",
         ),
         (["--coil-maps=maps.npy"], "the array has the shape (3, 32, 32); want (4, 32, 32)"),
-        (["--trajectory=none.npy"], "none.npy: there is no such file"),
-        (["--method=wavelet", "--shape=31,32"], "shape is (31, 32); want even sizes of 16 or more"),
-        (["--shape=32"], "shape is (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
+        (["--trajectory=none.npy"], "'--trajectory': none.npy: there is no such file"),
+        (["--coil-maps=none.npy"], "'--coil-maps': none.npy: there is no such file"),
+        (["--trajectory=maps.npy"], "'--trajectory': maps.npy: the array is complex64 of"),
+        (["--trajectory=k.npy"], "--unit is not given, and k.npy does not say it; its coor"),
+        (["--unit=1/m", "--fov=0.1,0.1,0.1"], "'--fov': (0.1, 0.1, 0.1); want a length in metres"),
+        (["--fov=240"], "'--fov': 240.0; want metres"),
+        (["--shape=32x32"], "'--shape': '32x32' has no commas; want 32,32"),
+        (["--lambda=1e300"], "'--lambda': 1e+300; want 0, or 1e-35 to 1e+35"),
+        (
+            ["--method=wavelet", "--shape=31,32"],
+            "'--shape': (31, 32), and method is 'wavelet'; want even sizes of 16 or more",
+        ),
+        (["--shape=32"], "'--shape': (32,), and the points of scan.npz have 2 axes; want 2 sizes"),
     ],
 )
 def test_errors_say_what_is_wanted(options, said):
     np.save("maps.npy", S[:3])
+    np.save("k.npy", K)
     assert said in " ".join(run(*options, code=2).split())
     assert not OUT.exists()
 
 
 def test_maps_that_cannot_be_estimated_are_no_traceback():
-    assert "Error: espirit_maps(calibration): " in run("--shape=4,4", code=1)
+    output = run("--shape=4,4", code=2)
+    assert "'--shape': (4, 4); want 6 voxels or more along each axis, or maps" in output
+
+
+def test_files_that_lack_a_part_say_the_option(scan):
+    np.savez("data.npz", data=scan)
+    output = run(name="data.npz", code=2)
+    assert "--trajectory is not given, and data.npz holds none; want the file of one" in output
+    for arrays in ({"trajectory": K}, {"k": K}):
+        np.savez("k.npz", **arrays)
+        output = run("--trajectory=k.npz", name="data.npz", code=2)
+        assert "--shape is not given, and no file says it; want the voxels along each" in output
+        run("--trajectory=k.npz", "--shape=32,32", "--steps=1", "--no-figures", "--force",
+            name="data.npz")  # fmt: skip
+    np.savez("k.npz", k=K, trajectory=K)
+    output = run("--trajectory=k.npz", name="data.npz", code=2)
+    assert "it holds k, trajectory: both trajectory and k" in output
+
+
+def test_exchanged_files_of_bart_are_told_of(scan):
+    io.write_bart("k.cfl", K, SHAPE)
+    with open("y.hdr", "w", encoding="ascii") as header:
+        header.write("# Dimensions\n1 64 24 4\n")
+    scan[0].transpose(2, 1, 0).ravel(order="F").tofile("y.cfl")
+    run("--trajectory=k.cfl", "--shape=32,32", "--steps=1", "--no-figures", name="y.cfl")
+    output = run("--trajectory=y.cfl", "--shape=32,32", name="k.cfl", code=2)
+    assert (
+        "'--trajectory': y.cfl: cannot be read: its dimensions are (1, 64, 24, 4), those" in output
+    )
+    output = run(name="k.cfl", code=2)
+    assert "(3, 64, 24), and its values real: those of a trajectory; want data of" in output
 
 
 def test_points_that_fold_back_are_told_of(scan):

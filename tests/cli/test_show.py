@@ -104,8 +104,8 @@ def test_a_part_of_a_shot_need_not_be_at_rest(show):
 
 
 def test_the_unit_of_an_array_is_asked_for(show):
-    said = show("points.npy", code=1)
-    assert "unit is None, and points.npy does not say it; its coordinates go up to 128" in said
+    said = show("points.npy", code=2)
+    assert "--unit is not given, and points.npy does not say it; its coordinates go up to" in said
     found = rows(show("points.npy", "--unit", "1/fov", "--shape", "256,256"))
     assert found["axis 0"] == "-0.5 to 0.5 cycles/voxel"
     other = rows(show("points.npy", "--unit", "1/fov", "--shape", "128,128", "--force"))
@@ -124,11 +124,15 @@ def test_a_volume_is_shown(show):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["none.npz"], 1, "none.npz: there is no such file"),
-        (["scan.txt"], 1, "the suffix is '.txt'; want one of"),
-        (["bart.cfl"], 1, "is in '1/fov'; want shape=, the voxels along each axis"),
+        (["none.npz"], 2, "none.npz: there is no such file"),
+        (["scan.txt"], 2, "the suffix is '.txt'; want one of"),
+        (
+            ["bart.cfl"],
+            2,
+            "--shape is not given, and bart.cfl is in '1/fov'; want the voxels along",
+        ),
         (["points.npy", "--unit", "cycles per voxel"], 2, "want --shape, the voxels along each"),
-        (["scan.npz", "--shape", "8,8"], 1, "has (32, 24); leave shape out"),
+        (["scan.npz", "--shape", "8,8"], 2, "(8, 8), and scan.npz has (32, 24); want the same, or"),
         (["scan.npz", "--shape", "8x8"], 2, "Invalid value for '--shape'"),
         (["scan.npz", "--fov", "0"], 2, "Invalid value for '--fov'"),
         (["scan.npz", "--unit", "mm"], 2, "Invalid value for '--unit'"),

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from PIL import Image
 
 import nufftlib as nl
 from nufftlib import workflows
 from nufftlib.cli import app, stacks
 from nufftlib.plots import figures
+from nufftlib.plots.calibration import Fit, Pair
+from nufftlib.plots.figures import number
 from nufftlib.plots.stacks import (
     Frame,
     draw_sections,
@@ -99,7 +104,7 @@ def test_beads_are_simulated_and_drawn(monkeypatch):
     np.testing.assert_array_equal(arrays["pixel_size"], stacks.STEPS)
     assert list(record["methods"]) == ["spectral"]
     assert record["settings"]["image"] == "simulated beads"
-    with figures.Image.open(OUT / "figure.png") as figure:
+    with Image.open(OUT / "figure.png") as figure:
         assert figure.size == (2860, 1092)
 
 
@@ -149,7 +154,7 @@ def test_a_misfit_along_the_depth_is_said(own):
         (("--ndim=4",), "4 is not in the range 2<=x<=3"),
         (
             ("--ndim=2", *PAIR),
-            "or take load_stack for all; stacks go with --ndim 3 of calibrate-psf",
+            "as in NAME:0; stacks go with --ndim 3 of calibrate-psf",
         ),
         (("--ndim=2", "--size=3x5x5"), "3x5x5 has 3 axes; want height and width, or --ndim 3"),
         (
@@ -233,8 +238,8 @@ def test_sections_are_of_one_place_and_to_one_scale(rng):
     frame = Frame((0.0, -2.0, 10.0), (3.0, 0.5, 1.0), (6.0, -0.5, 18.0), "µm")
     figure = figures.new_figure(4, 4)
     axes = figure.subplots()
-    draw_sections(axes, stack, frame, "Stack", figures.Normalize(0, 1))
-    figures.FigureCanvasAgg(figure).draw()
+    draw_sections(axes, stack, frame, "Stack", Normalize(0, 1))
+    FigureCanvasAgg(figure).draw()
     flat, side, front = axes.child_axes
     # Voxel (2, 3, 8): rows down, columns to the right; depth to the right, and down.
     np.testing.assert_array_equal(flat.images[0].get_array(), stack[2])
@@ -259,17 +264,17 @@ def test_the_valid_part_is_where_it_is_in_the_sharp_stack(monkeypatch, rng):
     x, h = rng.random((1, 9, 12, 10)), rng.random((4, 3, 2))
     y = nl.Blur(h, ndim=3)(x)
     made = workflows.CalibratedPSF([2.0, 1.0], 1.0, False, h, h, [], False, 0.1, "general")
-    fit = figures.Fit("spectral", made, None, None)
-    pair = figures.Pair(x, y + 0.5, "valid", None, None)
+    fit = Fit("spectral", made, None, None)
+    pair = Pair(x, y + 0.5, "valid", None, None)
     draw_stack_calibration(pair, [fit], None, (2e-6, 1e-6, 1e-6))
     titles = {axes.get_title(): axes for axes in drawn[0].axes}
     blurred, residual = (
-        titles["Blurred: valid part"],
+        next(axes for title, axes in titles.items() if title.startswith("Blurred: valid part")),
         next(axes for title, axes in titles.items() if title.startswith("Residual")),
     )
     # The middle of the sharp stack is voxel (4, 6, 5), of the valid part 1, 1 and 0 less.
     place = (4 - (4 - 1 - 2), 6 - (3 - 1 - 1), 5 - (2 - 1 - 1))
-    for axes, values in ((blurred, y[0] + 0.5), (residual, np.full_like(y[0], -0.5))):
+    for axes, values in ((blurred, y[0] + 0.5), (residual, np.full_like(y[0], 0.5))):
         np.testing.assert_allclose(axes.child_axes[0].images[0].get_array(), values[place[0]])
         assert axes.child_axes[2].images[0].get_extent() == [-0.5, 8.5, 13.0, 1.0]
     # Those of the PSF go through its brightest voxel, and its centre is 0.
@@ -291,4 +296,9 @@ def test_the_sections_of_a_deblurring_are_drawn(monkeypatch, rng):
         shown, (y[0, 3], h[1], made.picture[0, 3], made.residual[0, 3]), strict=True
     ):
         np.testing.assert_allclose(got, want)
-    assert flat["Blurred"].get_ylabel() == "y [voxels]"
+    assert [axes.get_ylabel() for axes in flat.values()] == ["y [voxels]"] * 4
+    blurred, psf, *_ = flat
+    low, high = np.quantile(y[0], (0.002, 0.998))
+    assert blurred == f"Blurred\nblack {number(low)}, white {number(high)}"
+    assert next(iter(flat.values())).images[0].get_clim() == pytest.approx((low, high))
+    assert psf == "PSF,\ncut at its brightest voxel"

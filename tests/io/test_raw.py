@@ -197,11 +197,74 @@ def test_a_cartesian_scan_has_its_lines_where_they_are(cartesian):
     )
     # Noise that is sampled four times as slowly is half as large as that of the data.
     np.testing.assert_allclose(scan.noise, np.outer([2, 2j], np.ones(16)))
+    assert scan.encoded == (8, 6)
+    assert scan.thickness == pytest.approx(5e-3)
     assert scan.sample_time == pytest.approx(5e-6)
     for frame, x in enumerate(cartesian):
         F = nl.NUFFT(scan.k[frame].astype(np.float64), (8, 6), eps=1e-12)
         want = F(np.stack([x, 1j * x]).astype(np.complex128))
         assert np.linalg.norm(scan.data[frame] - want) < 1e-5 * np.linalg.norm(want)
+
+
+def rewritten(change, name="new.h5"):
+    """Copy a file with another header; ``change`` has it and each acquisition."""
+    mrd = pytest.importorskip("ismrmrd")
+    with mrd.Dataset("scan.h5", "dataset") as file, mrd.Dataset(name, "dataset") as new:
+        new.write_xml_header(change(file.read_xml_header().decode(), None).encode())
+        for i in range(file.number_of_acquisitions()):
+            a = file.read_acquisition(i)
+            change("", a)
+            new.append_acquisition(a)
+    return name
+
+
+def test_the_noise_of_a_filtered_band_is_that_of_the_data(cartesian):
+    """A filter that passes a quarter of the band halves the noise of a scan of noise."""
+    part = "<relativeReceiverNoiseBandwidth>0.25</relativeReceiverNoiseBandwidth>"
+    said = f"<acquisitionSystemInformation>{part}</acquisitionSystemInformation>"
+    name = rewritten(
+        lambda text, _: text.replace("<experimentalConditions>", f"{said}<experimentalConditions>")
+    )
+    np.testing.assert_allclose(read_scan(name).noise, np.outer([4, 4j], np.ones(16)))
+
+
+def test_lines_beyond_the_image_are_told_of(cartesian):
+    """Steps of 1/300 mm in an image of 100 mm encode three times its length."""
+    head, tail = "<reconSpace>", "</reconSpace>"
+
+    def change(text, _):
+        before, _, rest = text.partition(head)
+        space, _, after = rest.partition(tail)
+        return before + head + space.replace(">6<", ">2<").replace(">300<", ">100<") + tail + after
+
+    scan = read_scan(rewritten(change))
+    assert (scan.shape, scan.encoded) == ((8, 2), (8, 6))
+    assert read_scan("new.h5", shape=(8, 5)).encoded == (8, 15)
+    assert np.array_equal(scan.k, read_scan("scan.h5").k)  # the voxels are as large
+
+
+def test_acquisitions_are_of_the_encoding_that_they_name(cartesian):
+    """Here the second, whose lines are twice as far apart; noise may be of another one."""
+
+    mrd = pytest.importorskip("ismrmrd")
+
+    def change(text, a):
+        if a is not None and not a.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
+            a.encoding_space_ref = 1
+        first, _, rest = text.partition("<encoding>")
+        encoding = "<encoding>" + rest.removesuffix("</ismrmrdHeader>")
+        return first + encoding + encoding.replace(">300<", ">150<") + "</ismrmrdHeader>"
+
+    scan = read_scan(rewritten(change))
+    assert scan.fov == (0.24, 0.15)
+
+    def mixed(text, a):
+        if a is not None and a.idx.kspace_encode_step_1 == 3:
+            a.encoding_space_ref = 1
+        return change(text, None)
+
+    with pytest.raises(ValueError, match=r"are of the encodings 0 and 1 of 2, and not all of one"):
+        read_scan(rewritten(mixed, "mixed.h5"))
 
 
 def test_partitions_without_limits_are_counted_from_the_middle(cartesian):
@@ -271,7 +334,7 @@ def test_refusals():
             read_scan("scan.npz", *trajectory)
 
     refused("it holds trajectory, and no data", trajectory=k)
-    refused("holds no trajectory; want a file", data=random(5, 3, 4))
+    refused("trajectory is None, and scan.npz holds none; want the file", data=random(5, 3, 4))
     refused("shape is None, and no file says it", data=random(5, 3, 4), trajectory=k)
     good = {"trajectory": k, "shape": SHAPE}
     refused(r"\(5, 4, 3\) and the trajectory \(3, 4, 2\); want", data=random(5, 4, 3), **good)
@@ -280,7 +343,9 @@ def test_refusals():
     refused("1 values of the data are not finite", data=spoiled(random(5, 3, 4)), **good)
     refused("1 points are not finite", data=random(5, 3, 4), trajectory=spoiled(k), shape=SHAPE)
     data = random(5, 3, 4)
-    refused("want the voxels along each axis, integers", data=data, trajectory=k, shape=(8.0, 8.0))
+    refused(
+        "and not the voxels along each axis, integers", data=data, trajectory=k, shape=(8.0, 8.0)
+    )
     refused("noise is float64 of the shape", data=data, noise=np.ones((5, 99)), **good)
     refused(r"want complex numbers of the shape \(5, s", data=data, noise=random(99), **good)
     refused(r"of the shape \(4, 99\); want", data=data, noise=random(4, 99), **good)
@@ -294,7 +359,9 @@ def test_refusals():
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         read_scan("scan.h5")
     save_cfl("y", random(1, 4, 3, 5))
-    with pytest.raises(ValueError, match="samples at a trajectory, and none is given"):
+    with pytest.raises(
+        ValueError, match=r"trajectory is None, and y\.cfl holds none; want the file of one"
+    ):
         read_scan("y.cfl")
     save_cfl("y", random(4, 3, 1, 5))
     np.save("k.npy", k)

@@ -78,10 +78,10 @@ def test_a_unit_that_nobody_says_is_asked_for():
 @pytest.mark.parametrize(
     ("unit", "given", "said"),
     [
-        ("1/fov", {}, r"want shape=, the voxels along each axis$"),
-        ("1/fov", {"fov": 0.2}, r"want shape=, the voxels along each axis$"),
-        ("1/m", {}, r"want shape=, the voxels along each axis and fov=, the field of view in"),
-        ("rad/m", {"shape": (8, 8)}, r"is in 'rad/m'; want fov=, the field of view in metres$"),
+        ("1/fov", {}, r"shape is None, and k.npy is in '1/fov'; want the voxels along each axis$"),
+        ("1/fov", {"fov": 0.2}, r"shape is None.*; want the voxels along each axis$"),
+        ("1/m", {}, r"shape is None, and k.npy is in '1/m'; want the voxels along each axis$"),
+        ("rad/m", {"shape": (8, 8)}, r"fov is None.*'rad/m'; want the field of view in metres$"),
     ],
 )
 def test_a_size_that_the_unit_needs_is_asked_for(unit, given, said):
@@ -142,9 +142,18 @@ def test_a_saved_trajectory_comes_with_all_its_bits_and_its_protocol():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"unit": "1/fov"}, r"unit is '1/fov', and k\.npz is in 'cycles per voxel'; leave unit"),
-        ({"shape": (8, 8)}, r"shape is \(8, 8\), and k\.npz has \(24, 20\); leave shape out"),
-        ({"fov": 0.2}, r"fov is \(0\.2, 0\.2\), and k\.npz has \(0\.24, 0\.18\); leave fov out"),
+        (
+            {"unit": "1/fov"},
+            r"unit is '1/fov', and k\.npz is in 'cycles per voxel'; want the same, or",
+        ),
+        (
+            {"shape": (8, 8)},
+            r"shape is \(8, 8\), and k\.npz has \(24, 20\); want the same, or none",
+        ),
+        (
+            {"fov": 0.2},
+            r"fov is \(0\.2, 0\.2\), and k\.npz has \(0\.24, 0\.18\); want the same, or none",
+        ),
     ],
 )
 def test_what_contradicts_a_saved_protocol_is_refused(given, said):
@@ -290,7 +299,9 @@ def test_a_damaged_file_of_bart_is_refused(tmp_path, kind):
 def test_half_of_a_pair_is_refused(tmp_path):
     write_bart("k.cfl", points(), SHAPES[2])
     (tmp_path / "k.hdr").unlink()
-    with pytest.raises(ValueError, match=r"k\.hdr.*want a trajectory of BART, NAME\.cfl with its"):
+    with pytest.raises(
+        ValueError, match=r"k\.hdr.*want a trajectory of BART, .*NAME\.cfl with its"
+    ):
         read_trajectory("k.cfl", shape=SHAPES[2])
 
 
@@ -346,7 +357,9 @@ def test_the_file_says_its_unit_and_holds_it(mrd):
     assert numbers == [0, 1, 2, 3, 4]
     assert encoding.encodingLimits.kspace_encoding_step_1.maximum == 4
     assert read_trajectory("k.h5").sample_time is None
-    with pytest.raises(ValueError, match=r"unit is '1/fov', and k\.h5 is in '1/m'; leave"):
+    with pytest.raises(
+        ValueError, match=r"unit is '1/fov', and k\.h5 is in '1/m'; want the same, or none"
+    ):
         read_trajectory("k.h5", unit="1/fov")
 
 
@@ -485,7 +498,7 @@ def gradient_echo(pp, lines=4, samples=(16,)):
 
 def test_a_sequence_of_others_wants_its_matrix_and_has_no_protocol(pulseq):
     gradient_echo(pulseq)
-    with pytest.raises(ValueError, match=r"gre\.seq is in '1/m'; want shape="):
+    with pytest.raises(ValueError, match=r"gre\.seq is in '1/m'; want the voxels along"):
         read_trajectory("gre.seq")
     found = read_trajectory("gre.seq", shape=(16, 4))
     x, y = np.arange(16) - 7.5, np.arange(4) - 2
@@ -499,7 +512,7 @@ def test_a_sequence_of_others_wants_its_matrix_and_has_no_protocol(pulseq):
 
 def test_a_field_of_view_in_another_unit_is_noticed(mrd):
     write_by_ismrmrd(mrd, points(), fov_mm=(240e3, 180e3, 5e3))
-    with pytest.raises(ValueError, match=r"of k\.h5 is \(240\.0, 180\.0\); want metres, as fov="):
+    with pytest.raises(ValueError, match=r"of k\.h5 is \(240\.0, 180\.0\); want metres$"):
         read_trajectory("k.h5", unit="1/fov")
     assert read_trajectory("k.h5", unit="1/fov", fov=0.24).fov == (0.24, 0.24)
     with pytest.raises(ValueError, match="want metres"):
@@ -544,7 +557,9 @@ def archive(**arrays):
 )
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path, suffix, content):
     (tmp_path / f"k{suffix}").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"k\{suffix}: cannot be read: .*; want an? (file|array)"):
+    with pytest.raises(
+        ValueError, match=rf"k\{suffix}: cannot be read: .*; want an? (array|archive)"
+    ):
         read_trajectory(f"k{suffix}", unit="cycles per voxel")
 
 

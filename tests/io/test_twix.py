@@ -107,6 +107,7 @@ def test_lines_are_where_their_counters_say(twix):
     scan = read_scan("scan.dat")
     assert scan.data.shape == (2, 2, 42, 16)
     assert (scan.shape, scan.fov) == ((8, 6, 4), (0.24, 0.18, 0.1))
+    assert scan.encoded == (8, 9, 6)
     assert (scan.frames, scan.source) == (("repetition 0", "repetition 1"), "twix")
     assert scan.sample_time == pytest.approx(5e-6)
     assert np.array_equal(scan.noise, np.outer([1, 1j], np.arange(5)))
@@ -137,7 +138,9 @@ def test_files_of_software_before_vd(twix):
 
 def test_other_trajectories_are_given(twix):
     write(twix, protocol=PROTOCOL.replace("ucTrajectory = 0x1", "ucTrajectory = 0x2"))
-    with pytest.raises(ValueError, match=r"scan.dat holds no trajectory; want a file"):
+    with pytest.raises(
+        ValueError, match=r"trajectory is None, and scan.dat holds none; want the file"
+    ):
         read_scan("scan.dat")
     k = RNG.uniform(-0.5, 0.5, (42, 16, 2))
     np.save("k.npy", k)

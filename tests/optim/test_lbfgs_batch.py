@@ -10,7 +10,10 @@ N, MANY = 8, 6
 
 
 def quadratics(dtype=float):
-    """``<p - c, H (p - c)> / 2`` of many problems, whose curvatures differ."""
+    """``<p - c, H (p - c)> / 2`` of many problems, whose curvatures differ.
+
+    By few orders: rounding grows with the evaluations, and changes their number.
+    """
     rng = np.random.default_rng(0)
 
     def normal(*shape):
@@ -18,7 +21,7 @@ def quadratics(dtype=float):
         return real + 1j * rng.normal(size=shape) if dtype is complex else real
 
     Q, _ = np.linalg.qr(normal(MANY, N, N))
-    H = Q * np.geomspace(1, np.geomspace(10, 1e3, MANY), N).T[:, None, :] @ np.conj(Q.mT)
+    H = Q * np.geomspace(1, np.geomspace(3, 100, MANY), N).T[:, None, :] @ np.conj(Q.mT)
     c = 0.5 * normal(MANY, N)
 
     def value_and_grad(p):

@@ -399,7 +399,7 @@ def test_first_order_solvers_reach_the_table_and_end_honestly(name, problem):
     assert result.best_value < first
     if result.converged:
         assert np.linalg.norm(f(result.params)[1]) <= 1e-7
-    else:
-        assert result.steps == 500  # none gives up
+    elif result.steps < 500:  # what a step could gain is below the rounding of the loss
+        assert result.best_value <= (1 + 1e-11) * by_scipy(problem)
     if name != "spectral_projected_gradient":
         assert np.all(np.diff(result.history) <= 1e-10 * np.abs(result.history[1:]))

@@ -51,7 +51,7 @@ class DeblurredPicture(Run):
         The same with the margins that the blurred one saw, larger by the PSF's size less one;
         with a boundary other than ``"valid"`` the same array.
     residual : array, of the blurred picture's shape
-        ``A x + background - y``, which is noise if picture and PSF are right.
+        ``y - A x - background``, which is noise if picture and PSF are right.
     noise : float
         The standard deviation of the noise, given or estimated.
     weight : float
@@ -215,7 +215,7 @@ def deblur(
         interrupted=result.interrupted,
         picture=model.cropped(x),
         with_margins=x,
-        residual=model.blur.apply(x) + background - blurred,
+        residual=blurred - model.blur.apply(x) - background,
         noise=noise,
         weight=taken,
         converged=result.converged,

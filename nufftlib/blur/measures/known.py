@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
+import scipy.special
 
 from nufftlib.core.arrays import Array
 
@@ -17,13 +19,18 @@ SIDE = 1.96
 """Standard deviations on either side of an interval of 95 %."""
 
 
-DIM, PART = 2.0, 1 / 3
-"""Deviations below which the light of a pixel may be noise, and the mean square of the part of it
-that is: anything from nothing to all."""
+SURE = 0.05
+"""Probability below which noise alone is not believed."""
+
+FLOOR = 1e-8
+"""Part of the largest eigenvalue of a covariance below which it is rounding."""
+
+DRAWS = 1000
+"""How many times noise is drawn for a distribution that has no formula."""
 
 
 class Measured(NamedTuple):
-    """A number with its standard deviation.
+    """A number, its standard deviation and its interval.
 
     Attributes
     ----------
@@ -31,18 +38,32 @@ class Measured(NamedTuple):
         The number; NaN if the PSF has none.
     deviation : float
         Its standard deviation to first order; NaN without a covariance.
+    low, high : float
+        The interval that has the true value in 95 of 100 cases: 1.96 deviations on both sides
+        where first order is enough. NaN without a covariance.
     """
 
     value: float
     deviation: float
+    low: float
+    high: float
 
     def __str__(self) -> str:
         if math.isnan(self.deviation):
             return f"{self.value:.4g}"
+        side = SIDE * self.deviation
+        if max(abs(self.high - self.value - side), abs(self.value - self.low - side)) > side / 4:
+            return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g})"
         return f"{self.value:.4g} +- {self.deviation:.2g}"
 
 
-NOWHERE = Measured(math.nan, math.nan)
+def within(value: float, deviation: float) -> Measured:
+    """Return a number whose interval is that of its deviation."""
+    side = SIDE * deviation
+    return Measured(value, deviation, value - side, value + side)
+
+
+NOWHERE = within(math.nan, math.nan)
 """What a PSF has not."""
 
 
@@ -94,7 +115,7 @@ class Known:
             across = np.outer(v, rows)
             covariance = (covariance - across - across.T + np.outer(v, v) * rows.sum()) / total**2
             d = let_through(v, covariance)
-            covariance = covariance + PART * np.outer(d, d)
+            covariance = covariance + np.outer(d, d)
         return cls(h, covariance)
 
     @cached_property
@@ -118,7 +139,16 @@ class Known:
 
     def measured(self, value: float, gradient: Any) -> Measured:
         """Return a number by its value and its gradient by the pixels."""
-        return Measured(float(value), float(self.deviations(np.reshape(gradient, (1, -1)))[0]))
+        return within(float(value), float(self.deviations(np.reshape(gradient, (1, -1)))[0]))
+
+    @cached_property
+    def noise(self) -> Any:
+        """Noise of this covariance, shape (DRAWS, P), always the same."""
+        L, pivots, rank, _ = scipy.linalg.lapack.dpstrf(self.covariance, lower=1)
+        draws = np.random.default_rng(0).standard_normal((DRAWS, rank))
+        found = np.zeros((DRAWS, len(L)))
+        found[:, pivots - 1] = draws @ np.tril(L)[:, :rank].T
+        return found
 
     def summed(self, axis: int) -> Known:
         """Return the line spread function: the sums along the other axis, shape (n, 1)."""
@@ -132,16 +162,25 @@ class Known:
 def let_through(v: Any, covariance: Any) -> Any:
     """Return how a PSF (P,) changes without light that is there since no pixel may be negative.
 
-    Of dark pixels noise brings as many below zero, where they are bound, as above: so the light of
-    as many of the dimmest others is noise. If these are bound as well, the others follow by their
-    correlations: ``- C_d (C_dd)^-1 h_d``.
+    Of dark pixels noise brings as many below zero, where they are bound, as above. So the light of
+    as many of the others, those with the least light for their noise, may be noise: of the most
+    whose light together, ``h_d^T (C_dd)^-1 h_d``, noise of so many pixels can have. If these are
+    bound as well, the others follow by their correlations: ``- C_d (C_dd)^-1 h_d``.
     """
     deviations = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
     bound = np.count_nonzero((v == 0) & (deviations == 0))
-    dim = np.flatnonzero((v > 0) & (v < DIM * deviations))
-    dim = dim[np.argsort(v[dim])[:bound]]
-    within = covariance[np.ix_(dim, dim)]
-    return -covariance[:, dim] @ np.linalg.lstsq(within, v[dim], rcond=1e-10)[0]
+    dim = np.flatnonzero((v > 0) & (v < SIDE * deviations))
+    dim = dim[np.argsort(v[dim] / deviations[dim])[:bound]]
+    if not dim.size:
+        return np.zeros_like(v)
+    values, vectors = np.linalg.eigh(covariance[np.ix_(dim, dim)])
+    L = np.linalg.cholesky((vectors * np.maximum(values, FLOOR * values[-1])) @ vectors.T)
+    squares = np.cumsum(scipy.linalg.solve_triangular(L, v[dim], lower=True) ** 2)
+    counts = 1 + np.arange(dim.size)
+    noise = counts[scipy.special.chdtrc(counts, squares) > SURE]
+    count = noise[-1] if noise.size else 0
+    dim, L = dim[:count], L[:count, :count]
+    return -covariance[:, dim] @ scipy.linalg.cho_solve((L, True), v[dim])
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:

@@ -13,7 +13,7 @@ from nufftlib.blur.measures.energy import Energy
 from nufftlib.blur.measures.known import Curve, Known, Measured
 from nufftlib.blur.measures.peak import Peak
 from nufftlib.blur.measures.transfer import along, over_directions
-from nufftlib.blur.measures.widths import Line, Moments
+from nufftlib.blur.measures.widths import Moments, summed
 from nufftlib.core.arrays import (
     Array,
     check_finite,
@@ -23,15 +23,13 @@ from nufftlib.core.arrays import (
 from nufftlib.core.kinds import positive
 from nufftlib.core.noise import on_cpu
 
-AXES = np.eye(2)
-
 ROUNDING = 1e-5
 """Part of the largest covariance that is rounding in single precision."""
 
 
 @dataclass(frozen=True)
 class PSFMeasures:
-    """The result of `measure_psf`: numbers and curves, each with its standard deviation.
+    """The result of `measure_psf`: numbers and curves, with deviations and intervals of 95 %.
 
     Lengths are in units of the pitch, frequencies in cycles per unit of it.
 
@@ -48,7 +46,7 @@ class PSFMeasures:
         Roots of the second moments along the ellipse's major and minor axis.
     angle : Measured
         The major axis' angle against axis 1, to the right, positive towards axis 0, down, in
-        radians from -pi / 2 to pi / 2.
+        radians from -pi / 2 to pi / 2; the ends of its interval may lie beyond.
     energy : Curve
         Encircled energy around the centroid by radius.
     radius50, radius80 : Measured
@@ -124,15 +122,20 @@ def measure_psf(
     top has its largest value anywhere. Those of a Gaussian are the same, and of a disk 0.87 of
     its diameter.
 
-    Deviations are first order: they are right where they are small, and do not know of a width
-    that jumps from one peak to another. Light that a nonnegative fit leaves in dark pixels, as
-    bound ones say, is added to them. Where noise cannot tell the ellipse from a circle, the
-    angle has the deviation of any angle, 0.91, and the widths along its axes have none. Where
-    noise hides the transfer function, the band is that of a noncentral chi-square.
+    Deviations are first order, and most intervals are 1.96 of them on both sides. That of a
+    width is the one of its likelihood, since it jumps where another peak comes to count. That of
+    a Strehl ratio knows that noise raises the largest of many values, as does a flat top's. Light
+    that a nonnegative fit leaves in dark pixels, as bound ones say, is added to all of them.
+    Where noise cannot tell the ellipse from a circle, the angle has the deviation of any angle,
+    0.91, the widths along its axes have none, and the intervals of its sigmas hold that of their
+    mean. Where noise hides the transfer function, the band is that of a noncentral chi-square.
     docs/psf-measures.md has the derivations and how often the intervals hold the truth.
 
     References
     ----------
+    V. Chernozhukov, S. Lee, A. M. Rosen, "Intersection bounds: estimation and inference",
+    Econometrica 81 (2013) 667-737.
+
     L. C. Roberts et al., "Is that really your Strehl ratio?", Proc. SPIE 5490 (2004) 504-515.
 
     P. Debye, "Zerstreuung von Roentgenstrahlen", Ann. Phys. 351 (1915) 809-823.
@@ -152,7 +155,7 @@ def measure_psf(
     xp = checked_psf(call, "psf", psf, psf)
     pitch = positive(call, "pitch", pitch)
     known = Known.of(on_cpu(psf).astype(np.float64), checked_covariance(call, covariance, psf))
-    moments, energy, still = Moments(known), Energy(known), np.zeros(known.h.size)
+    moments, energy = Moments(known), Energy(known)
     transfers = along(known, 0), along(known, 1), over_directions(known)
     strehl = None
     if ideal is not None:
@@ -166,16 +169,16 @@ def measure_psf(
         return Curve(*(xp.asarray(a, **like) for a in (at * unit, *rest)))
 
     def length(found: Measured) -> Measured:
-        return Measured(found.value * pitch, found.deviation * pitch)
+        return Measured(*(pitch * a for a in found))
 
     def frequency(found: Measured) -> Measured:
-        return Measured(found.value / pitch, found.deviation / pitch)
+        return Measured(*(a / pitch for a in found))
 
     return PSFMeasures(
         centroid=both(
             length(known.measured(c, p)) for c, p in zip(known.centroid, known.places, strict=True)
         ),
-        widths=both(length(Line(known, u, still).width()) for u in AXES),
+        widths=both(length(summed(known, i).width()) for i in (0, 1)),
         principal_widths=both(length(moments.width(i)) for i in (0, 1)),
         sigmas=both(length(moments.sigma(i)) for i in (0, 1)),
         angle=moments.angle,

@@ -8,7 +8,6 @@ the optical transfer function about that point.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,10 +15,15 @@ from typing import Any
 import numpy as np
 
 from nufftlib.blur.measures.known import Known, Measured
-from nufftlib.blur.measures.widths import FINE, sinc
+from nufftlib.blur.measures.largest import Largest
+from nufftlib.blur.measures.widths import FINE, sinc_curvature, sinc_slope
 
 NEWTON = 20
 """Steps to the peak at most."""
+
+STEPS = 2
+"""Places per pixel among which noise is searched for its largest value, twice those that
+determine it."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,11 @@ class Peak:
 
     def taps(self, x: Any) -> tuple[Any, Any]:
         """Return the interpolation's weights along both axes, and their derivatives (3, n)."""
-        a, b = (
-            np.stack(sinc(t - np.arange(n))) for t, n in zip(x, self.known.h.shape, strict=True)
-        )
-        return a, b
+        jets = []
+        for t, n in zip(x, self.known.h.shape, strict=True):
+            u = t - np.arange(n)
+            jets.append(np.stack([np.sinc(u), sinc_slope(u), sinc_curvature(u)]))
+        return jets[0], jets[1]
 
     def slope_and_curvature(self, x: Any) -> tuple[Any, Any]:
         """Return first and second derivatives by the place, shapes (2,) and (2, 2)."""
@@ -78,20 +83,23 @@ class Peak:
         """The value."""
         return float(self.weights @ self.known.h.ravel())
 
-    # 0 = grad h(x): dx = - hessian^-1 grad s. To second order the value at the moved peak is
-    # higher by - dx^T hessian dx / 2.
-    @cached_property
-    def raised(self) -> float:
-        """How much noise raises the largest value on average, to second order."""
-        if self.known.covariance is None:
-            return math.nan
-        a, b = self.taps(self.place)
-        slopes = np.stack([np.outer(a[1], b[0]).ravel(), np.outer(a[0], b[1]).ravel()])
-        curvature = self.slope_and_curvature(self.place)[1]
-        noise = slopes @ self.known.covariance @ slopes.T
-        return -float(np.trace(np.linalg.solve(curvature, noise))) / 2
+    @property
+    def interval(self) -> tuple[float, float]:
+        """What the true peak lies between in 95 of 100 cases."""
+        H, W = self.known.h.shape
+        a, b = (
+            np.sinc(np.arange(STEPS * (n - 1) + 1)[:, None] / STEPS - np.arange(n)) for n in (H, W)
+        )
+        noise = a @ self.known.noise.reshape(-1, H, W) @ b.T
+        values = a @ self.known.h @ b.T
+        low, high = Largest(values.ravel(), noise.reshape(len(noise), -1)).interval
+        between = self.value - float(values.max())  # the places
+        return low + between, high + between
 
     def against(self, ideal: float) -> Measured:
-        """Return the ratio to another peak; what noise raises it by is in its deviation."""
-        value, deviation = self.known.measured(self.value / ideal, self.weights / ideal)
-        return Measured(value, math.hypot(deviation, self.raised / ideal))
+        """Return the ratio to another peak."""
+        found = self.known.measured(self.value / ideal, self.weights / ideal)
+        if self.known.covariance is None:
+            return found
+        low, high = self.interval
+        return found._replace(low=low / ideal, high=high / ideal)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from nufftlib.blur.measures.known import NOWHERE, SIDE, Curve, Known, Measured, root
+from nufftlib.blur.measures.known import NOWHERE, SIDE, Curve, Known, Measured, root, within
 
 NYQUIST = 0.5
 """The last frequency, in cycles per pixel."""
@@ -117,7 +117,7 @@ class Transfer:
             return NOWHERE
         f = self.frequencies[below[0] - 1 : below[0] + 1]
         at = root(lambda x: self.value(x) - 0.5, f[0], f[1])
-        return Measured(at, self.known_at(at)[1] / abs(self.falling(at)))
+        return within(at, self.known_at(at)[1] / abs(self.falling(at)))
 
 
 def along(known: Known, axis: int) -> Transfer:

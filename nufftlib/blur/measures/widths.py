@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from nufftlib.blur.measures.known import NOWHERE, Known, Measured, root
+from nufftlib.blur.measures.known import NOWHERE, Known, Measured, root, within
+from nufftlib.blur.measures.largest import Largest
+from nufftlib.blur.measures.lengths import extremes
 
 FINE = 8
 """Steps per pixel of the searches for peaks and crossings."""
@@ -32,11 +34,14 @@ ROUND = 1e-12
 """Part of the larger second moment by which it is larger for rounding alone."""
 
 
-def sinc(u: Any) -> tuple[Any, Any, Any]:
-    """Return ``sin(pi u) / (pi u)`` and its first and second derivative."""
-    a = np.pi * np.abs(u)
-    slope = -np.pi * np.sign(u) * scipy.special.spherical_jn(1, a)
-    return np.sinc(u), slope, -(np.pi**2) * scipy.special.spherical_jn(1, a, derivative=True)
+def sinc_slope(u: Any) -> Any:
+    """Return the derivative of ``sin(pi u) / (pi u)``."""
+    return -np.pi * np.sign(u) * scipy.special.spherical_jn(1, np.pi * np.abs(u))
+
+
+def sinc_curvature(u: Any) -> Any:
+    """Return its second derivative."""
+    return -(np.pi**2) * scipy.special.spherical_jn(1, np.pi * np.abs(u), derivative=True)
 
 
 @dataclass(frozen=True)
@@ -67,22 +72,22 @@ class Line:
         """How fast they move along it as it turns."""
         return np.asarray([-self.u[1], self.u[0]]) @ np.stack(self.known.places)
 
-    def at(self, t: float) -> tuple[float, float, float, Any]:
-        """Return value, slope, curvature and the gradient of the value by the pixels (P,)."""
-        s, ds, dds = sinc(t - self.places)
-        v = self.known.h.ravel()
-        return v @ s, v @ ds, v @ dds, s - (v * self.aside) @ ds * self.turn
+    def at(self, t: Any) -> tuple[Any, Any, Any]:
+        """Return values and slopes (...,), and gradients of the values by the pixels (..., P)."""
+        away, v = np.asarray(t)[..., None] - self.places, self.known.h.ravel()
+        s, ds = np.sinc(away), sinc_slope(away)
+        return s @ v, ds @ v, s - (ds @ (v * self.aside))[..., None] * self.turn
 
-    def value(self, t: float) -> float:
-        """Return the value."""
-        return float(self.known.h.ravel() @ np.sinc(t - self.places))
+    def value(self, t: Any) -> Any:
+        """Return the values."""
+        return np.sinc(np.asarray(t)[..., None] - self.places) @ self.known.h.ravel()
 
     @cached_property
     def searched(self) -> tuple[Any, Any]:
         """Fine places along the direction, and the values there."""
         first, last = self.places.min() - 2, self.places.max() + 2
         t = np.arange(math.floor(first * FINE), math.ceil(last * FINE) + 1) / FINE
-        return t, np.asarray([self.value(x) for x in t])
+        return t, self.value(t)
 
     @cached_property
     def peak(self) -> int:
@@ -97,8 +102,8 @@ class Line:
         ends = middle - 1 / FINE, middle + 1 / FINE
         slopes = [self.at(t)[1] for t in ends]
         if slopes[0] * slopes[1] < 0:
-            middle = root(lambda t: self.at(t)[1], *ends)
-        value, _, _, gradient = self.at(middle)
+            middle = root(lambda t: float(self.at(t)[1]), *ends)
+        value, _, gradient = self.at(middle)
         return value, gradient
 
     # p(t) = p(peak) / 2:  p'(t) dt = dp(peak) / 2 - dp(t)
@@ -110,12 +115,31 @@ class Line:
             return NOWHERE
         width, slopes = 0.0, np.zeros_like(change)
         for i in np.flatnonzero(above[1:] != above[:-1]):
-            at = root(lambda x: self.value(x) - highest / 2, t[i], t[i + 1])
-            _, slope, _, gradient = self.at(at)
+            at = root(lambda x: float(self.value(x)) - highest / 2, t[i], t[i + 1])
+            _, slope, gradient = self.at(at)
             side = 1 if above[i] else -1
             width += side * at
             slopes += side * (change / 2 - gradient) / slope
-        return self.known.measured(width, slopes)
+        found = self.known.measured(width, slopes)
+        if self.known.covariance is None:
+            return found
+        shorter, longer = self.uncertain
+        return found._replace(low=width - shorter, high=width + longer)
+
+    @property
+    def uncertain(self) -> tuple[float, float]:
+        """By how much the width may be less and more."""
+        t, values = self.searched
+        gradients = self.at(t)[2]
+        lift = Largest(values, self.known.noise @ gradients.T).lift(0.5)
+        shorter, longer = extremes(values, gradients @ self.known.covariance @ gradients.T, lift)
+        return shorter / FINE, longer / FINE
+
+
+def summed(known: Known, axis: int) -> Line:
+    """Return the line spread function along an axis."""
+    line = known.summed(axis)
+    return Line(line, np.asarray([1.0, 0.0]), np.zeros(line.h.size))
 
 
 @dataclass(frozen=True)
@@ -155,32 +179,48 @@ class Moments:
         return self.axes[1] @ self.away
 
     @cached_property
-    def turn(self) -> Any:
-        """The gradient of the angle by the pixels, shape (P,); zero if it may be any."""
-        apart = self.axes[0][0] - self.axes[0][1]
-        if not apart > ROUND * self.axes[0][0]:
-            return np.zeros(self.known.h.size)
-        gradient = self.along[0] * self.along[1] / apart
-        lost = self.known.deviations(gradient[None])[0] > UNSURE
-        return np.zeros_like(gradient) if lost else gradient
+    def turning(self) -> Any:
+        """The gradient of the angle by the pixels, shape (P,); a circle has none."""
+        return self.along[0] * self.along[1] / (self.axes[0][0] - self.axes[0][1])
+
+    @cached_property
+    def is_round(self) -> bool:
+        """Whether the ellipse is a circle, up to rounding or to noise."""
+        if not self.axes[0][0] - self.axes[0][1] > ROUND * self.axes[0][0]:
+            return True
+        return bool(self.known.deviations(self.turning[None])[0] > UNSURE)
 
     def width(self, axis: int) -> Measured:
         """Return the full width at half maximum along an axis of the ellipse."""
+        u = self.axes[1][axis]
+        if self.is_round:
+            return Line(Known(self.known.h, None), u, np.zeros(self.known.h.size)).width()
         # A larger angle turns the axis (d, r) to (r, -d), against the sense of `Line`.
-        found = Line(self.known, self.axes[1][axis], -self.turn).width()
-        return found if np.any(self.turn) else found._replace(deviation=math.nan)
+        return Line(self.known, u, -self.turning).width()
 
+    # Noise makes an ellipse of a circle: the larger of two equal moments is found too large, the
+    # smaller too small, and what is known is their mean.
     def sigma(self, axis: int) -> Measured:
         """Return the sigma along an axis of the ellipse."""
-        square = self.axes[0][axis]
+        square, mean = self.axes[0][axis], np.mean(self.axes[0])
         if not square > 0:
-            return Measured(0.0, math.nan)
-        root = math.sqrt(square)
-        return self.known.measured(root, self.along[axis] ** 2 / (2 * root))
+            return within(0.0, math.nan)
+        found = self.root(square, self.along[axis] ** 2)
+        if not self.is_round:
+            return found
+        round_one = self.root(mean, np.sum(self.along**2, axis=0) / 2)
+        return found._replace(
+            low=min(found.low, round_one.low), high=max(found.high, round_one.high)
+        )
+
+    def root(self, square: float, gradient: Any) -> Measured:
+        """Return the root of a number with a gradient by the pixels."""
+        value = math.sqrt(square)
+        return self.known.measured(value, gradient / (2 * value))
 
     @property
     def angle(self) -> Measured:
         """The angle of the major axis, from axis 1 towards axis 0, in radians."""
         down, right = self.axes[1][0]
-        found = self.known.measured(math.atan2(down, right), self.turn)
-        return found if np.any(self.turn) else found._replace(deviation=ANY)
+        angle = math.atan2(down, right)
+        return within(angle, ANY) if self.is_round else self.known.measured(angle, self.turning)

@@ -47,13 +47,7 @@ def without_parts(read: Callable[[Path], T]) -> Reader[T]:
 def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
     """Return what the reader of the file's suffix finds."""
     file, part = split_part(path)
-    reader = next((readers[s] for s in readers if file.name.lower().endswith(s)), None)
-    if reader is None:
-        msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(readers)}"
-        raise ValueError(msg)
-    if not os.path.isfile(file):  # pathlib's fails at a name that is too long
-        msg = f"{path}: there is no such file"
-        raise FileNotFoundError(msg)
+    reader = of_suffix(path, file, readers)
     try:
         with quiet():
             return reader(file, part)
@@ -62,6 +56,33 @@ def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
     except Exception as error:  # a decoder may raise anything at a damaged file
         why = " ".join(str(error).split()) or type(error).__name__  # in one line
         msg = f"{path}: cannot be read: {why}"
+        raise ValueError(msg) from error
+
+
+def of_suffix(path: Path, file: Path, kinds: Mapping[str, T]) -> T:
+    """Return what the file's suffix stands for; refuse others, and a file that is not there.
+
+    `path` is the file's name in messages.
+    """
+    kind = next((kinds[s] for s in kinds if file.name.lower().endswith(s)), None)
+    if kind is None:
+        msg = f"{path}: the suffix is {path.suffix!r}; want one of {', '.join(kinds)}"
+        raise ValueError(msg)
+    if not os.path.isfile(file):  # pathlib's fails at a name that is too long
+        msg = f"{path}: there is no such file"
+        raise FileNotFoundError(msg)
+    return kind
+
+
+@contextmanager
+def decoding(path: Path, wish: str) -> Iterator[None]:
+    """Say which file cannot be read, and what it should have been."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:  # a decoder may raise anything at a damaged file
+        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}; want {wish}"
         raise ValueError(msg) from error
 
 

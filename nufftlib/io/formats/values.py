@@ -72,7 +72,7 @@ def planes_asked(part: str, count: int, shape: Sequence[int], *, stack: bool) ->
     if not (part or stack or count == 1):
         msg = (
             f"it holds {count} planes of {shape[0]} x {shape[1]} pixels; want one: append its "
-            f"number to the name, as in NAME:0, or take load_stack for all"
+            f"number to the name, as in NAME:0"
         )
         raise ValueError(msg)
     asked = range(int(part), int(part) + 1) if part else range(count)

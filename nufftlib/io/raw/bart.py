@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.io.bart import DIMENSIONS, read_cfl
+from nufftlib.io.bart import COMPONENTS, DIMENSIONS, read_cfl, shortened
 from nufftlib.io.raw.scan import Raw
 from nufftlib.io.stored import Stored
 
@@ -20,19 +20,19 @@ def read_bart_scan(path: Path, *, grid: bool) -> Raw:
     values = values.reshape((1,) * (DIMENSIONS - values.ndim) + values.shape)
     sizes = values.shape[::-1]
     if sizes[MAPS] != 1:
-        msg = f"its dimensions are {sizes}, with {sizes[MAPS]} sets of maps"
+        msg = f"its dimensions are {shortened(sizes)}, with {sizes[MAPS]} sets of maps"
+        raise ValueError(msg)
+    if sizes[0] == COMPONENTS and not values.imag.any():
+        msg = f"its dimensions are {shortened(sizes)}, and its values real: those of a trajectory"
         raise ValueError(msg)
     frames = values.reshape(-1, *values.shape[-(COIL + 1) :])  # (frames, coils, z, y, x)
-    if grid:
-        if sizes[0] == 1:
-            msg = f"its dimensions are {sizes}: samples at a trajectory, and none is given"
-            raise ValueError(msg)
-        data, stored = on_grid(frames)
-        return Raw(data, stored, source="BART")
-    if sizes[0] != 1:
-        msg = f"its dimensions are {sizes}: a grid, and a trajectory is given"
+    if sizes[0] == 1:
+        return Raw(frames[..., 0], None, source="BART")
+    if not grid:
+        msg = f"its dimensions are {shortened(sizes)}: a grid, and a trajectory is given"
         raise ValueError(msg)
-    return Raw(frames[..., 0], None, source="BART")
+    data, stored = on_grid(frames)
+    return Raw(data, stored, source="BART")
 
 
 def on_grid(frames: Any) -> tuple[Any, Stored]:

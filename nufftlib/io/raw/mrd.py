@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nufftlib.io.mrd import GROUP, imported, said_unit
+from nufftlib.io.mrd import GROUP, encoding_of, imported, said_unit
 from nufftlib.io.raw.scan import Raw
 from nufftlib.io.stored import Stored, Unit
 
@@ -43,16 +43,17 @@ def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
     """
     mrd = imported("read_scan(path)")
     with mrd.Dataset(path, GROUP, create_if_needed=False) as file:
-        encoding = mrd.xsd.CreateFromDocument(file.read_xml_header()).encoding[0]
+        header = mrd.xsd.CreateFromDocument(file.read_xml_header())
         flags = [getattr(mrd, name) for name in SKIPPED]
-        lines, noise = [], []
+        kept, noise = [], []
         for i in range(file.number_of_acquisitions()):
             acquisition = file.read_acquisition(i)
             if acquisition.is_flag_set(mrd.ACQ_IS_NOISE_MEASUREMENT):
                 noise.append((np.array(acquisition.data), float(acquisition.sample_time_us) / 1e6))
             elif not any(acquisition.is_flag_set(flag) for flag in flags):
-                reverse = acquisition.is_flag_set(mrd.ACQ_IS_REVERSE)
-                lines.append(line_of(acquisition, encoding, reverse=reverse))
+                kept.append(acquisition)
+    encoding = encoding_of(header, {int(a.encoding_space_ref) for a in kept} or {0})
+    lines = [line_of(a, encoding, reverse=bool(a.is_flag_set(mrd.ACQ_IS_REVERSE))) for a in kept]
     frames = grouped(lines)
     data = np.stack([np.stack([line.data for line in f], axis=1) for f in frames.values()])
     points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
@@ -70,15 +71,25 @@ def read_mrd_scan(path: Path, unit: Unit | None) -> Raw:
         fov=tuple(getattr(recon.fieldOfView_mm, a) / 1e3 for a in "xyz"),
         sample_time=(times.pop() if len(times) == 1 else 0.0) or None,
     )
-    silence = silence_of(noise, stored.sample_time) if noise else None
-    return Raw(data, stored, silence, named(list(frames)), "ISMRMRD")
+    silence = silence_of(noise, stored.sample_time, passed(header)) if noise else None
+    wider = None
+    if points.dtype == np.int64:
+        wider = (1.0, *(1 / stretch("1/fov", encoded, recon)[1:]))  # the readout is cut exactly
+    return Raw(data, stored, silence, named(list(frames)), "ISMRMRD", wider)
 
 
-# white noise has the variance 1 / (time between two samples): the receiver's bandwidth
-def silence_of(noise: list[tuple[Any, float]], sample_time: float | None) -> Any:
+def passed(header: Any) -> float:
+    """Return the part of the band of a noise scan that the receiver's filter lets pass."""
+    system = header.acquisitionSystemInformation
+    return float(getattr(system, "relativeReceiverNoiseBandwidth", None) or 1.0)
+
+
+# White noise has the variance 1 / (time between two samples): the receiver's bandwidth. A filter
+# at the ends of the band lowers it to the part that passes, but not in the image.
+def silence_of(noise: list[tuple[Any, float]], sample_time: float | None, part: float) -> Any:
     """Return the samples of the noise scans as they are with the time step of the data."""
     scaled = [
-        data * np.float32(np.sqrt(time / sample_time)) if time > 0 and sample_time else data
+        data * np.float32(np.sqrt((time / sample_time if time > 0 and sample_time else 1) / part))
         for data, time in noise
     ]
     return np.concatenate(scaled, axis=1)

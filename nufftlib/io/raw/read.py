@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from nufftlib.core.kinds import choice, file_path, sizes
+from nufftlib.core.kinds import choice, file_path, out_of_range, sizes
+from nufftlib.io.formats.files import decoding, of_suffix
 from nufftlib.io.raw.arrays import read_archive
 from nufftlib.io.raw.bart import read_bart_scan
 from nufftlib.io.raw.mrd import read_mrd_scan
 from nufftlib.io.raw.scan import Raw, Scan, checked, matched
 from nufftlib.io.raw.twix import read_twix_scan
 from nufftlib.io.read import read_trajectory
-from nufftlib.io.stored import UNITS, Unit, converted
+from nufftlib.io.stored import UNITS, TrajectoryFile, Unit, converted
 
+CALL = "read_scan"
+
+BART = "data of BART, (1, samples, shots, coils) at a trajectory or a grid without"
 SUFFIXES = {
     ".h5": "an ISMRMRD file with acquisitions of one kind",
     ".hdf5": "an ISMRMRD file with acquisitions of one kind",
     ".mrd": "an ISMRMRD file with acquisitions of one kind",
     ".dat": "a twix file of Siemens with acquisitions of one kind",
-    ".cfl": "k-space data of BART, NAME.cfl with its NAME.hdr",
-    ".hdr": "k-space data of BART, NAME.cfl with its NAME.hdr",
+    ".cfl": BART,
+    ".hdr": BART,
     ".npz": "an archive with data, trajectory and shape",
 }
 
@@ -53,9 +56,9 @@ def read_scan(
         - ``.cfl`` or ``.hdr``: of BART, dimensions (1, samples, shots, coils, 1, frames...) with a
           trajectory, or (x, y, z, coils, 1, frames...): a Cartesian grid. What is zero in all coils
           was not sampled; each frame has its own samples, and all have as many.
-        - ``.npz``: ``data`` of shape (frames, coils, shots, samples) or less, ``trajectory`` of
-          shape (frames, shots, samples, d) or less, by default in cycles per voxel, ``shape``, and
-          as there are ``fov``, ``noise`` and ``sample_time``.
+        - ``.npz``: ``data`` of shape (frames, coils, shots, samples) or less, ``trajectory`` or
+          ``k`` of shape (frames, shots, samples, d) or less, by default in cycles per voxel,
+          ``shape``, and as there are ``fov``, ``noise`` and ``sample_time``.
 
     trajectory : str or path-like, optional
         A file of the trajectory as for `read_trajectory`, where the data's file has none; it goes
@@ -109,49 +112,56 @@ def read_scan(
     >>> scan.data.shape, scan.k.shape, scan.shape
     ((1, 4, 32, 64), (1, 32, 64, 2), (64, 64))
     """
-    call = "read_scan"
-    file = file_path(call, "path", path)
-    kind = file.suffix.lower()
-    if kind not in SUFFIXES:
-        msg = f"{path}: the suffix is {file.suffix!r}; want one of {', '.join(SUFFIXES)}"
-        raise ValueError(msg)
-    if not os.path.isfile(file):  # pathlib's fails at a name that is too long
-        msg = f"{path}: there is no such file"
-        raise FileNotFoundError(msg)
+    file = file_path(CALL, "path", path)
+    of_suffix(file, file, SUFFIXES)
     if unit is not None:
-        choice(call, "unit", unit, UNITS)
-    if trajectory is not None:
-        trajectory = file_path(call, "trajectory", trajectory)
+        choice(CALL, "unit", unit, UNITS)
     if shape is not None:
-        shape = sizes(call, "shape", shape, "the voxels along each axis")
-    try:
-        raw = decoded(file, kind, unit, grid=trajectory is None)
-    except ImportError:
-        raise
-    except Exception as error:  # a decoder may raise anything at a damaged file
-        said = str(error) or type(error).__name__
-        msg = f"{path}: cannot be read: {said}; want {SUFFIXES[kind]}"
-        raise ValueError(msg) from error
+        shape = sizes(CALL, "shape", shape, "the voxels along each axis")
+    where = None
     if trajectory is not None:
-        where = read_trajectory(trajectory, unit=unit, shape=shape, fov=fov)
-    elif raw.stored is not None:
+        k = file_path(CALL, "trajectory", trajectory)
+        where = read_trajectory(k, unit=unit, shape=shape, fov=fov)
+    return scan_of(file, where, unit=unit, shape=shape, fov=fov)
+
+
+def scan_of(
+    path: Path,
+    where: TrajectoryFile | None,
+    *,
+    unit: Unit | None,
+    shape: tuple[int, ...] | None,
+    fov: Any,
+) -> Scan:
+    """Read data, whose trajectory is given or in the same file."""
+    with decoding(path, of_suffix(path, path, SUFFIXES)):
+        raw = decoded(path, unit, grid=where is None)
+    if where is None:
+        if raw.stored is None:
+            raise out_of_range(CALL, "trajectory", None, "the file of one", f"{path} holds none")
         where = converted(path, raw.stored, unit, shape, fov)
-    else:
-        msg = f"{call}(trajectory): {path} holds no trajectory; want a file that does"
-        raise ValueError(msg)
     if where.shape is None:
-        msg = f"{call}(shape): shape is None, and no file says it; want the voxels along each axis"
-        raise ValueError(msg)
+        wish = "the voxels along each axis"
+        raise out_of_range(CALL, "shape", None, wish, "no file says it")
     data, k = matched(path, raw.data, where.k)
-    frames = raw.frames or tuple(f"frame {i}" for i in range(len(data)))
-    return checked(
-        path,
-        Scan(data, k, where.shape, where.fov, raw.noise, where.sample_time, frames, raw.source),
+    scan = Scan(
+        data,
+        k,
+        where.shape,
+        where.fov,
+        raw.encoded(where.shape),
+        raw.thickness(len(where.shape)),
+        raw.noise,
+        where.sample_time,
+        raw.frames or tuple(f"frame {i}" for i in range(len(data))),
+        raw.source,
     )
+    return checked(path, scan)
 
 
-def decoded(path: Path, kind: str, unit: Unit | None, *, grid: bool) -> Raw:
-    """Read a file of a kind."""
+def decoded(path: Path, unit: Unit | None, *, grid: bool) -> Raw:
+    """Read a file by the reader of its suffix."""
+    kind = path.suffix.lower()
     if kind in (".cfl", ".hdr"):
         return read_bart_scan(path, grid=grid)
     if kind == ".npz":

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from nufftlib.core.arrays import summary
+from nufftlib.core.kinds import out_of_range
 from nufftlib.io.stored import Stored
+
+CALL = "divided"
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,6 +29,12 @@ class Scan:
         Voxels of the image along each of the ``d`` axes.
     fov : tuple of float or None
         Its field of view in metres, if that is known.
+    encoded : tuple of int
+        Voxels of the same size along each axis that phase encoding covers: more than those of the
+        image where its steps are closer, and what lies beyond the image folds into it unless all
+        of them are reconstructed.
+    thickness : float or None
+        Of a slice in metres: of an image of two axes, if the file says it.
     noise : ndarray, shape (coils, samples), complex, or None
         Samples of the noise alone, if the scan has such.
     sample_time : float or None
@@ -40,6 +49,8 @@ class Scan:
     k: Any
     shape: tuple[int, ...]
     fov: tuple[float, ...] | None
+    encoded: tuple[int, ...]
+    thickness: float | None
     noise: Any
     sample_time: float | None
     frames: tuple[str, ...]
@@ -79,8 +90,8 @@ class Scan:
             return replace(self, data=data, k=k, frames=("all",))
         if now != 1 or shots % frames:
             wish = "a divisor of the shots" if now == 1 else f"1 or {now}"
-            msg = f"frames is {frames}, and the scan has {now} of {shots} shots; want {wish}"
-            raise ValueError(msg)
+            beside = f"the scan has {now} of {shots} shots"
+            raise out_of_range(CALL, "frames", frames, wish, beside)
         size = shots // frames
         data = np.moveaxis(self.data[0].reshape(coils, frames, size, samples), 1, 0)
         k = self.k.reshape(frames, size, samples, -1)
@@ -104,6 +115,8 @@ class Raw:
         What each frame is, or nothing.
     source : str
         The kind of file.
+    wider : tuple of float or None
+        How many times the image's length along each axis is encoded.
     """
 
     data: Any
@@ -111,6 +124,23 @@ class Raw:
     noise: Any = None
     frames: tuple[str, ...] = ()
     source: str = ""
+    wider: tuple[float, ...] | None = None
+
+    def thickness(self, axes: int) -> float | None:
+        """Return the length of a voxel along the third axis, which an image of two has not."""
+        s = self.stored
+        if s is None or s.shape is None or s.fov is None or not axes < len(s.shape) == len(s.fov):
+            return None
+        return s.fov[axes] / s.shape[axes] or None
+
+    def encoded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the voxels of the length that is encoded."""
+        if self.wider is None:
+            return shape
+        # Rounding of lengths makes no voxel.
+        return tuple(
+            math.ceil(n * max(1.0, w) - 1e-3) for n, w in zip(shape, self.wider, strict=False)
+        )
 
 
 def checked(path: Any, scan: Scan) -> Scan:

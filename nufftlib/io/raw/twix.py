@@ -64,11 +64,13 @@ def read_twix_scan(path: Path, *, grid: bool) -> Raw:
     data = np.stack([np.stack([line.data for line in f], axis=1) for f in frames.values()])
     noise = [found for found in noise if len(found) == data.shape[1]]
     silence = np.concatenate(noise, axis=1) if noise else None
-    stored = None
+    stored = wider = None
     if grid and protocol.get("sKSpace", {}).get("ucTrajectory") == CARTESIAN:
         points = np.stack([np.stack([line.points for line in f]) for f in frames.values()])
-        stored = on_grid(points, measurements[-1]["hdr"])
-    return Raw(data, stored, silence, named(list(frames)), "twix")
+        wider = wider_than_image(measurements[-1]["hdr"])
+        stored = on_grid(points, measurements[-1]["hdr"], wider)
+        wider = (1.0, *wider[1:])
+    return Raw(data, stored, silence, named(list(frames)), "twix", wider)
 
 
 def acquisitions(kind: Any, file: Any, measurement: Any) -> Iterator[Any]:
@@ -109,7 +111,18 @@ def line_of(acquisition: Any) -> Line:
     return Line(frame, data[:, kept], points[kept], 0.0)
 
 
-def on_grid(steps: Any, header: Any) -> Stored:
+def wider_than_image(header: Any) -> tuple[float, ...]:
+    """Return how many times as long as the image the grid is along each axis."""
+    k_space = header["MeasYaps"]["sKSpace"]
+    # The protocol leaves zeros out.
+    return (
+        said({**header.get("Meas", {}), **header.get("Dicom", {})}, "flReadoutOSFactor"),
+        1 + k_space.get("dPhaseOversamplingForDialog", 0),
+        1 + k_space.get("dSliceOversamplingForDialog", 0),
+    )
+
+
+def on_grid(steps: Any, header: Any, wider: tuple[float, ...]) -> Stored:
     """Convert steps to cycles per voxel: 1/FOV of the grid, which is larger than the image's."""
     protocol = header["MeasYaps"]
     if header.get("Meas", {}).get("alRegridMode", [])[:1] > [1]:
@@ -122,12 +135,6 @@ def on_grid(steps: Any, header: Any) -> Stored:
     columns = said(k_space, "lBaseResolution")
     lines = round(columns * fov[1] / fov[0])
     shape = (columns, lines, said(k_space, "lImagesPerSlab") if volume else 1)
-    # How much wider the grid is than the image. The protocol leaves zeros out.
-    wider = [
-        said({**header.get("Meas", {}), **header.get("Dicom", {})}, "flReadoutOSFactor"),
-        1 + k_space.get("dPhaseOversamplingForDialog", 0),
-        1 + k_space.get("dSliceOversamplingForDialog", 0),
-    ]
     scale = 1 / (np.asarray(shape) * wider)
     if not volume:
         scale[2] = 0

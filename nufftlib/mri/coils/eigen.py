@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from nufftlib.core.arrays import Array, Namespace, is_single
 
 BYTES = 2**27
-"""Of the matrices that are decomposed at once."""
+"""Of the matrices that are there at once."""
+
+DECOMPOSED = 2**23
+"""Bytes of those that one call decomposes, which Ctrl-C does not end: a part of a second's work."""
 
 
 def rows_at_once(xp: Namespace, like: Array, row: tuple[int, ...], coils: int) -> int:
     """Return how many rows of voxels have matrices of no more than `BYTES`."""
-    size = 8 if is_single(xp, like) else 16
-    return max(1, BYTES // (size * coils**2 * math.prod(row)))
+    return max(1, BYTES // (matrix_bytes(xp, like, coils) * math.prod(row)))
+
+
+def matrix_bytes(xp: Namespace, like: Array, coils: int) -> int:
+    """Return the bytes of a complex matrix of the precision of an array."""
+    return (8 if is_single(xp, like) else 16) * coils**2
 
 
 def slabs(rows: int, most: int) -> Iterator[tuple[int, int]]:
@@ -46,8 +53,16 @@ def dominant(xp: Namespace, matrices: Array, count: int, along: Array) -> tuple[
     vectors : array, shape (count, coils, ...), complex
         Of the norm one.
     """
-    values, vectors = xp.linalg.eigh(matrices)
-    values, vectors = xp.flip(values, axis=-1)[..., :count], xp.flip(vectors, axis=-1)[..., :count]
+    *image, coils, _ = matrices.shape
+    matrices = xp.reshape(matrices, (-1, coils, coils))
+    most = max(1, DECOMPOSED // matrix_bytes(xp, matrices, coils))
+    found = []
+    for first, end in slabs(matrices.shape[0], most):
+        values, vectors = xp.linalg.eigh(matrices[first:end, ...])
+        found.append((values[:, -count:], vectors[..., -count:]))
+    values, vectors = (xp.flip(xp.concat(a), axis=-1) for a in zip(*found, strict=True))
+    values = xp.reshape(values, (*image, count))
+    vectors = xp.reshape(vectors, (*image, coils, count))
     part = xp.sum(xp.conj(along)[:, None] * vectors, axis=-2)
     size = xp.abs(part)
     seen = size >= xp.finfo(size.dtype).smallest_normal

@@ -108,6 +108,7 @@ class GradientDelays(Map):
         jacobian : LinearOperator
             From changes of the delays to those of the trajectory.
         """
+        check_alike("GradientDelays(x)", "x", x, "the delays", self.start)
         J = Columns(self.columns, 1)
         return self.trajectory + J.apply(x), J
 

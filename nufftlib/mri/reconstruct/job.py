@@ -17,7 +17,15 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
 )
-from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function, sizes
+from nufftlib.core.kinds import (
+    choice,
+    flag,
+    integer,
+    not_negative,
+    optional_function,
+    out_of_range,
+    sizes,
+)
 from nufftlib.core.run import Run
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.reconstruct.model import Model, model_of, root_mean_square
@@ -35,6 +43,9 @@ TOLERANCE = 1e-4
 
 LEAST = 1e-3
 """The damping of the preconditioner at least, in mean diagonals of ``A^H A``."""
+
+LEAST_WEIGHT = 1e-35
+"""The least weight but 0, and its reciprocal the largest: what single precision holds."""
 
 INNER = 5
 """Steps of conjugate gradients for each step of ADMM."""
@@ -62,8 +73,9 @@ class ReconstructedImage(Run):
         Coil sensitivities, given or estimated.
     residual : float
         The root mean square of ``A x - y``: the noise, if the model is right.
-    noise : float
-        The standard deviation of a complex sample's noise, given or estimated.
+    noise : float or None
+        The standard deviation of a complex sample's noise, given or estimated; of ``"adjoint"``,
+        which needs none, as given.
     weight : float
         The weight of the penalty, given or chosen; 0 of ``"adjoint"``.
     penalty : float
@@ -77,7 +89,7 @@ class ReconstructedImage(Run):
     image: Array
     maps: Array
     residual: float
-    noise: float
+    noise: float | None
     weight: float
     penalty: float
     converged: bool
@@ -124,10 +136,10 @@ def reconstruct(
         needs a map of ones.
     noise : float, optional
         Standard deviation of the noise of a complex sample, the same in all coils. By default that
-        of the residual of a short fit.
+        of the residual of a short fit; ``"adjoint"`` needs none.
     weight : float, optional
-        The weight ``w``, 0 or more. By default it is chosen from the noise, see Notes. The method
-        ``"adjoint"`` has none.
+        The weight ``w``, 0 or 1e-35 to 1e35. By default it is chosen from the noise, see Notes. The
+        method ``"adjoint"`` has none.
     field_map : array, shape (*shape), real or complex, optional
         Off-resonance in hertz, or rates in 1/s, see `OffResonance`.
     times : array, real, optional
@@ -200,16 +212,18 @@ def reconstruct(
     steps = STEPS[method] if steps is None else integer(call, "steps", steps, least=0)
     optional_function(call, "callback", callback)
     shape = check_scan(call, data, trajectory, shape, maps, field_map, times)
-    if method == "adjoint" and weight is not None:
-        msg = f"{call}(weight): weight is {weight}, and the method adjoint has none; leave it out"
-        raise ValueError(msg)
+    if weight is not None:
+        check_weight(call, method, weight)
     if method == "wavelet":
         Wavelets(shape)  # refuses some shapes, before minutes of work
     clock = time.perf_counter()
     model = model_of(data, trajectory, shape, maps, field_map, times)
-    noise = model.noise() if noise is None else noise
-    weight = chosen_weight(model, method, noise) if weight is None else weight
-    solve, penalty = prepared(model, method, weight)
+    if method == "adjoint":
+        weight = 0.0
+    else:
+        noise = model.noise() if noise is None else noise
+        weight = chosen_weight(model, method, noise) if weight is None else weight
+    solve, penalty = prepared(model, method, weight, TOLERANCE)
     loop = time.perf_counter()
     result = solve(steps=steps, callback=callback, progress=progress)
     seconds = time.perf_counter() - loop
@@ -283,6 +297,15 @@ def check_scan(
     return shape
 
 
+def check_weight(call: str, method: Method, weight: float) -> None:
+    """Refuse a weight of a method without one, or out of the range of all precisions."""
+    if method == "adjoint":
+        raise out_of_range(call, "weight", weight, "none", "the method adjoint has none")
+    if weight and not LEAST_WEIGHT <= weight <= 1 / LEAST_WEIGHT:
+        wish = f"0, or {LEAST_WEIGHT:g} to {1 / LEAST_WEIGHT:g}"
+        raise out_of_range(call, "weight", weight, wish)
+
+
 def chosen_weight(model: Model, method: Method, noise: float) -> float:
     """Return the weight that the noise asks for."""
     if method == "cg":
@@ -295,9 +318,12 @@ Solver = Callable[..., optim.Result]
 
 
 def prepared(
-    model: Model, method: Method, weight: float
+    model: Model, method: Method, weight: float, tolerance: float
 ) -> tuple[Solver, Callable[[Array], float]]:
-    """Return the function that solves, and the penalty without its weight."""
+    """Return the function that solves, and the penalty without its weight.
+
+    The tolerance is that of conjugate gradients; the others take all their steps.
+    """
     if method == "adjoint":
         x = model.compensated
 
@@ -307,7 +333,7 @@ def prepared(
         return at_once, lambda _: 0.0
     if method == "cg":
         return lambda **settings: squares(
-            model, weight, **settings
+            model, weight, tolerance=tolerance, **settings
         ), lambda x: math.prod(x.shape) * root_mean_square(x) ** 2 / 2
     shape = tuple(model.maps.shape[1:])
     K = Variation(shape) if method == "tv" else Wavelets(shape)
@@ -337,6 +363,4 @@ def squares(model: Model, weight: float, **settings: Any) -> optim.Result:
     def system(x: Array) -> Array:
         return model.A.N.apply(x) + weight * x
 
-    return optim.conjugate_gradient(
-        system, model.backward, tolerance=TOLERANCE, precondition=near.apply, **settings
-    )
+    return optim.conjugate_gradient(system, model.backward, precondition=near.apply, **settings)

@@ -13,6 +13,7 @@ from functools import cached_property
 import optim
 from nufftlib.core.arrays import Array, Namespace, namespace
 from nufftlib.core.inner import inner
+from nufftlib.core.kinds import out_of_range
 from nufftlib.core.operator import LinearOperator
 from nufftlib.mri.coils.calibration import calibration_region
 from nufftlib.mri.coils.espirit import espirit_maps
@@ -22,12 +23,17 @@ from nufftlib.mri.off_resonance.operator import OffResonance
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.operator import NUFFT
 
+CALL = "reconstruct"
+
 TRIAL = 15
 """Steps of the fit whose residual is taken for noise, and whose image for the signal's power."""
 
 CROP = 0.5
 """Eigenvalue below which maps are zero. A higher one darkens the background, and cuts into objects
 at their rim."""
+
+KERNEL = 6
+"""Samples of ESPIRiT's kernels along each axis."""
 
 CENTRE = 24
 """Samples of the calibration region along each axis, or the image where it is smaller."""
@@ -131,5 +137,8 @@ def maps_of(y: Array, k: Array, shape: tuple[int, ...]) -> Array:
 
 def estimated(F: NUFFT, y: Array) -> Array:
     """Return coil maps by ESPIRiT."""
-    size = tuple(min(CENTRE, n) for n in F.shape)
-    return espirit_maps(calibration_region(F, y, size=size), F.shape, crop=CROP).maps[0, ...]
+    if min(F.shape) < KERNEL:
+        wish = f"{KERNEL} voxels or more along each axis, or maps"
+        raise out_of_range(CALL, "shape", F.shape, wish)
+    region = calibration_region(F, y, size=tuple(min(CENTRE, n) for n in F.shape))
+    return espirit_maps(region, F.shape, kernel=KERNEL, crop=CROP).maps[0, ...]

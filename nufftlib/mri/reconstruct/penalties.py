@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import optim
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.differences import FiniteDifferences
+from nufftlib.core.kinds import out_of_range
 from nufftlib.core.wavelets import Wavelet
+
+CALL = "reconstruct"
 
 LEVELS, LEAST = 4, 8
 """How many times an image is halved, and the least size of its coarsest approximation."""
@@ -64,11 +67,8 @@ class Wavelets:
     def __post_init__(self) -> None:
         """Refuse a shape that cannot be halved."""
         if not self.levels:
-            msg = (
-                f"reconstruct(method): method is 'wavelet' and shape is {self.shape}; want even "
-                f"sizes of {2 * LEAST} or more"
-            )
-            raise ValueError(msg)
+            wish = f"even sizes of {2 * LEAST} or more"
+            raise out_of_range(CALL, "shape", self.shape, wish, "method is 'wavelet'")
 
     @property
     def levels(self) -> int:

@@ -1,0 +1,1 @@
+from legible import _legible  # noqa: F401  # of all figures
