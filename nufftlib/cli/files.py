@@ -170,8 +170,8 @@ class ResultFolder:
             file = _open_locked(path)
         except BlockingIOError as error:
             msg = (
-                f"--out {self.path}: another job writes to this folder{_holder(path)}; want another "
-                f"folder"
+                f"--out {self.path}: another job writes to this folder{_holder(path)}; "
+                f"want another folder"
             )
             raise click.ClickException(msg) from error
         except OSError as error:

@@ -121,22 +121,44 @@ TRUTH, BLURRED = workflows.simulate_blur(SHARP, size=5, noise=0.01, seed=0)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("method", workflows.METHODS)
 def test_calibration_goes_on_from_every_step(tmp_path, method, dtype):
-    path, copies = tmp_path / "run.npz", []
     sharp, blurred, truth = (a.astype(dtype) for a in (SHARP, BLURRED, TRUTH))
+    given = {"method": method, "size": 5, "steps": 6, "truth": truth}
+    assert goes_on(tmp_path, lambda **s: workflows.calibrate_psf(sharp, blurred, **given, **s)) == 6
 
-    def run(**settings):
-        given = {"method": method, "size": 5, "steps": 6, "truth": truth, **settings}
-        return workflows.calibrate_psf(sharp, blurred, **given)
+
+def test_a_field_of_psfs_goes_on(tmp_path):
+    copies = goes_on(
+        tmp_path,
+        lambda **s: workflows.calibrate_field(
+            SHARP, BLURRED, grid=(1, 2), size=5, steps=4, noise=0.01, **s
+        ),
+    )
+    assert copies == 4
+
+
+def test_a_blind_calibration_goes_on(tmp_path):
+    sharp = np.zeros((24, 24))
+    sharp[5:15, 6:19], sharp[10:20, 3:10] = 1.0, 0.5
+    _, blurred = workflows.simulate_blur(sharp, size=5, noise=0.002)
+    blind = functools.partial(workflows.calibrate_blind, blurred, size=5, rounds=2)
+    told = []
+    blind(callback=lambda *at: told.append(at))
+    assert goes_on(tmp_path, blind) == len(told) - 1 >= 5
+
+
+def goes_on(folder, job):
+    """Assert that a job goes on from each of its steps; return how many files there were."""
+    path, copies = folder / "run.npz", []
 
     def copy(*_):
         if path.exists():
-            copies.append(shutil.copy(path, tmp_path / f"at-{len(copies)}.npz"))
+            copies.append(shutil.copy(path, folder / f"at-{len(copies)}.npz"))
 
-    whole = run()
-    assert_same(run(checkpoint=optim.Checkpoint(path, every=0), callback=copy), whole)
-    assert len(copies) == 6
+    whole = job()
+    assert_same(job(checkpoint=optim.Checkpoint(path, every=0), callback=copy), whole)
     for saved in [*copies, path]:
-        assert_same(run(checkpoint=optim.Checkpoint(saved, resume=True)), whole)
+        assert_same(job(checkpoint=optim.Checkpoint(saved, resume=True)), whole)
+    return len(copies)
 
 
 @pytest.mark.parametrize(
