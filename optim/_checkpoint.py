@@ -25,7 +25,16 @@ SHOWN = 3
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is not there, damaged, or of another run."""
+    """A checkpoint is not there, is damaged, or is of another run.
+
+    Parameters
+    ----------
+    message : str
+        What was found, and what is wanted.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class Saved(NamedTuple):
@@ -39,23 +48,23 @@ class Checkpoint:
     """A file for the whole state of a loop, from which it goes on to the same bits.
 
     Every solver of `optim` takes one as `checkpoint`, and saves point, state, history and the best
-    point: in the first step that ends `every` seconds after the last save, and when the loop ends
-    in whatever way. The file is replaced as a whole, so that it is never half there. With `resume`
-    the loop goes on from the file: its result equals that of a loop that was never interrupted, to
-    the last bit, if the function's values do not depend on chance or on the time.
+    point: after the first step that ends `interval` seconds after the last save, and when the loop
+    ends in whatever way. The file is replaced as a whole, so that it is never half there. With
+    `resume` the loop goes on from the file: its result equals that of a loop that was never
+    interrupted, to the last bit, if the function's values do not depend on chance or on the time.
 
     Parameters
     ----------
     path : str or path
         The file, by convention ``.npz``, in a folder that is there.
-    every : float
+    interval : float
         Seconds between two saves; with 0 each step is saved.
     resume : bool
         Whether to go on from the file, which must be there. Without, it must not be there.
     depends_on : mapping, optional
         On what the function depends, by name: data, settings. A loop goes on from a file only if
         they are equal. Arrays are compared by their digests.
-    memory : dict, optional
+    kept : dict, optional
         What the callback keeps: its content is saved with the state, and put back before the first
         step. It may hold arrays, numbers, strings, and lists, tuples and dictionaries of them.
 
@@ -67,7 +76,7 @@ class Checkpoint:
     TypeError
         If a setting is of the wrong kind.
     ValueError
-        If `every` is negative.
+        If `interval` is negative.
 
     See Also
     --------
@@ -103,30 +112,30 @@ class Checkpoint:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        every: float = 60.0,
+        interval: float = 60.0,
         *,
         resume: bool = False,
         depends_on: Mapping[str, Any] | None = None,
-        memory: dict[str, Any] | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         call = "Checkpoint"
         if not isinstance(path, str | os.PathLike):
             raise wrong_kind(call, "path", path, "the path of a file")
         if depends_on is not None and not isinstance(depends_on, Mapping):
             raise wrong_kind(call, "depends_on", depends_on, "a mapping or None")
-        check_memory(call, memory)
-        every, resume = not_negative(call, "every", every), flag(call, "resume", resume)
-        self.file = File(Path(path), every, resume=resume)
+        check_kept(call, kept)
+        interval, resume = not_negative(call, "interval", interval), flag(call, "resume", resume)
+        self.file = File(Path(path), interval, resume=resume)
         self.name = ""
         self.above: Checkpoint | None = None
         self.depends_on = dict(depends_on or {})
-        self.memory = memory
+        self.kept = kept
         self.identity: Json = None
         self.state: Tree = None
         self.held: Tree = None
         self.begun = self.before = self.elapsed = 0.0
 
-    def part(self, name: str, *, memory: dict[str, Any] | None = None) -> "Checkpoint":
+    def part(self, name: str, *, kept: dict[str, Any] | None = None) -> "Checkpoint":
         """Return the checkpoint of one of several loops, in the same file.
 
         Loops that come one after the other, each with a part, are resumed alike: one that had
@@ -136,7 +145,7 @@ class Checkpoint:
         ----------
         name : str
             Its name, another one for each loop.
-        memory : dict, optional
+        kept : dict, optional
             What the callback of this loop keeps.
 
         Returns
@@ -147,14 +156,14 @@ class Checkpoint:
         call = "Checkpoint.part"
         if not isinstance(name, str):
             raise wrong_kind(call, "name", name, "a string")
-        check_memory(call, memory)
+        check_kept(call, kept)
         inner = copy.copy(self)
         inner.name, inner.above = f"{self.name}/{name}", self
-        inner.depends_on, inner.memory = {}, memory
+        inner.depends_on, inner.kept = {}, kept
         return inner
 
     def begin(self, call: str, settings: Mapping[str, Any], params: Params) -> Tree:
-        """Begin a loop: return the state that was saved, or None, and put `memory` back.
+        """Begin a loop: return the state that was saved, or None, and put `kept` back.
 
         Parameters
         ----------
@@ -194,7 +203,7 @@ class Checkpoint:
         return self.state
 
     def go_on(self, call: str, saved: Saved, params: Params) -> None:
-        """Take state and memory of what was saved, if it is of the same loop."""
+        """Take the state and what was kept, if it is of the same loop."""
         if odd := list(differences(saved.entry["identity"], self.identity)):
             more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
             msg = (
@@ -205,14 +214,14 @@ class Checkpoint:
         unpacker = Unpacker(saved.arrays, home_of(params))
         try:
             self.state = unpacker.unpack(saved.entry["state"])
-            self.held = unpacker.unpack(saved.entry["memory"])
+            self.held = unpacker.unpack(saved.entry["kept"])
         except LookupError as error:
             msg = f"{call}(checkpoint): {self.file.path}: {error}; want the program that wrote it"
             raise CheckpointError(msg) from error
         self.before = self.elapsed = saved.entry["seconds"]
-        if self.memory is not None:
-            self.memory.clear()
-            self.memory.update(frozen(self.held))
+        if self.kept is not None:
+            self.kept.clear()
+            self.kept.update(frozen(self.held))
 
     @property
     def named(self) -> str:
@@ -226,7 +235,7 @@ class Checkpoint:
         return self.before + time.perf_counter() - self.begun
 
     def save(self, state: Tree) -> None:
-        """Keep a state with what `memory` holds, and write the file if it is time.
+        """Keep a state with what `kept` holds, and write the file if it is time.
 
         Parameters
         ----------
@@ -237,12 +246,12 @@ class Checkpoint:
         first, self.state = self.held is None, state
         part: Checkpoint | None = self
         while part is not None:
-            part.held, part.elapsed = frozen(part.memory or {}), part.seconds
+            part.held, part.elapsed = frozen(part.kept or {}), part.seconds
             part = part.above
         if first:
-            self.saved()  # rather now than after `every` seconds: can such a state be saved?
+            self.saved()  # rather now than after `interval` seconds: can such a state be saved?
         self.file.changed = True
-        if time.perf_counter() - self.file.written >= self.file.every:
+        if time.perf_counter() - self.file.written >= self.file.interval:
             self.file.write()
 
     def flush(self) -> None:
@@ -256,7 +265,7 @@ class Checkpoint:
         entry = {
             "identity": self.identity,
             "state": packer.pack(self.state),
-            "memory": packer.pack(self.held),
+            "kept": packer.pack(self.held),
             "seconds": self.elapsed,
         }
         return Saved(entry, packer.arrays)
@@ -265,8 +274,8 @@ class Checkpoint:
 class File:
     """The file of a checkpoint: the parts that were read, and those that serve a loop now."""
 
-    def __init__(self, path: Path, every: float, *, resume: bool) -> None:
-        self.path, self.every = path, every
+    def __init__(self, path: Path, interval: float, *, resume: bool) -> None:
+        self.path, self.interval = path, interval
         self.saved = read(path) if resume else {}
         self.parts: dict[str, Checkpoint] = {}
         self.changed = False
@@ -359,14 +368,14 @@ def read(path: Path) -> dict[str, Saved]:
     return parts
 
 
-def frozen(memory: Tree) -> Tree:
+def frozen(kept: Tree) -> Tree:
     """Return a copy of what may be changed in place: dictionaries and lists, not their arrays."""
-    if isinstance(memory, dict):
-        return {key: frozen(part) for key, part in memory.items()}
-    return [frozen(part) for part in memory] if isinstance(memory, list) else memory
+    if isinstance(kept, dict):
+        return {key: frozen(part) for key, part in kept.items()}
+    return [frozen(part) for part in kept] if isinstance(kept, list) else kept
 
 
-def check_memory(call: str, memory: Any) -> None:
-    """Refuse a memory that could not be put back in its place."""
-    if memory is not None and not isinstance(memory, dict):
-        raise wrong_kind(call, "memory", memory, "a dict or None")
+def check_kept(call: str, kept: Any) -> None:
+    """Refuse what could not be put back in its place."""
+    if kept is not None and not isinstance(kept, dict):
+        raise wrong_kind(call, "kept", kept, "a dict or None")

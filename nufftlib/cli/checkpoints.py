@@ -63,7 +63,7 @@ class LongOptions(Options):
         folder: ResultFolder,
         like: Array,
         contents: Mapping[str, Any],
-        memory: dict[str, Any] | None = None,
+        kept: dict[str, Any] | None = None,
     ) -> optim.Checkpoint:
         """Return the checkpoint of the job, which has begun.
 
@@ -77,7 +77,7 @@ class LongOptions(Options):
             Of the library and on the device of the arrays of the run.
         contents : mapping of str to arrays
             What was read from files, by its name in messages.
-        memory : dict, optional
+        kept : dict, optional
             What the job's callback keeps.
         """
         given = {
@@ -90,7 +90,7 @@ class LongOptions(Options):
         }
         with said_of_resume():
             checkpoint = optim.Checkpoint(
-                folder.path / CHECKPOINT, self.checkpoint_every, resume=self.resume, memory=memory
+                folder.path / CHECKPOINT, self.checkpoint_every, resume=self.resume, kept=kept
             )
             checkpoint.begin(str(ctx.command.name), {**given, **contents}, like)
         return checkpoint

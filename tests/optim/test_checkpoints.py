@@ -159,7 +159,7 @@ def killed(solve, folder, steps=STEPS):
         if path.exists():
             copies.append(shutil.copy(path, folder / f"at-{len(copies)}.npz"))
 
-    checkpoint = optim.Checkpoint(path, every=0)
+    checkpoint = optim.Checkpoint(path, interval=0)
     return solve(steps=steps, callback=copy, checkpoint=checkpoint), [*copies, path]
 
 
@@ -184,7 +184,7 @@ def bowl(x): return 0.5 * float(x @ x), x
 def callback(step, loss, x):
     if step == int(sys.argv[2]): os.kill(os.getpid(), 9)
 resume = os.path.exists(sys.argv[1])
-checkpoint = optim.Checkpoint(sys.argv[1], every=0, resume=resume)
+checkpoint = optim.Checkpoint(sys.argv[1], interval=0, resume=resume)
 r = optim.minimize(bowl, np.ones(3), optim.adam(0.1), steps=9, callback=callback,
                    checkpoint=checkpoint)
 print(r.params.tobytes().hex(), r.history)
@@ -225,29 +225,29 @@ def test_one_that_has_converged_stays_so(tmp_path):
     assert not calls
 
 
-@pytest.mark.parametrize("every", [0.0, 3600.0])
+@pytest.mark.parametrize("interval", [0.0, 3600.0])
 @pytest.mark.parametrize("after", [False, True])
-def test_an_interrupt_saves_the_last_whole_step_with_the_memory_of_then(tmp_path, every, after):
+def test_an_interrupt_saves_the_last_whole_step_with_the_memory_of_then(tmp_path, interval, after):
     path = tmp_path / "run.npz"
-    memory = {"seen": []}
+    kept = {"seen": []}
 
     def follow(step, _loss, x, press=None):
         if step == press and not after:
             raise KeyboardInterrupt
-        memory["seen"].append((step, x))
+        kept["seen"].append((step, x))
         if step == press and after:
             raise KeyboardInterrupt
 
     whole = solve(callback=follow)
-    seen = memory.pop("seen")
-    memory["seen"] = []
-    checkpoint = optim.Checkpoint(path, every, memory=memory)
+    seen = kept.pop("seen")
+    kept["seen"] = []
+    checkpoint = optim.Checkpoint(path, interval, kept=kept)
     result = solve(checkpoint, callback=partial(follow, press=3))
     assert (result.interrupted, result.steps) == (True, 3)
-    memory["seen"] = ["of another run"]
-    checkpoint = optim.Checkpoint(path, resume=True, memory=memory)
+    kept["seen"] = ["of another run"]
+    checkpoint = optim.Checkpoint(path, resume=True, kept=kept)
     assert_same(solve(checkpoint, callback=follow), whole)
-    assert_same(memory["seen"], seen)
+    assert_same(kept["seen"], seen)
 
 
 def test_any_error_saves_the_last_whole_step(tmp_path):

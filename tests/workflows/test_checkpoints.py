@@ -97,21 +97,19 @@ def test_learning_goes_on_from_every_evaluation(monkeypatch, tmp_path, name):
 
     told = []
     whole = job(**settings, callback=lambda *at: told.append(at))
-    memory = {"told": []}
+    kept = {"told": []}
 
     def run(checkpoint):
-        return job(
-            **settings, checkpoint=checkpoint, callback=lambda *at: memory["told"].append(at)
-        )
+        return job(**settings, checkpoint=checkpoint, callback=lambda *at: kept["told"].append(at))
 
     with monkeypatch.context() as watched:
         watched.setattr(Stage, "value_and_grad", copied)
-        assert_same(run(optim.Checkpoint(path, every=0, memory=memory)), whole)
+        assert_same(run(optim.Checkpoint(path, interval=0, kept=kept)), whole)
     assert len(copies) >= 4
     for copy in [*copies, path]:
-        checkpoint = optim.Checkpoint(copy, every=0, resume=True, memory=memory)
+        checkpoint = optim.Checkpoint(copy, interval=0, resume=True, kept=kept)
         assert_same(run(checkpoint), whole)
-        assert_same(memory["told"], told)
+        assert_same(kept["told"], told)
 
 
 SHARP = astronaut()[:, ::8, ::8]
@@ -155,7 +153,7 @@ def goes_on(folder, job):
             copies.append(shutil.copy(path, folder / f"at-{len(copies)}.npz"))
 
     whole = job()
-    assert_same(job(checkpoint=optim.Checkpoint(path, every=0), callback=copy), whole)
+    assert_same(job(checkpoint=optim.Checkpoint(path, interval=0), callback=copy), whole)
     for saved in [*copies, path]:
         assert_same(job(checkpoint=optim.Checkpoint(saved, resume=True)), whole)
     return len(copies)

@@ -180,7 +180,7 @@ def calibrate_psf(
     objective = objective_of(recipe, blur, pairs, taken)
     xp = array_namespace(start)
     h = xp.astype(start, xp.float64, copy=False) if taken == "quadratic" else start
-    memory: dict[str, list[float]] = {"errors": []}
+    kept: dict[str, list[float]] = {"errors": []}
 
     def evaluate(psf: Array) -> tuple[float, Array]:
         value, gradient = objective.value_and_grad(psf)
@@ -188,7 +188,7 @@ def calibrate_psf(
 
     def note_error(psf: Array) -> None:
         if truth is not None:
-            memory["errors"].append(psf_error(psf, truth))
+            kept["errors"].append(psf_error(psf, truth))
 
     def follow(step: int, loss: float, psf: Array) -> object:
         note_error(psf)
@@ -215,12 +215,12 @@ def calibrate_psf(
         tolerance=tolerance,
         callback=follow,
         progress=progress,
-        checkpoint=checkpoint and checkpoint.part("loop", memory=memory),
+        checkpoint=checkpoint and checkpoint.part("loop", kept=kept),
     )
     seconds = time.perf_counter() - loop if checkpoint is None else checkpoint.seconds
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
-    errors = memory["errors"]
+    errors = kept["errors"]
     if len(errors) < len(result.history):
         note_error(result.params)  # an interrupt came between the last loss and its error
     return CalibratedPSF(
