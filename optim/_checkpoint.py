@@ -44,6 +44,14 @@ class Saved(NamedTuple):
     arrays: list[Plain]
 
 
+class Settled(NamedTuple):
+    """What a part has come to: its state, what its callback keeps, and the seconds it took."""
+
+    state: Tree
+    kept: Tree
+    seconds: float
+
+
 class Checkpoint:
     """A file for the whole state of a loop, from which it goes on to the same bits.
 
@@ -131,9 +139,7 @@ class Checkpoint:
         self.depends_on = dict(depends_on or {})
         self.kept = kept
         self.identity: Json = None
-        self.state: Tree = None
-        self.held: Tree = None
-        self.begun = self.before = self.elapsed = 0.0
+        self.begun = self.before = 0.0
 
     def part(self, name: str, *, kept: dict[str, Any] | None = None) -> "Checkpoint":
         """Return the checkpoint of one of several loops, in the same file.
@@ -195,15 +201,15 @@ class Checkpoint:
         own = {"function": call, **settings, **self.depends_on}
         self.identity = json.loads(json.dumps(identity(own)))
         saved = self.file.saved.get(self.name)
-        if saved is not None:
-            self.go_on(call, saved, params)
+        found = Settled(None, {}, 0.0) if saved is None else self.gone_on(call, saved, params)
         self.file.saved.pop(self.name, None)
+        self.file.settled[self.name] = found
         self.file.parts[self.name] = self
-        self.begun = time.perf_counter()
-        return self.state
+        self.before, self.begun = found.seconds, time.perf_counter()
+        return found.state
 
-    def go_on(self, call: str, saved: Saved, params: Params) -> None:
-        """Take the state and what was kept, if it is of the same loop."""
+    def gone_on(self, call: str, saved: Saved, params: Params) -> Settled:
+        """Return what was saved, if it is of the same loop, and put `kept` back."""
         if odd := list(differences(saved.entry["identity"], self.identity)):
             more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
             msg = (
@@ -213,15 +219,14 @@ class Checkpoint:
             raise CheckpointError(msg)
         unpacker = Unpacker(saved.arrays, home_of(params))
         try:
-            self.state = unpacker.unpack(saved.entry["state"])
-            self.held = unpacker.unpack(saved.entry["kept"])
+            state, kept = (unpacker.unpack(saved.entry[name]) for name in ("state", "kept"))
         except LookupError as error:
             msg = f"{call}(checkpoint): {self.file.path}: {error}; want the program that wrote it"
             raise CheckpointError(msg) from error
-        self.before = self.elapsed = saved.entry["seconds"]
         if self.kept is not None:
             self.kept.clear()
-            self.kept.update(frozen(self.held))
+            self.kept.update(frozen(kept))
+        return Settled(state, kept, saved.entry["seconds"])
 
     @property
     def named(self) -> str:
@@ -243,14 +248,18 @@ class Checkpoint:
             Arrays, numbers and strings, in lists, tuples, dictionaries, NamedTuples and
             dataclasses. What it holds must not be modified afterwards.
         """
-        first, self.state = self.held is None, state
-        part: Checkpoint | None = self
+        first = self.file.settled[self.name].state is None
+        new = {self.name: Settled(state, frozen(self.kept or {}), self.seconds)}
+        part = self.above
         while part is not None:
-            part.held, part.elapsed = frozen(part.kept or {}), part.seconds
+            held = self.file.settled[part.name].state
+            new[part.name] = Settled(held, frozen(part.kept or {}), part.seconds)
             part = part.above
+        self.file.changed = True
+        # One assignment: wherever an interrupt falls, state and `kept` are of one step.
+        self.file.settled = {**self.file.settled, **new}
         if first:
             self.saved()  # rather now than after `interval` seconds: can such a state be saved?
-        self.file.changed = True
         if time.perf_counter() - self.file.written >= self.file.interval:
             self.file.write()
 
@@ -261,12 +270,12 @@ class Checkpoint:
 
     def saved(self) -> Saved:
         """Return what the file holds of it."""
-        packer = Packer()
+        packer, (state, kept, seconds) = Packer(), self.file.settled[self.name]
         entry = {
             "identity": self.identity,
-            "state": packer.pack(self.state),
-            "kept": packer.pack(self.held),
-            "seconds": self.elapsed,
+            "state": packer.pack(state),
+            "kept": packer.pack(kept),
+            "seconds": seconds,
         }
         return Saved(entry, packer.arrays)
 
@@ -278,6 +287,7 @@ class File:
         self.path, self.interval = path, interval
         self.saved = read(path) if resume else {}
         self.parts: dict[str, Checkpoint] = {}
+        self.settled: dict[str, Settled] = {}
         self.changed = False
         self.written = time.perf_counter()
         if not resume and path.exists():

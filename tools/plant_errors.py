@@ -1379,14 +1379,14 @@ PLANTS = [
     ),
     Plant(
         "a checkpoint that forgets what the callback keeps",
-        {"self.kept.update(frozen(self.held))": "pass"},
+        {"self.kept.update(frozen(kept))": "pass"},
         RESUMED,
     ),
     Plant(
         "a checkpoint with what an interrupted callback has kept",
         {
-            "part.held, part.elapsed = frozen(part.kept or {})": (
-                "part.held, part.elapsed = part.kept or {}"
+            "Settled(state, frozen(self.kept or {}), self.seconds)": (
+                "Settled(state, self.kept or {}, self.seconds)"
             )
         },
         RESUMED,
