@@ -13,6 +13,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import optim
 from nufftlib import mri, workflows
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, WAVEFORMS, Writer
@@ -291,9 +292,11 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     if settings.maps == "estimated":
         check_centre(k)
     maps = coil_maps_of(settings.coil_maps, settings.coils, images.shape)
-    with settings.claimed_folder(*pictures_with(limits)) as folder:
+    with settings.claimed_folder(*pictures_with(limits), resume=settings.resume) as folder:
         click.echo(images, err=True)
-        learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj)
+        read = {"the images": images.found.images, "the coil maps": maps, "the start": k}
+        checkpoint = settings.checkpoint(ctx, folder, device.xp.asarray(k), read)
+        learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj, checkpoint)
         record = record_of(settings, device, images, maps, learned)
         written = write(
             folder,
@@ -351,6 +354,7 @@ def learn(
     start: tuple[NDArray[Any], NDArray[Any]],
     limits: mri.Protocol | None,
     interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> tuple[workflows.LearnedOnImages, Shown]:
     """Learn the trajectory; return the result on the host, and images to show."""
     course, total = settings.course, settings.course["epochs"]
@@ -376,6 +380,7 @@ def learn(
             control_points=settings.control_points,
             callback=mark,
             progress=True,
+            checkpoint=checkpoint.part("learning"),
             **course,
         )
         interrupts.hold()
