@@ -22,10 +22,10 @@ DIES = f"""
 import os, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "tests" / "cli")!r}]
 event, what, number, *arguments = sys.argv[1:]
-from nufftlib.cli import app, calibrate_psf, jobs, scans
+from nufftlib.cli import app, calibrated_psf, jobs, scans
 from nufftlib.nufft.engines.grid.cpu import engine
 engine.COILS = 2  # as of all tests
-jobs.SIZE, calibrate_psf.PSF_SIZE = 48, (9, 9)
+jobs.SIZE, calibrated_psf.PSF_SIZE = 48, (9, 9)
 scans.COILS, scans.SHOTS, scans.SAMPLES = {{2: 3, 3: 4}}, {{2: 8, 3: 6}}, 24
 seen = 0
 
