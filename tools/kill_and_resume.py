@@ -29,7 +29,7 @@ EVERY = ("--checkpoint-every", "0.1")
 JOBS = {
     "learn-trajectory": "--image brain.npy --coils 3 --shots 8 --samples 64 --steps 60",
     "learn-trajectory --images": "--images set.npz --size 64 --coils 3 --shots 8 --samples 64 "
-    "--epochs 6 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
+    "--epochs 40 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
     "calibrate-psf": "--image astronaut.npy --size 11x11 --steps 80",
 }
 
