@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ EVERY = ("--checkpoint-every", "0.1")
 JOBS = {
     "learn-trajectory": "--image brain.npy --coils 3 --shots 8 --samples 64 --steps 60",
     "learn-trajectory --images": "--images set.npz --size 64 --coils 3 --shots 8 --samples 64 "
-    "--epochs 6 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
+    "--epochs 40 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
     "calibrate-psf": "--image astronaut.npy --size 11x11 --steps 80",
 }
 
@@ -39,14 +40,18 @@ class Tally:
 
     Parameters
     ----------
-    kills, resumed, anew, complete : int
-        Runs that were killed; of these those with a checkpoint, without, and with all files.
+    resumed, anew, complete : int
+        Runs that were killed with a checkpoint, without, and with all files.
     """
 
-    kills: int = 0
     resumed: int = 0
     anew: int = 0
     complete: int = 0
+
+    @property
+    def kills(self) -> int:
+        """How many there were."""
+        return self.resumed + self.anew + self.complete
 
     def __str__(self) -> str:
         """Return the numbers in words."""
@@ -101,14 +106,17 @@ def tried(name: str, kills: int, chance: random.Random, folder: Path) -> Tally:
     ended(started(name, "whole", folder, "--force"), folder)
     duration, tally = time.perf_counter() - begun, Tally()
     expected, names = bits(folder / "whole"), read_all(folder / "whole")
-    for i in range(kills):
+    for i in count():
+        if tally.kills == kills:
+            break
         out = folder / f"killed-{i}"
         process = started(name, out.name, folder)
         time.sleep(chance.uniform(0.2, 1.0) * duration)
+        if process.poll() is not None:
+            continue  # it was too quick
         process.kill()
         process.wait()
         there = read_all(out) if out.exists() else set()
-        tally.kills += 1
         if "checkpoint.npz" in there:
             tally.resumed += 1
             ended(started(name, out.name, folder, "--resume"), folder)

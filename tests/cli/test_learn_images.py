@@ -242,7 +242,7 @@ def test_a_signal_loses_no_epoch(learn_set, monkeypatch, number, code):
     record, _ = result()
     assert (record["epochs"], record["interrupted"], len(record["scores"])) == (2, True, 2)
     drawn = {"figure.png"} if number == signal.SIGINT else set()
-    assert names() == FILES | drawn
+    assert names() == FILES | drawn | {"checkpoint.npz"}
 
 
 def test_the_figure_shows_the_worst_and_the_best_by_the_loss(learn_set, monkeypatch):
