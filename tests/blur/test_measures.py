@@ -223,6 +223,23 @@ def test_lengths_change_as_their_slopes_say():
     np.testing.assert_allclose(change, want, rtol=1e-5)
 
 
+def test_intervals_do_not_depend_on_where_the_psf_lies():
+    down, right = np.mgrid[-4:5, -4:5]
+    along, across = 0.8 * right + 0.6 * down, 0.8 * down - 0.6 * right
+    h = np.exp(-0.5 * ((along / 2.0) ** 2 + (across / 1.2) ** 2)) + 0.02
+    C = 1e-6 * np.eye(81)
+    here = workflows.measure_psf(h, C).principal_widths
+    room = np.pad(np.arange(1, 82).reshape(9, 9), ((12, 0), (0, 0)))
+    for places in (room, room[:, ::-1], np.rot90(room)):
+        n = places.ravel() - 1
+        seen = n >= 0
+        moved = np.where(seen, h.ravel()[n], 0.0).reshape(places.shape)
+        there = workflows.measure_psf(moved, np.where(np.outer(seen, seen), C[np.ix_(n, n)], 0.0))
+        for got, want in zip(there.principal_widths, here, strict=True):
+            atol = 0.1 * want.deviation  # places lie differently between the pixels
+            np.testing.assert_allclose(got, want, rtol=0, atol=atol)
+
+
 def test_the_interval_of_a_length_has_a_peak_that_may_count():
     t = np.arange(120)
     one, two = (np.exp(-0.5 * ((t - at) / 6.0) ** 2) for at in (35, 80))
