@@ -1468,6 +1468,11 @@ PLANTS = [
         PAIRS,
     ),
     Plant(
+        "the peak of a PSF looked for beside its first pixel alone",
+        {"np.arange(-FINE, FINE * n + 1) / FINE": "np.arange(-FINE, FINE * 3 + 1) / FINE"},
+        (*MEASURES, "-k", "strehl"),
+    ),
+    Plant(
         "an ellipse whose axes turn around the first pixel",
         {"self.u[0]]) @ away": "self.u[0]]) @ np.stack(self.known.places)"},
         (*MEASURES, "-k", "where_the_psf"),

@@ -159,6 +159,15 @@ def test_strehl_ratio_does_not_depend_on_the_place_between_pixels():
     assert found[0] == pytest.approx(math.exp(-((2 * math.pi * 0.1) ** 2)), rel=0.02)  # Marechal
 
 
+def test_the_peak_of_a_strehl_ratio_is_the_highest_also_between_pixels():
+    h = np.zeros((3, 12))
+    h[1] = [0, 0.5, 1, 1, 0.5, 0, 0, 0, 0.6, 1.01, 0.6, 0]  # the first one's top is 1.2
+    t = np.linspace(0, 11, 5501)[:, None]
+    highest = (np.sinc(t - np.arange(12)) @ h[1]).max() / h.sum()
+    ideal = np.asarray([[1.0]])
+    assert workflows.measure_psf(h, ideal=ideal).strehl.value == pytest.approx(highest, rel=1e-6)
+
+
 def test_noise_adds_its_own_power_to_a_transfer_function():
     h = slanted()
     root = 1e-3 * RNG.standard_normal((99, 4))
@@ -202,7 +211,8 @@ def test_noise_has_the_covariance():
 
 
 def test_rounding_changes_no_interval():
-    h = np.exp(-((np.hypot(*np.mgrid[-3:4, -4:5]) / 2.5) ** 8))
+    down, right = np.mgrid[-3:4, -4:5]
+    h = np.exp(-((np.hypot(down - 0.2, right + 0.3) / 2.5) ** 8))  # of one largest value
     C = 1e-4 * np.eye(63)
     want = workflows.measure_psf(h, C, ideal=IDEAL)
     for near in (1 + 1e-9 * RNG.standard_normal(63), np.full(63, 7.0)):
