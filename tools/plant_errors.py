@@ -466,6 +466,11 @@ PLANTS = [
         ("tests/cli/test_reconstruct.py", "-k", "beyond_the_image"),
     ),
     Plant(
+        "an image so much wider than its encoding that its rim is there twice",
+        {"n - encoded <= encoded - voxels": "n >= encoded"},
+        ("tests/cli/test_reconstruct.py", "-k", "another_one"),
+    ),
+    Plant(
         "an L-curve whose small weights have not converged",
         {"TOLERANCE = 1e-6": "TOLERANCE = 1e-4"},
         ("tests/mri/test_reconstruct.py", "-k", "l_curve"),
@@ -1553,6 +1558,16 @@ PLANTS = [
         "clipping levels are looked for at the largest value alone",
         {"(beyond <= BEYOND * size)": "(beyond <= 0)"},
         PAIRS,
+    ),
+    Plant(
+        "the peak of a PSF looked for beside its first pixel alone",
+        {"np.arange(-FINE, FINE * n + 1) / FINE": "np.arange(-FINE, FINE * 3 + 1) / FINE"},
+        (*MEASURES, "-k", "strehl"),
+    ),
+    Plant(
+        "an ellipse whose axes turn around the first pixel",
+        {"self.u[0]]) @ away": "self.u[0]]) @ np.stack(self.known.places)"},
+        (*MEASURES, "-k", "where_the_psf"),
     ),
     Plant(
         "a circle moves against its centre",

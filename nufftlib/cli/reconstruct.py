@@ -49,8 +49,8 @@ from nufftlib.mri.reconstruct.penalties import Wavelets
 
 EDGE = 0.51
 """In cycles per voxel, a little beyond the end of the image's k-space."""
-BLOCK = 16
-"""Voxels, in so many an image is widened: wavelets halve it up to four times."""
+BLOCKS = (16, 8, 4, 2)
+"""Voxels, of which a widened image has a multiple: wavelets halve it up to four times."""
 OPTIONS = {
     **SIZES,
     "trajectory": "--trajectory",
@@ -270,8 +270,19 @@ def whole_view(settings: Settings, scan: Scan) -> Scan:
             err=True,
         )
         return scan
-    wide = zip(scan.encoded, scan.shape, strict=True)
-    return replace(scan, shape=tuple(n if m == n else m + -m % BLOCK for m, n in wide))
+    return replace(scan, shape=tuple(map(widened, scan.shape, scan.encoded)))
+
+
+def widened(voxels: int, encoded: int) -> int:
+    """Return the voxels of an axis that an image is widened to, all that are encoded or more.
+
+    Of two as far apart as those that are encoded, lines see the sum. The outermost of more voxels
+    come twice like this, which is not to reach those of the image in the middle.
+    """
+    if encoded == voxels:
+        return voxels
+    wide = (encoded + -encoded % block for block in BLOCKS)
+    return next(n for n in wide if n - encoded <= encoded - voxels)
 
 
 def run(

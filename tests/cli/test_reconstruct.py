@@ -12,6 +12,7 @@ from PIL import Image
 import nufftlib as nl
 from nufftlib import io, workflows
 from nufftlib.cli import app
+from nufftlib.cli.reconstruct import widened
 from nufftlib.data import brain
 
 OUT = Path("out/reconstruct")
@@ -219,6 +220,18 @@ def test_what_lies_beyond_the_image_does_not_fold_in(beyond):
     assert part > 2 * whole
     run("--method=wavelet", "--shape=32,16", "--force", "--no-figures", name="scan.h5")
     assert written()[1]["image"].shape == (1, 32, 16)
+
+
+@pytest.mark.parametrize("voxels", [64, 65, 96, 97])
+def test_no_voxel_of_the_image_is_another_one_of_the_wide_image(voxels):
+    assert widened(voxels, voxels) == voxels
+    for encoded in range(voxels + 1, 2 * voxels + 2):
+        wide = widened(voxels, encoded)
+        image, all_of_it = (range(-(n // 2), n - n // 2) for n in (voxels, wide))
+        assert wide % 2 == 0
+        assert wide >= encoded
+        assert not any(n + apart in all_of_it for n in image for apart in (-encoded, encoded))
+    assert widened(voxels, 2 * voxels) % 16 == 0
 
 
 def test_a_field_map_is_used(scan):

@@ -240,6 +240,11 @@ def test_lines_beyond_the_image_are_told_of(cartesian):
     scan = read_scan(rewritten(change))
     assert (scan.shape, scan.encoded) == ((8, 2), (8, 6))
     assert read_scan("new.h5", shape=(8, 5)).encoded == (8, 15)
+    nearly = rewritten(lambda text, a: change(text, a).replace(">100<", ">299.5<"), "nearly.h5")
+    assert read_scan(nearly, shape=(8, 256)).encoded == (8, 256)
+    np.save("k.npy", scan.k[0])  # another trajectory encodes what it says itself
+    other = read_scan("new.h5", "k.npy", unit="cycles per voxel", shape=(8, 2))
+    assert (other.shape, other.encoded) == ((8, 2), (8, 2))
     assert np.array_equal(scan.k, read_scan("scan.h5").k)  # the voxels are as large
 
 

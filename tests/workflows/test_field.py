@@ -107,7 +107,7 @@ def test_it_finds_the_psf_of_every_node():
     assert found.noise == pytest.approx(NOISE, rel=0.1)
     assert found.losses[0] > 1.5 * found.loss_final
     A, y = pair()
-    np.testing.assert_allclose(found.residual, found.operator(SHARP) - y, atol=1e-12)
+    np.testing.assert_allclose(found.residual, y - found.operator(SHARP), atol=1e-12)
     np.testing.assert_allclose(found.operator.weights, A.weights, atol=1e-14)
     np.testing.assert_array_equal(found.operator.psf, found.psfs.reshape(-1, SIZE, SIZE))
 

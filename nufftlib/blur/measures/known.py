@@ -143,12 +143,14 @@ class Known:
 
     @cached_property
     def noise(self) -> Any:
-        """Noise of this covariance, shape (DRAWS, P), always the same."""
-        L, pivots, rank, _ = scipy.linalg.lapack.dpstrf(self.covariance, lower=1)
-        draws = np.random.default_rng(0).standard_normal((DRAWS, rank))
-        found = np.zeros((DRAWS, len(L)))
-        found[:, pivots - 1] = draws @ np.tril(L)[:, :rank].T
-        return found
+        """Noise of this covariance, shape (DRAWS, P), always the same.
+
+        By the symmetric root of the covariance, of which there is one: that of Cholesky has an
+        order of its pivots, which rounding changes, and other noise with it.
+        """
+        values, vectors = np.linalg.eigh(self.covariance)
+        draws = np.random.default_rng(0).standard_normal((DRAWS, len(values)))
+        return (draws @ vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
     def summed(self, axis: int) -> Known:
         """Return the line spread function: the sums along the other axis, shape (n, 1)."""

@@ -53,17 +53,15 @@ class Peak:
         curvature = [[jet[2, 0], jet[1, 1]], [jet[1, 1], jet[0, 2]]]
         return np.asarray([jet[1, 0], jet[0, 1]]), np.asarray(curvature)
 
+    # Searched for everywhere: the largest pixel may be of a lower peak than one between pixels.
     @cached_property
     def place(self) -> Any:
         """Row and column, shape (2,)."""
         h = self.known.h
-        start = np.asarray(np.unravel_index(np.argmax(h), h.shape), dtype=float)
-        near = np.arange(-FINE, FINE + 1) / FINE
-        a, b = (
-            np.sinc(t + near[:, None] - np.arange(n)) for t, n in zip(start, h.shape, strict=True)
-        )
-        best = np.unravel_index(np.argmax(a @ h @ b.T), (near.size, near.size))
-        x = start + near[np.asarray(best)]
+        fine = [np.arange(-FINE, FINE * n + 1) / FINE for n in h.shape]
+        a, b = (np.sinc(t[:, None] - np.arange(n)) for t, n in zip(fine, h.shape, strict=True))
+        best = np.unravel_index(np.argmax(a @ h @ b.T), (len(a), len(b)))
+        x = np.asarray([t[i] for t, i in zip(fine, best, strict=True)])
         for _ in range(NEWTON):
             slope, curvature = self.slope_and_curvature(x)
             step = np.linalg.solve(curvature, slope)

@@ -69,8 +69,12 @@ class Line:
 
     @cached_property
     def aside(self) -> Any:
-        """How fast they move along it as it turns."""
-        return np.asarray([-self.u[1], self.u[0]]) @ np.stack(self.known.places)
+        """How fast they move along it as it turns around the centroid.
+
+        Around another point they move together besides, which changes no width.
+        """
+        away = np.stack(self.known.places) - np.asarray(self.known.centroid)[:, None]
+        return np.asarray([-self.u[1], self.u[0]]) @ away
 
     def at(self, t: Any) -> tuple[Any, Any, Any]:
         """Return values and slopes (...,), and gradients of the values by the pixels (..., P)."""

@@ -136,6 +136,7 @@ def scan_of(
     """Read data, whose trajectory is given or in the same file."""
     with decoding(path, of_suffix(path, path, SUFFIXES)):
         raw = decoded(path, unit, grid=where is None)
+    of_lines = where is None
     if where is None:
         if raw.stored is None:
             raise out_of_range(CALL, "trajectory", None, "the file of one", f"{path} holds none")
@@ -149,7 +150,7 @@ def scan_of(
         k,
         where.shape,
         where.fov,
-        raw.encoded(where.shape),
+        raw.encoded(where.shape) if of_lines else where.shape,
         raw.thickness(len(where.shape)),
         raw.noise,
         where.sample_time,

@@ -134,13 +134,13 @@ class Raw:
         return s.fov[axes] / s.shape[axes] or None
 
     def encoded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the voxels of the length that is encoded."""
+        """Return the voxels of the length that is encoded, to the nearest one.
+
+        Headers round lengths, and a part of a voxel more would be there twice, at both ends.
+        """
         if self.wider is None:
             return shape
-        # Rounding of lengths makes no voxel.
-        return tuple(
-            math.ceil(n * max(1.0, w) - 1e-3) for n, w in zip(shape, self.wider, strict=False)
-        )
+        return tuple(round(n * max(1.0, w)) for n, w in zip(shape, self.wider, strict=False))
 
 
 def checked(path: Any, scan: Scan) -> Scan:

@@ -69,7 +69,7 @@ class CalibratedField(Run):
     operator : SpaceVaryingBlur
         The blur with these PSFs, from the sharp picture to the pixels that were used.
     residual : array
-        ``A x - y`` on the pixels that were used.
+        ``y - A x`` on the pixels that were used.
     noise : float
         The standard deviation of the noise, given or estimated.
     weight : float
@@ -278,7 +278,7 @@ def calibrate_field(
         psfs=psfs,
         single=xp.astype(one, start.dtype, copy=False),
         operator=found,
-        residual=found.apply(sharp) - y,
+        residual=y - found.apply(sharp),
         noise=noise,
         weight=weight,
         converged=result.converged,
