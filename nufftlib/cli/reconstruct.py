@@ -49,6 +49,8 @@ from nufftlib.mri.reconstruct.penalties import Wavelets
 
 EDGE = 0.51
 """In cycles per voxel, a little beyond the end of the image's k-space."""
+NEAR = 0.1
+"""In cycles per voxel: points no farther out resolve five voxels, so their unit is another one."""
 BLOCKS = (16, 8, 4, 2)
 """Voxels, of which a widened image has a multiple: wavelets halve it up to four times."""
 OPTIONS = {
@@ -231,6 +233,8 @@ def read_frames(settings: Settings) -> Scan:
         where = None if s.trajectory is None else read_trajectory(s.trajectory, **given)
         tried = "DATA"
         scan = scan_of(s.image, where, **given)
+        # The times of a field map are those of the samples as they were taken.
+        scan = scan.without_oversampling() if s.field_map is None else scan
         return scan if s.frames is None else scan.divided(s.frames)
     except (ValueError, OSError) as error:
         raise refused(error, tried, OPTIONS) from error
@@ -333,6 +337,12 @@ def announce(settings: Settings, device: Device, scan: Scan, shape: tuple[int, .
             f"Careful: {far / scan.k[..., 0].size:.0%} of the points lie beyond half a cycle per "
             f"voxel, the farthest at {np.abs(scan.k).max():.3g}, where they fold back. Want a "
             "larger --shape, or the --unit that the trajectory has.",
+            err=True,
+        )
+    if (reach := np.abs(scan.k).max()) < NEAR:
+        click.echo(
+            f"Careful: the points reach to {reach:.3g} cycles per voxel, voxels of this size to "
+            "0.5. Want a smaller --shape, or the --unit that the trajectory has.",
             err=True,
         )
 

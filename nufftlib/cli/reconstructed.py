@@ -133,7 +133,7 @@ def arrays_of(done: Reconstructed) -> dict[str, NDArray[Any]]:
 
 
 def save_volume(images: NDArray[Any], scan: Scan, file: BinaryIO) -> None:
-    """Write a NIfTI file, voxels in millimetres, or of size one where they are not known."""
+    """Write a NIfTI file, voxels in millimetres, or of size one and no unit if none is known."""
     import nibabel
 
     shape = images.shape[1:]
@@ -149,7 +149,7 @@ def save_volume(images: NDArray[Any], scan: Scan, file: BinaryIO) -> None:
     affine[:3, 3] = centre
     made: Any = nibabel.Nifti1Image
     image = made(volume.astype(np.float32), affine)
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("unknown" if scan.fov is None else "mm")
     with gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed:
         packed.write(image.to_bytes())
 

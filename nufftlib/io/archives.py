@@ -25,9 +25,12 @@ def by_names(archive: Any) -> Stored:
     if shape is not None and not all(isinstance(n, int) and n > 0 for n in shape):
         msg = f"its shape is {shape}, and not the voxels along each axis, integers"
         raise ValueError(msg)
+    points = archive[found[0]]
+    if fov is not None and len(fov) == 1 and points.ndim:
+        fov *= points.shape[-1]  # one length is that of all axes, as the functions take it
     return Stored(
         "NumPy",
-        archive[found[0]],
+        points,
         unit="cycles per voxel",
         shape=shape,
         fov=fov,

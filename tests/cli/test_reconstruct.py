@@ -340,6 +340,24 @@ def test_points_that_fold_back_are_told_of(scan):
     assert "Careful: 23% of the points lie beyond half a cycle" in run("--no-figures", "--steps=1")
 
 
+def test_points_that_stay_near_the_centre_are_told_of(scan):
+    np.savez("scan.npz", data=scan, trajectory=K / (2 * np.pi), shape=SHAPE)
+    output = run("--no-figures", "--steps=1")
+    assert f"Careful: the points reach to {np.abs(K).max() / (2 * np.pi):.3g} cycles per" in output
+    np.savez("scan.npz", data=scan, trajectory=K / 4, shape=SHAPE)
+    assert "Careful: the points reach" not in run("--no-figures", "--steps=1", "--force")
+
+
+def test_a_volume_says_millimetres_only_where_the_field_of_view_is_known(scan):
+    run("--no-figures", "--steps=1")
+    assert nibabel.load(OUT / "image.nii.gz").header.get_xyzt_units()[0] == "mm"
+    np.savez("scan.npz", data=scan, trajectory=K, shape=SHAPE)
+    run("--no-figures", "--steps=1", "--force")
+    volume = nibabel.load(OUT / "image.nii.gz")
+    assert volume.header.get_xyzt_units()[0] == "unknown"
+    np.testing.assert_allclose(volume.header.get_zooms()[:3], 1)
+
+
 def test_a_residual_that_is_no_noise_is_told_of():
     assert "Careful" not in run()
     assert "Careful: the residual is up to" in run("--lambda=1000", "--force")

@@ -122,6 +122,11 @@ def test_an_array_that_is_no_trajectory_is_refused(array, said):
         read_trajectory("k.npy", unit="cycles per voxel")
 
 
+def test_one_length_in_an_archive_is_that_of_all_axes():
+    np.savez("k.npz", trajectory=points(), shape=SHAPES[2], fov=0.24)
+    assert read_trajectory("k.npz").fov == (0.24, 0.24)
+
+
 # --- files of our own -----------------------------------------------------------------------------
 
 

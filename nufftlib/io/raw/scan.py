@@ -13,6 +13,8 @@ from nufftlib.core.kinds import out_of_range
 from nufftlib.io.stored import Stored
 
 CALL = "divided"
+STEP = 1e-2
+"""By what part of itself a step of a grid may differ: rounding of single precision."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,6 +99,47 @@ class Scan:
         k = self.k.reshape(frames, size, samples, -1)
         names = tuple(f"shots {i * size} to {(i + 1) * size - 1}" for i in range(frames))
         return replace(self, data=data, k=k, frames=names)
+
+    def without_oversampling(self) -> Scan:
+        r"""Return the scan with readouts of as many samples as the image has voxels.
+
+        A Cartesian readout of :math:`n` samples in steps of :math:`1 / n` cycles per voxel sees
+        :math:`n` voxels along axis 0, more than the :math:`N` of the image. What lies beyond these
+        is no part of the model: least squares leave it out, but take it for noise. Here
+
+        .. math:: y'_i = \frac{1}{n} \sum_{v=-N/2}^{N/2-1} \sum_j
+                  e^{2 \pi i (k_j - i / N) v} y_j, \qquad -N/2 \le i < N/2,
+
+        the transform of these voxels alone, with white noise of :math:`\sqrt{N / n}` the size.
+
+        Returns
+        -------
+        Scan
+            With the samples ``i / N``; the same if a readout is another one. Noise and the time
+            between two samples are those of the new samples.
+        """
+        size, n = self.shape[0], self.data.shape[-1]
+        along = self.k[..., 0].reshape(-1, n).astype(np.float64)
+        steps = np.diff(along, axis=-1) * n
+        whole = n > size and (np.abs(steps - 1) < STEP).all(-1) | (np.abs(steps + 1) < STEP).all(-1)
+        across = np.ptp(self.k[..., 1:], axis=-2) * n
+        if not np.all(whole) or np.any(across > STEP):
+            return self
+        i = np.arange(size) - size // 2
+        data = np.empty((*self.data.shape[:-1], size), self.data.dtype)
+        lines = self.data.swapaxes(1, 2).reshape(len(along), -1, n)  # coils of each shot
+        cut = data.swapaxes(1, 2)
+        kinds, kind = np.unique(along, axis=0, return_inverse=True)
+        for at, k in enumerate(kinds):
+            turn = np.exp(-2j * np.pi * np.outer(i / size, i))
+            matrix = turn @ np.exp(2j * np.pi * np.outer(i, k)) / n
+            same = np.nonzero(kind.ravel() == at)[0]
+            cut[np.unravel_index(same, cut.shape[:2])] = lines[same] @ matrix.T
+        k = np.repeat(self.k[..., :1, :], size, axis=-2)
+        k[..., 0] = i / size
+        quiet = None if self.noise is None else self.noise * np.float32(math.sqrt(size / n))
+        slower = None if self.sample_time is None else self.sample_time * n / size
+        return replace(self, data=data, k=k, noise=quiet, sample_time=slower)
 
 
 @dataclass(frozen=True)
