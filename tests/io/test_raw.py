@@ -1,5 +1,6 @@
 """Raw data: samples and points in the order, the unit and the frames of their files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -325,6 +326,59 @@ def test_frames_are_joined_and_divided(cartesian):
         whole.divided(5)
     with pytest.raises(ValueError, match="frames is 3, and the scan has 2"):
         scan.divided(3)
+
+
+# --- oversampled readouts ---------------------------------------------------------------------
+
+
+def oversampled(n, beyond):
+    """Save lines of `n` samples, some read backwards, of an image and of what is beside it."""
+    size = SHAPE[0]
+    wide = random(5, n, SHAPE[1]).astype(complex)
+    inside = slice(n // 2 - size // 2, n // 2 - size // 2 + size)
+    image = wide[:, inside].copy()
+    wide *= beyond
+    wide[:, inside] = image
+    k = np.empty((6, n, 2))
+    k[..., 0] = (np.arange(n) - n // 2 + 0.3) / n
+    k[::2, :, 0] = k[::2, ::-1, 0]
+    k[..., 1] = RNG.uniform(-0.5, 0.5, (6, 1))
+    data = nl.NUFFT(k, wide.shape[1:], eps=1e-12)(wide).astype(np.complex64)
+    noise = random(5, 1000)
+    np.savez("scan.npz", data=data, trajectory=k, shape=SHAPE, noise=noise, sample_time=4e-6)
+    return read_scan("scan.npz"), image
+
+
+@pytest.mark.parametrize("n", [24, 27])
+def test_oversampled_readouts_are_those_of_the_image_alone(n):
+    scan, image = oversampled(n, beyond=100.0)
+    cut = scan.without_oversampling()
+    assert cut.data.shape == (1, 5, 6, SHAPE[0])
+    want = nl.NUFFT(cut.k[0].astype(float), SHAPE, eps=1e-12)(image)
+    # Beside what is 100 times as large, in single precision.
+    np.testing.assert_allclose(cut.data[0], want, atol=3e-4 * np.abs(want).max())
+    np.testing.assert_allclose(cut.k[0, :, :, 0] * SHAPE[0], np.tile(np.arange(12) - 6, (6, 1)))
+    assert np.array_equal(cut.k[0, :, 0, 1], scan.k[0, :, 0, 1])
+    assert cut.sample_time == pytest.approx(4e-6 * n / 12)
+    np.testing.assert_allclose(cut.noise, scan.noise * np.sqrt(12 / n), rtol=1e-6)
+
+
+def test_noise_of_a_cut_readout_is_white():
+    scan, _ = oversampled(24, beyond=0.0)
+    noisy = replace(scan, data=random(1, 500, 6, 24)).without_oversampling().data
+    noisy = np.moveaxis(noisy, -1, 0).reshape(12, -1)
+    covariance = noisy @ noisy.conj().T / noisy.shape[1]
+    np.testing.assert_allclose(covariance, np.eye(12) * 2 * 12 / 24, atol=0.1)
+
+
+def test_what_is_no_oversampled_line_stays():
+    scan, _ = oversampled(24, beyond=0.0)
+    partial = replace(scan, data=scan.data[..., :20], k=scan.k[..., :20, :])
+    ramps = replace(scan, k=scan.k + 0.1 * scan.k**2)
+    turned = replace(scan, k=scan.k @ np.asarray([[0.8, 0.6], [-0.6, 0.8]], np.float32))
+    small = replace(scan, shape=(24, 10))
+    for other in (partial, ramps, turned, small):
+        assert other.without_oversampling() is other
 
 
 # --- refusals ---------------------------------------------------------------------------------
