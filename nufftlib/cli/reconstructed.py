@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -258,3 +259,13 @@ def print_result(done: Reconstructed) -> None:
             "large, or coil maps, trajectory or field map wrong."
         )
         click.echo(said, err=True)
+    each = done.coils.scan.k[0, ..., 0].size / math.prod(done.coils.scan.shape)
+    most = max(r.weight for r in done.results)
+    if done.settings.method == "cg" and done.settings.weight is None and most > each:
+        click.echo(
+            f"\nCareful: the weight, {most:.3g}, is above the {each:.3g} samples of a voxel, and the "
+            "image has less than half its brightness. The data are mostly noise, or coil maps, "
+            "trajectory or field map are wrong, and what does not fit was taken for noise. "
+            "A noise scan or --lambda sets the weight.",
+            err=True,
+        )

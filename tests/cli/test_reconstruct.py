@@ -358,6 +358,14 @@ def test_a_volume_says_millimetres_only_where_the_field_of_view_is_known(scan):
     np.testing.assert_allclose(volume.header.get_zooms()[:3], 1)
 
 
+def test_a_weight_that_dims_the_image_is_told_of(scan):
+    assert "less than half its brightness" not in run("--no-figures")
+    wrong = np.random.default_rng(2).permutation(K.reshape(-1, 2)).reshape(K.shape)
+    np.savez("scan.npz", data=scan, trajectory=wrong, shape=SHAPE)
+    assert "Careful: the weight, " in run("--no-figures", "--force")
+    assert "Careful: the weight, " not in run("--no-figures", "--force", "--lambda=0.01")
+
+
 def test_a_residual_that_is_no_noise_is_told_of():
     assert "Careful" not in run()
     assert "Careful: the residual is up to" in run("--lambda=1000", "--force")
