@@ -28,7 +28,7 @@ from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.diagnosis import (
     psf_uncertainty,
 )
-from nufftlib.cli.files import FIGURE
+from nufftlib.cli.files import FIGURE, REPORT
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
@@ -36,6 +36,7 @@ from nufftlib.cli.jobs import (
     Whole,
     finish,
     options_of_jobs,
+    with_page,
     write,
 )
 from nufftlib.cli.pairs import (
@@ -189,11 +190,13 @@ def calibrate_psf_command(
         grid = psf_field.Grid(settings.grid, settings.boundary, settings.tolerance)
         psf_field.calibrate(ctx, settings, grid, device, make_pairs)
         return
-    with settings.claimed_folder(FIGURE) as folder:
+    with settings.claimed_folder(FIGURE, REPORT) as folder:
         pairs = make_pairs(device)
         calibration = calibrate(settings, device, pairs, ctx.obj)
         pictures = {} if settings.no_figures else pictures_of(calibration)
         files, record = files_of(calibration), record_of(calibration)
+        if pictures and settings.ndim == 2:
+            pictures = with_page(files, record, pictures)
         written = write(
             folder, files, record, pictures, ctx.obj, interrupted=calibration.interrupted
         )

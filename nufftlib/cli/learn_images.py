@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nufftlib import mri, workflows
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.files import ARRAYS, FIGURE, WAVEFORMS, Writer
+from nufftlib.cli.files import ARRAYS, FIGURE, REPORT, WAVEFORMS, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Each,
@@ -27,6 +27,7 @@ from nufftlib.cli.jobs import (
     plain,
     report,
     versions,
+    with_page,
     write,
 )
 from nufftlib.cli.learning import (
@@ -294,15 +295,12 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     with settings.claimed_folder(*pictures_with(limits)) as folder:
         click.echo(images, err=True)
         learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj)
-        record = record_of(settings, device, images, maps, learned)
-        written = write(
-            folder,
-            files_of(settings, learned, shown),
-            json_file(record),
-            {} if settings.no_figures else pictures_of(images, learned, shown),
-            ctx.obj,
-            interrupted=learned.interrupted,
-        )
+        files = files_of(settings, learned, shown)
+        record = json_file(record_of(settings, device, images, maps, learned))
+        pictures = {}
+        if not settings.no_figures:
+            pictures = with_page(files, record, pictures_of(images, learned, shown))
+        written = write(folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted)
     tell(learned, images)
     where = f"after {learned.steps} of {epochs(settings.course['epochs'])}"
     finish(ctx, written, where if learned.interrupted else "")
@@ -396,7 +394,7 @@ def epochs(number: int) -> str:
 
 def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:
     """Return the names of the pictures."""
-    return (FIGURE,) if protocol is None else (FIGURE, WAVEFORMS)
+    return (FIGURE, REPORT) if protocol is None else (FIGURE, WAVEFORMS, REPORT)
 
 
 def files_of(
