@@ -546,4 +546,4 @@ def pictures_of(
         FIGURE: lambda file: learning.draw_learning_on_images(learned, examples, file),
         WAVEFORMS: draw_limits,
     }
-    return {name: writers[name] for name in pictures_with(learned.protocol)}
+    return {name: writers[name] for name in pictures_with(learned.protocol) if name in writers}

@@ -16,7 +16,6 @@ from nufftlib.plots.calibration import (
     Fit,
     Pair,
     Scales,
-    error_title,
     fit_title,
     residual_of,
     scales_of,
@@ -151,7 +150,7 @@ def psf_panels(psfs: Mapping[str, Real], fits: Sequence[Fit], scales: Scales) ->
     ranges, shown = Ranges(), mapper(scales.psf, "magma")
     titles = {RECIPES[fit.method].title: fit_title(fit) for fit in fits}
     return [
-        image_panel(titles.get(name, name.capitalize()), psf, shown, ranges, "PSF weight", name)
+        image_panel(titles.get(name, name[0].upper() + name[1:]), psf, shown, ranges, "PSF weight", name)
         for name, psf in psfs.items()
     ]
 
@@ -213,7 +212,7 @@ def difference_sections(pair: Pair, fits: Sequence[Fit], scales: Scales) -> list
     ranges, shown = Ranges(), mapper(scales.difference, DIVERGING)
     panels = [
         image_panel(
-            f"{RECIPES[fit.method].title} {error_title(fit.error).lower()}",
+            f"{RECIPES[fit.method].title} - true PSF:\nrelative error {part(fit.error)}",
             fit.result.psf - pair.truth, shown, ranges, "found - true",
         )
         for fit in fits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +57,30 @@ class Strip(NamedTuple):
     reconstructions: Real
 
 
+class Losses(NamedTuple):
+    """A curve of losses.
+
+    Attributes
+    ----------
+    values : list of float
+        The losses.
+    first : float
+        After how many steps or epochs the first of them is; the others follow by one.
+    """
+
+    values: list[float]
+    first: float = 0.0
+
+    @property
+    def at(self) -> Any:
+        """After how many steps or epochs they are."""
+        return np.arange(len(self.values)) + self.first
+
+    def after(self, step: int) -> float | None:
+        """Return the loss after so many steps, if there is one."""
+        return None if self.first else self.values[step]
+
+
 class Course(NamedTuple):
     """Moments of a learning.
 
@@ -64,6 +88,10 @@ class Course(NamedTuple):
     ----------
     unit : {"step", "epoch"}
         What is counted.
+    number : int
+        How many there were.
+    best : int
+        After how many the result was found.
     steps : list of int
         Steps or epochs of the moments.
     trajectories : ndarray, shape (moments, shots, samples, axes)
@@ -72,18 +100,20 @@ class Course(NamedTuple):
         Only every so many shots are among them.
     strips : list of Strip
         Planes of the images.
-    losses : dict of str to sequence
-        The losses of all steps by name; the first one's lowest is the result's.
+    losses : dict of str to Losses
+        The losses by name, those first by which the result was chosen.
     protocol : Protocol or None
         The scanner's limits.
     """
 
     unit: str
+    number: int
+    best: int
     steps: list[int]
     trajectories: Real
     every: int
     strips: list[Strip]
-    losses: Mapping[str, Sequence[float]]
+    losses: Mapping[str, Losses]
     protocol: Protocol | None
 
 
@@ -92,8 +122,12 @@ def course_of(
 ) -> Course:
     """Return the moments of a result: those that were kept, or else the first and the best."""
     on_set = "training" in arrays
-    losses = set_losses(arrays) if on_set else {"loss": arrays["losses"].tolist()}
-    best = record["best_epoch" if on_set else "step_best"]
+    losses = set_losses(arrays) if on_set else {"loss": Losses(arrays["losses"].tolist())}
+    unit, number, best = (
+        ("epoch", record["epochs"], record["best_epoch"])
+        if on_set
+        else ("step", record["steps"], record["step_best"])
+    )
     start, end = arrays["trajectory_start"], arrays["trajectory"]
     steps, trajectories = [0, best], np.stack([start, end])
     images: dict[str, tuple[Real, Real]] = {}
@@ -112,17 +146,19 @@ def course_of(
     trajectories = trajectories.reshape(len(steps), -1, *trajectories.shape[-2:])
     strips = [strip for title, of in images.items() for strip in strips_of(title, *of)]
     protocol = protocol_of(record["settings"]["protocol"])
-    unit = "epoch" if on_set else "step"
-    return thinned(Course(unit, steps, trajectories, 1, strips, losses, protocol))
+    course = Course(unit, number, best, steps, trajectories, 1, strips, losses, protocol)
+    return thinned(course)
 
 
-def set_losses(arrays: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the losses of a learning on a set, those first that choose the best epoch."""
-    named = {
-        "held out, mean": "validation", "held out, worst": "validation_worst",
-        "training, mean": "training",
-    }  # fmt: skip
-    return {title: arrays[name].tolist() for title, name in named.items() if arrays[name].size}
+def set_losses(arrays: Mapping[str, Any]) -> dict[str, Losses]:
+    """Return the losses of a learning on a set."""
+    found = {
+        "held out, mean": Losses(arrays["validation"].tolist()),
+        "held out, worst": Losses(arrays["validation_worst"].tolist()),
+        # The mean over an epoch is that of its middle.
+        "training, mean": Losses(arrays["training"].tolist(), 0.5),
+    }
+    return {name: losses for name, losses in found.items() if losses.values}
 
 
 def strips_of(title: str, image: Real, reconstructions: Real) -> list[Strip]:

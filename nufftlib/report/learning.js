@@ -43,4 +43,4 @@ samples.data = of_one
 
 line.location = steps[moment]
 for (const {source, values} of marks)
-  source.data = {x: [steps[moment]], y: [values[moment]]}
+  source.data = values[moment] == null ? {x: [], y: []} : {x: [steps[moment]], y: [values[moment]]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -47,7 +46,7 @@ def learning_page(
         low=0, high=(shots - 1) * course.every, step=course.every, title="Picked shot",
         sizing_mode="stretch_width", name="shot",
     )  # fmt: skip
-    pictures, image_panels = pictures_of(course)
+    pictures, image_panels, moved_panels = pictures_of(course)
     limited, limit_panels = limits_of(course, drawn)
     marks, loss_panel, line = losses_of(course)
     packed = Packed.of(course.trajectories)
@@ -73,17 +72,21 @@ def learning_page(
         },
     )
     slider.js_on_change("value", show)
-    pick = CustomJS(code=asset("pick.js"), args={"shots": drawn, "spinner": spinner, "show": show,
-                                                 "every": course.every})  # fmt: skip
+    picking = {"shots": drawn, "spinner": spinner, "every": course.every}
+    pick = CustomJS(code=asset("pick.js"), args={**picking, "show": show})
     drawn.selected.js_on_change("indices", pick)
-    chosen = CustomJS(code=asset("chosen.js"), args={"shots": drawn, "every": course.every})
-    spinner.js_on_change("value", chosen)
+    spinner.js_on_change("value", CustomJS(code=asset("chosen.js"), args=picking))
     sections = [
-        Section("k-space", [*shot_panels(drawn, samples_of_one, axes), loss_panel], hint(course)),
-        Section("Image, reconstruction and error", image_panels),
+        Section(
+            "Learning",
+            [*shot_panels(drawn, samples_of_one, axes), *moved_panels, loss_panel],
+            hint(course),
+        ),
     ]
     if limit_panels:
-        sections.insert(1, Section("Limits of the scanner", limit_panels))
+        sections.append(Section("Limits of the scanner", limit_panels))
+    if image_panels:
+        sections.append(Section("Image", image_panels))
     return Page("Learned trajectory", facts(record, course), [caption, slider, spinner], sections, show)
 
 
@@ -99,21 +102,22 @@ def hint(course: Course) -> str:
 def captions(course: Course) -> list[str]:
     """Return what is said of each moment."""
     name, losses = next(iter(course.losses.items()))
-    best = losses.index(min(losses))
     unit = course.unit.capitalize()
-    return [
-        f"{unit} {step} of {len(losses) - 1}{', the best' * (step == best)}: "
-        f"{name} {losses[step]:.3g}"
-        for step in course.steps
-    ]
+    said = []
+    for step in course.steps:
+        value = losses.after(step)
+        loss = "" if value is None else f": {name} {value:.3g}"
+        best = ", the best" * (step == course.best)
+        said.append(f"{unit} {step} of {course.number}{best}{loss}")
+    return said
 
 
 def facts(record: Mapping[str, Any], course: Course) -> dict[str, str]:
     """Return what was asked for, and what came out."""
     s = record["settings"]
-    losses = next(iter(course.losses.values()))
+    losses = next(iter(course.losses.values())).values
     subject = next((s[n] for n in ("images", "volume", "image") if s.get(n)), "")
-    done = count(record["steps"]) if course.unit == "step" else f"{len(losses) - 1} epochs"
+    done = count(record["steps"]) if course.unit == "step" else f"{course.number} epochs"
     return {
         "Learned on": str(subject),
         "voxels": " x ".join(map(str, s["shape"])),
@@ -165,9 +169,10 @@ def picked(shots: int) -> dict[str, Any]:
     }
 
 
-def pictures_of(course: Course) -> tuple[list[dict[str, Any]], list[Model]]:
-    """Return what moves the pictures, and the panels."""
+def pictures_of(course: Course) -> tuple[list[dict[str, Any]], list[Model], list[Model]]:
+    """Return what moves the pictures, the panels of the images, and those of what moves."""
     moved: list[dict[str, Any]] = []
+    still: list[Model] = []
     panels: list[Model] = []
     for number, strip in enumerate(course.strips):
         ranges, end = Ranges(), strip.reconstructions[-1]
@@ -175,8 +180,8 @@ def pictures_of(course: Course) -> tuple[list[dict[str, Any]], list[Model]]:
         signal = mapper(Normalize(0, float(strip.image.max()) or 1.0), "gray")
         error = error_scale(strip)
         names = f"reconstruction {number}", f"error {number}"
+        still.append(image_panel(f"Image{of}", strip.image, signal, ranges, "relative signal"))
         panels += [
-            image_panel(f"Image{of}", strip.image, signal, ranges, "relative signal"),
             image_panel(f"Reconstruction{of}", end, signal, ranges, "relative signal", names[0]),
             image_panel(f"Error{of}", end - strip.image, mapper(error, DIVERGING), ranges,
                         "reconstruction - image", names[1]),
@@ -193,7 +198,7 @@ def pictures_of(course: Course) -> tuple[list[dict[str, Any]], list[Model]]:
                 "error": sources[1],
             }
         )
-    return moved, panels
+    return moved, still, panels
 
 
 def error_scale(strip: Strip) -> Normalize:
@@ -210,15 +215,15 @@ def source_of(panel: Any) -> ColumnDataSource:
 
 def losses_of(course: Course) -> tuple[list[dict[str, Any]], Any, Any]:
     """Return the marks that move on the losses, their panel, and its moving line."""
-    sources = {name: curve(values) for name, values in course.losses.items()}
+    sources = {name: curve(of.values, of.at) for name, of in course.losses.items()}
     inks = dict(zip(sources, (INKS[0], *INKS[2:]), strict=False))
-    positive = min(min(v) for v in course.losses.values()) > 0
+    positive = min(min(of.values) for of in course.losses.values()) > 0
     panel = curve_panel("Loss", course.unit, "loss", sources, inks, log=positive)
     marks = []
-    for name, values in course.losses.items():
+    for name, of in course.losses.items():
         place = ColumnDataSource({"x": [], "y": []}, name=f"mark {name}")
         panel.scatter("x", "y", source=place, color=ORANGE, size=9)
-        marks.append({"source": place, "values": [values[step] for step in course.steps]})
+        marks.append({"source": place, "values": [of.after(step) for step in course.steps]})
     return marks, panel, dashed(panel, "height", None, line_color=ORANGE)
 
 
@@ -237,7 +242,7 @@ def limits_of(
         first = moments[0]
         peaks = [float(m.values.max()) / first.limit for m in moments]
         panel = new_panel(
-            first.name, aspect_ratio=1.3, x_axis_label="time [ms]", y_axis_label=first.unit,
+            first.name, aspect_ratio=1.2, x_axis_label="time [ms]", y_axis_label=first.unit,
             x_range=(float(first.times[0]), float(first.times[-1])),
             # Far more than the limit would hide all that is below it.
             y_range=(0, 1.08 * first.limit * min(max(1.0, *peaks), 2)),
@@ -276,6 +281,6 @@ def texts(waveform: Waveform, peaks: Sequence[float]) -> list[str]:
     """Return the titles of all moments."""
     limit = f"{waveform.limit:g} {waveform.unit.partition('[')[2].rstrip(']')}"
     return [
-        f"{waveform.name}: up to {math.floor(1e4 * peak + 0.5) / 1e4:.3g} of the limit, {limit}"
+        f"{waveform.name}\nup to {peak:.3g} of the limit, {limit}"
         for peak in peaks
     ]

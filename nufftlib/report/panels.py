@@ -15,7 +15,9 @@ from bokeh.models import (
     HoverTool,
     Legend,
     LinearColorMapper,
+    LogTicker,
     PanTool,
+    PrintfTickFormatter,
     ResetTool,
     SaveTool,
     Span,
@@ -134,9 +136,12 @@ def curve_panel(
     """Show curves by name, each of columns ``x`` and ``y``; a tap on a name hides its curve."""
     several = len(sources) > 1
     panel = new_panel(
-        title, aspect_ratio=1.0 if several else 1.2, x_axis_label=x, y_axis_label=y,
+        title, aspect_ratio=0.9 if several else 1.0, x_axis_label=x, y_axis_label=y,
         y_axis_type="log" if log else "linear",
     )  # fmt: skip
+    if log:
+        panel.yaxis.ticker = LogTicker(desired_num_ticks=5)
+        panel.yaxis.formatter = PrintfTickFormatter(format="%g")
     items = []
     for name, source in sources.items():
         line = panel.line("x", "y", source=source, color=inks[name], line_width=2)
