@@ -156,6 +156,7 @@ def calibrate_psf_command(
       result.npz    psf_true, psf_start, sharp, blurred, deviations, and of each method
                     psf_METHOD, losses_METHOD, errors_METHOD
       figure.png    pictures, PSFs, residuals, losses and errors
+      report.html   the same on a page, with cuts and transfer functions (not of stacks)
       result.json   settings, versions, and under "methods" of each the first and the best
                     loss, after how many steps the best was found, the loss of the true
                     PSF, steps, seconds, relative l2 error; last, when all is there

@@ -130,9 +130,7 @@ def learn_on_image(ctx: click.Context, settings: ImageSettings) -> None:
         if not settings.no_figures:
             pictures = pictures_of(settings, device, scan, learned, kept)
             pictures = with_page(files, record, pictures)
-        written = write(
-            folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted
-        )
+        written = write(folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted)
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(settings.maps, *format_speed(learned), *format_losses(learned))],

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJS, Slider
+from bokeh.models import ColumnDataSource, CustomJS
+from bokeh.models.widgets import Slider
 
 from nufftlib.blur.calibrate.calibrate import CalibratedPSF
 from nufftlib.blur.calibrate.recipes import RECIPES
@@ -121,7 +122,9 @@ def facts(record: Mapping[str, Any], fits: Sequence[Fit]) -> dict[str, str]:
     """Return what was asked for, and what came out."""
     s = record["settings"]
     found = {
-        RECIPES[fit.method].title: f"error {part(fit.error)}" for fit in fits if fit.error is not None
+        RECIPES[fit.method].title: f"error {part(fit.error)}"
+        for fit in fits
+        if fit.error is not None
     }
     return {
         **{name: str(s[name]) for name in ("image", "psf", "noise") if s.get(name) is not None},
@@ -150,7 +153,9 @@ def psf_panels(psfs: Mapping[str, Real], fits: Sequence[Fit], scales: Scales) ->
     ranges, shown = Ranges(), mapper(scales.psf, "magma")
     titles = {RECIPES[fit.method].title: fit_title(fit) for fit in fits}
     return [
-        image_panel(titles.get(name, name[0].upper() + name[1:]), psf, shown, ranges, "PSF weight", name)
+        image_panel(
+            titles.get(name, name[0].upper() + name[1:]), psf, shown, ranges, "PSF weight", name
+        )
         for name, psf in psfs.items()
     ]
 

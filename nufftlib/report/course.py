@@ -177,7 +177,9 @@ def which(title: str, plane: Plane) -> str:
 
 def protocol_of(stored: Mapping[str, Any] | None) -> Protocol | None:
     """Return the scanner's limits that a record holds."""
-    return stored and Protocol(**{**stored, "scanner": Scanner(**stored["scanner"])})
+    if stored is None:
+        return None
+    return Protocol(**{**stored, "scanner": Scanner(**stored["scanner"])})
 
 
 def thinned(course: Course) -> Course:

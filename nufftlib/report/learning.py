@@ -7,7 +7,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJS, Div, HoverTool, Model, Slider, Spinner, TapTool
+from bokeh.models import ColumnDataSource, CustomJS, HoverTool, Model, TapTool
+from bokeh.models.widgets import Div, Slider, Spinner
 from matplotlib.colors import Normalize
 
 from nufftlib.core.run import count
@@ -83,11 +84,14 @@ def learning_page(
             hint(course),
         ),
     ]
-    if limit_panels:
-        sections.append(Section("Limits of the scanner", limit_panels))
-    if image_panels:
-        sections.append(Section("Image", image_panels))
-    return Page("Learned trajectory", facts(record, course), [caption, slider, spinner], sections, show)
+    named = {"Image": image_panels, "limits of the scanner": limit_panels}
+    if beside := [name for name, panels in named.items() if panels]:
+        title = " and ".join(beside)
+        title = title[0].upper() + title[1:]
+        sections.append(Section(title, [*image_panels, *limit_panels]))
+    return Page(
+        "Learned trajectory", facts(record, course), [caption, slider, spinner], sections, show
+    )
 
 
 def hint(course: Course) -> str:
@@ -148,7 +152,7 @@ def shot_panels(drawn: ColumnDataSource, samples: ColumnDataSource, axes: int) -
             f"k{across}", f"k{down}", source=drawn, color=BLUE, line_width=1,
             **picked(len(drawn.data["picked"])),
         )  # fmt: skip
-        panel.scatter(f"k{across}", f"k{down}", source=samples, color=ORANGE, size=4)
+        panel.scatter(f"k{across}", f"k{down}", source=samples, color=ORANGE, size=3)
         panel.add_tools(TapTool(renderers=[lines]))
         panel.add_tools(HoverTool(renderers=[lines], tooltips=[("shot", "@picked")]))
         panel.hover.visible = False
@@ -165,7 +169,7 @@ def picked(shots: int) -> dict[str, Any]:
         "nonselection_line_alpha": 0.6 * alpha,
         "selection_line_color": ORANGE,
         "selection_line_alpha": 1.0,
-        "selection_line_width": 2.5,
+        "selection_line_width": 2.0,
     }
 
 
@@ -227,9 +231,7 @@ def losses_of(course: Course) -> tuple[list[dict[str, Any]], Any, Any]:
     return marks, panel, dashed(panel, "height", None, line_color=ORANGE)
 
 
-def limits_of(
-    course: Course, drawn: ColumnDataSource
-) -> tuple[list[dict[str, Any]], list[Any]]:
+def limits_of(course: Course, drawn: ColumnDataSource) -> tuple[list[dict[str, Any]], list[Any]]:
     """Return what moves gradients and slew rates of the shots, and their panels."""
     if course.protocol is None:
         return [], []
@@ -242,7 +244,8 @@ def limits_of(
         first = moments[0]
         peaks = [float(m.values.max()) / first.limit for m in moments]
         panel = new_panel(
-            first.name, aspect_ratio=1.2, x_axis_label="time [ms]", y_axis_label=first.unit,
+            texts(first, peaks)[-1], aspect_ratio=1.2,
+            x_axis_label="time [ms]", y_axis_label=first.unit,
             x_range=(float(first.times[0]), float(first.times[-1])),
             # Far more than the limit would hide all that is below it.
             y_range=(0, 1.08 * first.limit * min(max(1.0, *peaks), 2)),
@@ -280,7 +283,4 @@ def times_of(waveform: Waveform, *, stepped: bool) -> Any:
 def texts(waveform: Waveform, peaks: Sequence[float]) -> list[str]:
     """Return the titles of all moments."""
     limit = f"{waveform.limit:g} {waveform.unit.partition('[')[2].rstrip(']')}"
-    return [
-        f"{waveform.name}\nup to {peak:.3g} of the limit, {limit}"
-        for peak in peaks
-    ]
+    return [f"{waveform.name}\nup to {peak:.3g} of the limit, {limit}" for peak in peaks]

@@ -9,20 +9,18 @@ import numpy as np
 from bokeh.models import (
     BasicTicker,
     BoxZoomTool,
-    ColorBar,
     ColumnDataSource,
     DataRange1d,
     HoverTool,
-    Legend,
     LinearColorMapper,
     LogTicker,
     PanTool,
     PrintfTickFormatter,
     ResetTool,
     SaveTool,
-    Span,
     WheelZoomTool,
 )
+from bokeh.models.annotations import ColorBar, Legend, Span, Title
 from bokeh.plotting import figure
 from matplotlib import colormaps
 from matplotlib.colors import Normalize, to_hex
@@ -50,13 +48,12 @@ class Ranges:
 
 def new_panel(title: str, ranges: Ranges | None = None, **settings: Any) -> Any:
     """Return a panel as wide as its place; one with ranges has square pixels."""
-    tools = [PanTool(), WheelZoomTool(), BoxZoomTool(match_aspect=ranges is not None)]
-    tools += [ResetTool(), SaveTool()]
+    zoom = BoxZoomTool(match_aspect=ranges is not None)
     if ranges is not None:
         settings |= {"x_range": ranges.x, "y_range": ranges.y, "match_aspect": True}
     panel = figure(
-        title=title,
-        tools=tools,
+        title=Title(text=title, text_font_size="13px"),
+        tools=[PanTool(), WheelZoomTool(), zoom, ResetTool(), SaveTool()],
         sizing_mode="stretch_width",
         min_height=260,
         toolbar_location="above",
@@ -65,7 +62,6 @@ def new_panel(title: str, ranges: Ranges | None = None, **settings: Any) -> Any:
     panel.toolbar.logo = None
     panel.toolbar.autohide = True
     panel.toolbar.active_drag = None  # so that a finger scrolls the page
-    panel.title.text_font_size = "13px"
     return panel
 
 
@@ -141,7 +137,7 @@ def curve_panel(
     )  # fmt: skip
     if log:
         panel.yaxis.ticker = LogTicker(desired_num_ticks=5)
-        panel.yaxis.formatter = PrintfTickFormatter(format="%g")
+        panel.yaxis.formatter = PrintfTickFormatter(format="%.3g")
     items = []
     for name, source in sources.items():
         line = panel.line("x", "y", source=source, color=inks[name], line_width=2)
@@ -156,7 +152,7 @@ def curve_panel(
     return panel
 
 
-def curve(y: Sequence[float], x: Sequence[float] | None = None) -> ColumnDataSource:
+def curve(y: Sequence[float] | Real, x: Any = None) -> ColumnDataSource:
     """Return the source of a curve, by default by its steps."""
     return ColumnDataSource({"x": np.arange(len(y)) if x is None else x, "y": np.asarray(y)})
 

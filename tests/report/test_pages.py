@@ -60,7 +60,7 @@ def arguments(folder, name):
 class Tags(HTMLParser):
     """The open elements of a page."""
 
-    VOID = {"meta", "link", "br", "hr", "img", "input"}
+    VOID = ("meta", "link", "br", "hr", "img", "input")
 
     def __init__(self):
         super().__init__()
@@ -89,14 +89,11 @@ def test_a_page_is_whole_and_small_and_leads_nowhere(results, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_command_writes_the_page_that_the_job_wrote(results, run, name):
     page = results / name / "report.html"
-    names = r'"p\d+"|[0-9a-f]{8}-[0-9a-f-]{27}|id="[^"]*"|"root_ids":\[[^]]*\]|\bp\d+\b|#\w+'
     before = page.read_text(encoding="utf-8")
     assert run("report", results / name).strip() == str(page)
     after = page.read_text(encoding="utf-8")
     assert len(after) == pytest.approx(len(before), rel=1e-3)
-    strip = lambda text: re.sub(names, "", text)  # noqa: E731
-    assert sorted(find_arrays(before)) == sorted(find_arrays(after))
-    assert strip(before)[-200:] == strip(after)[-200:]
+    assert find_arrays(after) == find_arrays(before)
 
 
 def find_arrays(text):
@@ -203,10 +200,10 @@ def test_the_slider_moves_pictures_shots_and_marks(results, visit, name):
     folder = results / name
     tab = visit(folder / "report.html")
     pictures = tab.locator(".panels > div")
-    first_place = {"learned": 0, "volume": 0, "set": 0}[name]
-    before = pictures.nth(first_place).screenshot()
+    before = pictures.nth(0).screenshot()
     with np.load(folder / "result.npz") as result:
         image = result["image" if name != "set" else "image_worst"]
+        image = image[:, :, image.shape[2] // 2] if image.ndim == 3 else image
         which = "_worst" if name == "set" else ""
         ends = {
             when: (result[f"trajectory{when}"], result[f"reconstruction{when}{which}"])
@@ -217,8 +214,7 @@ def test_the_slider_moves_pictures_shots_and_marks(results, visit, name):
         tab.wait_for_timeout(300)
         k, picture = ends[when]
         if picture.ndim == 3:
-            picture, image = picture[:, :, picture.shape[2] // 2], image[:, :, image.shape[2] // 2]\
-                if image.ndim == 3 else image
+            picture = picture[:, :, picture.shape[2] // 2]
         for axis in range(k.shape[-1]):
             now = shown(tab, "shots", f"k{axis}")
             np.testing.assert_allclose(now, k[..., axis], rtol=0, atol=2e-5)
@@ -228,27 +224,25 @@ def test_the_slider_moves_pictures_shots_and_marks(results, visit, name):
         error = shown(tab, "error 0").reshape(picture.shape)
         np.testing.assert_allclose(error, picture - image, rtol=0, atol=scale)
     assert tab.locator("text=/^(Step|Epoch) 0 of/").count() == 1
-    assert pictures.nth(first_place).screenshot() != before
+    assert pictures.nth(0).screenshot() != before
 
 
 def test_a_shot_is_picked_by_a_tap_and_by_its_number(results, visit):
     tab = visit(results / "learned" / "report.html")
     panel = tab.locator(".panels > div").nth(0)
-    before, box = panel.screenshot(), panel.bounding_box()
+    before = panel.screenshot()
     indices = "() => Bokeh.documents[0].get_model_by_name('shots').selected.indices"
     number = "() => Bokeh.documents[0].get_model_by_name('shot').value"
     places = """() => {
         const [view] = Bokeh.index.roots.filter(v => v.model.title?.text === "Trajectory")
         const {k0, k1} = Bokeh.documents[0].get_model_by_name('shots').data
-        const {x, y} = view.frame.bbox, scale = view.frame
-        const n = k0[5].length - 2
-        return [x + 0 * y, y, scale.x_scale.compute(k1[5][n]), scale.y_scale.compute(k0[5][n])]
+        const {x_scale, y_scale} = view.frame, n = k0[5].length - 2
+        return [x_scale.compute(k1[5][n]), y_scale.compute(k0[5][n])]
     }"""
-    _, _, x, y = tab.evaluate(places)
+    x, y = tab.evaluate(places)
     canvas = panel.locator("canvas").first.bounding_box()
     tab.mouse.click(canvas["x"] + x, canvas["y"] + y)
     tab.wait_for_timeout(300)
-    assert box
     assert tab.evaluate(indices) == [5]
     assert tab.evaluate(number) == 5
     with np.load(results / "learned" / "result.npz") as result:
@@ -266,6 +260,10 @@ def test_a_shot_is_picked_by_a_tap_and_by_its_number(results, visit):
         after = panel.screenshot()
         assert after != before
         before = after
+    tab.mouse.click(canvas["x"] + x + 12, canvas["y"] + y + 25)  # beside all
+    tab.wait_for_timeout(300)
+    assert tab.evaluate(indices) == []
+    assert tab.evaluate(number) is None
 
 
 def test_a_psf_is_cut_where_it_is_tapped(results, visit):
@@ -288,7 +286,8 @@ def test_a_psf_is_cut_where_it_is_tapped(results, visit):
     cuts(0, j)
     canvas = panel.locator("canvas").first.bounding_box()
     place = """() => {
-        const [view] = Bokeh.index.roots.filter(v => String(v.model.title?.text).startsWith("Adam:"))
+        const named = v => String(v.model.title?.text).startsWith("Adam:")
+        const [view] = Bokeh.index.roots.filter(named)
         return [view.frame.x_scale.compute(3), view.frame.y_scale.compute(6)]
     }"""
     x, y = tab.evaluate(place)
