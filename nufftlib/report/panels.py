@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from bokeh.models import (
@@ -145,9 +145,9 @@ def curve_panel(
         panel.add_tools(HoverTool(renderers=[line], tooltips=[(x, "@x"), (name, "@y")]))
     panel.hover.visible = False
     if several:
-        legend = Legend(items=items, click_policy="hide", ncols=2, border_line_alpha=0)
+        legend: Any = Legend(items=items, click_policy="hide", ncols=2, border_line_alpha=0)
         legend.label_text_font_size = "11px"
-        legend.padding = legend.margin = 2
+        legend.padding = 2
         panel.add_layout(legend, "below")
     return panel
 
@@ -157,7 +157,9 @@ def curve(y: Sequence[float] | Real, x: Any = None) -> ColumnDataSource:
     return ColumnDataSource({"x": np.arange(len(y)) if x is None else x, "y": np.asarray(y)})
 
 
-def dashed(panel: Any, dimension: str, place: float | None, **settings: Any) -> Span:
+def dashed(
+    panel: Any, dimension: Literal["width", "height"], place: float | None, **settings: Any
+) -> Span:
     """Draw a dashed line across a panel; return it."""
     line = Span(
         dimension=dimension,
