@@ -170,7 +170,7 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
       trajectory.npz the trajectory with its protocol (with limits alone)
       trajectory.seq a Pulseq sequence (with --pulseq alone)
       learning.gif  trajectory, reconstruction and loss while learning
-      learning.npz  15 moments of the learning: steps, trajectories, reconstructions
+      learning.npz  up to 15 moments of the learning: steps, trajectories, reconstructions
       report.html   a page with a slider over them, and shots to be picked
       result.json   settings, versions, first and best loss, after how many steps the best
                     was found, steps, seconds, the certificate of the projection; of a set

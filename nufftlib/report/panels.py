@@ -27,7 +27,7 @@ from matplotlib.colors import Normalize, to_hex
 
 from nufftlib.plots.figures import BLUE, ORANGE, Real
 
-INKS = (BLUE, ORANGE, "#1b9e77", "#7570b3", "#e7298a", "#666666", "#e6ab02")
+INKS = (BLUE, ORANGE, "#1b9e77", "#7570b3", "#e7298a", "#e6ab02", "#666666")
 """Colours of curves, the figures' two first."""
 SHADES = 512
 
@@ -148,6 +148,7 @@ def curve_panel(
         legend: Any = Legend(items=items, click_policy="hide", ncols=2, border_line_alpha=0)
         legend.label_text_font_size = "11px"
         legend.padding = 2
+        legend.margin = 2
         panel.add_layout(legend, "below")
     return panel
 

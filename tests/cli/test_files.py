@@ -13,10 +13,12 @@ import pytest
 from nufftlib.cli.files import (
     ANIMATION,
     ARRAYS,
+    COURSE,
     FIGURE,
     KNOWN,
     LOCK,
     MARK,
+    REPORT,
     WAVEFORMS,
     ResultFolder,
 )
@@ -39,7 +41,7 @@ def content(text):
 
 def write(folder, text, *, force=False):
     """Write a result whose every file says the text."""
-    pictures = (FIGURE, WAVEFORMS, ANIMATION)
+    pictures = (FIGURE, WAVEFORMS, ANIMATION, COURSE, REPORT)
     files = [name for name in KNOWN if name not in pictures]
     with folder.claimed(pictures, force=force):
         return folder.write(
