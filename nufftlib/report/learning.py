@@ -96,7 +96,7 @@ def learning_page(
 
 def hint(course: Course) -> str:
     """Return what the reader can do with shots."""
-    left = f" Every {course.every}th shot is drawn." if course.every > 1 else ""
+    left = f" One shot of {course.every} is drawn." if course.every > 1 else ""
     return (
         "Move the slider to see the learning. Tap a shot to pick it; tap beside all to let it go."
         + left

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -134,6 +135,31 @@ def test_a_page_holds_the_trajectories_and_the_pictures(results):
             wave = waveforms(k[-1], Protocol(**protocol))[i]
             shown = part["scale"] * array(part["values"]).reshape(len(k), *wave.values.shape)[-1]
             np.testing.assert_allclose(shown, wave.values, rtol=0, atol=0.51 * part["scale"])
+
+
+def test_without_its_moments_a_learning_has_two(results, run, tmp_path):
+    for name in ("result.json", "result.npz"):
+        shutil.copy(results / "learned" / name, tmp_path)
+    run("report", tmp_path)
+    args = arguments(tmp_path, "pictures")
+    with np.load(tmp_path / "result.npz") as result:
+        shape = (2, 2, *result["trajectory"].shape[:2])
+        found = np.moveaxis(args["unit"] * array(args["k"]).reshape(shape), 1, -1)
+        for k, name in zip(found, ("trajectory_start", "trajectory"), strict=True):
+            np.testing.assert_allclose(k, result[name], rtol=0, atol=0.51 * args["unit"])
+
+
+def test_a_page_of_pictures_whose_psf_nobody_knows(results, run, tmp_path):
+    sharp, blurred = tmp_path / "sharp.npy", tmp_path / "blurred.npy"
+    with np.load(results / "psf" / "result.npz") as result:
+        np.save(sharp, result["sharp"])
+        np.save(blurred, result["blurred"])
+    pair = "--sharp", sharp, "--blurred", blurred
+    run("calibrate-psf", *pair, *pair, "--size", 9, "--steps", 3, "--out", tmp_path / "own")
+    cuts = [entries(part) for part in arguments(tmp_path / "own", "cuts")["cuts"]]
+    with np.load(tmp_path / "own" / "result.npz") as result:
+        for cut, name in zip(cuts, ("psf_spectral", "psf_start"), strict=True):
+            np.testing.assert_array_equal(array(cut["psf"]), result[name].ravel())
 
 
 def test_a_page_holds_the_psfs(results):
