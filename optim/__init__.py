@@ -3,6 +3,7 @@
 from optim import projections, proximal
 from optim._accelerated import accelerated_proximal_gradient
 from optim._admm import admm
+from optim._checkpoint import Checkpoint, CheckpointError
 from optim._conjugate_gradient import conjugate_gradient
 from optim._lbfgs import lbfgs
 from optim._levenberg_marquardt import levenberg_marquardt
@@ -26,6 +27,8 @@ from optim.schedules import (
 )
 
 __all__ = [
+    "Checkpoint",
+    "CheckpointError",
     "NonFiniteError",
     "Optimizer",
     "Result",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import (
     TRIALS,
     Objective,
@@ -62,6 +63,7 @@ def accelerated_proximal_gradient(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise a smooth function plus a penalty, with Nesterov's acceleration.
 
@@ -101,6 +103,8 @@ def accelerated_proximal_gradient(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -250,7 +254,16 @@ def accelerated_proximal_gradient(
         return point.value + penalty_value(penalty, point.params)
 
     nothing = AcceleratedProximalGradientState(0, None, params, params, 1.0, 0.0)
-    return run(call, start, advance, params, nothing, steps, callback, progress)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "penalty": penalty,
+        "step_size": step_size,
+        "tolerance": tolerance,
+    }
+    return run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )
 
 
 def mean(x: Params, z: Params, t: float) -> Params:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._conjugate_gradient import conjugate_gradient
 from optim._lipschitz import noise_like
 from optim._loop import NotFinite, Result, Step, run
@@ -52,6 +53,7 @@ def admm(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     r"""Minimise a quadratic function plus a penalty of a linear map.
 
@@ -96,6 +98,8 @@ def admm(
         ``callback(step, value, x)`` at each point. The loop stops if it returns a true value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -230,7 +234,19 @@ def admm(
         return Step(loss, x, state._replace(error=error), converged=error <= tolerance)
 
     nothing = ADMMState(0, None, None, None, 0.0, math.inf)
-    return run(call, start, advance, rhs, nothing, steps, callback, progress)
+    settings = {
+        "gram": gram,
+        "rhs": rhs,
+        "operator": operator,
+        "adjoint": adjoint,
+        "penalty_of_map": penalty_of_map,
+        "inner_steps": inner_steps,
+        "coupling": coupling,
+        "guess": guess,
+        "constant": constant,
+        "tolerance": tolerance,
+    }
+    return run(call, start, advance, rhs, nothing, steps, callback, progress, checkpoint, settings)
 
 
 def balance(apart: float, size: float, changed: float, force: float) -> float:

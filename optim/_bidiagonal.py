@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from array_api_compat import array_namespace
 
+from optim._checkpoint import Checkpoint
 from optim._loop import NotFinite, Result, Step, run
 from optim._settings import function, not_negative, some_axes
 from optim._tree import Array, check_alike, check_parameters
@@ -107,6 +108,7 @@ def bidiagonal(
     rhs_axes: Axes,
     callback: Callable[[int, float, Array], object] | None,
     progress: bool,
+    checkpoint: Checkpoint | None,
 ) -> Result:
     """Minimise ``|A x - b|^2 + damping^2 |x|^2`` by a method on the bidiagonal problem."""
     function(call, "operator", operator)
@@ -173,4 +175,25 @@ def bidiagonal(
         return Step(largest, x, state, converged=largest <= tolerance)
 
     nothing = BidiagonalState(0, None, None, None, None, None, None)
-    return run(call, begin, advance, 0.0 * back, nothing, steps, callback, progress, first=0)
+    settings = {
+        "operator": operator,
+        "adjoint": adjoint,
+        "rhs": rhs,
+        "damping": damping,
+        "tolerance": tolerance,
+        "axes": axes,
+        "rhs_axes": rhs_axes,
+    }
+    return run(
+        call,
+        begin,
+        advance,
+        0.0 * back,
+        nothing,
+        steps,
+        callback,
+        progress,
+        checkpoint,
+        settings,
+        first=0,
+    )

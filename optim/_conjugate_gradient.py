@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._checkpoint import Checkpoint
 from optim._loop import NotFinite, Result, Step, run
 from optim._settings import function, not_negative, some_axes
 from optim._tree import Array, check_alike, check_parameters
@@ -38,6 +39,7 @@ def conjugate_gradient(
     precondition: Callable[[Array], Array] | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Solve ``H x = b`` for a positive definite ``H`` by conjugate gradients.
 
@@ -75,6 +77,8 @@ def conjugate_gradient(
         0, and after each step. The loop stops if it returns a true value.
     progress : bool
         Whether to show a progress bar with the error. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -189,4 +193,24 @@ def conjugate_gradient(
         return Step(largest, x, state, converged=largest <= tolerance)
 
     nothing = ConjugateGradientState(0, None, None, None, None, None)
-    return run(call, begin, advance, rhs, nothing, steps, callback, progress, first=0)
+    settings = {
+        "operator": operator,
+        "rhs": rhs,
+        "guess": guess,
+        "tolerance": tolerance,
+        "axes": vector,
+        "precondition": precondition,
+    }
+    return run(
+        call,
+        begin,
+        advance,
+        rhs,
+        nothing,
+        steps,
+        callback,
+        progress,
+        checkpoint,
+        settings,
+        first=0,
+    )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import (
     TRIALS,
     Objective,
@@ -85,6 +86,7 @@ def lbfgs(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise by limited-memory BFGS, without a constraint or on a convex set.
 
@@ -130,6 +132,8 @@ def lbfgs(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -232,6 +236,15 @@ def lbfgs(
     memory = integer(call, "memory", memory, least=1)
     diagonal = flag(call, "diagonal", diagonal)
     some = some_axes(call, axes)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "projection": projection,
+        "memory": memory,
+        "diagonal": diagonal,
+        "axes": some,
+        "tolerance": tolerance,
+    }
     if some is not None:
         if isinstance(params, Mapping):
             msg = f"{call}: axes is {axes} and params is {describe(params)}; want one array"
@@ -248,6 +261,8 @@ def lbfgs(
             tolerance=tolerance,
             callback=callback,
             progress=progress,
+            checkpoint=checkpoint,
+            settings=settings,
         )
 
     objective = Objective(call, value_and_grad)
@@ -339,7 +354,9 @@ def lbfgs(
             check_last_trial(new)
         return lower
 
-    return run(call, start, advance, params, nothing, steps, callback, progress)
+    return run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )
 
 
 def with_pair(state: LBFGSState, found: Point, memory: int) -> LBFGSState:

@@ -5,12 +5,13 @@ evaluated at once; some problems then reach their next point, others go on with 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import STEEP, STEP_SIZES, TRIALS, pair, projected, rounding
 from optim._lbfgs_constants import (
     DECREASE,
@@ -90,6 +91,8 @@ def minimize_each(
     tolerance: float,
     callback: Callable[[int, float, Array], object] | None,
     progress: bool,
+    checkpoint: Checkpoint | None,
+    settings: Mapping[str, Any],
 ) -> Result:
     """Minimise the functions of the vectors along some axes."""
     xp = array_namespace(params)
@@ -109,7 +112,9 @@ def minimize_each(
         return Step(loss, state.point.params, state, last=over, converged=met)
 
     nothing = BatchLBFGSState(0, None, None, None, None, None, None, None, None)
-    result = run(call, start, advance, params, nothing, steps, callback, progress)
+    result = run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )
     # A problem may have improved by less than the last digit of the sum.
     return result._replace(best_params=result.params)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import largest
 from optim._loop import NotFinite, Result, Step, run
 from optim._settings import function as checked
@@ -45,6 +46,7 @@ def levenberg_marquardt(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise a sum of functions of a few parameters each, by damped Newton steps.
 
@@ -79,6 +81,8 @@ def levenberg_marquardt(
         far and their loss. The loop stops if it returns a true value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -183,7 +187,15 @@ def levenberg_marquardt(
         met = bool(xp.all(xp.abs(state.trial - state.params) <= tolerance))
         return Step(float(xp.sum(state.values)), state.params, state, converged=met)
 
-    result = run(call, start, advance, params, begin, steps, callback, progress)
+    settings = {
+        "function": function,
+        "params": params,
+        "damping": damping,
+        "tolerance": tolerance,
+    }
+    result = run(
+        call, start, advance, params, begin, steps, callback, progress, checkpoint, settings
+    )
     # A block may have improved by less than the last digit of the sum.
     return result._replace(best_params=result.params)
 

@@ -1,11 +1,12 @@
 """The loop that `minimize` and the solvers share: reach a point, remember, report, go on."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-from optim._settings import flag, function, integer
+from optim._checkpoint import Checkpoint
+from optim._settings import flag, function, integer, wrong_kind
 from optim._tree import Params
 
 
@@ -99,34 +100,51 @@ def run(
     steps: int,
     callback: Callable[[int, float, Params], object] | None,
     progress: bool,
+    checkpoint: Checkpoint | None,
+    settings: Mapping[str, Any],
     *,
     first: int = 1,
+    shown: Callable[[Any], Any] = lambda state: state,
 ) -> Result:
     """Go from point to point, for `steps` steps at most.
 
     `start` reaches the first point, which counts as `first` steps, 0 or 1. `advance` reaches
-    the next point from the result so far.
+    the next point from the result so far, of which it needs nothing else: it is what a checkpoint
+    saves, which belongs to `settings` and the start. `shown` makes the state that the caller sees.
     """
     steps = integer(call, "steps", steps, least=0)
     progress = flag(call, "progress", progress)
     if callback is not None:
         function(call, "callback", callback, "a callable or None")
-    history: list[float] = []
-    # One assignment replaces this one tuple at each point: wherever an interrupt falls, the
-    # tuple belongs to a point that was reached.
-    result = nothing = Result(params, history, state, params, math.inf, 0, False, False)
-    with _progress_bar(call, steps) if progress else nullcontext() as show:
+    result = nothing = Result(params, [], state, params, math.inf, 0, False, False)
+    ended = False
+    if checkpoint is not None:
+        if not isinstance(checkpoint, Checkpoint):
+            raise wrong_kind(call, "checkpoint", checkpoint, "an optim.Checkpoint or None")
+        saved = checkpoint.begin(call, {**settings, "start": params}, params)
+        if saved is not None:
+            result, ended = saved
+            # A list to which an interrupted step may have added.
+            result = result._replace(history=result.history[: result.steps + 1 - first])
+    history = result.history
+    left = range(result.steps + 1 if history else first, 0 if ended else steps + 1)
+    with _progress_bar(call, steps, result.steps) if progress else nullcontext() as show:
         try:
-            for step in range(first, steps + 1):
+            for step in left:
                 loss, p, state, last, converged = advance(result) if history else start()
                 best_params = p if loss < result.best_value else result.best_params
                 best_value = min(loss, result.best_value)
                 history.append(loss)
+                # One assignment replaces this one tuple at each point: wherever an interrupt
+                # falls, the tuple belongs to a point that was reached.
                 result = Result(p, history, state, best_params, best_value, step, False, converged)
                 if show is not None:
                     show(step, loss)
                 asked = callback is not None and callback(step - first, loss, p)
-                if asked or last or converged:
+                ended = last or converged
+                if checkpoint is not None:
+                    checkpoint.save((result, ended))
+                if asked or ended:
                     break
         except KeyboardInterrupt:
             # The interrupt may have come after the append and before the assignment.
@@ -134,8 +152,11 @@ def run(
             result = result._replace(history=history[:points], interrupted=True)
         except NotFinite as fault:
             msg = f"{call}: at step {len(history)} {fault}; want finite values"
-            raise NonFiniteError(msg, result) from None
-    return result
+            raise NonFiniteError(msg, result._replace(state=shown(result.state))) from None
+        finally:
+            if checkpoint is not None:
+                checkpoint.flush()
+    return result._replace(state=shown(result.state))
 
 
 def stuck(result: Result) -> Step:
@@ -145,15 +166,15 @@ def stuck(result: Result) -> Step:
 
 
 @contextmanager
-def _progress_bar(call: str, steps: int) -> Iterator[Callable[[int, float], object]]:
-    """Show a progress bar; the function yielded sets it to a step and shows the loss."""
+def _progress_bar(call: str, steps: int, done: int) -> Iterator[Callable[[int, float], object]]:
+    """Show a progress bar from `done` on; what is yielded sets it to a step and shows the loss."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         msg = f'{call}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
         raise ImportError(msg) from error
 
-    with tqdm(total=steps) as bar:
+    with tqdm(total=steps, initial=done) as bar:
 
         def show(step: int, loss: float) -> None:
             # tqdm alone decides when to draw: most steps only count.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from optim._bidiagonal import Moved, Vectors, bidiagonal, rotation
+from optim._checkpoint import Checkpoint
 from optim._loop import Result
 from optim._tree import Array
 from optim._vectors import Axes, ratio
@@ -104,6 +105,7 @@ def lsmr(
     rhs_axes: Axes = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise ``|A x - b|^2 + damping^2 |x|^2`` by LSMR.
 
@@ -131,6 +133,8 @@ def lsmr(
         0, and after each step. The loop stops if it returns a true value.
     progress : bool
         Whether to show a progress bar with the error. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -185,4 +189,5 @@ def lsmr(
         rhs_axes=rhs_axes,
         callback=callback,
         progress=progress,
+        checkpoint=checkpoint,
     )

@@ -1,13 +1,22 @@
 """Minimisation by an optimiser: evaluate, update, project, and again."""
 
 from collections.abc import Callable
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import Objective, arrived, projected
 from optim._loop import Result, Step, run
 from optim._stationarity import check_tolerance
 from optim._tree import Array, Params, Projection, check_parameters, check_projection, describe
 from optim.optimizers import Optimizer
+
+
+class Descent(NamedTuple):
+    """State of the loop: of the optimiser, and the gradient at the last point."""
+
+    optimizer: Any
+    gradient: Params
 
 
 def minimize(
@@ -20,6 +29,7 @@ def minimize(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise a real function of the parameters by steps of an optimiser.
 
@@ -50,6 +60,8 @@ def minimize(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -116,21 +128,39 @@ def minimize(
 
     objective = Objective("minimize", value_and_grad)
     state = optimizer.unchecked_init(params)
-    gradient: Params = None  # at the last point
 
     def start() -> Step:
         return reached(params, state)
 
     def advance(result: Result) -> Step:
-        p, after = optimizer.unchecked_update(gradient, result.state, result.params)
+        before, gradient = result.state
+        p, after = optimizer.unchecked_update(gradient, before, result.params)
         if project is not None:
             p = projected("minimize", project, p, result.params)
         return reached(p, after)
 
     def reached(p: Params, state: Any) -> Step:
-        nonlocal gradient
         point = objective.at(p)
-        gradient = point.gradient
-        return arrived(point, state, project, tolerance)
+        return arrived(point, Descent(state, point.gradient), project, tolerance)
 
-    return run("minimize", start, advance, params, state, steps, callback, progress, first=0)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "optimizer": optimizer,
+        "project": project,
+        "tolerance": tolerance,
+    }
+    return run(
+        "minimize",
+        start,
+        advance,
+        params,
+        Descent(state, None),
+        steps,
+        callback,
+        progress,
+        checkpoint,
+        settings,
+        first=0,
+        shown=attrgetter("optimizer"),
+    )

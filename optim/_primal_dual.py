@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import Objective, Point, moved
 from optim._loop import Result, Step, run
 from optim._penalties import Penalties, apply_prox, check_penalty, penalty_value
@@ -42,6 +43,7 @@ def primal_dual(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise a smooth function plus a penalty plus a penalty of a linear map.
 
@@ -88,6 +90,8 @@ def primal_dual(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -214,4 +218,19 @@ def primal_dual(
         return float((norm(r) ** 2 + norm(s) ** 2) ** 0.5)
 
     nothing = PrimalDualState(0, None, None, None, None, float("inf"))
-    return run(call, start, advance, params, nothing, steps, callback, progress)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "penalty": penalty,
+        "operator": operator,
+        "adjoint": adjoint,
+        "penalty_of_map": penalty_of_map,
+        "curvature": L,
+        "norm_of_map": length,
+        "step_size": a,
+        "dual": dual,
+        "tolerance": tolerance,
+    }
+    return run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )

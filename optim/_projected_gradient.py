@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import (
     TRIALS,
     Objective,
@@ -44,6 +45,7 @@ def projected_gradient(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise on a convex set by gradient steps, each projected back to the set.
 
@@ -81,6 +83,8 @@ def projected_gradient(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -186,4 +190,13 @@ def projected_gradient(
         return None
 
     nothing = ProjectedGradientState(0, None, 0.0)
-    return run(call, start, advance, params, nothing, steps, callback, progress)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "projection": projection,
+        "step_size": step_size,
+        "tolerance": tolerance,
+    }
+    return run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )

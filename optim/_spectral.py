@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from optim._checkpoint import Checkpoint
 from optim._evaluation import (
     TRIALS,
     Objective,
@@ -58,6 +59,7 @@ def spectral_projected_gradient(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Minimise on a convex set by projected gradient steps with Barzilai and Borwein's sizes.
 
@@ -94,6 +96,8 @@ def spectral_projected_gradient(
         value.
     progress : bool
         Whether to show a progress bar with the loss. Needs tqdm.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the loop may go on.
 
     Returns
     -------
@@ -221,7 +225,16 @@ def spectral_projected_gradient(
         check_last_trial(new)
         return None
 
-    return run(call, start, advance, params, nothing, steps, callback, progress)
+    settings = {
+        "value_and_grad": value_and_grad,
+        "params": params,
+        "projection": projection,
+        "memory": memory,
+        "tolerance": tolerance,
+    }
+    return run(
+        call, start, advance, params, nothing, steps, callback, progress, checkpoint, settings
+    )
 
 
 def with_next_step_size(

@@ -1042,6 +1042,8 @@ WITHOUT_CALL = {
     "optim.linear_schedule": NO_ARRAYS,
     "optim.step_schedule": NO_ARRAYS,
     "optim.warmup_schedule": NO_ARRAYS,
+    "optim.Checkpoint": "what is saved, to the CPU; what goes on, back",
+    "optim.CheckpointError": NO_ARRAYS,
     "optim.Optimizer": FIELDS,
     "optim.Result": FIELDS,
     "optim.NonFiniteError": FIELDS,

@@ -43,6 +43,7 @@ WITHOUT_EXAMPLE = {
     "Measured",
     "PSFMeasures",
     "NerveModel",
+    "CheckpointError",
     "NonFiniteError",
     "NotConvergedWarning",
     "CalibratedDelays",

@@ -420,6 +420,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "control_points": (2, 4),
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.TrajectoryObjective: {
         "image": X,
@@ -471,6 +472,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "control_points": (2, 4),
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.calibrate_psf: {
         "sharp": X,
@@ -485,6 +487,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "truth": H,
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.calibrate_field: {
         "sharp": X,
@@ -498,6 +501,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "tolerance": 0.5,
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.calibrate_pair: {
         "sharp": X,
@@ -583,6 +587,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "weight": 0.5,
         "rounds": 1,
         "callback": None,
+        "checkpoint": None,
     },
     workflows.calibrate_from_stars: {
         "picture": STARS,
@@ -1032,6 +1037,7 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "kind": [*NO_NAME, {"nope": 1.0}, {"motion": "1"}, {"motion": 0.5}, {"motion": None}, {}],
     "learning_rate": [*NOTHING, 1e-3, "fast", (1e-3,), (1, 2, 3), ("a", 1), (True, 1), V],
     "callback": NO_FUNCTION,
+    "checkpoint": [object(), "run.npz", 5, True, len],
     "loss": NO_FUNCTION,
     "progress": NO_FLAG,
     **dict.fromkeys(("dims", "ishape"), NO_SIZES),

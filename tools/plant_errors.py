@@ -54,6 +54,9 @@ PROJECTIONS = ("tests/optim/test_projections.py",)
 PROXIMAL = ("tests/optim/test_proximal.py",)
 OPTIMIZERS = ("tests/optim/test_optimizers.py",)
 MINIMIZE = ("tests/optim/test_minimize.py",)
+RESUMED = ("tests/optim/test_checkpoints.py", "-k", "not goes_on_from_every or numpy and float64")
+JOBS_RESUMED = ("tests/workflows/test_checkpoints.py",)
+COMMANDS_RESUMED = ("tests/cli/test_checkpoints.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 RAW = ("tests/io/test_raw.py",)
 RECONSTRUCT = ("tests/mri/test_reconstruct.py",)
@@ -1389,6 +1392,95 @@ PLANTS = [
         "a schedule goes on beyond its end",
         {"return start + (end - start) * min(t, steps)": "return start + (end - start) * t"},
         ("tests/optim/test_schedules.py",),
+    ),
+    # --- checkpoints
+    Plant(
+        "a run that goes on without its best point",
+        {
+            "            result, ended = saved\n": (
+                "            result, ended = saved\n"
+                "            result = result._replace(best_params=result.params)\n"
+            )
+        },
+        RESUMED,
+    ),
+    Plant(
+        "a run that goes on with the loss of an interrupted step",
+        {"history=result.history[: result.steps + 1 - first])": "history=result.history)"},
+        RESUMED,
+    ),
+    Plant(
+        "a run that has converged, and goes on all the same",
+        {
+            "left = range(result.steps + 1 if history else first, 0 if ended else steps + 1)": (
+                "left = range(result.steps + 1 if history else first, steps + 1)"
+            )
+        },
+        RESUMED,
+    ),
+    Plant(
+        "a checkpoint that forgets what the callback keeps",
+        {"self.kept.update(frozen(kept))": "pass"},
+        RESUMED,
+    ),
+    Plant(
+        "a checkpoint with what an interrupted callback has kept",
+        {
+            "Settled(state, frozen(self.kept or {}), self.seconds)": (
+                "Settled(state, self.kept or {}, self.seconds)"
+            )
+        },
+        RESUMED,
+    ),
+    Plant(
+        "a checkpoint with axes in another order in memory",
+        {"key=lambda axis: -abs(plain.strides[axis])": "key=lambda axis: axis"},
+        RESUMED,
+    ),
+    Plant(
+        "a checkpoint of another run, accepted",
+        {"elif repr(then[name]) != repr(here[name]):": "elif False:"},
+        RESUMED,
+    ),
+    Plant(
+        "a checkpoint that is half there",
+        {'temporary = path.with_name(f".{path.name}.{os.getpid()}")': "temporary = path"},
+        RESUMED,
+    ),
+    Plant(
+        "a file of several loops that loses those to come",
+        {"parts = self.saved | {name: part.saved()": "parts = {name: part.saved()"},
+        RESUMED,
+    ),
+    Plant(
+        "an epoch whose batches are drawn from its first again",
+        {"            if i < done:\n                continue\n": ""},
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "an epoch that goes on with the losses of its last images alone",
+        {
+            "total, images = self.place.total + n * loss, self.place.images + n": (
+                "total, images = (self.place.total if i > done else 0.0) + n * loss, "
+                "self.place.images + n"
+            )
+        },
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "the rounds of a blind calibration that go on at their level's first weight",
+        {"now, done = place.last, place.rounds": "now, done = place.last, 0"},
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "a checkpoint that stays beside a complete result",
+        {"        folder.remove_checkpoint()\n": "        pass\n"},
+        COMMANDS_RESUMED,
+    ),
+    Plant(
+        "a checkpoint that a new job overwrites",
+        {"        if there := self._there([CHECKPOINT]):": "        if there := self._there([]):"},
+        COMMANDS_RESUMED,
     ),
     Plant(
         "a descent without its projection",

@@ -26,6 +26,7 @@ N, COILS = 256, 8
 SCANS = {  # options of `bart traj`
     "radial": "-x 512 -y 64 -r",
     "golden": "-x 512 -y 34 -r -G",
+    "tiny golden": "-x 512 -y 34 -r -s 7",
     "cartesian, every other line": "-x 256 -y 128 -a 2",
 }
 NOISE = 0.01
@@ -175,6 +176,7 @@ def main():
                         ),
                     },
                     "wavelet": {
+                        "BART, 30": by_bart(f"-R W:3:0:{weight} -e", 30),
                         "BART, 60": by_bart(f"-R W:3:0:{weight} -e", 60),
                         "BART, 300": by_bart(f"-R W:3:0:{weight} -e", 300),
                         "sigpy, 100": by_sigpy(sp.mri.app.L1WaveletRecon, weight, max_iter=100),

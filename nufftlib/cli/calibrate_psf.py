@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+import optim
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.calibrate.objective import PATHS, loss_at
@@ -24,6 +25,7 @@ from nufftlib.cli.calibrated_psf import (
     print_table,
     record_of,
 )
+from nufftlib.cli.checkpoints import options_of_checkpoints
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.diagnosis import (
     psf_uncertainty,
@@ -135,6 +137,7 @@ NOISE = 0.02
     help="End at this norm of the projected gradient; 0: after the last step.",
 )
 @options_of_files()
+@options_of_checkpoints()
 @click.pass_context
 def calibrate_psf_command(
     ctx: click.Context, /, method: Method | str | None, **options: Any
@@ -178,7 +181,9 @@ def calibrate_psf_command(
 
     Ctrl-C ends the calibration early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the picture out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
-    picture; the exit code is 128 and the signal's number.
+    picture; the exit code is 128 and the signal's number. checkpoint.npz in the folder is the
+    whole state, from which --resume goes on, after a crash as well; it is removed when the result
+    is complete.
     """  # noqa: D301  # click wants the control character: keep the lines
     own = options["sharp"] or options["blurred"]
     one = own or options["ndim"] == 3
@@ -191,9 +196,10 @@ def calibrate_psf_command(
         grid = psf_field.Grid(settings.grid, settings.boundary, settings.tolerance)
         psf_field.calibrate(ctx, settings, grid, device, make_pairs)
         return
-    with settings.claimed_folder(FIGURE, REPORT) as folder:
+    with settings.claimed_folder(FIGURE, REPORT, resume=settings.resume) as folder:
         pairs = make_pairs(device)
-        calibration = calibrate(settings, device, pairs, ctx.obj)
+        checkpoint = settings.checkpoint(ctx, folder, pairs.sharp[0], pairs.contents)
+        calibration = calibrate(settings, device, pairs, ctx.obj, checkpoint)
         pictures = {} if settings.no_figures else pictures_of(calibration)
         files, record = files_of(calibration), record_of(calibration)
         if pictures and settings.ndim == 2:
@@ -242,13 +248,17 @@ def read_pairs(settings: Settings) -> Callable[[Device], Pairs]:
 
 
 def calibrate(
-    settings: Settings, device: Device, pairs: Pairs, interrupts: Interrupts
+    settings: Settings,
+    device: Device,
+    pairs: Pairs,
+    interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> Calibration:
     """Run the methods one after the other, until a signal ends one, and diagnose the PSF."""
     results: dict[Method, workflows.CalibratedPSF] = {}
     rows: dict[Method, dict[str, Any]] = {}
     for name in settings.methods:
-        result = run_method(settings, device, pairs, name, interrupts)
+        result = run_method(settings, device, pairs, name, interrupts, checkpoint.part(name))
         results[name] = device.fetch(result)
         rows[name] = row_of(device, pairs, name, results[name], settings.boundary)
         if result.interrupted:
@@ -261,7 +271,12 @@ def calibrate(
 
 
 def run_method(
-    settings: Settings, device: Device, pairs: Pairs, name: Method, interrupts: Interrupts
+    settings: Settings,
+    device: Device,
+    pairs: Pairs,
+    name: Method,
+    interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> workflows.CalibratedPSF:
     """Run one method, with a progress bar."""
     steps = settings.methods[name]
@@ -283,6 +298,7 @@ def run_method(
         truth=pairs.truth,
         callback=done,
         progress=True,
+        checkpoint=checkpoint,
     )
 
 

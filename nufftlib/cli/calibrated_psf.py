@@ -12,6 +12,7 @@ import numpy as np
 from nufftlib import workflows
 from nufftlib.blur.calibrate.objective import Evaluation
 from nufftlib.blur.calibrate.recipes import RECIPES, Method
+from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.devices import Device
 from nufftlib.cli.diagnosis import (
     MOST_COMPONENTS,
@@ -22,7 +23,6 @@ from nufftlib.cli.diagnosis import (
 )
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.jobs import (
-    Options,
     arrays_file,
     format_losses,
     format_speed,
@@ -41,7 +41,7 @@ STACK_PSF_SIZE = (7, 11, 11)
 
 
 @dataclass(frozen=True)
-class Settings(Options):
+class Settings(LongOptions):
     """The options of the command.
 
     Parameters

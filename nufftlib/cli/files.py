@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms
 PSFS = {"npy": "psf.npy", "tiff": "psf.tif", "fits": "psf.fits"}
 MARK = "result.json"
 """Put in place last: where it is, the result is complete."""
+
+CHECKPOINT = "checkpoint.npz"
+"""Where a run goes on that was ended: there until the result is complete."""
 
 KNOWN = (
     ARRAYS,
@@ -61,7 +65,9 @@ class ResultFolder:
     path: Path
 
     @contextmanager
-    def claimed(self, pictures: Sequence[str], *, force: bool) -> Iterator[None]:
+    def claimed(
+        self, pictures: Sequence[str], *, force: bool, resume: bool = False
+    ) -> Iterator[None]:
         """Create the folder, and keep other jobs out of it within the block.
 
         Parameters
@@ -70,16 +76,20 @@ class ResultFolder:
             Names of the pictures to come. Other files of these names are not overwritten.
         force : bool
             Whether files may be overwritten.
+        resume : bool
+            Whether the job goes on from a checkpoint in the folder, and replaces its result.
 
         Raises
         ------
         click.ClickException
-            If the folder cannot be written to, if another job runs in it, or if it holds a
-            complete result and `force` is false.
+            If the folder cannot be written to, if another job runs in it, if it holds a
+            complete result or a checkpoint and `force` is false, or no checkpoint to go on from.
         """
         self._create()
         with self._locked():
-            self._check(pictures, force=force)
+            self._check(pictures, force=force, resume=resume)
+            if not resume:
+                self.remove_checkpoint()
             self._remove_temporaries()  # of dead processes: a live one holds the lock
             yield
 
@@ -162,7 +172,10 @@ class ResultFolder:
         try:
             file = _open_locked(path)
         except BlockingIOError as error:
-            msg = f"--out {self.path}: another job writes to this folder; want another folder"
+            msg = (
+                f"--out {self.path}: another job writes to this folder{_holder(path)}; "
+                f"want another folder"
+            )
             raise click.ClickException(msg) from error
         except OSError as error:
             msg = f"--out {self.path}: {path} cannot be locked: {error.strerror}"
@@ -173,13 +186,34 @@ class ResultFolder:
             path.unlink(missing_ok=True)  # while it is locked
             file.close()
 
-    def _check(self, pictures: Sequence[str], *, force: bool) -> None:
+    def remove_checkpoint(self) -> None:
+        """Remove the checkpoint, from which nothing is to go on any more."""
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def _check(self, pictures: Sequence[str], *, force: bool, resume: bool) -> None:
         """Refuse a folder with a complete result, with other pictures, or with odd folders."""
-        if there := self._there(KNOWN, Path.is_dir):
+        if there := self._there((*KNOWN, CHECKPOINT), Path.is_dir):
             msg = f"--out {self.path}: these names are taken by folders: {there}; want files"
             raise click.ClickException(msg)
+        if resume:
+            if force:
+                msg = "--force and --resume are given; want one of them"
+                raise click.ClickException(msg)
+            if not self._there([CHECKPOINT]):
+                msg = (
+                    f"--resume: there is no {CHECKPOINT} in {self.path}; want the folder of a run "
+                    f"that was ended, or leave --resume out"
+                )
+                raise click.ClickException(msg)
+            return
         if force:
             return
+        if there := self._there([CHECKPOINT]):
+            msg = (
+                f"--out {self.path}: this folder holds {there}, of a run that was ended; give "
+                f"--resume to go on with it, another folder, or --force to begin anew"
+            )
+            raise click.ClickException(msg)
         way_out = "give another folder, or --force to overwrite"
         if there := self._there([MARK]):
             msg = f"--out {self.path}: this folder already holds a result ({there}); {way_out}"
@@ -216,7 +250,7 @@ class ResultFolder:
 
     def _remove_temporaries(self) -> None:
         """Remove the temporary files of this process and of those before it."""
-        for name in KNOWN:
+        for name in (*KNOWN, CHECKPOINT):
             for path in self.path.glob(f".{name}.*"):
                 if path.suffix[1:].isdecimal():
                     path.unlink(missing_ok=True)
@@ -233,6 +267,9 @@ def _open_locked(path: Path) -> BinaryIO:
             _lock(file)
             # A job that ends removes its file: it may have done so before the lock was ours.
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {platform.node()}".encode())
+                file.flush()
                 return file
         except FileNotFoundError:
             pass
@@ -240,6 +277,15 @@ def _open_locked(path: Path) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def _holder(path: Path) -> str:
+    """Return who has locked a file, in brackets, if that can be read."""
+    try:
+        said = path.read_text()
+    except OSError:
+        return ""
+    return f" ({said})" if said else ""
 
 
 def _lock(file: BinaryIO) -> None:

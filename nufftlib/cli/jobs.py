@@ -21,7 +21,7 @@ import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say 
 from numpy.typing import NDArray
 
 from nufftlib.cli.devices import Device
-from nufftlib.cli.files import ARRAYS, COURSE, MARK, REPORT, ResultFolder, Writer
+from nufftlib.cli.files import ARRAYS, CHECKPOINT, COURSE, MARK, REPORT, ResultFolder, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.core.run import Run
 
@@ -142,17 +142,18 @@ class Options:
     force: bool
 
     @contextmanager
-    def claimed_folder(self, *pictures: str) -> Iterator[ResultFolder]:
+    def claimed_folder(self, *pictures: str, resume: bool = False) -> Iterator[ResultFolder]:
         """Yield the folder of the result, which is this job's within the block.
 
         If a package of the figures is missing, or the folder is refused, the job ends before its
-        steps.
+        steps. With `resume` it goes on from the checkpoint there.
         """
         if not self.no_figures:
             import nufftlib.plots.figures
             import nufftlib.report  # noqa: F401
         folder = ResultFolder(self.out)
-        with folder.claimed(() if self.no_figures else pictures, force=self.force):
+        wanted = () if self.no_figures else pictures
+        with folder.claimed(wanted, force=self.force, resume=resume):
             yield folder
 
 
@@ -342,6 +343,8 @@ def write(
         click.echo(f"Drawing {' and '.join(pictures)} ...", err=True)
     start = time.perf_counter()
     paths = folder.write({**files, MARK: record}, pictures, interrupts)
+    if not interrupted and {path.name for path in paths} >= set(pictures):
+        folder.remove_checkpoint()
     return Written(paths, time.perf_counter() - start, pictures)
 
 
@@ -401,4 +404,6 @@ def finish(ctx: click.Context, written: Written, interrupted: str) -> None:
     if missing:
         said += f"; not drawn: {', '.join(sorted(missing))}"
     click.echo(f"{said}.", err=True)
+    if (written.paths[0].parent / CHECKPOINT).exists():
+        click.echo("The same command goes on with --resume.", err=True)
     ctx.exit(ctx.obj.exit_code)

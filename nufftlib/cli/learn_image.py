@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nufftlib as nl
+import optim
 from nufftlib import data, mri, workflows
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ANIMATION, ARRAYS, COURSE, FIGURE, REPORT, WAVEFORMS, Writer
@@ -49,6 +50,9 @@ from nufftlib.io.volumes import field_of_view
 
 STEPS = 100
 FRAMES = 28
+
+Frames = dict[str, list[tuple[int, Array]]]
+"""The trajectories of the animation with their steps, as a checkpoint keeps them."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,13 @@ def learn_on_image(ctx: click.Context, settings: ImageSettings) -> None:
     if settings.maps == "estimated":
         check_centre(k)
     maps = coil_maps_of(settings.coil_maps, settings.coils, x.shape)
-    with settings.claimed_folder(*pictures_with(limits)) as folder:
+    with settings.claimed_folder(*pictures_with(limits), resume=settings.resume) as folder:
+        read = {"the image": x, "the coil maps": maps, "the start": k}
         image, maps, k = map(device.xp.asarray, (x, maps, k))
         scan = Scan(image, maps, k, limits)
-        learned, kept = learn(settings, device, scan, ctx.obj)
+        frames: Frames = {"frames": []}
+        checkpoint = settings.checkpoint(ctx, folder, k, read, frames)
+        learned, kept = learn(settings, device, scan, ctx.obj, checkpoint, frames)
         files = files_of(settings, x, learned)
         record = record_of(settings, device, scan, learned)
         pictures = {}
@@ -173,20 +180,24 @@ def read_image(ctx: click.Context, settings: ImageSettings) -> NDArray[np.float3
 
 
 def learn(
-    settings: ImageSettings, device: Device, scan: Scan, interrupts: Interrupts
+    settings: ImageSettings,
+    device: Device,
+    scan: Scan,
+    interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
+    frames: Frames,
 ) -> tuple[workflows.LearnedTrajectory, list[tuple[int, Array]]]:
     """Learn the trajectory.
 
     Return the result on the host, and the trajectories of the animation with their steps.
     """
     steps = settings.number_of_steps
-    # Only references: the trajectory of a step is never changed afterwards.
-    kept: list[tuple[int, Array]] = []
     shown = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)} - {steps}
 
     def keep(step: int, _loss: float, trajectory: Array) -> None:
         if step in shown:
-            kept.append((step, trajectory))
+            # Only a reference: the trajectory of a step is never changed afterwards.
+            frames["frames"].append((step, trajectory))
         interrupts.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
@@ -206,10 +217,10 @@ def learn(
             control_points=settings.control_points,
             callback=keep,
             progress=True,
+            checkpoint=checkpoint.part("learning"),
         )
     interrupts.hold()
-    kept.append((learned.step_best, learned.trajectory))
-    return device.fetch(learned), kept
+    return device.fetch(learned), [*frames["frames"], (learned.step_best, learned.trajectory)]
 
 
 def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import optim
 from nufftlib import mri, workflows
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, REPORT, WAVEFORMS, Writer
@@ -292,9 +293,11 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     if settings.maps == "estimated":
         check_centre(k)
     maps = coil_maps_of(settings.coil_maps, settings.coils, images.shape)
-    with settings.claimed_folder(*pictures_with(limits)) as folder:
+    with settings.claimed_folder(*pictures_with(limits), resume=settings.resume) as folder:
         click.echo(images, err=True)
-        learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj)
+        read = {"the images": images.found.images, "the coil maps": maps, "the start": k}
+        checkpoint = settings.checkpoint(ctx, folder, device.xp.asarray(k), read)
+        learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj, checkpoint)
         files = files_of(settings, learned, shown)
         record = json_file(record_of(settings, device, images, maps, learned))
         pictures = {}
@@ -349,6 +352,7 @@ def learn(
     start: tuple[NDArray[Any], NDArray[Any]],
     limits: mri.Protocol | None,
     interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> tuple[workflows.LearnedOnImages, Shown]:
     """Learn the trajectory; return the result on the host, and images to show."""
     course, total = settings.course, settings.course["epochs"]
@@ -374,6 +378,7 @@ def learn(
             control_points=settings.control_points,
             callback=mark,
             progress=True,
+            checkpoint=checkpoint.part("learning"),
             **course,
         )
         interrupts.hold()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from nufftlib.cli.checkpoints import options_of_checkpoints
 from nufftlib.cli.jobs import Each, Job, Real, Whole, options_of_jobs
 from nufftlib.cli.learn_image import ImageSettings, learn_on_image
 from nufftlib.cli.learn_images import OF_SETS, SetSettings, learn_on_images, options_of_sets
@@ -48,6 +49,7 @@ Made = TypeVar("Made", bound=Settings)
     help="Resize the volume to that many voxels along its longest axis, or the central square of "
     "each of --images to that many rows and columns.  [default: as they are]",
 )
+@options_of_checkpoints()
 @options_of_sets
 @click.option(
     "--coils",
@@ -179,7 +181,9 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
 
     Ctrl-C ends the learning early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the pictures out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
-    pictures; the exit code is 128 and the signal's number.
+    pictures; the exit code is 128 and the signal's number. checkpoint.npz in the folder is the
+    whole state, from which --resume goes on, after a crash as well; it is removed when the result
+    is complete.
     """  # noqa: D301  # click wants the control character: keep the lines
     on_set = options["images"] is not None
     for name in OF_ONE if on_set else OF_SETS:

@@ -15,8 +15,8 @@ import click
 
 from nufftlib import mri, workflows
 from nufftlib.cli import jobs
+from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.files import SEQUENCE, TRAJECTORY, Writer
-from nufftlib.cli.jobs import Options
 from nufftlib.cli.scans import Start, centre_sample
 from nufftlib.core.arrays import Array
 from nufftlib.inverse.solve import NotConvergedWarning
@@ -66,7 +66,7 @@ def check_loss(ctx: click.Context, loss: str, image: Array) -> None:
 
 
 @dataclass(frozen=True)
-class Settings(Options):
+class Settings(LongOptions):
     """The options that the learning on one image and on a set have.
 
     Parameters

@@ -63,6 +63,15 @@ class Pairs:
         images = {"sharp": self.sharp, "blurred": self.blurred}
         return numbered({n: [device.to_host(x) for x in found] for n, found in images.items()})
 
+    @property
+    def contents(self) -> dict[str, Any]:
+        """The arrays by their names in messages, with which a checkpoint is compared."""
+        return {
+            "the sharp images": self.sharp,
+            "the blurred images": self.blurred,
+            "the true PSF": self.truth,
+        }
+
 
 def numbered(arrays: Mapping[str, Sequence[NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of all pairs by name, numbered where there are several."""

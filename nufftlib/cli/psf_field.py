@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
+import optim
 from nufftlib import workflows
+from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts
@@ -96,7 +98,12 @@ def check_grid(pairs: int, given: set[str]) -> None:
 
 
 def run(
-    settings: Options, grid: Grid, device: Device, pairs: Pairs, interrupts: Interrupts
+    settings: Options,
+    grid: Grid,
+    device: Device,
+    pairs: Pairs,
+    interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> Field:
     """Run the steps, with a progress bar."""
     steps = settings.steps or STEPS
@@ -117,6 +124,7 @@ def run(
         tolerance=grid.tolerance,
         callback=done,
         progress=True,
+        checkpoint=checkpoint.part("field"),
     )
     interrupts.hold()
     return Field(settings, grid, device, pairs, device.fetch(result))
@@ -190,14 +198,16 @@ def print_result(done: Field) -> None:
 
 def calibrate(
     ctx: click.Context,
-    settings: Options,
+    settings: LongOptions,
     grid: Grid,
     device: Device,
     make_pairs: Callable[[Device], Pairs],
 ) -> None:
     """Find the PSFs at the nodes, write them into the folder, and print what was found."""
-    with settings.claimed_folder(FIGURE) as folder:
-        done = run(settings, grid, device, make_pairs(device), ctx.obj)
+    with settings.claimed_folder(FIGURE, resume=settings.resume) as folder:
+        pairs = make_pairs(device)
+        checkpoint = settings.checkpoint(ctx, folder, pairs.sharp[0], pairs.contents)
+        done = run(settings, grid, device, pairs, ctx.obj, checkpoint)
         written = write(
             folder,
             files_of(done),

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from nufftlib.cli.files import (
     ANIMATION,
     ARRAYS,
+    CHECKPOINT,
     COURSE,
     FIGURE,
     KNOWN,
@@ -39,11 +41,11 @@ def content(text):
     return lambda file: file.write(text.encode())
 
 
-def write(folder, text, *, force=False):
+def write(folder, text, *, force=False, resume=False):
     """Write a result whose every file says the text."""
     pictures = (FIGURE, WAVEFORMS, ANIMATION, COURSE, REPORT)
     files = [name for name in KNOWN if name not in pictures]
-    with folder.claimed(pictures, force=force):
+    with folder.claimed(pictures, force=force, resume=resume):
         return folder.write(
             dict.fromkeys(files, content(text)),
             dict.fromkeys(pictures, content(text)),
@@ -75,7 +77,7 @@ def test_an_incomplete_result_is_replaced_without_force(folder, names):
 
 def test_temporaries_of_dead_processes_are_removed(folder):
     folder.path.mkdir()
-    for name in KNOWN:
+    for name in (*KNOWN, CHECKPOINT):
         (folder.path / f".{name}.4194305").write_text("half")
     mine = {".figure.png.old": "mine", ".notes.12": "mine"}
     for name, text in mine.items():
@@ -85,8 +87,26 @@ def test_temporaries_of_dead_processes_are_removed(folder):
     assert there(folder) == mine
 
 
+def test_a_checkpoint_is_gone_on_from_or_given_up(folder):
+    folder.path.mkdir()
+    checkpoint = folder.path / CHECKPOINT
+    with pytest.raises(click.ClickException, match=r"--resume: there is no checkpoint.npz"):
+        write(folder, "new", resume=True)
+    checkpoint.write_text("state")
+    with pytest.raises(click.ClickException, match=r"holds checkpoint.npz, of a run that"):
+        write(folder, "new")
+    with pytest.raises(click.ClickException, match="--force and --resume are given; want one"):
+        write(folder, "new", force=True, resume=True)
+    write(folder, "interrupted", resume=True)
+    assert there(folder) == {**whole("interrupted"), CHECKPOINT: "state"}
+    write(folder, "complete", resume=True)
+    assert there(folder) == {**whole("complete"), CHECKPOINT: "state"}
+    write(folder, "new", force=True)
+    assert there(folder) == whole("new")
+
+
 def test_a_second_job_is_refused_until_the_first_one_ends(folder):
-    refused = "another job writes to this folder; want another folder"
+    refused = rf"another job writes to this folder \(process {os.getpid()} on .*\); want another"
     with folder.claimed((), force=False):
         for force in (False, True):
             with pytest.raises(click.ClickException, match=refused):
@@ -106,7 +126,7 @@ def test_the_lock_of_a_dead_process_is_no_lock(folder):
         "with ResultFolder(pathlib.Path(sys.argv[1])).claimed((), force=False): os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, folder.path], check=False).returncode == 9
-    assert there(folder) == {LOCK: ""}
+    assert set(there(folder)) == {LOCK}
     write(folder, "new")
     assert there(folder) == whole("new")
 
@@ -214,7 +234,8 @@ def test_the_old_result_stays_whole_on_a_full_disk(learn, monkeypatch):
         raise FULL
 
     monkeypatch.setattr(np, "savez", full)
-    message = learn("--out", "result", "--force", "--steps", "2", code=1).output
+    with pytest.warns(RuntimeWarning, match=r"cannot be written .* the loop goes on"):
+        message = learn("--out", "result", "--force", "--steps", "2", code=1).output
     assert "the result cannot be written: [Errno 28] No space left" in message
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == old
 
@@ -227,7 +248,7 @@ def test_a_picture_that_cannot_be_drawn_costs_no_steps(learn, monkeypatch, error
     monkeypatch.setattr(animation, "animate_learning", fails)
     said = learn(code=1).output
     assert ("all other files are there: [Errno 28]" in said) == isinstance(error, OSError)
-    assert {path.name for path in OUT.iterdir()} == {ARRAYS, MARK, FIGURE}
+    assert {path.name for path in OUT.iterdir()} == {ARRAYS, MARK, FIGURE, CHECKPOINT}
     assert json.loads((OUT / MARK).read_text())["steps"] == 3
 
 

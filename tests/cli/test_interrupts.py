@@ -14,7 +14,7 @@ from nufftlib.cli.interrupts import ENDING, Interrupts
 from nufftlib.plots import animation, learned
 
 OUT = Path("out/trajectory")
-FILES = {"result.npz", "result.json"}
+FILES = {"result.npz", "result.json", "checkpoint.npz"}
 LATER = "learning.gif, learning.npz, report.html"
 KILLS = [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU]
 

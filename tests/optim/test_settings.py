@@ -19,7 +19,7 @@ def blocks(p):
 
 
 START = np.ones(3)
-LOOP = {"steps": 2, "tolerance": 1e-9, "callback": None, "progress": False}
+LOOP = {"steps": 2, "tolerance": 1e-9, "callback": None, "progress": False, "checkpoint": None}
 GOOD = {  # a call that works, for every public name that is called
     optim.minimize: {
         "value_and_grad": bowl,
@@ -115,6 +115,13 @@ GOOD = {  # a call that works, for every public name that is called
         "constant": 1.0,
         **LOOP,
     },
+    optim.Checkpoint: {
+        "path": "never-written.npz",
+        "interval": 60.0,
+        "resume": False,
+        "depends_on": None,
+        "kept": None,
+    },
     optim.lipschitz: {
         "value_and_grad": bowl,
         "params": START,
@@ -144,7 +151,12 @@ GOOD = {  # a call that works, for every public name that is called
     proximal.group_soft_threshold: {"weight": 0.1, "axes": None},
     proximal.total_variation: {"weight": 0.1, "axes": None, "accuracy": 1e-3, "iterations": 9},
 }
-NOT_CALLED_WITH_SETTINGS = {optim.Result, optim.NonFiniteError, proximal.Penalty}
+NOT_CALLED_WITH_SETTINGS = {
+    optim.CheckpointError,
+    optim.Result,
+    optim.NonFiniteError,
+    proximal.Penalty,
+}
 
 MASKED = np.ma.array(np.ones(3), mask=[0, 1, 0])
 NO_NUMBER = ["fast", b"1", [1.0], {"a": 1.0}, True, np.ones(2), np.ma.array(1.0), object()]
@@ -203,6 +215,11 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "iterations": NO_INTEGER,
     "seed": NO_INTEGER,
     "diagonal": ["yes", 2, None, [True], np.ones(2)],
+    "checkpoint": ["run.npz", 3, True, len, object()],
+    "path": [3, None, True, 1.5, ["run.npz"], object()],
+    "resume": ["yes", 2, None, [True], np.ones(2)],
+    "depends_on": ["data", 3, [1], np.ones(2), object()],
+    "kept": ["data", 3, [1], np.ones(2), object()],
     "progress": ["yes", 2, None, [True], np.ones(2)],
     "axes": ["x", 1.5, True, (0, "a"), [0.5], {0}, object()],
     "rhs_axes": ["x", 1.5, True, (0, "a"), [0.5], {0}, object()],
@@ -216,7 +233,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
 NUMBERS = {
     *("tolerance", "damping", "learning_rate", "b1", "b2", "eps", "weight_decay", "momentum"),
     *("value", "factor", "start", "end", "radius", "weight", "accuracy"),
-    *("curvature", "norm_of_map", "constant"),
+    *("curvature", "norm_of_map", "constant", "interval"),
 }
 WRONG |= {name: [*NO_NUMBER, None, 1j] for name in NUMBERS}
 

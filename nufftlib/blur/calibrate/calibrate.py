@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
+import optim
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.calibrate.errors import check_psfs, psf_error
 from nufftlib.blur.calibrate.objective import (
@@ -28,7 +29,7 @@ from nufftlib.blur.calibrate.objective import (
 from nufftlib.blur.calibrate.recipes import METHODS, RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, common_namespace
-from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
+from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
 from nufftlib.core.run import Run
 
 
@@ -41,7 +42,8 @@ class CalibratedPSF(Run):
     losses : list of float
         The loss before each step, and after the last; `psf` has the lowest.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     psf, psf_start : array, shape (height, width) or (depth, height, width)
@@ -80,6 +82,7 @@ def calibrate_psf(
     truth: Array | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> CalibratedPSF:
     """Find the PSF that blurs one image into another, or several images into others.
 
@@ -125,6 +128,9 @@ def calibrate_psf(
         true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -174,7 +180,7 @@ def calibrate_psf(
     objective = objective_of(recipe, blur, pairs, taken)
     xp = array_namespace(start)
     h = xp.astype(start, xp.float64, copy=False) if taken == "quadratic" else start
-    errors: list[float] = []
+    kept: dict[str, list[float]] = {"errors": []}
 
     def evaluate(psf: Array) -> tuple[float, Array]:
         value, gradient = objective.value_and_grad(psf)
@@ -182,12 +188,25 @@ def calibrate_psf(
 
     def note_error(psf: Array) -> None:
         if truth is not None:
-            errors.append(psf_error(psf, truth))
+            kept["errors"].append(psf_error(psf, truth))
 
     def follow(step: int, loss: float, psf: Array) -> object:
         note_error(psf)
         return callback is not None and callback(step, loss, psf)
 
+    if checkpoint is not None:
+        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
+        settings = {
+            "sharp": sharp,
+            "blurred": blurred,
+            "method": method,
+            "size": tuple(start.shape),
+            "boundary": boundary,
+            "path": taken,
+            "tolerance": tolerance,
+            "truth": truth,
+        }
+        checkpoint.begin(call, settings, start)
     loop = time.perf_counter()
     result = recipe.solve(
         evaluate,
@@ -196,10 +215,12 @@ def calibrate_psf(
         tolerance=tolerance,
         callback=follow,
         progress=progress,
+        checkpoint=checkpoint and checkpoint.part("loop", kept=kept),
     )
-    seconds = time.perf_counter() - loop
+    seconds = time.perf_counter() - loop if checkpoint is None else checkpoint.seconds
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
+    errors = kept["errors"]
     if len(errors) < len(result.history):
         note_error(result.params)  # an interrupt came between the last loss and its error
     return CalibratedPSF(

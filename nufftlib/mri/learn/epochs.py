@@ -88,6 +88,21 @@ def mean_losses(validation: Iterable[tuple[ImageScore, ...]]) -> list[float]:
     return [fmean(score.loss for score in scores) for scores in validation if scores]
 
 
+class Place(NamedTuple):
+    """Where the loop is: all that the next step needs, and what a checkpoint saves."""
+
+    stage: int
+    params: Array
+    state: Any
+    """Of the optimiser."""
+    batch: int
+    """How many of the epoch are done."""
+    total: float
+    """Sum of the losses of their images."""
+    images: int
+    course: Course
+
+
 class Epochs:
     """The loop over epochs.
 
@@ -96,7 +111,7 @@ class Epochs:
     call : str
         The user's call, with which messages begin.
     batches : callable
-        From an epoch to the objectives of its steps.
+        From an epoch, and how many of its batches are left out, to the objectives of its steps.
     steps : int or None
         Steps of an epoch; None if only the batches know.
     held_out : ImagesObjective or None
@@ -109,75 +124,119 @@ class Epochs:
         Epochs without a new minimum after which a stage ends.
     callback : callable or None
         The user's.
+    checkpoint : Checkpoint or None
+        What saves the place.
+    place : Place or None
+        Where to go on; None: at the start.
     """
 
     def __init__(
         self,
         call: str,
-        batches: Callable[[int], Iterator[ImagesObjective]],
+        batches: Callable[[int, int], Iterator[ImagesObjective]],
         steps: int | None,
         held_out: ImagesObjective | None,
         epochs: int,
         schedule: Callable[[int], float],
         patience: int | None,
         callback: Told | None,
+        checkpoint: optim.Checkpoint | None,
+        place: Place | None,
     ) -> None:
         self.call, self.batches, self.steps, self.held_out = call, batches, steps, held_out
         self.epochs, self.patience, self.callback = epochs, patience, callback
         self.schedule = schedule
-        self.course: Course | None = None
-        self.state: Any = None  # of the optimiser, at the last step
+        self.checkpoint, self.place = checkpoint, place
         self.at = 0  # of the schedule
         self.asked = self.interrupted = self.stopped_early = False
 
+    @property
+    def course(self) -> Course | None:
+        """What the epochs have come to, if there is anything yet."""
+        return None if self.place is None else self.place.course
+
+    @property
+    def state(self) -> Any:
+        """The optimiser's state at the last step."""
+        return None if self.place is None else self.place.state
+
     def run(self, parts: list[Stage], trajectory: Array, *, progress: bool) -> Course:
         """Go through the stages; raise a KeyboardInterrupt if there is no loss yet."""
-        total = None if self.steps is None else self.epochs * self.steps
-        with progress_bar(self.call, total) if progress else nullcontext() as show:
+        with self._progress_bar() if progress else nullcontext() as show:
             try:
+                resumed = None if self.place is None else self.place.stage
                 for i, stage in enumerate(parts):
-                    p = trajectory if self.course is None else self.course.best_of_stage.params
-                    self._run_stage(stage, p, self.epochs * (i + 1) // len(parts), show)
+                    if resumed is None or i > resumed:
+                        self._begin(i, stage, trajectory)
+                    if resumed is None or i >= resumed:
+                        self._run_stage(stage, self.epochs * (i + 1) // len(parts), show)
                     if self.asked:
                         break
             except KeyboardInterrupt:
                 if self.course is None or not self.course.losses:
                     raise
                 self.interrupted = True
+            finally:
+                if self.checkpoint is not None:
+                    self.checkpoint.flush()
         assert self.course is not None
         return self.course
 
-    def _run_stage(self, stage: Stage, p: Array, last: int, show: Show | None) -> None:
-        """Go through the epochs of a stage, until `last` of all are completed."""
-        p = stage.begin(p)
-        optimizer = stage.optimizer(lambda _: self.schedule(self.at))
-        self.state, self.stopped_early = optimizer.init(p), False
+    def _begin(self, number: int, stage: Stage, trajectory: Array) -> None:
+        """Begin a stage, from the best of the one before."""
+        p = stage.begin(trajectory if self.course is None else self.course.best_of_stage.params)
         begun = self._reached(stage, p, math.inf)
-        if self.course is None:
-            self.course = Course(begun, begun, begun, (), (begun.scores,))
+        course = Course(begun, begun, begun, (), (begun.scores,))
+        if self.course is not None:
+            course = replace(self.course, best_of_stage=begun)
+        first = self.place is None
+        self.place = Place(number, p, self._optimizer(stage).init(p), 0, 0.0, 0, course)
+        if first:
             self._tell(None, begun)
-        else:
-            self.course = replace(self.course, best_of_stage=begun)
-        while not self.asked and self.course.epochs < last:
-            training, p = self._run_epoch(stage, optimizer, p, show)
-            reached = self._reached(stage, p, training, after=1)
-            self.course = self.course.after(training, reached)
-            self._tell(training, reached)
-            waited = reached.epoch - self.course.best_of_stage.epoch
-            if self.patience is not None and waited >= self.patience:
-                self.stopped_early = reached.epoch < last
-                break
+        self._save()
 
-    def _run_epoch(
-        self, stage: Stage, optimizer: optim.Optimizer, p: Array, show: Show | None
-    ) -> tuple[float, Array]:
-        """Return the mean loss of an epoch's images, and the parameters at its end."""
+    def _run_stage(self, stage: Stage, last: int, show: Show | None) -> None:
+        """Go through the epochs of a stage, until `last` of all are completed."""
+        self.stopped_early = False
+        while not self.asked and not self._over(last):
+            training = self._run_epoch(stage, show)
+            assert self.place is not None
+            reached = self._reached(stage, self.place.params, training, after=1)
+            course = self.place.course.after(training, reached)
+            self.place = self.place._replace(batch=0, total=0.0, images=0, course=course)
+            self._tell(training, reached)
+            self._save()
+        self.stopped_early = self._waited() and not self._complete(last)
+
+    def _over(self, last: int) -> bool:
+        """Tell whether a stage is over."""
+        return self._complete(last) or self._waited()
+
+    def _complete(self, last: int) -> bool:
+        """Tell whether `last` epochs are completed."""
         assert self.course is not None
-        epoch, steps = self.course.epochs, self.steps or 1
-        known = f", validation {self.course.losses[-1]:.6g}" if self.held_out is not None else ""
-        total, images = 0.0, 0
-        for i, objective in enumerate(self.batches(epoch)):
+        return self.course.epochs >= last
+
+    def _waited(self) -> bool:
+        """Tell whether patience is at an end."""
+        assert self.course is not None
+        waited = self.course.epochs - self.course.best_of_stage.epoch
+        return self.patience is not None and waited >= self.patience
+
+    def _optimizer(self, stage: Stage) -> optim.Optimizer:
+        """Return the optimiser of a stage, of which `at` says the rate."""
+        return stage.optimizer(lambda _: self.schedule(self.at))
+
+    def _run_epoch(self, stage: Stage, show: Show | None) -> float:
+        """Go through the batches that are left of an epoch; return its images' mean loss."""
+        assert self.place is not None
+        epoch, steps = self.place.course.epochs, self.steps or 1
+        optimizer, losses = self._optimizer(stage), self.place.course.losses
+        known = f", validation {losses[-1]:.6g}" if self.held_out is not None else ""
+        done = self.place.batch
+        for i, objective in enumerate(self.batches(epoch, done), done):
             self.at = epoch * steps + min(i, steps - 1)
+            p = self.place.params
             value, gradient = stage.value_and_grad(objective, p)
             loss, xp = float(value), array_namespace(gradient)
             at = f"at step {i} of epoch {epoch + 1}"
@@ -185,14 +244,23 @@ class Epochs:
                 raise self._error(stage, p, f"{at} the loss is {loss}")
             if not bool(xp.all(xp.isfinite(gradient))):
                 raise self._error(stage, p, f"{at} the gradient is not finite")
-            p, self.state = optimizer.update(gradient, self.state, p)
+            p, state = optimizer.update(gradient, self.place.state, p)
             if stage.project is not None:
                 p = stage.project(p)
             n = objective.images.shape[0]
-            total, images = total + n * loss, images + n
+            total, images = self.place.total + n * loss, self.place.images + n
+            self.place = self.place._replace(
+                params=p, state=state, batch=i + 1, total=total, images=images
+            )
+            self._save()
             if show is not None:
                 show(f"epoch {epoch + 1}, loss {total / images:.6g}{known}")
-        return total / images, p
+        return self.place.total / self.place.images
+
+    def _save(self) -> None:
+        """Let the checkpoint have the place."""
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.place)
 
     def _reached(self, stage: Stage, p: Array, training: float, after: int = 0) -> Reached:
         """Return where an epoch has ended, or a stage begins, and validate it."""
@@ -228,20 +296,24 @@ class Epochs:
         )
         return optim.NonFiniteError(f"{self.call}: {fault}; want finite values", result)
 
+    @contextmanager
+    def _progress_bar(self) -> Iterator[Show]:
+        """Show a progress bar of steps; what is yielded counts one and says how far they are."""
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            msg = (
+                f"{self.call}: progress=True needs tqdm, which comes with: "
+                f'pip install "nufftlib[app]"'
+            )
+            raise ImportError(msg) from error
 
-@contextmanager
-def progress_bar(call: str, total: int | None) -> Iterator[Show]:
-    """Show a progress bar of steps; the function yielded counts one and says how far they are."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        msg = f'{call}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
-        raise ImportError(msg) from error
+        steps, place = self.steps or 0, self.place
+        done = 0 if place is None else place.course.epochs * steps + place.batch
+        with tqdm(total=self.epochs * steps or None, initial=done) as bar:
 
-    with tqdm(total=total) as bar:
+            def show(text: str) -> None:
+                bar.set_postfix_str(text, refresh=False)
+                bar.update()
 
-        def show(text: str) -> None:
-            bar.set_postfix_str(text, refresh=False)
-            bar.update()
-
-        yield show
+            yield show

@@ -61,7 +61,8 @@ class LearnedTrajectory(Run):
     losses : list of float
         The loss before each step, and after the last; `trajectory` has the lowest.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     trajectory, trajectory_start : array
@@ -100,6 +101,7 @@ def learn_trajectory(
     control_points: int | tuple[int, ...] | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> LearnedTrajectory:
     """Learn the trajectory at which a reconstruction is best.
 
@@ -151,6 +153,9 @@ def learn_trajectory(
         step; a true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -220,6 +225,25 @@ def learn_trajectory(
     )
     course = Course(callback)
     p = trajectory
+    if checkpoint is not None:
+        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
+        settings = {
+            "image": image,
+            "coil_maps": coil_maps,
+            "trajectory": trajectory,
+            "maps": maps,
+            "constants": constants,
+            "reconstruction": reconstruction,
+            "loss": loss,
+            "steps": steps,
+            "learning_rate": learning_rate,
+            "eps": eps,
+            "engine": engine,
+            "protocol": protocol,
+            "fixed": fixed,
+            "control_points": points,
+        }
+        checkpoint.begin(call, settings, trajectory)
     begun = time.perf_counter()
     parts = stages(samples, protocol, fixed, points)
     for i, stage in enumerate(parts):
@@ -235,6 +259,7 @@ def learn_trajectory(
             project=stage.project,
             callback=course.follow(stage.trajectory),
             progress=progress,
+            checkpoint=checkpoint and checkpoint.part(f"stage {i}"),
         )
         if not result.history and not done:  # Ctrl-C came before the first loss
             raise KeyboardInterrupt
@@ -242,7 +267,7 @@ def learn_trajectory(
         p = result.best_params
         if course.ended:
             break
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - begun if checkpoint is None else checkpoint.seconds
     path = receiver(protocol, samples).apply if protocol is not None else lambda k: k
     return LearnedTrajectory(
         trajectory=course.best,

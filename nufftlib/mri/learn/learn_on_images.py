@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import optim
 from nufftlib.core.arrays import Array, common_namespace
 from nufftlib.core.kinds import (
     class_of,
@@ -54,7 +55,8 @@ class LearnedOnImages(Run):
         The losses by which the best epoch is chosen: `validation`, or without held-out images
         `training`.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     trajectory, trajectory_start : array
@@ -156,6 +158,7 @@ def learn_on_images(
     control_points: int | tuple[int, ...] | None = None,
     callback: Told | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> LearnedOnImages:
     """Learn the trajectory at which the images of a set are reconstructed best, in the mean.
 
@@ -222,6 +225,9 @@ def learn_on_images(
         images `validation` is None. A true value stops the loop.
     progress : bool
         Whether to show a progress bar with the losses.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, in the middle
+        of an epoch as well, see `optim.Checkpoint`.
 
     Returns
     -------
@@ -304,8 +310,10 @@ def learn_on_images(
             seed=drawn(seed, *stream),
         )
 
-    def batches(epoch: int) -> Iterator[ImagesObjective]:
+    def batches(epoch: int, done: int) -> Iterator[ImagesObjective]:
         for i, pair in enumerate(checked(call, epoch, source(epoch))):
+            if i < done:
+                continue
             if augment is not None:
                 pair = augment(*pair, seed=drawn(seed, CHANGES, epoch, i))
             yield objective_of(pair, NOISE, epoch, i)
@@ -313,6 +321,32 @@ def learn_on_images(
     if not callable(images):  # rather now than in the middle of an epoch
         objective_of((images, coil_maps), NOISE)
     of_epoch = len(source) if isinstance(source, Shuffled) else None
+    place = None
+    if checkpoint is not None:
+        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
+        settings = {
+            "images": images,
+            "coil_maps": coil_maps,
+            "trajectory": trajectory,
+            "validation": validation,
+            "maps": maps,
+            "constants": constants,
+            "reconstruction": reconstruction,
+            "loss": loss,
+            "epochs": epochs,
+            "batch": batch,
+            "seed": seed,
+            "noise": noise,
+            "augment": augment,
+            "patience": patience,
+            "learning_rate": learning_rate,
+            "eps": eps,
+            "engine": engine,
+            "protocol": protocol,
+            "fixed": fixed,
+            "control_points": points,
+        }
+        place = checkpoint.begin(call, settings, trajectory)
     loop = Epochs(
         call,
         batches,
@@ -322,10 +356,12 @@ def learn_on_images(
         rate_schedule(call, learning_rate, epochs * (of_epoch or 1)),
         patience,
         callback,
+        checkpoint,
+        place,
     )
     begun = time.perf_counter()
     course = loop.run(stages(samples, protocol, fixed, points), trajectory, progress=progress)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - begun if checkpoint is None else checkpoint.seconds
     return LearnedOnImages(
         trajectory=course.best.trajectory,
         trajectory_start=course.start.trajectory,

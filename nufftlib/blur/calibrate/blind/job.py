@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from array_api_compat import array_namespace, device
 
+import optim
 from nufftlib.blur.calibrate.blind.image import sharp_image
 from nufftlib.blur.calibrate.blind.kernel import next_psf
 from nufftlib.blur.calibrate.blind.levels import Level, pyramid, upsampled
@@ -25,7 +26,7 @@ from nufftlib.blur.deblur.spectrum import estimate_noise
 from nufftlib.blur.operator import Blur, extended
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import integer, optional_function, positive
+from nufftlib.core.kinds import instance, integer, optional_function, positive
 from nufftlib.core.losses import HalfSquaredError
 from nufftlib.core.run import Run
 
@@ -44,7 +45,7 @@ class BlindCalibration(Run):
         Half the squared error of image and PSF on the finest pixels, before each round and
         after the last, to which `psf` belongs.
     seconds : float
-        Duration of everything.
+        Duration of everything; of a run that went on from a checkpoint with the time before that.
     interrupted : bool
         Whether Ctrl-C ended it early.
     psf : array, shape (height, width)
@@ -79,6 +80,27 @@ class Estimate(NamedTuple):
     loss: float
 
 
+class Place(NamedTuple):
+    """Where the rounds are: what a checkpoint saves.
+
+    Attributes
+    ----------
+    step : int
+        Number of estimates so far, less one.
+    rounds : int
+        Rounds of the level that are done.
+    last : Estimate
+        The last estimate.
+    losses : tuple of float
+        The losses on the finest pixels.
+    """
+
+    step: int
+    rounds: int
+    last: Estimate
+    losses: tuple[float, ...]
+
+
 def calibrate_blind(
     blurred: Array,
     *,
@@ -86,6 +108,7 @@ def calibrate_blind(
     weight: float | None = None,
     rounds: int = 8,
     callback: Callable[[int, float, Array], object] | None = None,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> BlindCalibration:
     """Find image and PSF from one blurred image with edges.
 
@@ -110,6 +133,9 @@ def calibrate_blind(
     callback : callable, optional
         ``callback(round, loss, psf)`` before the first round of each level and after each
         round; PSF and loss are of the level's pixels. A true value ends the rounds.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -161,15 +187,20 @@ def calibrate_blind(
         weight = max(LEAST, PER_VARIANCE * estimate_noise(blurred) ** 2)
     levels = pyramid(blurred, shape)
     start = initial_estimate(levels)
-    estimates = alternation(start, levels, weight, rounds)
-    losses, last, interrupted = run_rounds(start, estimates, callback)
+    place: Place | None = None
+    if checkpoint is not None:
+        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
+        settings = {"blurred": blurred, "size": shape, "weight": weight, "rounds": rounds}
+        place = checkpoint.begin(call, settings, blurred)
+    estimates = alternation(start, levels, weight, rounds, place)
+    losses, last, interrupted = run_rounds(start, estimates, callback, checkpoint, place)
     while last.level > 0:
         last = finer(last, levels)
     image = last.image
     if not interrupted:
         last = last._replace(psf=centred(last.psf))
         image, interrupted = restored(last, blurred)
-    seconds = time.perf_counter() - clock
+    seconds = time.perf_counter() - clock if checkpoint is None else checkpoint.seconds
     return BlindCalibration(losses or [last.loss], seconds, interrupted, last.psf, image, weight)
 
 
@@ -205,13 +236,20 @@ def squared_error(psf: Array, image: Array, y: Array) -> float:
 
 
 def alternation(
-    now: Estimate, levels: list[Level], weight: float, rounds: int
+    now: Estimate, levels: list[Level], weight: float, rounds: int, place: Place | None
 ) -> Iterator[Estimate]:
-    """Yield the estimates, from the first of the coarsest level to the last of the finest."""
-    while True:
+    """Yield the estimates, from the first of the coarsest level to the last of the finest.
+
+    With a place those after it.
+    """
+    done = 0
+    if place is None:
         yield now
+    else:
+        now, done = place.last, place.rounds
+    while True:
         y = levels[now.level][0]
-        for n in range(rounds):
+        for n in range(done, rounds):
             w = weight * FIRST ** (1 - n / max(rounds - 1, 1))
             image = sharp_image(now.psf, y, w)
             psf = next_psf(now.psf, image, y)
@@ -219,7 +257,8 @@ def alternation(
             yield now
         if now.level == 0:
             return
-        now = finer(now, levels)
+        now, done = finer(now, levels), 0
+        yield now
 
 
 def finer(now: Estimate, levels: list[Level]) -> Estimate:
@@ -232,22 +271,31 @@ def run_rounds(
     last: Estimate,
     estimates: Iterator[Estimate],
     callback: Callable[[int, float, Array], object] | None,
+    checkpoint: optim.Checkpoint | None,
+    place: Place | None,
 ) -> tuple[list[float], Estimate, bool]:
     """Run the rounds until their end, the callback's true value, or Ctrl-C.
 
     Return the losses on the finest pixels, the last estimate, and whether Ctrl-C ended the
     rounds.
     """
-    losses: list[float] = []
+    before = Place(-1, -1, last, ()) if place is None else place
+    losses, last, done = [*before.losses], before.last, before.rounds
     try:
-        for step, now in enumerate(estimates):
-            last = now
+        for step, now in enumerate(estimates, before.step + 1):
+            done, last = done + 1 if now.level == last.level else 0, now
             if now.level == 0:
                 losses.append(now.loss)
-            if callback is not None and callback(step, now.loss, now.psf):
+            asked = callback is not None and callback(step, now.loss, now.psf)
+            if checkpoint is not None:
+                checkpoint.save(Place(step, done, now, (*losses,)))
+            if asked:
                 break
     except KeyboardInterrupt:
         return losses, last, True
+    finally:
+        if checkpoint is not None:
+            checkpoint.flush()
     return losses, last, False
 
 

@@ -32,7 +32,7 @@ from nufftlib.blur.operator import Blur, margins
 from nufftlib.blur.psf_grid import Values, hats, nodes_of, outer
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
+from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
 from nufftlib.core.noise import on_cpu
 from nufftlib.core.run import Run
 
@@ -58,7 +58,8 @@ class CalibratedField(Run):
         The loss before each step, and after the last: half the squared error divided by the
         number of samples, and the penalty. `psfs` has the lowest.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     psfs : array, shape (rows, columns, height, width)
@@ -102,6 +103,7 @@ def calibrate_field(
     tolerance: float = 0.0,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> CalibratedField:
     """Find the PSFs at the nodes of a grid, of which a picture is blurred by bilinear means.
 
@@ -135,6 +137,9 @@ def calibrate_field(
         true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -235,6 +240,19 @@ def calibrate_field(
     def follow(step: int, loss: float, u: Array) -> object:
         return callback is not None and callback(step, loss, psfs_of(u))
 
+    if checkpoint is not None:
+        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
+        settings = {
+            "sharp": sharp,
+            "blurred": blurred,
+            "grid": nodes,
+            "size": tuple(start.shape),
+            "boundary": boundary,
+            "smoothness": smoothness,
+            "noise": noise,
+            "tolerance": tolerance,
+        }
+        checkpoint.begin(call, settings, start)
     loop = time.perf_counter()
     result = optim.spectral_projected_gradient(
         value_and_grad,
@@ -244,8 +262,9 @@ def calibrate_field(
         tolerance=tolerance,
         callback=follow,
         progress=progress,
+        checkpoint=checkpoint and checkpoint.part("loop"),
     )
-    seconds = time.perf_counter() - loop
+    seconds = time.perf_counter() - loop if checkpoint is None else checkpoint.seconds
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     psfs = psfs_of(result.best_params)

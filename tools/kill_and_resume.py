@@ -1,0 +1,150 @@
+"""Kill both jobs at random moments, go on with --resume, and compare the results bit by bit.
+
+Run from anywhere: ``python tools/kill_and_resume.py [--kills N] [--seed N]``. Each run is killed
+once by SIGKILL, at a moment between its start and its end, figures included. Then every file of its
+folder has to be readable, and after ``--resume`` result.npz has to have the bytes of a run that
+nothing killed. What has not makes the exit status 1.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nufftlib.data import astronaut, brain
+
+ROOT = Path(__file__).parent.parent
+EVERY = ("--checkpoint-every", "0.1")
+JOBS = {
+    "learn-trajectory": "--image brain.npy --coils 3 --shots 8 --samples 64 --steps 60",
+    "learn-trajectory --images": "--images set.npz --size 64 --coils 3 --shots 8 --samples 64 "
+    "--epochs 6 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
+    "calibrate-psf": "--image astronaut.npy --size 11x11 --steps 80",
+}
+
+
+@dataclass
+class Tally:
+    """What was seen of a job.
+
+    Parameters
+    ----------
+    kills, resumed, anew, complete : int
+        Runs that were killed; of these those with a checkpoint, without, and with all files.
+    """
+
+    kills: int = 0
+    resumed: int = 0
+    anew: int = 0
+    complete: int = 0
+
+    def __str__(self) -> str:
+        """Return the numbers in words."""
+        return (
+            f"{self.kills} kills: {self.resumed} resumed, {self.anew} before the first checkpoint, "
+            f"{self.complete} after the last file"
+        )
+
+
+def started(name: str, out: str, folder: Path, *more: str) -> subprocess.Popen[bytes]:
+    """Start a job."""
+    command = [name.split()[0], *JOBS[name].split(), "--out", out, *EVERY, *more]
+    with (folder / "log.txt").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "nufftlib", *command],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
+        )
+
+
+def ended(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Wait for the end of a job, which has to be a good one."""
+    if process.wait():
+        sys.exit(f"exit status {process.returncode}:\n{(folder / 'log.txt').read_text()[-2000:]}")
+
+
+def read_all(folder: Path) -> set[str]:
+    """Read every file but hidden ones; a file that is half there cannot be read."""
+    names = {path.name for path in folder.glob("[!.]*")}
+    for name in names:
+        if name.endswith(".npz"):
+            with np.load(folder / name) as arrays:
+                _ = [arrays[key] for key in arrays]
+        elif name.endswith(".json"):
+            json.loads((folder / name).read_text())
+        else:
+            Image.open(folder / name).verify()
+    return names
+
+
+def bits(folder: Path) -> str:
+    """Return the digest of a result."""
+    return sha256((folder / "result.npz").read_bytes()).hexdigest()
+
+
+def tried(name: str, kills: int, chance: random.Random, folder: Path) -> Tally:
+    """Kill and resume a job so many times."""
+    ended(started(name, "whole", folder), folder)  # compiles
+    begun = time.perf_counter()
+    ended(started(name, "whole", folder, "--force"), folder)
+    duration, tally = time.perf_counter() - begun, Tally()
+    expected, names = bits(folder / "whole"), read_all(folder / "whole")
+    for i in range(kills):
+        out = folder / f"killed-{i}"
+        process = started(name, out.name, folder)
+        time.sleep(chance.uniform(0.2, 1.0) * duration)
+        process.kill()
+        process.wait()
+        there = read_all(out) if out.exists() else set()
+        tally.kills += 1
+        if "checkpoint.npz" in there:
+            tally.resumed += 1
+            ended(started(name, out.name, folder, "--resume"), folder)
+        elif "result.json" in there:
+            tally.complete += 1
+        else:
+            tally.anew += 1
+            ended(started(name, out.name, folder), folder)
+        if bits(out) != expected:
+            sys.exit(f"{name}, kill {i}: other bits than those of the run that nothing killed")
+        if read_all(out) != names or list(out.glob(".*")) not in ([], [out / ".lock"]):
+            sys.exit(f"{name}, kill {i}: the files are {sorted(p.name for p in out.iterdir())}")
+    return tally
+
+
+def main() -> None:
+    """Kill both jobs."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=20, help="of each job")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    given = parser.parse_args()
+    chance = random.Random(given.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "brain.npy", brain()[32:-32:4, 32:-32:4])
+        np.savez(
+            folder / "set.npz", images=np.stack([np.roll(brain(), 9 * i, 0) for i in range(12)])
+        )
+        np.save(folder / "astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
+        for i, job in enumerate(JOBS):
+            place = folder / str(i)
+            place.mkdir()
+            for path in folder.glob("*.np?"):
+                (place / path.name).symlink_to(path)
+            print(f"{job}: {tried(job, given.kills, chance, place)}; same bits", flush=True)
+
+
+if __name__ == "__main__":
+    main()
