@@ -14,7 +14,7 @@ LAYERS = (
     "inverse",
     "mri blur warp",
     "interop",
-    "data io plots",
+    "data io plots report",
     "workflows",
     "cli",
 )

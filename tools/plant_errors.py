@@ -110,9 +110,34 @@ ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
 SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
 MRINUFFT = ("tests/interop/test_mrinufft.py",)
 SIGPY = ("tests/interop/test_sigpy.py", "-k", "apps or single or imaginary or nufft")
+PAGES = ("tests/report", "-k", "holds or course or left_out")
 JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
+    # --- pages of results
+    Plant(
+        "shots of a page with their axes in another order",
+        {'"k": np.moveaxis(packed.values, -1, 1).ravel()': '"k": packed.values.ravel()'},
+        PAGES,
+    ),
+    Plant(
+        "a page without the best moment",
+        {
+            "np.linspace(0, len(course.steps) - 1, number)": (
+                "np.linspace(0, len(course.steps) - 2, number)"
+            )
+        },
+        PAGES,
+    ),
+    Plant(
+        "moments of the learning too coarse for slew rates",
+        {
+            "trajectories=np.stack(trajectories),": (
+                "trajectories=np.stack(trajectories).astype(np.float16),"
+            )
+        },
+        PAGES,
+    ),
     # --- adapters to mri-nufft and sigpy
     Plant(
         "mri-nufft's factor without the 2 of each axis",

@@ -11,6 +11,7 @@ __all__ = ["main"]
 
 PACKAGES = {
     "PIL": "pillow",
+    "bokeh": "bokeh",
     "click": "click",
     "matplotlib": "matplotlib",
     "nibabel": "nibabel",

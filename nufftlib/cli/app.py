@@ -7,6 +7,7 @@ from nufftlib.cli.calibrate_psf import calibrate_psf_command
 from nufftlib.cli.deblur import deblur_command
 from nufftlib.cli.learn_trajectory import learn_trajectory_command
 from nufftlib.cli.reconstruct import reconstruct_command
+from nufftlib.cli.report import report_command
 from nufftlib.cli.show import show_command
 
 
@@ -21,4 +22,5 @@ cli.add_command(calibrate_psf_command)
 cli.add_command(calibrate_pair_command)
 cli.add_command(deblur_command)
 cli.add_command(reconstruct_command)
+cli.add_command(report_command)
 cli.add_command(show_command)

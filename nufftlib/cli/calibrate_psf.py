@@ -30,7 +30,7 @@ from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.diagnosis import (
     psf_uncertainty,
 )
-from nufftlib.cli.files import FIGURE
+from nufftlib.cli.files import FIGURE, REPORT
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Job,
@@ -38,6 +38,7 @@ from nufftlib.cli.jobs import (
     Whole,
     finish,
     options_of_jobs,
+    with_page,
     write,
 )
 from nufftlib.cli.pairs import (
@@ -158,6 +159,7 @@ def calibrate_psf_command(
       result.npz    psf_true, psf_start, sharp, blurred, deviations, and of each method
                     psf_METHOD, losses_METHOD, errors_METHOD
       figure.png    pictures, PSFs, residuals, losses and errors
+      report.html   the same on a page, with cuts and transfer functions (not of stacks)
       result.json   settings, versions, and under "methods" of each the first and the best
                     loss, after how many steps the best was found, the loss of the true
                     PSF, steps, seconds, relative l2 error; last, when all is there
@@ -194,12 +196,14 @@ def calibrate_psf_command(
         grid = psf_field.Grid(settings.grid, settings.boundary, settings.tolerance)
         psf_field.calibrate(ctx, settings, grid, device, make_pairs)
         return
-    with settings.claimed_folder(FIGURE, resume=settings.resume) as folder:
+    with settings.claimed_folder(FIGURE, REPORT, resume=settings.resume) as folder:
         pairs = make_pairs(device)
         checkpoint = settings.checkpoint(ctx, folder, pairs.sharp[0], pairs.contents)
         calibration = calibrate(settings, device, pairs, ctx.obj, checkpoint)
         pictures = {} if settings.no_figures else pictures_of(calibration)
         files, record = files_of(calibration), record_of(calibration)
+        if pictures and settings.ndim == 2:
+            pictures = with_page(files, record, pictures)
         written = write(
             folder, files, record, pictures, ctx.obj, interrupted=calibration.interrupted
         )

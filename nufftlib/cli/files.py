@@ -16,6 +16,7 @@ import click
 from nufftlib.cli.interrupts import Interrupts
 
 ARRAYS, FIGURE, ANIMATION = "result.npz", "figure.png", "learning.gif"
+COURSE, REPORT = "learning.npz", "report.html"
 PICTURE, STACK = "deblurred.png", "deblurred.tif"
 IMAGE, VOLUME, L_CURVE = "image.png", "image.nii.gz", "l-curve.png"
 TRAJECTORY, SEQUENCE, WAVEFORMS = "trajectory.npz", "trajectory.seq", "waveforms.png"
@@ -39,6 +40,8 @@ KNOWN = (
     FIGURE,
     WAVEFORMS,
     ANIMATION,
+    COURSE,
+    REPORT,
     MARK,
 )
 """Every file that a result of a job may consist of."""

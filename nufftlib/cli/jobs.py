@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import platform
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import numpy as np
@@ -20,7 +21,7 @@ import tqdm  # noqa: F401  # the workflows' progress bar: if it is missing, say 
 from numpy.typing import NDArray
 
 from nufftlib.cli.devices import Device
-from nufftlib.cli.files import CHECKPOINT, MARK, ResultFolder, Writer
+from nufftlib.cli.files import ARRAYS, CHECKPOINT, COURSE, MARK, REPORT, ResultFolder, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.core.run import Run
 
@@ -148,7 +149,8 @@ class Options:
         steps. With `resume` it goes on from the checkpoint there.
         """
         if not self.no_figures:
-            import nufftlib.plots.figures  # noqa: F401
+            import nufftlib.plots.figures
+            import nufftlib.report  # noqa: F401
         folder = ResultFolder(self.out)
         wanted = () if self.no_figures else pictures
         with folder.claimed(wanted, force=self.force, resume=resume):
@@ -344,6 +346,27 @@ def write(
     if not interrupted and {path.name for path in paths} >= set(pictures):
         folder.remove_checkpoint()
     return Written(paths, time.perf_counter() - start, pictures)
+
+
+def with_page(
+    files: Mapping[str, Writer], record: Writer, pictures: Mapping[str, Writer]
+) -> dict[str, Writer]:
+    """Add the page of a result to its pictures, made of what the other files will hold."""
+
+    def stored(write: Writer) -> io.BytesIO:
+        file = io.BytesIO()
+        write(file)
+        file.seek(0)
+        return file
+
+    def page(file: BinaryIO) -> None:
+        from nufftlib.report.result import Result, loaded, write_page
+
+        course = loaded(stored(pictures[COURSE])) if COURSE in pictures else {}
+        result = Result(json.load(stored(record)), loaded(stored(files[ARRAYS])), course)
+        write_page(result, file)
+
+    return {**pictures, REPORT: page}
 
 
 def report(head: Sequence[str], rows: Sequence[Sequence[str]], *below: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ import nufftlib as nl
 import optim
 from nufftlib import data, mri, workflows
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.files import ANIMATION, ARRAYS, FIGURE, WAVEFORMS, Writer
+from nufftlib.cli.files import ANIMATION, ARRAYS, COURSE, FIGURE, REPORT, WAVEFORMS, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     arrays_file,
@@ -27,6 +28,7 @@ from nufftlib.cli.jobs import (
     read,
     report,
     versions,
+    with_page,
     write,
 )
 from nufftlib.cli.learning import (
@@ -129,17 +131,13 @@ def learn_on_image(ctx: click.Context, settings: ImageSettings) -> None:
         frames: Frames = {"frames": []}
         checkpoint = settings.checkpoint(ctx, folder, k, read, frames)
         learned, kept = learn(settings, device, scan, ctx.obj, checkpoint, frames)
+        files = files_of(settings, x, learned)
+        record = record_of(settings, device, scan, learned)
         pictures = {}
         if not settings.no_figures:
             pictures = pictures_of(settings, device, scan, learned, kept)
-        written = write(
-            folder,
-            files_of(settings, x, learned),
-            record_of(settings, device, scan, learned),
-            pictures,
-            ctx.obj,
-            interrupted=learned.interrupted,
-        )
+            pictures = with_page(files, record, pictures)
+        written = write(folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted)
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
         [(settings.maps, *format_speed(learned), *format_losses(learned))],
@@ -227,7 +225,8 @@ def learn(
 
 def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:
     """Return the names of the pictures."""
-    return (FIGURE, ANIMATION) if protocol is None else (FIGURE, WAVEFORMS, ANIMATION)
+    limits = () if protocol is None else (WAVEFORMS,)
+    return FIGURE, *limits, ANIMATION, COURSE, REPORT
 
 
 def files_of(
@@ -304,16 +303,27 @@ def pictures_of(
 
     x = device.to_host(scan.image)
 
-    def animate(file: BinaryIO) -> None:
+    @cache
+    def frames() -> list[Frame]:
         F = nl.NUFFT(scan.receiver(scan.trajectory), x.shape, eps=EPS)
         objective = workflows.TrajectoryObjective(
             scan.image, scan.coil_maps, F, settings.maps, reconstruction=settings.reconstruction
         )
-        frames = [
+        return [
             Frame(step, device.to_host(k), device.to_host(objective.reconstruct(scan.receiver(k))))
             for step, k in kept
         ]
-        animate_learning(frames, learned.losses, file)
+
+    def keep(file: BinaryIO) -> None:
+        # The last is the best; every second one before it is enough for a page.
+        *before, best = frames()
+        steps, trajectories, reconstructions = zip(*before[::2], best, strict=True)
+        np.savez_compressed(
+            file,
+            steps=np.asarray(steps),
+            trajectories=np.stack(trajectories),
+            reconstructions=np.stack(reconstructions).astype(np.float16),
+        )
 
     def draw_limits(file: BinaryIO) -> None:
         assert learned.protocol is not None
@@ -322,6 +332,7 @@ def pictures_of(
     writers: dict[str, Writer] = {
         FIGURE: lambda file: draw_learning(x, learned, file),
         WAVEFORMS: draw_limits,
-        ANIMATION: animate,
+        ANIMATION: lambda file: animate_learning(frames(), learned.losses, file),
+        COURSE: keep,
     }
-    return {name: writers[name] for name in pictures_with(learned.protocol)}
+    return {name: writers[name] for name in pictures_with(learned.protocol) if name in writers}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import optim
 from nufftlib import mri, workflows
 from nufftlib.cli.devices import Device, open_device
-from nufftlib.cli.files import ARRAYS, FIGURE, WAVEFORMS, Writer
+from nufftlib.cli.files import ARRAYS, FIGURE, REPORT, WAVEFORMS, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Each,
@@ -28,6 +28,7 @@ from nufftlib.cli.jobs import (
     plain,
     report,
     versions,
+    with_page,
     write,
 )
 from nufftlib.cli.learning import (
@@ -297,15 +298,12 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
         read = {"the images": images.found.images, "the coil maps": maps, "the start": k}
         checkpoint = settings.checkpoint(ctx, folder, device.xp.asarray(k), read)
         learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj, checkpoint)
-        record = record_of(settings, device, images, maps, learned)
-        written = write(
-            folder,
-            files_of(settings, learned, shown),
-            json_file(record),
-            {} if settings.no_figures else pictures_of(images, learned, shown),
-            ctx.obj,
-            interrupted=learned.interrupted,
-        )
+        files = files_of(settings, learned, shown)
+        record = json_file(record_of(settings, device, images, maps, learned))
+        pictures = {}
+        if not settings.no_figures:
+            pictures = with_page(files, record, pictures_of(images, learned, shown))
+        written = write(folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted)
     tell(learned, images)
     where = f"after {learned.steps} of {epochs(settings.course['epochs'])}"
     finish(ctx, written, where if learned.interrupted else "")
@@ -401,7 +399,7 @@ def epochs(number: int) -> str:
 
 def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:
     """Return the names of the pictures."""
-    return (FIGURE,) if protocol is None else (FIGURE, WAVEFORMS)
+    return (FIGURE, REPORT) if protocol is None else (FIGURE, WAVEFORMS, REPORT)
 
 
 def files_of(
@@ -553,4 +551,4 @@ def pictures_of(
         FIGURE: lambda file: learning.draw_learning_on_images(learned, examples, file),
         WAVEFORMS: draw_limits,
     }
-    return {name: writers[name] for name in pictures_with(learned.protocol)}
+    return {name: writers[name] for name in pictures_with(learned.protocol) if name in writers}

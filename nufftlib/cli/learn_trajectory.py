@@ -159,7 +159,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
     this has three axes: axis 2 runs along the bore.
 
     With --images a set of images is learned from, and others are held out, by which the best
-    trajectory is chosen; figure.png shows them, and there is no learning.gif.
+    trajectory is chosen; figure.png shows them, and there is no learning.gif
+    and no learning.npz.
 
     \b
     Writes
@@ -171,6 +172,8 @@ def learn_trajectory_command(ctx: click.Context, /, **options: Any) -> None:
       trajectory.npz the trajectory with its protocol (with limits alone)
       trajectory.seq a Pulseq sequence (with --pulseq alone)
       learning.gif  trajectory, reconstruction and loss while learning
+      learning.npz  up to 15 moments of the learning: steps, trajectories, reconstructions
+      report.html   a page with a slider over them, and shots to be picked
       result.json   settings, versions, first and best loss, after how many steps the best
                     was found, steps, seconds, the certificate of the projection; of a set
                     the curves, and the scores of each held-out image; last, when all is

@@ -25,7 +25,7 @@ def result(folder=OUT):
 
 def test_files_say_the_same_as_each_other_and_as_the_table(calibrate):
     output = calibrate().output
-    names = {"result.npz", "figure.png", "result.json"}
+    names = {"result.npz", "figure.png", "report.html", "result.json"}
     assert {path.name for path in OUT.iterdir()} == names
     assert all(str(OUT / name) in output for name in names)
     record, arrays = result()

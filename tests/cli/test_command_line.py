@@ -61,6 +61,7 @@ def test_force_leaves_no_picture_of_the_other_job(learn, calibrate):
     calibrate("--out", "same", "--force", "--method", "adam")
     assert {path.name for path in Path("same").iterdir()} == {
         "figure.png",
+        "report.html",
         "result.json",
         "result.npz",
     }

@@ -15,10 +15,12 @@ from nufftlib.cli.files import (
     ANIMATION,
     ARRAYS,
     CHECKPOINT,
+    COURSE,
     FIGURE,
     KNOWN,
     LOCK,
     MARK,
+    REPORT,
     WAVEFORMS,
     ResultFolder,
 )
@@ -41,7 +43,7 @@ def content(text):
 
 def write(folder, text, *, force=False, resume=False):
     """Write a result whose every file says the text."""
-    pictures = (FIGURE, WAVEFORMS, ANIMATION)
+    pictures = (FIGURE, WAVEFORMS, ANIMATION, COURSE, REPORT)
     files = [name for name in KNOWN if name not in pictures]
     with folder.claimed(pictures, force=force, resume=resume):
         return folder.write(

@@ -15,6 +15,7 @@ from nufftlib.plots import animation, learned
 
 OUT = Path("out/trajectory")
 FILES = {"result.npz", "result.json", "checkpoint.npz"}
+LATER = "learning.gif, learning.npz, report.html"
 KILLS = [signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU]
 
 
@@ -59,7 +60,7 @@ def test_one_press_ends_the_steps_and_draws(learn, press_in):
     output = learn("--steps", "6", code=130).output
     assert "Interrupted: writing what there is; Ctrl-C again leaves the pictures out" in output
     assert "Interrupted after 2 of 6 steps; the files hold the best seen" in output
-    assert names() == FILES | {"figure.png", "learning.gif"}
+    assert names() == FILES | {"figure.png", "learning.gif", "learning.npz", "report.html"}
     assert (record()["steps"], record()["interrupted"]) == (2, True)
 
 
@@ -192,7 +193,7 @@ def test_a_kill_ends_the_steps_and_writes_them_without_pictures(learn, press_in,
     assert f"{said}: writing what there is ...\n" in output
     assert (
         f"{said} after 2 of 6 steps; the files hold the best seen until then; "
-        "not drawn: figure.png, learning.gif.\n"
+        "not drawn: figure.png, learning.gif, learning.npz, report.html.\n"
     ) in output
     assert names() == FILES
     assert (record()["steps"], record()["interrupted"]) == (2, True)
@@ -202,7 +203,7 @@ def test_a_kill_ends_the_steps_and_writes_them_without_pictures(learn, press_in,
 def test_a_kill_while_drawing_keeps_what_is_drawn(learn, press_in, number):
     press_in(animation, "animate_learning", what=number)
     output = learn(code=128 + number).output
-    assert f"Interrupted by {number.name} while drawing; not drawn: learning.gif.\n" in output
+    assert f"Interrupted by {number.name} while drawing; not drawn: {LATER}.\n" in output
     assert names() == FILES | {"figure.png"}
     assert (record()["steps"], record()["interrupted"]) == (3, False)
 

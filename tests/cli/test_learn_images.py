@@ -26,6 +26,7 @@ ARRAYS = CURVES | {
     for which in ("_worst", "_best")
 }
 FILES = {"result.npz", "result.json"}
+DRAWN = {"figure.png", "report.html"}
 
 
 def result(folder=OUT):
@@ -50,7 +51,7 @@ def given(**changed):
 
 def test_files_say_the_same_as_each_other_and_as_the_table(learn_set):
     done = learn_set()
-    assert names() == FILES | {"figure.png"}
+    assert names() == FILES | DRAWN
     record, arrays = result()
     assert set(arrays) == ARRAYS | {"trajectory", "trajectory_start"}
     for name in CURVES:
@@ -158,7 +159,7 @@ def test_without_held_out_images_the_training_chooses(learn_set):
     assert "Images of 24 x 24: 8 to learn from, 0 held out\n" in done.stderr
     assert "mean of an epoch" in done.stdout
     assert f"{min(record['training']):.4g}\n" in done.stdout
-    assert names() == FILES | {"figure.png"}
+    assert names() == FILES | DRAWN
 
 
 def test_slices_of_a_volume_have_its_field_of_view(learn_set):
@@ -208,7 +209,7 @@ def test_volumes_of_several_fields_of_view_want_one(learn_set):
 def test_a_scan_of_the_result_can_be_played(learn_set):
     pytest.importorskip("pypulseq")
     learn_set("--samples", "32", *LIMITS, "--pulseq", "--control-points", "8,16")
-    assert names() == FILES | {"figure.png", "waveforms.png", "trajectory.npz", "trajectory.seq"}
+    assert names() == FILES | DRAWN | {"waveforms.png", "trajectory.npz", "trajectory.seq"}
 
 
 def test_patience_ends_the_learning_and_is_reported(learn_set, monkeypatch):
@@ -241,7 +242,7 @@ def test_a_signal_loses_no_epoch(learn_set, monkeypatch, number, code):
     assert "after 2 of 5 epochs; the files hold the best" in output
     record, _ = result()
     assert (record["epochs"], record["interrupted"], len(record["scores"])) == (2, True, 2)
-    drawn = {"figure.png"} if number == signal.SIGINT else set()
+    drawn = DRAWN if number == signal.SIGINT else set()
     assert names() == FILES | drawn | {"checkpoint.npz"}
 
 

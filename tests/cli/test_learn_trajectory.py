@@ -13,6 +13,7 @@ from nufftlib.data import brain
 from nufftlib.plots import animation
 
 OUT = Path("out/trajectory")
+PAGE = {"learning.npz", "report.html"}
 LIMITS = ("--gmax", "40", "--smax", "180")
 UNIT = ("--unit", "cycles per voxel")
 ARRAYS = {
@@ -46,7 +47,7 @@ def interrupt(monkeypatch, step):
 
 def test_files_say_the_same_as_each_other_and_as_the_table(learn):
     output = learn().output
-    names = {"result.npz", "figure.png", "learning.gif", "result.json"}
+    names = {"result.npz", "figure.png", "learning.gif", *PAGE, "result.json"}
     assert {path.name for path in OUT.iterdir()} == names
     assert all(str(OUT / name) in output for name in names)
     record, arrays = result()
@@ -385,7 +386,7 @@ def test_coil_maps_that_are_none_are_refused(learn):
 
 def test_a_volume_is_learned_and_drawn(learn_volume):
     output = learn_volume(*LIMITS, "--samples", "40").output
-    names = {"result.npz", "figure.png", "learning.gif", "waveforms.png", "trajectory.npz"}
+    names = {"result.npz", "figure.png", "learning.gif", *PAGE, "waveforms.png", "trajectory.npz"}
     assert {path.name for path in OUT.iterdir()} == names | {"result.json"}
     assert "duality gap" in output
     record, arrays = result()
