@@ -263,8 +263,8 @@ def print_result(done: Reconstructed) -> None:
     most = max(r.weight for r in done.results)
     if done.settings.method == "cg" and done.settings.weight is None and most > each:
         click.echo(
-            f"\nCareful: the weight, {most:.3g}, is above the {each:.3g} samples of a voxel, and the "
-            "image has less than half its brightness. The data are mostly noise, or coil maps, "
+            f"\nCareful: the weight, {most:.3g}, is above the {each:.3g} samples of a voxel, and "
+            "the image has less than half its brightness. The data are mostly noise, or coil maps, "
             "trajectory or field map are wrong, and what does not fit was taken for noise. "
             "A noise scan or --lambda sets the weight.",
             err=True,
