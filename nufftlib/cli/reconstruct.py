@@ -126,8 +126,8 @@ OPTIONS = {
 )
 @click.option(
     "--sample-time",
-    type=Real(min=0, min_open=True),
-    help="With --field-map: time between two samples in us, where no file says it.",
+    type=Real(min=0.01),  # no receiver is as fast
+    help="With --field-map: time between two samples in microseconds, where no file says it.",
 )
 @click.option(
     "--l-curve",
@@ -195,7 +195,7 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
     print_result(done)
     last = done.results[-1]
     ended = f"in frame {len(done.results)} of {len(scan.data)}, after {count(last.steps)}"
-    ended = ended if last.interrupted else "in the L-curve"
+    ended = ended if last.interrupted else "in the L-curve, which is left out"
     finish(ctx, written, ended if done.interrupted else "")
 
 

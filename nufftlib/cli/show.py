@@ -234,9 +234,12 @@ def measured(
     centre = ", ".join(f"{x:z.3f}" for x in hole.centre / np.asarray(found.shape))
     width = " x ".join(f"{w:.3g}" for w in spread.widths)
     side = 20 * math.log10(spread.sidelobe) if spread.sidelobe else -math.inf
+    size = f"{width} voxels wide (FWHM), largest sidelobe {side:.1f} dB"
+    if not all(map(math.isfinite, spread.widths)):
+        size = "wider than the image: the points stay near the centre, or --unit is another one"
     return {
         "largest hole": f"radius {hole.radius:.3g}/FOV, at ({centre}) cycles/voxel",
-        "point spread": f"{width} voxels wide (FWHM), largest sidelobe {side:.1f} dB",
+        "point spread": size,
     }
 
 

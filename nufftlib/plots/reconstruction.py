@@ -41,7 +41,7 @@ def mosaic(images: Any) -> Any:
     """Return images side by side, in as many columns as rows or one more."""
     columns = int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)
-    whole = np.zeros((rows * columns, *images.shape[1:]), images.dtype)
+    whole = np.full((rows * columns, *images.shape[1:]), np.nan, images.dtype)  # no coil
     whole[: len(images)] = images
     height, width = images.shape[1:]
     grid = whole.reshape(rows, columns, height, width)
@@ -83,6 +83,7 @@ def draw_reconstruction(
     whole = mosaic(maps)
     title = f"Coil maps, {len(maps)}{which}"
     shown = picture(axes[2], whole, title, Normalize(0, 1), "magma")
+    grey_where_nan(shown)
     height, width = maps.shape[1:]
     draw_borders(axes[2], (whole.shape[0] // height, whole.shape[1] // width), (height, width))
     scale_beside(shown, "magnitude of the sensitivity")

@@ -41,6 +41,17 @@ def flat(found):
     return numbers
 
 
+def test_printed_it_is_its_numbers():
+    found = workflows.measure_psf(slanted(), ideal=IDEAL)
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        name for name in vars(found) if name not in ("energy", "mtf", "radial_mtf")
+    ]
+    assert lines[1] == f"widths            {found.widths[0]}, {found.widths[1]}"
+    assert lines[-1] == f"strehl            {found.strehl}"
+    assert "strehl" not in str(workflows.measure_psf(slanted()))
+
+
 NAMES = [name for name, v in flat(workflows.measure_psf(slanted(), ideal=IDEAL)).items() if v]
 
 

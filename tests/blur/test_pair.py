@@ -201,6 +201,16 @@ def test_the_noise_that_is_given_is_believed(blurred):
         assert found.seen[0][0, 60, 60] == counts
 
 
+def test_swapped_pictures_are_told_of():
+    sharp = picture()
+    _, blurred = workflows.simulate_blur(sharp, size=9, noise=0.0, seed=SEED)
+    settings = {"size": 9, "nuisances": ("photometry",)}
+    said = workflows.calibrate_pair(blurred, sharp[:, 8:-8, 8:-8], **settings)
+    assert any("they are swapped" in sentence for sentence in said.findings)
+    found = workflows.calibrate_pair(sharp, blurred, **settings)
+    assert not any("swapped" in sentence for sentence in found.findings)
+
+
 def test_a_shift_of_whole_pixels_is_told_from_the_psf():
     x = picture()
     psf, y = workflows.simulate_blur(x[:, 10:170, 6:166], size=SIZE, noise=NOISE, seed=0)

@@ -164,7 +164,7 @@ def test_an_interrupt_in_the_l_curve_keeps_the_images(monkeypatch):
     record, arrays = written()
     assert record["interrupted"]
     assert arrays["image"].shape == (2, *SHAPE)
-    assert "in the L-curve" in output
+    assert "in the L-curve, which is left out" in output
 
 
 def test_the_adjoint_needs_no_noise():
@@ -286,6 +286,7 @@ def test_a_raw_file_of_ismrmrd(scan):
         (["--unit=1/m", "--fov=0.1,0.1,0.1"], "'--fov': (0.1, 0.1, 0.1); want a length in metres"),
         (["--fov=240"], "'--fov': 240.0; want metres"),
         (["--shape=32x32"], "'--shape': '32x32' has no commas; want 32,32"),
+        (["--sample-time=2e-5"], "'--sample-time': 2e-05 is not in the range x>=0.01"),
         (["--lambda=1e300"], "'--lambda': 1e+300; want 0, or 1e-35 to 1e+35"),
         (
             ["--method=wavelet", "--shape=31,32"],

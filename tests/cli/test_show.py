@@ -38,6 +38,12 @@ def rows(output):
     return {line[2:16].strip(): line[16:] for line in lines}
 
 
+def test_points_near_the_centre_have_no_width(show):
+    np.save("points.npy", 1e-3 * K)
+    found = rows(show("points.npy", "--unit=cycles per voxel", "--shape=32,24"))
+    assert found["point spread"].startswith("wider than the image: the points stay near the")
+
+
 def test_the_table_says_what_the_functions_say(show):
     output = show("scan.npz")
     found, shape = rows(output), np.asarray(SCAN.shape)

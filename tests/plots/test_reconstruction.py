@@ -62,6 +62,9 @@ def test_the_phase_is_grey_where_the_image_is_dark_and_has_a_bar_in_radians(draw
     (bar,) = phase.child_axes
     assert bar.get_ylabel() == "phase [rad]"
     assert len(maps.lines) == 3  # between 2 x 3 tiles
+    tiles = maps.images[0].get_array()
+    assert np.ma.getmaskarray(tiles)[12:, 20:].all()  # the sixth is no coil
+    assert np.isfinite(np.ma.getdata(tiles)[:, :20]).all()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,23 @@ class PSFMeasures:
     mtf50: tuple[Measured, Measured, Measured]
     strehl: Measured | None
 
+    def __str__(self) -> str:
+        """Return the numbers, a line each."""
+        numbers = {name: value for name, value in vars(self).items() if holds_numbers(value)}
+        width = max(map(len, numbers))
+        rows = (f"{name:{width}}  {listed(value)}" for name, value in numbers.items())
+        return "\n".join(rows)
+
+
+def holds_numbers(value: object) -> bool:
+    """Whether a field is a number or several, and no curve."""
+    return isinstance(value[0] if type(value) is tuple else value, Measured)
+
+
+def listed(value: Measured | tuple[Measured, ...]) -> str:
+    """Return numbers with commas between them."""
+    return str(value) if isinstance(value, Measured) else ", ".join(map(str, value))
+
 
 def measure_psf(
     psf: Array,

@@ -17,6 +17,7 @@ BORDER = 0.02  # of the PSF in its outermost pixels
 CORRELATED = 0.1  # of neighbouring residuals
 LOUDER = 1.2  # times the noise that was given
 OFF_CENTRE = 0.25  # of the PSF's size
+ALONE = 0.99  # of the PSF in one pixel
 
 
 def findings_of(
@@ -74,6 +75,10 @@ def faults_of(fit: Fit) -> list[str]:
     """Return sentences on what the model leaves over."""
     found = []
     h = fit.psf
+    if float(namespace(h).max(h)) > ALONE:
+        found.append(
+            "The PSF is a single pixel: neither picture is more blurred, or they are swapped."
+        )
     away = [c - n // 2 for c, n in zip(centroid(h), h.shape, strict=True)]
     if any(abs(a) > OFF_CENTRE * n for a, n in zip(away, h.shape, strict=True)):
         far = math.hypot(*away)
