@@ -203,11 +203,11 @@ def test_the_noise_that_is_given_is_believed(blurred):
 
 def test_swapped_pictures_are_told_of():
     sharp = picture()
-    _, blurred = workflows.simulate_blur(sharp, size=9, noise=0.0, seed=SEED)
+    blurred = scipy.ndimage.gaussian_filter(sharp, (0, 1.2, 1.2))
     settings = {"size": 9, "nuisances": ("photometry",)}
-    said = workflows.calibrate_pair(blurred, sharp[:, 8:-8, 8:-8], **settings)
+    said = workflows.calibrate_pair(blurred, sharp[:, 4:-4, 4:-4], **settings)
     assert any("they are swapped" in sentence for sentence in said.findings)
-    found = workflows.calibrate_pair(sharp, blurred, **settings)
+    found = workflows.calibrate_pair(sharp, blurred[:, 4:-4, 4:-4], **settings)
     assert not any("swapped" in sentence for sentence in found.findings)
 
 

@@ -17,7 +17,7 @@ BORDER = 0.02  # of the PSF in its outermost pixels
 CORRELATED = 0.1  # of neighbouring residuals
 LOUDER = 1.2  # times the noise that was given
 OFF_CENTRE = 0.25  # of the PSF's size
-ALONE = 0.99  # of the PSF in one pixel
+ALONE = 0.9  # of the PSF in one pixel
 
 
 def findings_of(
