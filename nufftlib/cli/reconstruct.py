@@ -381,6 +381,8 @@ def solved(
 ) -> Iterator[workflows.ReconstructedImage]:
     """Yield the result of each frame, with a progress bar, until one is interrupted."""
     scan, frames = coils.scan, len(coils.scan.data)
+    if coils.maps is None and scan.data.shape[1] > 1:
+        click.echo("Coil maps ...", err=True)
     maps = shared_maps(device, coils)
     for frame, name in enumerate(scan.frames):
 

@@ -336,6 +336,12 @@ def test_exchanged_files_of_bart_are_told_of(scan):
     assert "(3, 64, 24), and its values real: those of a trajectory; want data of" in output
 
 
+def test_it_says_when_coil_maps_take_their_time(scan):
+    assert "\nCoil maps ...\n" in run("--no-figures", "--steps=1")
+    np.save("maps.npy", S)
+    assert "Coil maps ..." not in run("--no-figures", "--steps=1", "--force", "--coil-maps=maps.npy")
+
+
 def test_points_that_fold_back_are_told_of(scan):
     np.savez("scan.npz", data=scan, trajectory=1.5 * K, shape=SHAPE)
     assert "Careful: 23% of the points lie beyond half a cycle" in run("--no-figures", "--steps=1")
