@@ -339,7 +339,8 @@ def test_exchanged_files_of_bart_are_told_of(scan):
 def test_it_says_when_coil_maps_take_their_time(scan):
     assert "\nCoil maps ...\n" in run("--no-figures", "--steps=1")
     np.save("maps.npy", S)
-    assert "Coil maps ..." not in run("--no-figures", "--steps=1", "--force", "--coil-maps=maps.npy")
+    output = run("--no-figures", "--steps=1", "--force", "--coil-maps=maps.npy")
+    assert "Coil maps ..." not in output
 
 
 def test_points_that_fold_back_are_told_of(scan):
