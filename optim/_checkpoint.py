@@ -194,7 +194,7 @@ class Checkpoint:
             self.above.begin("", {}, params)
         if self.name in self.file.parts:
             msg = (
-                f"{call}(checkpoint): {self.file.path} serves {self.file.parts[self.name].named} "
+                f"{call}: {self.file.path} serves {self.file.parts[self.name].named} "
                 f"already; want a Checkpoint of its own, or a part of one"
             )
             raise CheckpointError(msg)
@@ -213,7 +213,7 @@ class Checkpoint:
         if odd := list(differences(saved.entry["identity"], self.identity)):
             more = f", and {len(odd) - SHOWN} more" if len(odd) > SHOWN else ""
             msg = (
-                f"{call}(checkpoint): {self.file.path} is of another run: "
+                f"{call}: {self.file.path} is of another run: "
                 f"{'; '.join(odd[:SHOWN])}{more}; want the settings of the checkpoint"
             )
             raise CheckpointError(msg)
@@ -221,7 +221,7 @@ class Checkpoint:
         try:
             state, kept = (unpacker.unpack(saved.entry[name]) for name in ("state", "kept"))
         except LookupError as error:
-            msg = f"{call}(checkpoint): {self.file.path}: {error}; want the program that wrote it"
+            msg = f"{call}: {self.file.path}: {error}; want the program that wrote it"
             raise CheckpointError(msg) from error
         if self.kept is not None:
             self.kept.clear()
@@ -319,7 +319,10 @@ class File:
             replace(self.path, arrays)
             self.changed = False
         except OSError as error:
-            msg = f"Checkpoint: {self.path} cannot be written ({error}); the loop goes on"
+            msg = (
+                f"Checkpoint: {self.path} cannot be written ({error}); want room for it; the loop "
+                f"goes on"
+            )
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
         self.written = time.perf_counter()
 
@@ -365,7 +368,8 @@ def read(path: Path) -> dict[str, Saved]:
         )
         raise CheckpointError(msg) from error
     if told is None:
-        msg = f"Checkpoint: {path} is no checkpoint: it holds {', '.join(arrays) or 'nothing'}"
+        held = ", ".join(arrays) or "nothing"
+        msg = f"Checkpoint: {path} is no checkpoint: it holds {held}; want a file of a Checkpoint"
         raise CheckpointError(msg)
     for name, here in (("format", FORMAT), ("version", version("nufftlib"))):
         if told[name] != here:

@@ -161,8 +161,8 @@ def class_of(name: str) -> Any:
     """Return a class of fields by its name."""
     kind = found(name)
     if not (isinstance(kind, type) and is_record(kind)):
-        msg = f"it holds a {name.replace(':', '.')}, which is not loaded here"
-        raise LookupError(msg)
+        fault = f"it holds a {name.replace(':', '.')}, which is not loaded here"
+        raise LookupError(fault)  # a part of the message of a checkpoint
     return kind
 
 

@@ -89,6 +89,9 @@ def read_all(folder: Path) -> set[str]:
                 _ = [arrays[key] for key in arrays]
         elif name.endswith(".json"):
             json.loads((folder / name).read_text())
+        elif name.endswith(".html"):
+            page = (folder / name).read_text(encoding="utf-8")
+            assert page.rstrip().endswith("</html>"), name
         else:
             Image.open(folder / name).verify()
     return names

@@ -12,6 +12,7 @@ import pytest
 
 import nufftlib
 import optim
+from nufftlib.core.kinds import SettingError
 
 COPIES = {
     "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
@@ -46,6 +47,9 @@ def equal(a, b):
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(map(equal, a, b))
     return np.array_equal(a, b)
+
+
+SETTING = ("learn", "steps", "0", "nothing is given", "1 or more")
 
 
 def bowl(p):
@@ -114,12 +118,14 @@ def test_results_survive(copied, name):
 def test_errors_survive(copied, error):
     """Whole: the message, what it carries, and notes."""
     result = RESULTS["minimize"]()
-    fault = error("the fault", result) if error is optim.NonFiniteError else error("the fault")
+    parts = {optim.NonFiniteError: ("the fault", result), SettingError: SETTING}
+    fault = error(*parts.get(error, ("the fault",)))
     fault.add_note("a note")
     again = copied(fault)
     assert type(again) is error
-    assert str(again) == "the fault"
+    assert str(again) == str(fault)
     assert again.__notes__ == ["a note"]
+    assert getattr(again, "beside", None) == getattr(fault, "beside", None)
     assert equal(getattr(again, "result", None), getattr(fault, "result", None))
 
 
