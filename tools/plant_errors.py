@@ -874,6 +874,11 @@ PLANTS = [
         ("tests/inverse/test_unrolled.py", "-k", "zeros_move"),
     ),
     Plant(
+        "a cut readout has the samples' mean over the image, not over what it saw",
+        {"np.exp(2j * np.pi * np.outer(i, k)) / n": "np.exp(2j * np.pi * np.outer(i, k)) / size"},
+        RAW,
+    ),
+    Plant(
         "a Cartesian line is where the encoded space, not the image, has it",
         {"a) for space in (recon, encoded)]": "a) for space in (recon, recon)]"},
         RAW,
