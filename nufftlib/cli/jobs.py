@@ -8,7 +8,7 @@ import math
 import platform
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -102,6 +102,11 @@ class Each(click.ParamType):  # type: ignore[type-arg] # generic in the newest c
         return tuple(self.kind.convert(part, param, ctx) for part in str(value).split(","))
 
 
+def crossed(values: Iterable[float]) -> str:
+    """Return sizes or lengths with a cross between them."""
+    return " x ".join(f"{value:g}" for value in values)
+
+
 def plain(
     kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
 ) -> Any:
@@ -150,6 +155,7 @@ class Options:
         """
         if not self.no_figures:
             import nufftlib.plots.figures
+        if not self.no_figures and REPORT in pictures:
             import nufftlib.report  # noqa: F401
         folder = ResultFolder(self.out)
         wanted = () if self.no_figures else pictures

@@ -23,6 +23,7 @@ from nufftlib.cli.jobs import (
     Real,
     Whole,
     arrays_file,
+    crossed,
     finish,
     json_file,
     plain,
@@ -242,12 +243,11 @@ class Images:
     def __str__(self) -> str:
         """Return how many there are."""
         total, training, held_out = map(len, (self.found.names, self.training, self.held_out))
-        size = " x ".join(map(str, self.shape))
         between = total - training - held_out
         parts = [f"{training} to learn from", f"{held_out} held out"]
         parts += [f"{between} between them in neither part"] * bool(between)
         parts += [f"{self.found.left_out} empty slices left out"] * bool(self.found.left_out)
-        return f"Images of {size}: {', '.join(parts)}"
+        return f"Images of {crossed(self.shape)}: {', '.join(parts)}"
 
     def own_fov(self) -> tuple[float, ...] | None:
         """Return their field of view in metres, if their files say one and the same."""
@@ -256,9 +256,7 @@ class Images:
             for fov in self.found.fields_of_view
         }
         if len(known) > 1:
-            said = ", ".join(
-                "none" if fov is None else " x ".join(f"{n:g}" for n in fov) for fov in known
-            )
+            said = ", ".join("none" if fov is None else crossed(fov) for fov in known)
             msg = f"--fov: the images have several fields of view in metres ({said}); want one"
             raise click.UsageError(msg)
         return next(iter(known.values()))

@@ -22,6 +22,7 @@ from nufftlib.cli.jobs import (
     Real,
     Whole,
     arrays_file,
+    crossed,
     finish,
     options_of_result,
     write,
@@ -332,24 +333,21 @@ def announce(settings: Settings, device: Device, scan: Scan, shape: tuple[int, .
         f"{scan.data[0, 0].size} samples, {crossed(scan.shape)} voxels{part}",
         err=True,
     )
-    if far := np.count_nonzero(np.any(np.abs(scan.k) > EDGE, axis=-1)):
+    away = np.abs(scan.k).max(axis=-1)
+    reach = away.max()
+    if far := np.count_nonzero(away > EDGE):
         click.echo(
-            f"Careful: {far / scan.k[..., 0].size:.0%} of the points lie beyond half a cycle per "
-            f"voxel, the farthest at {np.abs(scan.k).max():.3g}, where they fold back. Want a "
+            f"Careful: {far / away.size:.0%} of the points lie beyond half a cycle per "
+            f"voxel, the farthest at {reach:.3g}, where they fold back. Want a "
             "larger --shape, or the --unit that the trajectory has.",
             err=True,
         )
-    if (reach := np.abs(scan.k).max()) < NEAR:
+    if reach < NEAR:
         click.echo(
             f"Careful: the points reach to {reach:.3g} cycles per voxel, voxels of this size to "
             "0.5. Want a smaller --shape, or the --unit that the trajectory has.",
             err=True,
         )
-
-
-def crossed(shape: tuple[int, ...]) -> str:
-    """Return sizes with a cross between them."""
-    return " x ".join(map(str, shape))
 
 
 def shared_maps(device: Device, coils: Coils) -> Any:

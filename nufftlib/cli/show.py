@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 import nufftlib as nl
-from nufftlib.cli.jobs import Each, Job, Real, Whole
+from nufftlib.cli.jobs import Each, Job, Real, Whole, crossed
 from nufftlib.cli.refusals import SIZES, refused
 from nufftlib.io import TrajectoryFile, read_trajectory
 from nufftlib.io.raw.read import scan_of
@@ -156,8 +156,8 @@ def check_no_grid(file: Path) -> None:
     except (ValueError, OSError, ImportError):
         return
     msg = (
-        f"{file} holds data on a Cartesian grid of {times(scan.shape)} voxels, and no trajectory; "
-        f"'nufftlib reconstruct {file}' makes their image"
+        f"{file} holds data on a Cartesian grid of {crossed(scan.shape)} voxels, and no "
+        f"trajectory; 'nufftlib reconstruct {file}' makes their image"
     )
     raise click.BadParameter(msg, param_hint="'FILE'")
 
@@ -203,10 +203,10 @@ def described(shots: Any, found: TrajectoryFile) -> dict[str, str]:
     """Return rows of what the file holds."""
     assert found.shape is not None
     apart = "" if found.sample_time is None else f", {1e6 * found.sample_time:g} us apart"
-    fov = "" if found.fov is None else f", field of view {times(found.fov)} m"
+    fov = "" if found.fov is None else f", field of view {crossed(found.fov)} m"
     rows = {
         "shots": f"{shots.shape[0]} of {shots.shape[1]} samples{apart}",
-        "image": f"{times(found.shape)} voxels{fov}",
+        "image": f"{crossed(found.shape)} voxels{fov}",
     }
     for axis in range(shots.shape[-1]):
         low, high = float(shots[..., axis].min()), float(shots[..., axis].max())
@@ -241,11 +241,6 @@ def measured(
         "largest hole": f"radius {hole.radius:.3g}/FOV, at ({centre}) cycles/voxel",
         "point spread": size,
     }
-
-
-def times(values: tuple[Any, ...]) -> str:
-    """Return numbers with a cross between them."""
-    return " x ".join(f"{value:g}" for value in values)
 
 
 def print_rows(rows: dict[str, str]) -> None:

@@ -48,15 +48,8 @@ def read_file(path: Path, readers: Mapping[str, Reader[T]]) -> T:
     """Return what the reader of the file's suffix finds."""
     file, part = split_part(path)
     reader = of_suffix(path, file, readers)
-    try:
-        with quiet():
-            return reader(file, part)
-    except ImportError:
-        raise
-    except Exception as error:  # a decoder may raise anything at a damaged file
-        why = " ".join(str(error).split()) or type(error).__name__  # in one line
-        msg = f"{path}: cannot be read: {why}"
-        raise ValueError(msg) from error
+    with decoding(path), quiet():
+        return reader(file, part)
 
 
 def of_suffix(path: Path, file: Path, kinds: Mapping[str, T]) -> T:
@@ -75,14 +68,15 @@ def of_suffix(path: Path, file: Path, kinds: Mapping[str, T]) -> T:
 
 
 @contextmanager
-def decoding(path: Path, wish: str) -> Iterator[None]:
-    """Say which file cannot be read, and what it should have been."""
+def decoding(path: Path, wish: str = "") -> Iterator[None]:
+    """Say which file cannot be read and, with a wish, what it should have been."""
     try:
         yield
     except ImportError:
         raise
     except Exception as error:  # a decoder may raise anything at a damaged file
-        msg = f"{path}: cannot be read: {str(error) or type(error).__name__}; want {wish}"
+        why = " ".join(str(error).split()) or type(error).__name__  # in one line
+        msg = f"{path}: cannot be read: {why}{wish and f'; want {wish}'}"
         raise ValueError(msg) from error
 
 

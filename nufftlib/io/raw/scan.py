@@ -129,9 +129,9 @@ class Scan:
         data = np.empty((*self.data.shape[:-1], size), self.data.dtype)
         lines = self.data.swapaxes(1, 2).reshape(len(along), -1, n)  # coils of each shot
         cut = data.swapaxes(1, 2)
+        turn = np.exp(-2j * np.pi * np.outer(i / size, i))
         kinds, kind = np.unique(along, axis=0, return_inverse=True)
         for at, k in enumerate(kinds):
-            turn = np.exp(-2j * np.pi * np.outer(i / size, i))
             matrix = turn @ np.exp(2j * np.pi * np.outer(i, k)) / n
             same = np.nonzero(kind.ravel() == at)[0]
             cut[np.unravel_index(same, cut.shape[:2])] = lines[same] @ matrix.T
