@@ -1,6 +1,7 @@
-"""One fixture: the row, an array library on a device. And little is compiled by JAX and Numba."""
+"""The row, an array library on a device; and a browser. Little is compiled by JAX and Numba."""
 
 import os
+import shutil
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ if find_spec("jax") and version("jax").startswith("0.10."):
         "--xla_cpu_use_fusion_emitters=false",
     )
 TESTS = count(1)
+CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +52,15 @@ def host_row(request):
     """A row whose arrays lie in memory that a native library can read."""
     with open_row(request.param, host=True) as row:
         yield row
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+    if CHROMIUM is None:
+        pytest.skip("no chromium: Debian has it by that name")
+    with sync_api.sync_playwright() as playwright:
+        # Its sandbox wants privileges that a container lacks; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

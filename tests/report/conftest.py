@@ -1,15 +1,12 @@
-"""Results of small jobs, and a browser."""
-
-import shutil
+"""Results of small jobs, and what opens their pages."""
 
 import numpy as np
 import pytest
+from browsers import quiet_tab
 from click.testing import CliRunner
 
 from nufftlib.cli import app, calibrated_psf, jobs, scans
 from nufftlib.data import astronaut, brain
-
-CHROMIUM = shutil.which("chromium")
 
 
 def command(*arguments, code=0):
@@ -49,37 +46,22 @@ def results(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    if CHROMIUM is None:
-        pytest.skip("no chromium: Debian has it by that name")
-    with sync_api.sync_playwright() as playwright:
-        # Its sandbox wants privileges that a container lacks; the pages are our own.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser):
     """Return what opens a page, and want no complaint in the console and nothing from a network."""
-    contexts, said = [], []
+    opened = []
 
     def open_page(path, width=1400):
         size = {"width": width, "height": 900}
-        contexts.append(browser.new_context(viewport=size, offline=True, color_scheme="dark"))
-        tab = contexts[-1].new_page()
-        bad = ("error", "warning")
-        tab.on("console", lambda message: message.type in bad and said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda sent: sent.url.startswith("http") and said.append(sent.url))
+        context = browser.new_context(viewport=size, offline=True, color_scheme="dark")
+        tab, said = quiet_tab(context)
+        opened.append((context, said))
         tab.goto(path.as_uri())
         tab.wait_for_function("Bokeh.documents.length && Bokeh.documents[0].is_idle")
         tab.wait_for_timeout(300)  # all has been drawn
         return tab
 
     yield open_page
-    for context in contexts:
+    for context, _ in opened:
         context.close()
-    assert not said
+    assert not any(said for _, said in opened)

@@ -5,17 +5,16 @@ driven by playwright; without a site, or one of these, the tests skip.
 """
 
 import re
-import shutil
 from functools import cache
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from browsers import quiet_tab
 from packages import PACKAGES
 
 SITE = Path(__file__).parents[2] / "out" / "site"
-CHROMIUM = shutil.which("chromium")
 PAGES = ("index", "get-started", "comparison", "coming-from/sigpy", "api", "api/nufftlib.NUFFT")
 PAGES += ("api/nufftlib.mri", "api/optim.spectral_projected_gradient", "derivations/nufft")
 PAGES += ("derivations/projection", "source/nufftlib/core/losses.py")
@@ -59,28 +58,11 @@ def test_every_public_name_has_a_page():
     assert not names - pages
 
 
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    if CHROMIUM is None:
-        pytest.skip("no chromium")
-    with sync_api.sync_playwright() as playwright:
-        # Its sandbox wants privileges that a container lacks; the pages are our own.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(params=[1400, 420])
 def tab(browser, request):
     """Open a tab, and want no error in the console and nothing from a network."""
     context = browser.new_context(viewport={"width": request.param, "height": 900}, offline=True)
-    tab, said = context.new_page(), []
-    bad = ("error", "warning")
-    tab.on("console", lambda message: message.type in bad and said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("requestfailed", lambda sent: said.append(f"failed: {sent.url}"))
-    tab.on("request", lambda sent: sent.url.startswith("http") and said.append(sent.url))
+    tab, said = quiet_tab(context)
     yield tab
     context.close()
     assert not said
