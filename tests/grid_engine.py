@@ -65,7 +65,7 @@ SETTINGS = {
     "2D, one image at a time": Setting((13, 11), 150, 5, 1e-9, memory_limit=1),
     "2D, large": Setting((13, 11), 150, 5, 1e-9, large=True),
     "2D, a row": Setting((1, 40), 150, 1, 1e-6),
-    "2D, together": Setting((12, 9), 3000, 6, 1e-3, "float32", together=True),
+    "2D, together": Setting((12, 9), 1100, 6, 1e-3, "float32", together=True),
     "3D": Setting((5, 6, 7), 300, 2, 1e-3, "float32"),
     "3D, fine": Setting((4, 3, 5), 40, 1, 1e-6),
     "3D, no tile fits": Setting((4, 3, 5), 20, 1, 1e-12),

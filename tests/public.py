@@ -1143,14 +1143,14 @@ def runs(entry, row, precision):
     """Whether it is tested there.
 
     JAX compiles each operation anew for each shape and precision. In single precision it has every
-    third entry of those that work without double precision and are no workflows. What JAX computes
+    sixth entry of those that work without double precision and are no workflows. What JAX computes
     is tested in double precision, and that single arrays stay single on the other rows: both
     together show in a few entries. Read-only arrays are tested in double precision.
     """
     if precision == "double":
         return True
     if row.startswith("jax"):
-        return entry in IN_SINGLE[2::3]
+        return entry in IN_SINGLE[2::6]
     return row != "numpy-readonly"
 
 
