@@ -150,9 +150,7 @@ def crossings(monkeypatch):
     return count
 
 
-@pytest.mark.parametrize(
-    ("inner", "dtype"), [(GridEngine, "float64"), (FinufftEngine, "float32")]
-)
+@pytest.mark.parametrize(("inner", "dtype"), [(GridEngine, "float64"), (FinufftEngine, "float32")])
 def test_the_bridge_keeps_the_laws(inner, dtype, crossings, monkeypatch):
     torch = pytest.importorskip("torch")
     xp = compat.array_namespace(torch.zeros(1))
