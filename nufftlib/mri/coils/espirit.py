@@ -28,6 +28,7 @@ from nufftlib.core.arrays import (
     is_complex,
     real_dtype,
 )
+from nufftlib.core.blas import one_blas_thread
 from nufftlib.core.fourier import fft, ifft
 from nufftlib.core.kinds import flag, integer, not_negative, out_of_range, positive, sizes
 from nufftlib.mri.coils.eigen import dominant, principal, rows_at_once, slabs
@@ -229,9 +230,26 @@ def signal_kernels(
         Orthogonal.
     """
     coils, *ends = calibration.shape
-    d, first = len(ends), ends[0] - kernel + 1
-    offsets = list(product(range(kernel), repeat=d))
-    gram = 0.0
+    with one_blas_thread():
+        powers, vectors = xp.linalg.eigh(gram_of_windows(xp, calibration, kernel))
+    windows = math.prod(c - kernel + 1 for c in ends)
+    if threshold is None and min(windows, powers.shape[0]) >= 2 * SIGNAL * kernel ** len(ends):
+        weights = signal_parts(xp, powers, windows)
+    else:
+        least = (THRESHOLD if threshold is None else threshold) ** 2 * powers[-1]
+        weights = xp.astype(powers >= least, powers.dtype)
+    count = int(xp.sum(xp.astype(weights > 0, xp.int32)))
+    kernels = vectors[:, -count:] * xp.sqrt(weights[-count:])
+    kernels = xp.astype(kernels, calibration.dtype)
+    return xp.reshape(kernels.T, (count, coils, *[kernel] * len(ends)))
+
+
+def gram_of_windows(xp: Namespace, calibration: Array, kernel: int) -> Array:
+    """Return ``X X^H`` of the matrix whose columns are all windows of the region."""
+    coils, *ends = calibration.shape
+    first = ends[0] - kernel + 1
+    offsets = list(product(range(kernel), repeat=len(ends)))
+    gram: Array = 0.0
     for i in range(first):  # windows that begin in row i: all at once would be large in 3D
         columns = [
             calibration[
@@ -247,17 +265,7 @@ def signal_kernels(
         X = in_double(xp, xp.stack(columns, axis=1))
         X = xp.reshape(X, (coils * len(offsets), -1))
         gram = gram + X @ xp.conj(X).T
-    powers, vectors = xp.linalg.eigh(gram)
-    windows = math.prod(c - kernel + 1 for c in ends)
-    if threshold is None and min(windows, powers.shape[0]) >= 2 * SIGNAL * kernel**d:
-        weights = signal_parts(xp, powers, windows)
-    else:
-        least = (THRESHOLD if threshold is None else threshold) ** 2 * powers[-1]
-        weights = xp.astype(powers >= least, powers.dtype)
-    count = int(xp.sum(xp.astype(weights > 0, xp.int32)))
-    kernels = vectors[:, -count:] * xp.sqrt(weights[-count:])
-    kernels = xp.astype(kernels, calibration.dtype)
-    return xp.reshape(kernels.T, (count, coils, *[kernel] * d))
+    return gram
 
 
 def in_double(xp: Namespace, x: Array) -> Array:
