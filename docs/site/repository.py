@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("nufftlib", "optim", "tests", "tools", "bench")
 FOLDERS += ("docs/examples", "docs/images", "docs/site")
 LANGUAGES = {".py": "python", ".cu": "cuda", ".md": "markdown", ".toml": "toml", ".json": "json"}
-INCLUDED = {"CHANGELOG.md": "site/changelog", "CONTRIBUTING.md": "site/contributing"}
+INCLUDED = {
+    "CHANGELOG.md": "site/changelog",
+    "CONTRIBUTING.md": "site/contributing",
+    "CODE_OF_CONDUCT.md": "site/conduct",
+    "SECURITY.md": "site/security",
+    "RELEASING.md": "site/releasing",
+}
 """Files at the repository's root, and the pages that include them."""
 
 INSTEAD = {"README.md": "index", "docs/derivations": "site/derivations"}
