@@ -79,7 +79,7 @@ def test_a_tree_without_a_whole_gradient_has_no_column_of_it(works, monkeypatch)
         lambda image, coil_maps, nufft, maps: made(image, coil_maps, nufft, maps, constants=True),
     )
     names = works.Job(TINY).steps(works.KINDS)
-    assert list(names) == ["ones, constants", "estimated, maps constant"]
+    assert list(names) == ["ones, constants", "estimated, constants"]
 
 
 def test_each_step_has_a_trajectory_of_its_own(works):
