@@ -54,6 +54,8 @@ from nufftlib.cli import main
 main()
 """
 
+UNTIL_THE_FIRST_STEP = [sys.executable, "-P", "-c", FIRST_STEP]  # of the tree, wherever it runs
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -147,13 +149,13 @@ def steps(row: str) -> Columns:
 
 
 @contextlib.contextmanager
-def busy(processes: int) -> Iterator[None]:
+def busy(processes: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Keep that many other processes busy."""
     command = [sys.executable, "-c", "while True: pass"]
     running = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(processes)]
     time.sleep(0.1 if processes else 0.0)
     try:
-        yield
+        yield running
     finally:
         for process in running:
             process.kill()
@@ -217,7 +219,7 @@ def first_call(_: str) -> Columns:
             command = [out if part == "OUT" else part for part in README]
             return clocked(
                 lambda: subprocess.run(
-                    [sys.executable, "-c", FIRST_STEP, *command],
+                    [*UNTIL_THE_FIRST_STEP, *command],
                     env={**environment, "NUMBA_CACHE_DIR": cache},
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
