@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nufftlib as nl
-from nufftlib.nufft.gram import setup_bytes
 
 ENGINES = ("grid", "finufft", "direct")
 POINTS, BATCH = 100_000, 6
@@ -67,6 +66,8 @@ def settled() -> float:
 
 def measure(size: int, engine: str, method: str, images: float, batch: int = BATCH) -> str:
     """Return the peak over the limit, and both in MB."""
+    from nufftlib.nufft.gram import setup_bytes
+
     rng = np.random.default_rng(0)
     points = POINTS if engine != "direct" else POINTS // 100  # its time is points times voxels
     k = rng.uniform(-0.5, 0.5, (points, 3))

@@ -2200,6 +2200,26 @@ PLANTS = [
         ("tests/mri/test_mri.py", "-k", "biot_and_savart"),
     ),
     Plant(
+        "a missing package of the figures is told after the steps",
+        {"        if find_spec(name) is None:": "        if not name:"},
+        ("tests/cli/test_first_call.py", "-k", "missing"),
+    ),
+    Plant(
+        "compilation is told at each function",
+        {"        self.told = True\n": "        self.told = False\n"},
+        ("tests/cli/test_first_call.py", "-k", "told"),
+    ),
+    Plant(
+        "the golden section keeps the wrong part",
+        {"        if f_left < f_right:\n": "        if f_left > f_right:\n"},
+        ("tests/nufft/test_grid.py", "-k", "golden"),
+    ),
+    Plant(
+        "the settings of a loop share files in Numba's cache",
+        {"map(str, (function.__qualname__, *setting))": "map(str, (function.__qualname__,))"},
+        ("tests/nufft/test_grid.py", "-k", "files_of_its_own"),
+    ),
+    Plant(
         "a coil sees what lies on the line of its wire, beyond its ends",
         {"out=np.full_like(distance, np.inf), where=part > 0": "out=0 * distance, where=part > 0"},
         ("tests/mri/test_mri.py", "-k", "maps_of_a_volume_are_maps"),

@@ -1,26 +1,40 @@
 """The command line itself."""
 
+from importlib import import_module
+
 import click
 
-from nufftlib.cli.calibrate_pair import calibrate_pair_command
-from nufftlib.cli.calibrate_psf import calibrate_psf_command
-from nufftlib.cli.deblur import deblur_command
-from nufftlib.cli.learn_trajectory import learn_trajectory_command
-from nufftlib.cli.reconstruct import reconstruct_command
-from nufftlib.cli.report import report_command
-from nufftlib.cli.show import show_command
+COMMANDS = (
+    "calibrate-pair",
+    "calibrate-psf",
+    "deblur",
+    "learn-trajectory",
+    "reconstruct",
+    "report",
+    "show",
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Commands that are imported on use, each from the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one of them, None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"nufftlib.cli.{name}"), f"{name}_command")
+        return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="nufftlib")
 def cli() -> None:
     """Learn and calibrate the parameters of imaging operators."""
-
-
-cli.add_command(learn_trajectory_command)
-cli.add_command(calibrate_psf_command)
-cli.add_command(calibrate_pair_command)
-cli.add_command(deblur_command)
-cli.add_command(reconstruct_command)
-cli.add_command(report_command)
-cli.add_command(show_command)

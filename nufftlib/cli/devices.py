@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,6 +38,14 @@ class Device:
     def title(self) -> str:
         """The name in messages."""
         return "GPU" if self.name == "cuda" else "CPU"
+
+    def compilation_told(self) -> AbstractContextManager[None]:
+        """Return what says, within its block, that loops are compiled for the CPU."""
+        if self.name == "cuda":
+            return nullcontext()
+        from nufftlib.cli.compiling import compilation_told  # on use: it imports Numba
+
+        return compilation_told()
 
     def fetch(self, result: Result) -> Result:
         """Return a result of a job with its arrays as NumPy arrays."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -154,13 +155,19 @@ class Options:
         steps. With `resume` it goes on from the checkpoint there.
         """
         if not self.no_figures:
-            import nufftlib.plots.figures
-        if not self.no_figures and REPORT in pictures:
-            import nufftlib.report  # noqa: F401
+            check_installed("matplotlib", "PIL", *(["bokeh"] if REPORT in pictures else []))
         folder = ResultFolder(self.out)
         wanted = () if self.no_figures else pictures
         with folder.claimed(wanted, force=self.force, resume=resume):
             yield folder
+
+
+def check_installed(*packages: str) -> None:
+    """Raise what importing packages would, if one is missing: the first step is not to wait."""
+    for name in packages:
+        if find_spec(name) is None:
+            msg = f"No module named {name!r}"
+            raise ModuleNotFoundError(msg, name=name)
 
 
 def options_of_result(out: str) -> Callable[[Command], Command]:

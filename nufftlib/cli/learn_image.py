@@ -201,7 +201,7 @@ def learn(
         interrupts.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
-    with solves_told():
+    with solves_told(), device.compilation_told():
         learned = workflows.learn_trajectory(
             scan.image,
             scan.coil_maps,

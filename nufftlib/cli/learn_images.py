@@ -362,7 +362,7 @@ def learn(
     said = f"{epochs(total)}, {course['reconstruction']}, {course['loss']}, maps {course['maps']}"
     click.echo(f"Learning on the {device.title}: {said}", err=True)
     held_out = device.xp.asarray(images.found.images[images.held_out])
-    with solves_told():
+    with solves_told(), device.compilation_told():
         learned = workflows.learn_on_images(
             device.xp.asarray(images.found.images[images.training]),
             maps,

@@ -180,7 +180,8 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
             raise refused(error, "--method", OPTIONS) from error
     with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
         try:
-            done = run(settings, device, scan, prepared, field_map, ctx.obj)
+            with device.compilation_told():
+                done = run(settings, device, scan, prepared, field_map, ctx.obj)
         except SettingError as error:
             raise refused(error, "DATA", OPTIONS) from error
         except ValueError as error:  # too few samples for coil maps, rates that decay too fast

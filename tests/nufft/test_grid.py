@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import scipy.fft
+from scipy.optimize import minimize_scalar
 
 import nufftlib as nl
 from nufftlib.nufft.engines.direct import DirectEngine
@@ -20,7 +21,10 @@ from nufftlib.nufft.engines.grid.kernel import (
     choose_kernel,
     demand,
     density_kernel,
+    ideal_demand,
     kaiser_bessel,
+    least,
+    usual_beta,
 )
 from nufftlib.nufft.engines.grid.layout import Layout, layout
 
@@ -103,6 +107,40 @@ def test_coincident_points_have_one_value_and_add_up():
     assert np.all(y == y[0])
     assert distance(F.H(np.ones(5) + 0j), 5 * D.replace(trajectory=k[:1]).H(np.ones(1) + 0j)) < 1e-9
     assert abs(y[0] - D(x)[0]) <= 1e-9 * np.linalg.norm(x)
+
+
+def test_the_golden_section_finds_the_minimum_of_scipy():
+    for width, oversampling in [(2, 1.25), (8, 1.25), (9, 1.8), (16, 2.0)]:
+        usual = usual_beta(width, oversampling)
+
+        def error(beta, width=width, oversampling=oversampling):
+            return ideal_demand(width, oversampling, beta)
+
+        bounds = (0.95 * usual, 1.1 * usual)
+        beta = least(error, bounds, 1e-3 * usual)
+        found = minimize_scalar(error, bounds=bounds, method="bounded")
+        assert abs(beta - found.x) <= 3e-3 * usual
+        assert error(beta) <= 1.02 * found.fun
+
+
+def test_the_golden_section_encloses_the_minimum_wherever_it_is():
+    for minimum in (0.0, 0.1, 0.5, 0.77, 1.0):
+        assert abs(least(lambda x, at=minimum: (x - at) ** 2, (0.0, 1.0), 1e-6) - minimum) <= 1e-6
+
+
+def test_each_setting_of_a_loop_has_files_of_its_own(tmp_path):
+    code = (
+        "import numpy as np, nufftlib as nl\n"
+        "x = np.ones(8, np.complex64)\n"
+        "F = nl.NUFFT(np.zeros((3, 1), np.float32), (8,), engine='grid', eps=1e-2)\n"
+        "F.linearize(x, wrt='trajectory'), F(x)\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    files = [path.name for path in tmp_path.rglob("*interpolate*")]
+    assert sorted(name.rpartition(".")[2] for name in files) == ["nbc", "nbc", "nbi", "nbi"]
+    assert sum("_values-" in name for name in files) == 2
+    assert sum("_linearize-" in name for name in files) == 2
 
 
 @pytest.mark.parametrize("width", [3, 11])

@@ -9,9 +9,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
-import scipy.special
 
 from nufftlib.core.arrays import Array
 
@@ -169,6 +166,9 @@ def let_through(v: Any, covariance: Any) -> Any:
     whose light together, ``h_d^T (C_dd)^-1 h_d``, noise of so many pixels can have. If these are
     bound as well, the others follow by their correlations: ``- C_d (C_dd)^-1 h_d``.
     """
+    import scipy.linalg  # on use: it takes longer than most of the rest
+    import scipy.special
+
     deviations = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
     bound = np.count_nonzero((v == 0) & (deviations == 0))
     dim = np.flatnonzero((v > 0) & (v < SIDE * deviations))
@@ -187,4 +187,6 @@ def let_through(v: Any, covariance: Any) -> Any:
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:
     """Return where a function is zero, between places at which its signs differ."""
+    import scipy.optimize
+
     return float(scipy.optimize.brentq(function, low, high, xtol=1e-13))

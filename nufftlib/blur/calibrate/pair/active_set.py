@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
 
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.convert import fetched
@@ -78,6 +76,9 @@ def nonnegative_minimum(G: Any, b: Any, free: Any = None) -> tuple[Any, Any]:
 
 def lawson_hanson(G: Any, b: Any) -> Any:
     """Return the minimum by a method that always descends, where pivoting fails."""
+    import scipy.linalg  # on use: it takes longer than most of the rest
+    import scipy.optimize
+
     L = np.linalg.cholesky(G + FIRM * G.diagonal().max() * np.eye(len(G)))
     rhs = scipy.linalg.solve_triangular(L, b, lower=True)
     h, _ = scipy.optimize.nnls(L.T, rhs, maxiter=10 * rhs.size)

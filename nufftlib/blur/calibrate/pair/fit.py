@@ -9,8 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-import scipy.optimize
 
 from nufftlib.blur.calibrate.pair.active_set import like, nonnegative_minimum, on_host, solution
 from nufftlib.blur.calibrate.pair.between import smoothed
@@ -145,6 +143,7 @@ class Fit:
 
 def with_exponent(fit: Fit) -> Fit:
     """Return the fit of the best exponent, which all pairs share."""
+    import scipy.optimize  # on use: it takes longer than most of the rest
 
     def at(log: float) -> Fit:
         return fit.with_pairs([pair.with_gamma(math.exp(log)) for pair in fit.pairs])
@@ -194,6 +193,8 @@ class Information:
 
 def information(fit: Fit, *, turned: bool) -> Information:
     """Return what the pixels say at a fit."""
+    from scipy.linalg import block_diag  # on use: it takes longer than most of the rest
+
     xp: Any = namespace(fit.pairs[0].x)
     h, free = fit.found
     A: Any = psf_information(fit)
@@ -212,7 +213,7 @@ def information(fit: Fit, *, turned: bool) -> Information:
         within.append(np.asarray([[float(xp.sum(a * b)) for a in blurred] for b in blurred]))
         slope += [xp.sum(d * r) for d in blurred]
     C = xp.stack(across, axis=1)
-    D = xp.asarray(scipy.linalg.block_diag(*within), dtype=h.dtype, device=h.device)
+    D = xp.asarray(block_diag(*within), dtype=h.dtype, device=h.device)
     S = D - xp.matmul(xp.matrix_transpose(C), solution(A, C, free))
     return Information(A, C, S, xp.stack(slope))
 

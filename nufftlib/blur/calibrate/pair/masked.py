@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 
 from nufftlib.blur.calibrate.pair.active_set import like
 from nufftlib.blur.normal_equations import beyond, normal_equations, tiles
@@ -44,10 +43,12 @@ def masked_gram(blur: Blur, x: Array, seen: Any) -> Array:
     seen : ndarray of bool
         Which pixels of the valid part count; in NumPy.
     """
+    from scipy.ndimage import uniform_filter  # on use: it takes longer than most of the rest
+
     xp: Any = namespace(x)
     P, Q = blur.psf.shape
     e, w = xp.flip(x, axis=(0, 1)), np.flip(seen)
-    smooth = scipy.ndimage.uniform_filter(w.astype(np.float32), NEIGHBOURS, mode="nearest") > 0.5
+    smooth = uniform_filter(w.astype(np.float32), NEIGHBOURS, mode="nearest") > 0.5
     if smooth.all():
         one = xp.ones(seen.shape, dtype=x.dtype, device=x.device)
         made: Any = normal_equations(blur, x, one)

@@ -21,12 +21,12 @@ engines evaluate. This error, not a rule of thumb, decides which width, oversamp
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial import chebyshev, legendre
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import i0e, ive
 
 from nufftlib.core.caching import remembered
@@ -241,19 +241,40 @@ def usual_beta(width: int, oversampling: float) -> float:
     return 1.005 * math.pi * width * (1.0 - 0.5 / oversampling)
 
 
+def least(f: Callable[[float], float], bounds: tuple[float, float], width: float) -> float:
+    """Return where a function of one minimum is least: a golden section down to this width.
+
+    SciPy's takes the time of a hundred of these to import.
+    """
+    golden = (math.sqrt(5.0) - 1.0) / 2.0
+    low, high = bounds
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    f_left, f_right = f(left), f(right)
+    while high - low > width:
+        if f_left < f_right:
+            high, right, f_right = right, left, f_left
+            left = high - golden * (high - low)
+            f_left = f(left)
+        else:
+            low, left, f_left = left, right, f_right
+            right = low + golden * (high - low)
+            f_right = f(right)
+    return left if f_left < f_right else right
+
+
 @remembered(maxsize=256)
 def best_kernel(width: int, oversampling: float) -> Kernel:
     """Return the kernel of this width with the least error, and the least degree for it."""
     usual = usual_beta(width, oversampling)
-    found = minimize_scalar(
-        lambda beta: math.log(ideal_demand(width, oversampling, beta)),
-        bounds=(0.95 * usual, 1.1 * usual),
-        method="bounded",
-        options={"xatol": 2e-3 * usual},
+    beta = least(
+        lambda beta: ideal_demand(width, oversampling, beta),
+        (0.95 * usual, 1.1 * usual),
+        1e-3 * usual,
     )
-    wanted = 1.1 * math.exp(found.fun)  # polynomials may cost a tenth of the accuracy
+    # Polynomials may cost a tenth of the accuracy.
+    wanted = 1.1 * ideal_demand(width, oversampling, beta)
     for degree in range(width // 2 + 1, width + 6):
-        kernel = fit(width, oversampling, found.x, degree)
+        kernel = fit(width, oversampling, beta, degree)
         if demand(kernel.errors()) <= wanted:
             break
     return kernel

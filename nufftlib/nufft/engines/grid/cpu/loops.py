@@ -41,8 +41,12 @@ FAST = {"contract", "reassoc", "nsz"}
 SETTINGS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a loop, and keep it on disk where a folder is writable."""
+def compiled(function: Callable[..., Any], *setting: Any) -> Any:
+    """Compile a loop, and keep it on disk where a folder is writable.
+
+    Each setting has files of its own there: two processes that compile do not write to the same.
+    """
+    function.__qualname__ = "_".join(map(str, (function.__qualname__, *setting)))
     try:
         return njit(cache=True, **SETTINGS)(function)
     except RuntimeError:  # a read-only installation, and no home
@@ -135,7 +139,6 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     second = mode == "curvature"
     orders = 1 + first + second
 
-    @compiled
     def interpolate(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
     ):
@@ -214,7 +217,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                         if other != axis:
                             out[j, other, axis] += total
 
-    loop: Loop = interpolate
+    loop: Loop = compiled(interpolate, ndim, width, degree, reals, parts, mode)
     return loop
 
 
@@ -230,7 +233,6 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     run = whole_chunks(width * reals)
     padded = whole_chunks(width)
 
-    @compiled
     def spread(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
     ):
@@ -260,7 +262,7 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
             add_rows(t, grid, at, w, planes, rows, width, run, directed)
 
-    loop: Loop = spread
+    loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed)
     return loop
 
 

@@ -1,0 +1,74 @@
+"""What a command imports before its first step, and what it says while it compiles."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import click
+import numba
+import pytest
+
+from nufftlib.cli import app
+from nufftlib.cli.compiling import SAID, compilation_told
+
+UNTIL_THE_FIRST_STEP = """
+import sys
+import optim
+def minimize(step, *arguments, **settings):
+    print(*(name for name in {late!r}.split() if name in sys.modules))
+    raise SystemExit
+optim.minimize = minimize
+from nufftlib.cli import main
+main()
+"""
+LATE = "matplotlib bokeh PIL finufft nibabel scipy.optimize scipy.ndimage scipy.sparse"
+LATE += " nufftlib.cli.reconstruct nufftlib.cli.calibrate_psf"
+
+
+def test_nothing_is_imported_before_the_first_step_that_only_others_need(tmp_path):
+    code = UNTIL_THE_FIRST_STEP.format(late=LATE)
+    words = ["learn-trajectory", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "PIL", "bokeh"])
+def test_a_missing_package_of_the_figures_ends_the_job_before_its_steps(package, tmp_path):
+    code = f"import sys; sys.modules[{package!r}] = None\n" + UNTIL_THE_FIRST_STEP.format(late="")
+    words = ["learn-trajectory", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"the command line needs {'pillow' if package == 'PIL' else package}" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_commands_are_those_of_the_modules(capsys):
+    context = click.Context(app.cli)
+    assert app.cli.list_commands(context) == sorted(app.COMMANDS)
+    for name in app.COMMANDS:
+        command = app.cli.get_command(context, name)
+        assert command.name == name
+        assert command.callback.__module__ in (
+            f"nufftlib.cli.{name.replace('-', '_')}",
+            import_module("nufftlib.cli.jobs").__name__,
+        )
+    assert app.cli.get_command(context, "compiling") is None
+
+
+def test_compilation_is_told_once_and_only_where_it_happens(capsys):
+    def twice(x):
+        return x + x
+
+    compiled, other = numba.njit(twice), numba.njit(twice)
+    with compilation_told():
+        assert capsys.readouterr().err == ""
+        compiled(1), compiled(1.0), other(1)
+    assert capsys.readouterr().err == f"{SAID}\n"
+    with compilation_told():
+        compiled(2)
+    other(1.0)
+    assert capsys.readouterr().err == ""
