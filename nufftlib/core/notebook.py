@@ -96,7 +96,8 @@ def fields_of(thing: Any) -> Iterator[tuple[str, Any]]:
 def made_of_fields(value: Any) -> bool:
     """Tell whether a value has fields, and no text of its own to print."""
     fields = dataclasses.is_dataclass(value) or hasattr(value, "_fields")
-    return fields and type(value).__str__ is object.__str__
+    kind: Any = type(value)
+    return fields and kind.__str__ is object.__str__
 
 
 def numbered(name: str, value: Any) -> Iterator[tuple[str, Any]]:
