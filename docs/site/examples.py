@@ -42,6 +42,7 @@ def settings():
         "min_reported_time": 1e9,
         "write_computation_times": False,
         "show_signature": False,
+        "thumbnail_size": (480, 220),
         "download_all_examples": False,
         "remove_config_comments": True,
     }

@@ -32,9 +32,11 @@ FEW = 6
 """Numbers that are shown one by one; of more the ends are."""
 
 FRAME = "display:inline-block;border:1px solid rgba(128,128,128,.5);border-radius:4px;"
-FRAME += "padding:.4em .7em;margin:.2em 0;line-height:1.35"
+FRAME += "padding:.4em .7em;margin:.2em 0;line-height:1.35;"
+FRAME += "max-width:100%;box-sizing:border-box;overflow-x:auto"
 FAINT = "opacity:.65"
-CELL = "text-align:left;vertical-align:top;padding:0 1em 0 0;border:0;background:none"
+CELL = "text-align:left;vertical-align:top;padding:0 1em 0 0;border:0;background:none;"
+CELL += "font-size:inherit"
 
 
 def card(
@@ -144,17 +146,17 @@ def table(rows: Mapping[str, str]) -> str:
         f'<tr style="background:none">{name}{escape(key)}</td>{value}{escape(text)}</td></tr>'
         for key, text in rows.items()
     )
-    return f'<table style="border:0;margin:.3em 0 0">{"".join(lines)}</table>'
+    return f'<table style="border:0;margin:.3em 0 0;font-size:inherit">{"".join(lines)}</table>'
 
 
 def thumbnail(name: str, pixels: Pixels) -> str:
     """Return a picture above its name."""
     data = b64encode(png(enlarged(pixels))).decode()
     return (
-        '<figure style="display:inline-block;margin:.4em .8em .2em 0;text-align:left">'
+        '<div style="display:inline-block;margin:.4em .8em .2em 0;text-align:left">'
         f'<img src="data:image/png;base64,{data}" alt="{escape(name)}" '
         f'style="display:block;max-width:none;image-rendering:pixelated">'
-        f'<figcaption style="{FAINT}">{escape(name)}</figcaption></figure>'
+        f'<span style="{FAINT}">{escape(name)}</span></div>'
     )
 
 

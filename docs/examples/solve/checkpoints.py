@@ -5,6 +5,9 @@ A run that is ended and goes on
 A trajectory is learned for 80 steps. At step 30 the run is ended, as by a crash or a time limit.
 With a checkpoint the next call goes on where it was, and ends at the same trajectory as a run that
 nothing ended: the same to the last bit, which the example checks.
+
+The file has the whole state: parameters, the optimiser's moments, the best point, the losses. It
+is written every minute, or whenever the loop ends, and replaces the one before in one move.
 """
 
 import tempfile
