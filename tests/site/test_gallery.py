@@ -7,7 +7,7 @@ pages; without a site the tests skip.
 import json
 import re
 from html import unescape
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,15 @@ def test_an_example_is_short_prose_and_ends_with_a_page(name):
     last = text.rstrip().rpartition("# %%\n")[2]
     assert re.search(r":doc:`/[\w/-]+`", last), "want a page at the end"
     assert "plt.show()" in text
+
+
+def test_an_example_without_its_package_is_shown_and_not_run(monkeypatch):
+    spec = spec_from_file_location("examples", ROOT / "docs" / "site" / "examples.py")
+    spec.loader.exec_module(examples := module_from_spec(spec))
+    monkeypatch.setattr(examples, "find_spec", lambda name: None if name == "torch" else spec)
+    run = re.compile(examples.settings()["filename_pattern"])
+    left_out = [name for name in NAMES if not run.search(str(EXAMPLES / f"{name}.py"))]
+    assert left_out == ["adapters/torch_training"]
 
 
 @built

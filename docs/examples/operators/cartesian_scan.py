@@ -23,7 +23,7 @@ lines = (np.arange(N) % 3 == 0) | (abs(np.arange(N) - N // 2) < 10)
 mask = np.broadcast_to(lines[:, None], (N, N)).astype(float)
 A = nl.Diagonal(mask) @ nl.FFT((N, N), norm="ortho") @ S
 
-mixing = 0.04 * (np.eye(COILS) + 0.5 * rng.standard_normal((COILS, COILS)))
+mixing = 0.015 * (np.eye(COILS) + 0.5 * rng.standard_normal((COILS, COILS)))
 
 
 def noise(*shape):
@@ -43,8 +43,9 @@ compressed
 C = compressed.operator.rename(matrix="compression") @ white
 models = {"as they are": (A, y), "white noise": (white @ A, white(y)), "five coils": (C @ A, C(y))}
 figure, axes = plt.subplots(1, 5, figsize=(13, 2.9), layout="constrained")
-axes[0].imshow(np.log10(abs(y[0]) + 1e-3), cmap="magma", vmin=-2, vmax=1)
+shown = axes[0].imshow(np.log10(abs(y[0]) + 1e-3), cmap="magma", vmin=-2, vmax=1)
 axes[0].set_title("samples of a coil")
+figure.colorbar(shown, ax=axes[0], shrink=0.8, label="log10 of the magnitude")
 axes[1].imshow(abs(image), cmap="gray", vmin=0, vmax=1)
 axes[1].set_title("image")
 for axis, (name, (B, z)) in zip(axes[2:], models.items(), strict=True):
