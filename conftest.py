@@ -27,5 +27,5 @@ collect_ignore_glob += [
     for file, package in (("pulseq", "pypulseq"), ("mrd", "ismrmrd"))
     if find_spec(package) is None
 ]
-# Scripts without doctests, which compute when imported; test_examples.py runs the examples.
+# Scripts without doctests, which compute when imported; the site runs the examples.
 collect_ignore_glob += ["docs/*.py"]

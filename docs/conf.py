@@ -1,6 +1,7 @@
 """The site: Sphinx reads this folder's Markdown, and the docstrings of all public names.
 
-The README has the command. `site/` has what only the site needs; `api/` is generated.
+The README has the command. `site/` has what only the site needs; `api/` and `gallery/` are
+generated.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / part) for part in ("docs/site", "tests", "")]
 
+from examples import settings  # noqa: E402
 from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
 from packages import ADAPTERS, PACKAGES  # noqa: E402  # it needs the path
 from repository import linkcode_resolve  # noqa: E402, F401  # Sphinx looks for it here
@@ -29,6 +31,7 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "repository",
     "names",
     "subjects",
@@ -36,6 +39,7 @@ extensions = [
 nitpicky = True
 exclude_patterns = ["images", "examples"]
 templates_path = ["site/templates"]
+sphinx_gallery_conf = settings()
 
 # Markdown as it stands in the repository: dollars for formulas, links to headings as on GitHub.
 myst_enable_extensions = ["dollarmath", "colon_fence"]

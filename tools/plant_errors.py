@@ -111,9 +111,31 @@ SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
 MRINUFFT = ("tests/interop/test_mrinufft.py",)
 SIGPY = ("tests/interop/test_sigpy.py", "-k", "apps or single or imaginary or nufft")
 PAGES = ("tests/report", "-k", "holds or course or left_out")
+NOTEBOOK = ("tests/core/test_notebook.py",)
 JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
 PLANTS = [
+    # --- notebooks
+    Plant(
+        "texts of a notebook as they are",
+        {"{value}{escape(text)}</td>": "{value}{text}</td>"},
+        NOTEBOOK,
+    ),
+    Plant(
+        "axes of a trajectory exchanged in a notebook",
+        {"points[:, -2], points[:, -1], bins": "points[:, -1], points[:, -2], bins"},
+        NOTEBOOK,
+    ),
+    Plant(
+        "an operator in a notebook without its own names of parameters",
+        {"return card(self, self._parameters)": "return card(self)"},
+        NOTEBOOK,
+    ),
+    Plant(
+        "black of a notebook's picture at its least value",
+        {"black, white = min(values.min(), 0.0),": "black, white = values.min(),"},
+        NOTEBOOK,
+    ),
     # --- pages of results
     Plant(
         "shots of a page with their axes in another order",

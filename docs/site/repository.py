@@ -16,7 +16,7 @@ from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("nufftlib", "optim", "tests", "tools", "bench")
-FOLDERS += ("docs/examples", "docs/images", "docs/site")
+FOLDERS += ("docs/images", "docs/site")
 LANGUAGES = {".py": "python", ".cu": "cuda", ".md": "markdown", ".toml": "toml", ".json": "json"}
 INCLUDED = {
     "CHANGELOG.md": "site/changelog",
@@ -27,8 +27,12 @@ INCLUDED = {
 }
 """Files at the repository's root, and the pages that include them."""
 
-INSTEAD = {"README.md": "index", "docs/derivations": "site/derivations"}
-"""A file and a folder that have pages in their place, with headings of their own."""
+INSTEAD = {
+    "README.md": "index",
+    "docs/derivations": "site/derivations",
+    "docs/examples": "gallery/index",
+}
+"""A file and folders that have pages in their place, with headings of their own."""
 
 
 class RepositoryLinks(SphinxTransform):
@@ -55,6 +59,8 @@ class RepositoryLinks(SphinxTransform):
         path = normpath(join(here, target))
         page = INCLUDED.get(path) or INSTEAD.get(path)
         page = page or path.removeprefix("docs/").removesuffix(".md")
+        if page.startswith("examples/"):  # the gallery has it, drawn
+            page = page.replace("examples/", "gallery/", 1).removesuffix(".py")
         anchor = "" if path in INSTEAD else anchor
         if page in self.env.found_docs:
             link = addnodes.pending_xref(

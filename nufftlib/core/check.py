@@ -20,6 +20,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.inner import inner
 from nufftlib.core.kinds import generator, instance, names, not_negative
+from nufftlib.core.notebook import printed
 from nufftlib.core.operator import LinearOperator
 
 DOT_TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
@@ -73,6 +74,9 @@ class OperatorReport:
             for law, error in self.errors.items()
         ]
         return "\n".join([f"{self.operator}: relative errors", *lines])
+
+    def _repr_html_(self) -> str:
+        return printed(self)
 
 
 def check_operator(

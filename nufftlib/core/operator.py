@@ -46,6 +46,7 @@ from nufftlib.core.arrays import (
     summary,
 )
 from nufftlib.core.kinds import instance, shown
+from nufftlib.core.notebook import card
 from nufftlib.core.shapes import (
     Chained,
     Common,
@@ -90,6 +91,9 @@ class Map(Node, ABC):
             f"{f.name}={summary(getattr(self, f.name))}" for f in dataclasses.fields(self) if f.repr
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @abstractmethod
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
@@ -272,6 +276,9 @@ class Parametric(Map):
     def parameters(self) -> Mapping[str, Array]:
         """The differentiable parameters by name."""
         return MappingProxyType(self._parameters)
+
+    def _repr_html_(self) -> str:
+        return card(self, self._parameters)
 
     @final
     def require(self, name: str) -> None:

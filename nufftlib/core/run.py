@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from nufftlib.core.arrays import summary
+from nufftlib.core.notebook import Pixels, card
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,6 +29,9 @@ class Run:
     seconds: float
     interrupted: bool
 
+    thumbnails: ClassVar[tuple[tuple[str, Callable[[Any], Pixels]], ...]] = ()
+    """Names of fields whose arrays a notebook shows, each with what makes a picture of them."""
+
     @property
     def steps(self) -> int:
         """Number of completed steps."""
@@ -45,6 +51,10 @@ class Run:
         """Return the type and its fields, arrays by their shape and dtype."""
         shown = (f"{f.name}={self._shown(getattr(self, f.name))}" for f in dataclasses.fields(self))
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_html_(self) -> str:
+        course = f"{count(self.steps)}, from {self.losses[0]:.4g} to {self.loss_final:.4g}"
+        return card(self, {"losses": course}, **dict(self.thumbnails))
 
     @staticmethod
     def _shown(value: object) -> str:

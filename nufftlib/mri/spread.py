@@ -18,6 +18,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import sizes
+from nufftlib.core.notebook import card, picture
 from nufftlib.mri.density.pipe_menon import pipe_menon
 from nufftlib.nufft.operator import NUFFT
 
@@ -51,6 +52,9 @@ class PointSpread:
     sections: tuple[Any, ...]
     widths: tuple[float, ...]
     sidelobe: float
+
+    def _repr_html_(self) -> str:
+        return card(self, values=picture)
 
 
 def point_spread(k: Array, shape: tuple[int, ...], *, weights: Array | None = None) -> PointSpread:

@@ -9,6 +9,7 @@ from nufftlib.core.arrays import Array, check_traced, common_namespace
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.fourier import NORMS, scale
 from nufftlib.core.kinds import choice, integer, sizes
+from nufftlib.core.notebook import card
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
 from nufftlib.nufft.derivatives import FixedImage, NUFFTDerivative
@@ -127,6 +128,11 @@ class NUFFT(TrajectoryOperator):
     def shapes(self) -> Exchanged:
         """From the image's axes to the data's."""
         return self.transform.shapes
+
+    def _repr_html_(self) -> str:
+        chosen = type(self.transform.engine).__name__
+        limit = f"{self.memory_limit / 2**20:.4g} MiB"
+        return card(self, {"engine": f"{self.engine}: {chosen}", "memory_limit": limit})
 
     # y_j = s sum_n x_n exp(-2 pi i k_j n)
     def _apply(self, x: Array) -> Array:

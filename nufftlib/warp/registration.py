@@ -20,6 +20,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import choice
+from nufftlib.core.notebook import card
 from nufftlib.core.windows import halve
 from nufftlib.warp.operator import SCALES, Warp, numbers
 
@@ -61,6 +62,9 @@ class Registration(NamedTuple):
     deviations: dict[str, Array]
     residual: float
     converged: bool
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 def register(fixed: Array, moving: Array, motion: Motion = "similarity") -> Registration:

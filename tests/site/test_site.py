@@ -17,7 +17,9 @@ from packages import PACKAGES
 SITE = Path(__file__).parents[2] / "out" / "site"
 PAGES = ("index", "get-started", "comparison", "coming-from/sigpy", "api", "api/nufftlib.NUFFT")
 PAGES += ("api/nufftlib.mri", "api/optim.spectral_projected_gradient", "derivations/nufft")
-PAGES += ("derivations/projection", "source/nufftlib/core/losses.py")
+PAGES += ("derivations/projection", "source/nufftlib/core/losses.py", "gallery/index")
+PAGES += ("gallery/jobs/learn_a_trajectory", "gallery/operators/in_notebooks")
+PAGES += ("gallery/adapters/torch_training", "gallery/limits/when_it_fails")
 
 pytestmark = pytest.mark.skipif(
     not (SITE / "index.html").exists(), reason="no site in out/site: see the README"

@@ -30,6 +30,7 @@ from nufftlib.blur.calibrate.recipes import METHODS, RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, common_namespace
 from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 
@@ -66,6 +67,8 @@ class CalibratedPSF(Run):
     converged: bool
     seconds_setup: float
     path: str
+
+    thumbnails = (("psf", picture),)
 
 
 def calibrate_psf(

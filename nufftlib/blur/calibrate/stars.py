@@ -37,6 +37,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.kinds import choice, integer, number, optional_function, out_of_range, positive
 from nufftlib.core.noise import on_cpu
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 Background = Literal["constant", "plane"]
@@ -125,6 +126,8 @@ class CalibratedStars(Run):
     residuals: Array
     middles: Array
     rejected: tuple[RejectedStar, ...]
+
+    thumbnails = (("psf", picture),)
 
 
 def calibrate_from_stars(

@@ -16,6 +16,7 @@ from nufftlib.blur.deblur.wiener import Wiener
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 Method = Literal["wiener", "richardson-lucy", "tv"]
@@ -70,6 +71,8 @@ class DeblurredPicture(Run):
     weight: float
     converged: bool
     seconds_setup: float
+
+    thumbnails = (("picture", picture),)
 
 
 def deblur(

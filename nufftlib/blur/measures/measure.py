@@ -22,6 +22,7 @@ from nufftlib.core.arrays import (
 )
 from nufftlib.core.kinds import positive
 from nufftlib.core.noise import on_cpu
+from nufftlib.core.notebook import card
 
 ROUNDING = 1e-5
 """Part of the largest covariance that is rounding in single precision."""
@@ -73,6 +74,9 @@ class PSFMeasures:
     radial_mtf: Curve
     mtf50: tuple[Measured, Measured, Measured]
     strehl: Measured | None
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         """Return the numbers, a line each."""

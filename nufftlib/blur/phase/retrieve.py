@@ -37,6 +37,7 @@ from nufftlib.core.kinds import (
     out_of_range,
     positive,
 )
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 SHIFTS: tuple[Shifts, ...] = ("common", "each")
@@ -89,6 +90,8 @@ class RetrievedPhase(Run):
     residual: Array
     misfit: float
     converged: bool
+
+    thumbnails = (("psf", picture),)
 
     @property
     def deviations(self) -> Array:

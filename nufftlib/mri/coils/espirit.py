@@ -31,6 +31,7 @@ from nufftlib.core.arrays import (
 from nufftlib.core.blas import one_blas_thread
 from nufftlib.core.fourier import fft, ifft
 from nufftlib.core.kinds import flag, integer, not_negative, out_of_range, positive, sizes
+from nufftlib.core.notebook import card, picture
 from nufftlib.mri.coils.eigen import dominant, principal, rows_at_once, slabs
 from nufftlib.mri.coils.normalize import root_of_largest
 
@@ -57,6 +58,9 @@ class EspiritMaps(NamedTuple):
 
     maps: Array
     eigenvalues: Array
+
+    def _repr_html_(self) -> str:
+        return card(self, maps=picture, eigenvalues=picture)
 
 
 def espirit_maps(

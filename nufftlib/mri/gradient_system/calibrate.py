@@ -28,6 +28,7 @@ from nufftlib.core.arrays import (
     is_single,
 )
 from nufftlib.core.kinds import instance, integer, sizes
+from nufftlib.core.notebook import card, samples
 from nufftlib.inverse.least_squares import LeastSquares
 from nufftlib.mri.gradient_system.delays import GradientDelays, check_shots
 from nufftlib.mri.preconditioner import circulant_preconditioner
@@ -70,6 +71,9 @@ class CalibratedDelays(NamedTuple):
     trajectory: Array
     residual: float
     losses: tuple[float, ...]
+
+    def _repr_html_(self) -> str:
+        return card(self, trajectory=samples)
 
 
 def calibrate_delays(

@@ -38,6 +38,7 @@ from nufftlib.core.kinds import (
     sizes,
     wrong_kind,
 )
+from nufftlib.core.notebook import picture, samples
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.objective import LossOrName, Maps, TrajectoryObjective
 from nufftlib.mri.learn.reconstructions import Reconstruction
@@ -81,6 +82,13 @@ class LearnedTrajectory(Run):
     reconstruction_start: Array
     protocol: Protocol | None = None
     certificate: Certificate | None = None
+
+    thumbnails = (
+        ("trajectory_start", samples),
+        ("trajectory", samples),
+        ("reconstruction_start", picture),
+        ("reconstruction", picture),
+    )
 
 
 def learn_trajectory(

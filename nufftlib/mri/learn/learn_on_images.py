@@ -22,6 +22,7 @@ from nufftlib.core.kinds import (
     optional_function,
     out_of_range,
 )
+from nufftlib.core.notebook import samples
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Epochs, Told, mean_losses
@@ -94,6 +95,11 @@ class LearnedOnImages(Run):
     held_out: ImagesObjective | None
     protocol: Protocol | None = None
     certificate: Certificate | None = None
+
+    thumbnails = (
+        ("trajectory_start", samples),
+        ("trajectory", samples),
+    )
 
     @property
     def steps(self) -> int:

@@ -26,6 +26,7 @@ from nufftlib.core.kinds import (
     out_of_range,
     sizes,
 )
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.reconstruct.model import Model, model_of, root_mean_square
@@ -94,6 +95,8 @@ class ReconstructedImage(Run):
     penalty: float
     converged: bool
     seconds_setup: float
+
+    thumbnails = (("image", picture),)
 
 
 def reconstruct(

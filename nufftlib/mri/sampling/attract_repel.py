@@ -11,6 +11,7 @@ from array_api_compat import size
 import optim
 from nufftlib.core.arrays import Array, check_real, common_namespace
 from nufftlib.core.kinds import flag, instance, integer, optional_function, positive
+from nufftlib.core.notebook import samples
 from nufftlib.core.run import Run
 from nufftlib.mri.sampling.attraction_repulsion import AttractionRepulsion
 from nufftlib.mri.scanner.curve import receiver
@@ -49,6 +50,11 @@ class AttractedTrajectory(Run):
     trajectory_start: Array
     protocol: Protocol | None = None
     certificate: Certificate | None = None
+
+    thumbnails = (
+        ("trajectory_start", samples),
+        ("trajectory", samples),
+    )
 
 
 def attract_repel(

@@ -11,6 +11,7 @@ import numpy as np
 from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
 from nufftlib.core.kinds import wrong_kind
+from nufftlib.core.notebook import printed
 from nufftlib.mri.scanner.protocol import Protocol
 from nufftlib.mri.scanner.waveforms import checked, gradients, slew_rates
 
@@ -120,6 +121,9 @@ class TrajectoryReport:
         if (more := len(ratios) - len(worst)) > 0:
             lines.append(f"and {more} more, further from the limits")
         return "\n".join([*lines, "", "ok" if self.ok else "NOT within the limits"])
+
+    def _repr_html_(self) -> str:
+        return printed(self)
 
 
 def check_trajectory(

@@ -28,6 +28,7 @@ from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import instance, integer, optional_function, positive
 from nufftlib.core.losses import HalfSquaredError
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 FIRST = 8.0  # times the weight, in the first round of a level
@@ -59,6 +60,11 @@ class BlindCalibration(Run):
     psf: Array
     image: Array
     weight: float
+
+    thumbnails = (
+        ("image", picture),
+        ("psf", picture),
+    )
 
 
 class Estimate(NamedTuple):

@@ -34,6 +34,7 @@ from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
 from nufftlib.core.noise import on_cpu
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 MOST_BYTES = 2**32
@@ -88,6 +89,8 @@ class CalibratedField(Run):
     weight: float
     converged: bool
     seconds_setup: float
+
+    thumbnails = (("psfs", picture),)
 
 
 def calibrate_field(

@@ -33,6 +33,7 @@ from nufftlib.blur.calibrate.pair.start import MIDDLE, SLACK
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, summary
 from nufftlib.core.kinds import choice, is_array, optional_function, positive
+from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
 
 
@@ -94,6 +95,8 @@ class CalibratedPair(Run):
     seen: list[Array]
     residuals: list[Array]
     findings: list[str]
+
+    thumbnails = (("psf", picture),)
 
 
 def calibrate_pair(

@@ -37,6 +37,7 @@ from nufftlib.core.kinds import (
     real_values,
     wrong_kind,
 )
+from nufftlib.core.notebook import card, samples
 from nufftlib.mri.scanner.projection.interior_point import (
     InteriorPoint,
     Iterate,
@@ -100,6 +101,9 @@ class ProjectedTrajectory:
     trajectory: Array
     certificate: Certificate
     dual: Iterate | None
+
+    def _repr_html_(self) -> str:
+        return card(self, trajectory=samples)
 
     def __repr__(self) -> str:
         """Return the certificate and the shape."""

@@ -1,17 +1,24 @@
-"""Learn a sampling trajectory with four optimisers: our Adam, SciPy's L-BFGS-B, torch's, optax's.
+"""
+One trajectory, four optimisers
+===============================
 
-All minimise the loss of job 1 on a small picture, with the density weights of the start: these
-are constants, so that the loss is short in every library. Run it:
-``python docs/examples/learn_trajectory.py``.
+The loss of a sampling trajectory, minimised by our own Adam, by SciPy's L-BFGS-B, by torch's Adam
+and by optax's. The operators are the same ones, with the same hand-derived gradients; adapters
+pass them on. In torch and in JAX the rest of the loss is written in their own words.
+
+All three Adams take the same steps. The loss is not convex: L-BFGS-B ends in another minimum of
+nearly the same loss. The density weights are those of the start, so that the loss is short in
+every library.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import nufftlib as nl
 import optim
 from nufftlib import data
 
-STEPS, FIRST_RATE, LAST_RATE = 300, 1e-2, 1e-5  # rates in cycles per voxel, falling linearly
+STEPS, FIRST_RATE, LAST_RATE = 100, 1e-2, 1e-5  # rates in cycles per voxel, falling linearly
 BOUND = 0.5  # the edge of k-space
 
 image = data.brain()[::4, ::4].astype(np.float64)
@@ -24,35 +31,42 @@ reconstructed = nl.Sense(maps).H @ nufft.H @ nl.Diagonal(density) @ nufft
 loss_of_image = nl.MeanSquaredError(image / image.mean()) @ nl.MeanNormalize() @ nl.Magnitude()
 value_and_grad = (loss_of_image @ reconstructed.as_map("trajectory", coil_images)).value_and_grad
 
+# %%
+# Our own Adam, projected on the square:
+
 
 def with_optim():
-    """Our own Adam, projected on the square."""
+    """Return the trajectory of our own Adam."""
     rate = optim.linear_schedule(FIRST_RATE, LAST_RATE, STEPS)
     box = optim.projections.box(-BOUND, BOUND)
     result = optim.minimize(value_and_grad, start, optim.adam(rate), steps=STEPS, project=box)
     return result.params
 
 
-def with_scipy(iterations=900):
-    """L-BFGS-B, whose bounds are the square; it takes more steps, each as cheap."""
+# %%
+# SciPy's L-BFGS-B, whose bounds are the square; it takes more steps, each as cheap:
+
+
+def with_scipy():
+    """Return the trajectory of L-BFGS-B."""
     from scipy.optimize import minimize
 
     from nufftlib.interop.scipy import as_objective
 
     flat = as_objective(value_and_grad, start)
+    bounds, options = flat.bounds(-BOUND, BOUND), {"maxiter": 9 * STEPS}
     result = minimize(
-        flat.fun,
-        flat.x0,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=flat.bounds(-BOUND, BOUND),
-        options={"maxiter": iterations},
+        flat.fun, flat.x0, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )
     return flat.unpack(result.x)
 
 
+# %%
+# ``torch.optim.Adam``: the loss is written in torch, the transforms are ours.
+
+
 def with_torch():
-    """torch.optim.Adam: the loss is written in torch, the transforms are ours."""
+    """Return the trajectory of torch's Adam."""
     import torch
 
     from nufftlib.interop.torch import OperatorModule
@@ -73,8 +87,12 @@ def with_torch():
     return F.trajectory.detach().numpy()
 
 
+# %%
+# ``optax.adam`` on the loss written in JAX; the step is compiled, the transforms are ours.
+
+
 def with_optax():
-    """optax.adam on the loss written in JAX; the step is compiled, the transforms are ours."""
+    """Return the trajectory of optax's Adam."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -103,17 +121,24 @@ def with_optax():
     return np.asarray(k)
 
 
-def main():
-    """Print the loss that each ends at."""
-    print(f"{'start':12} {float(value_and_grad(start)[0]):.6f}")
-    for run in (with_optim, with_scipy, with_torch, with_optax):
-        try:
-            k = run()
-        except ModuleNotFoundError as error:
-            print(f"{run.__name__:12} {error}")
-        else:
-            print(f"{run.__name__:12} {float(value_and_grad(k)[0]):.6f}")
+# %%
+# The loss that each ends at, and its trajectory; whoever is not installed is left out.
 
+ends = {"start": start}
+for run in (with_optim, with_scipy, with_torch, with_optax):
+    try:
+        ends[run.__name__] = run()
+    except ModuleNotFoundError as error:
+        print(f"{run.__name__:12} {error}")
+for name, k in ends.items():
+    print(f"{name:12} {float(value_and_grad(k)[0]):.6f}")
 
-if __name__ == "__main__":
-    main()
+figure, axes = plt.subplots(1, len(ends), figsize=(12.5, 2.9), layout="constrained")
+for axis, (name, k) in zip(axes, ends.items(), strict=True):
+    axis.plot(k[..., 1].T, k[..., 0].T, ".-", markersize=2, linewidth=0.6)
+    axis.set(title=f"{name}: {float(value_and_grad(k)[0]):.3f}", aspect="equal")
+    axis.set(xlim=(-0.52, 0.52), ylim=(0.52, -0.52), xticks=[], yticks=[])
+plt.show()
+
+# %%
+# :doc:`/interop/README` has the adapters.
