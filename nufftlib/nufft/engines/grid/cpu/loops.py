@@ -330,6 +330,68 @@ def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-de
                     voxels[negative + m, part] = factor * first[m, coil * parts + part]
 
 
+@njit(inline="always")
+def add_product(to: Any, at: Any, factor: Any, s: Any, x: Any, m: Any, i: Any, sign: Any) -> None:
+    """``to[at] += factor s[m] x[i]`` of pairs of reals; ``conj(s)`` if the sign is -1."""
+    to[at, 0] += factor * s[m, 0] * x[i, 0]
+    to[at, 1] += factor * s[m, 0] * x[i, 1]
+    if s.shape[1] == 2:  # the map is complex
+        to[at, 0] -= sign * factor * s[m, 1] * x[i, 1]
+        to[at, 1] += sign * factor * s[m, 1] * x[i, 0]
+
+
+@compiled
+def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
+    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
+    negative = image.shape[3] // 2
+    for row in range(begin, end):
+        plane, line = row // grid.shape[1], row % grid.shape[1]
+        grid[plane, line] = 0
+        p = voxel_in(plane, image.shape[1], sizes[0])
+        q = voxel_in(line, image.shape[2], sizes[1])
+        if p < 0 or q < 0:
+            continue
+        outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
+        for coil in range(grid.shape[3] // 2):
+            i = start + coil
+            voxels, s = image[i // maps.shape[0], p, q], maps[i % maps.shape[0], p, q]
+            cells = grid[plane, line, :, 2 * coil : 2 * coil + 2]
+            first, last = cells, cells[sizes[2] - negative :]
+            for m in range(negative):
+                factor = outer * factors[2][negative - m]
+                add_product(last, m, factor, s, voxels, m, m, 1)
+            for m in range(image.shape[3] - negative):
+                factor = outer * factors[2][m]
+                add_product(first, m, factor, s, voxels, negative + m, negative + m, 1)
+
+
+@compiled
+def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: ignore[no-untyped-def]
+    """``image[i // C] (+)= conj(maps[i % C]) crop``: the transpose of `pad_coils`.
+
+    Number ``i`` with ``i % C == 0`` is the first of its image. Coils are added in their order.
+    """
+    negative = image.shape[3] // 2
+    for row in range(begin, end):
+        p, q = row // image.shape[2], row % image.shape[2]
+        n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
+        outer = factors[0][abs(n0)] * factors[1][abs(n1)]
+        plane, line = n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]
+        for coil in range(grid.shape[3] // 2):
+            i = start + coil
+            voxels, s = image[i // maps.shape[0], p, q], maps[i % maps.shape[0], p, q]
+            if i % maps.shape[0] == 0:
+                voxels[:] = 0
+            cells = grid[plane, line, :, 2 * coil : 2 * coil + 2]
+            first, last = cells, cells[sizes[2] - negative :]
+            for m in range(negative):
+                factor = outer * factors[2][negative - m]
+                add_product(voxels, m, factor, s, last, m, m, -1)
+            for m in range(image.shape[3] - negative):
+                factor = outer * factors[2][m]
+                add_product(voxels, negative + m, factor, s, first, negative + m, m, -1)
+
+
 @compiled
 def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-def]
     """``out[b, j, part] = sum_axis direction[j, axis] derivatives[j, axis, (b, part)]``."""
