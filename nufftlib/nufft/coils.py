@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nufftlib.core.arrays import Array, check_precision, common_namespace, conj, is_complex
+from nufftlib.core.arrays import Array, conj
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
@@ -56,12 +56,6 @@ class CoilNUFFT(Transforming):
         """From the image's axes to the coils and the samples."""
         return self.transform.shapes
 
-    def _check_argument(self, call: str, label: str, x: Array) -> None:
-        if label == "x":
-            check_image(self.transform, self.maps, call, label, x)
-        else:
-            super()._check_argument(call, label, x)
-
     # y_c = F (s_c x)
     def _apply(self, x: Array) -> Array:
         return self.transform.forward(x)
@@ -89,7 +83,8 @@ class CoilNUFFT(Transforming):
     def _linearize(self, name: str, x: Array) -> tuple[Array, LinearOperator]:
         if name == "maps":
             return super()._linearize(name, x)
-        return FixedImage(self, x, lasting=False).linearize(self.nufft.trajectory)
+        own = self.transform.xp.asarray(x, copy=True)  # the Jacobian transforms it again
+        return FixedImage(self, own, lasting=False).linearize(self.nufft.trajectory)
 
     # S^H F^H W F S
     def gram(self, weights: Array | None = None) -> LinearOperator:
@@ -141,7 +136,7 @@ class CoilGram(ImageConvolution):
         return self.gram.nufft
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        check_image(self.nufft.transform, self.maps, call, label, x)
+        replace(self.nufft.transform, maps=self.maps).check_image(call, label, x)
 
     # z = sum_c conj(s_c) T (s_c x)
     def _apply(self, x: Array) -> Array:
@@ -172,15 +167,6 @@ class CoilGram(ImageConvolution):
         F = self.nufft
         assert isinstance(F, NUFFT)
         return between(CoilNUFFT(F, self.maps), self.gram.weights)
-
-
-def check_image(T: Transform, maps: Array, call: str, label: str, x: Array) -> None:
-    """Refuse an image that the maps do not make complex, of the trajectory's precision."""
-    if is_complex(T.xp, maps):
-        both = {label: x, "maps": maps}
-        check_precision(common_namespace(call, **both), call, **both)
-    else:
-        T.check_complex(call, label, x)
 
 
 def between(A: CoilNUFFT, weights: Array | None) -> LinearOperator:

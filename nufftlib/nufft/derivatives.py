@@ -28,7 +28,7 @@ class NUFFTDerivative(LinearOperator):
         return self.nufft.transform.shapes
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        self.nufft.transform.check_complex(call, label, x)
+        self.nufft.transform.check(call, label, x)
 
     # -2 pi i sum_a dk_a F(n_a x)
     def _apply(self, x: Array) -> Array:

@@ -148,9 +148,6 @@ class NUFFT(TrajectoryOperator):
     def _as_map(self, name: str, x: Array) -> Map:
         return FixedImage(self, x)
 
-    def _linearize(self, name: str, x: Array) -> tuple[Array, LinearOperator]:
-        return FixedImage(self, x, lasting=False).linearize(self.trajectory)
-
     # F^H W F x, by F and F^H or as the convolution with p_l = s^2 sum_j w_j exp(+2 pi i k_j l)
     def gram(self, weights: Array | None = None, method: str = "auto") -> LinearOperator:
         """Return ``F^H W F`` with weights ``W`` on the samples.

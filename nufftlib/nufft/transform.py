@@ -9,9 +9,11 @@ from functools import cached_property
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_precision,
     common_namespace,
     complex_dtype,
     flatten_batch,
+    is_complex,
     is_single,
 )
 from nufftlib.core.operator import LinearOperator
@@ -155,6 +157,21 @@ class Transform:
         """Return the engine's gradient by the points, scaled, in the trajectory's shape."""
         return self.xp.reshape(self.scaled(g), self.trajectory.shape)
 
+    def check(self, call: str, label: str, x: Array) -> None:
+        """Refuse images ("x") or data ("y") that the transform does not take."""
+        if label == "x":
+            self.check_image(call, label, x)
+        else:
+            self.check_complex(call, label, x)
+
+    def check_image(self, call: str, label: str, x: Array) -> None:
+        """Refuse all but complex images; maps that are complex make real ones complex."""
+        if self.maps is None or not is_complex(self.xp, self.maps):
+            self.check_complex(call, label, x)
+            return
+        both = {label: x, "maps": self.maps}
+        check_precision(common_namespace(call, **both), call, **both)
+
     def check_complex(self, call: str, label: str, x: Array) -> None:
         """Refuse all but complex arrays of the trajectory's precision, library and device."""
         xp = common_namespace(call, **{label: x}, trajectory=self.trajectory)
@@ -173,7 +190,7 @@ class Transforming(LinearOperator):
     transform: Transform
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        self.transform.check_complex(call, label, x)
+        self.transform.check(call, label, x)
 
 
 class TrajectoryOperator(Transforming):

@@ -268,8 +268,10 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
     k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(5, 16, 15)
     F = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-6)
     small = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-6, memory_limit=20_000)
-    assert small.transform.engine.fix(x).kept is None
-    assert [grid.reals // 2 for _, grid in F.transform.engine.fix(x).kept] == [1, 2, 2]
+    of, few = (A.transform.engine for A in (F, small))
+    assert few.fix(x, lasting=True).kept is None
+    assert [grid.reals // 2 for _, grid in of.fix(x, lasting=True).kept] == [1, 2, 2]
+    assert of.fix(x).kept is None  # for one use
     y = F(x)
     for a, b in [
         (small(x), y),

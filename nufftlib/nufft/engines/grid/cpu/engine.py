@@ -162,10 +162,9 @@ class GridImages:
     def lay(self, block: slice, grid: Grid) -> None:
         """Make the grid the spectrum of some of the images."""
         if self.maps is None:
-            grid.pad(self.images[block])
+            grid.transform_of(self.images[block])
         else:
-            grid.pad_coils(self.images, self.maps, block.start)
-        grid.make_spectrum()
+            grid.transform_of(self.images, self.maps, block.start)
 
     def blocks(self) -> Iterator[tuple[slice, Grid]]:
         """Yield a slice of the batch and its grid, valid until the next one."""

@@ -161,8 +161,12 @@ class Grid:
                 if not np.may_share_memory(done, part):  # another backend of scipy.fft
                     part[...] = done
 
-    def make_spectrum(self) -> None:
-        """Make the grid the oversampled spectrum of the images that were laid on it."""
+    def transform_of(self, image: Any, maps: Any = None, start: int = 0) -> None:
+        """Make the grid the oversampled spectrum of images (coils, ..., 2), or of `pad_coils`."""
+        if maps is None:
+            self.pad(image)
+        else:
+            self.pad_coils(image, maps, start)
         self.transform(inverse=False)
         self.wrap()
 

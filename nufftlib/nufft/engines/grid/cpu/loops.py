@@ -330,20 +330,12 @@ def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-de
                     voxels[negative + m, part] = factor * first[m, coil * parts + part]
 
 
-@njit(inline="always")
-def add_product(to: Any, at: Any, factor: Any, s: Any, x: Any, m: Any, i: Any, sign: Any) -> None:
-    """``to[at] += factor s[m] x[i]`` of pairs of reals; ``conj(s)`` if the sign is -1."""
-    to[at, 0] += factor * s[m, 0] * x[i, 0]
-    to[at, 1] += factor * s[m, 0] * x[i, 1]
-    if s.shape[1] == 2:  # the map is complex
-        to[at, 0] -= sign * factor * s[m, 1] * x[i, 1]
-        to[at, 1] += sign * factor * s[m, 1] * x[i, 0]
-
-
 @compiled
 def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
     """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
-    negative = image.shape[3] // 2
+    coils, columns = maps.shape[0], image.shape[3]
+    negative = columns // 2
+    zero = grid.dtype.type(0)
     for row in range(begin, end):
         plane, line = row // grid.shape[1], row % grid.shape[1]
         grid[plane, line] = 0
@@ -352,17 +344,17 @@ def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ig
         if p < 0 or q < 0:
             continue
         outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
+        cells = grid[plane, line]
         for coil in range(grid.shape[3] // 2):
-            i = start + coil
-            voxels, s = image[i // maps.shape[0], p, q], maps[i % maps.shape[0], p, q]
-            cells = grid[plane, line, :, 2 * coil : 2 * coil + 2]
-            first, last = cells, cells[sizes[2] - negative :]
-            for m in range(negative):
-                factor = outer * factors[2][negative - m]
-                add_product(last, m, factor, s, voxels, m, m, 1)
-            for m in range(image.shape[3] - negative):
-                factor = outer * factors[2][m]
-                add_product(first, m, factor, s, voxels, negative + m, negative + m, 1)
+            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                re, im = factor * x[m, 0], factor * x[m, 1]
+                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
+                cells[cell, 2 * coil] = u * re - v * im
+                cells[cell, 2 * coil + 1] = u * im + v * re
 
 
 @compiled
@@ -371,25 +363,26 @@ def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: i
 
     Number ``i`` with ``i % C == 0`` is the first of its image. Coils are added in their order.
     """
-    negative = image.shape[3] // 2
+    coils, columns = maps.shape[0], image.shape[3]
+    negative = columns // 2
+    zero = grid.dtype.type(0)
     for row in range(begin, end):
         p, q = row // image.shape[2], row % image.shape[2]
         n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
         outer = factors[0][abs(n0)] * factors[1][abs(n1)]
-        plane, line = n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]
+        cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
         for coil in range(grid.shape[3] // 2):
-            i = start + coil
-            voxels, s = image[i // maps.shape[0], p, q], maps[i % maps.shape[0], p, q]
-            if i % maps.shape[0] == 0:
-                voxels[:] = 0
-            cells = grid[plane, line, :, 2 * coil : 2 * coil + 2]
-            first, last = cells, cells[sizes[2] - negative :]
-            for m in range(negative):
-                factor = outer * factors[2][negative - m]
-                add_product(voxels, m, factor, s, last, m, m, -1)
-            for m in range(image.shape[3] - negative):
-                factor = outer * factors[2][m]
-                add_product(voxels, negative + m, factor, s, first, negative + m, m, -1)
+            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
+            if (start + coil) % coils == 0:
+                x[:] = 0
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                re, im = factor * cells[cell, 2 * coil], factor * cells[cell, 2 * coil + 1]
+                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
+                x[m, 0] += u * re + v * im
+                x[m, 1] += u * im - v * re
 
 
 @compiled
