@@ -120,8 +120,8 @@ class GridEngine(Engine):
     def _spread(self, points: Points, y: Array, dk: Array | None, maps: Any = None) -> Array:
         data = real_parts(y)
         along = None if dk is None else np.ascontiguousarray(as_numpy(dk))
-        count = data.shape[0] if maps is None else data.shape[0] // maps.shape[0]
-        image = empty((count, *self.shape, 2), data.dtype)
+        make, coils = (empty, 1) if maps is None else (zeros, maps.shape[0])
+        image = make((data.shape[0] // coils, *self.shape, 2), data.dtype)
         for block, grid in self.passing(data.shape[0], data.dtype):
             grid.spread(points, data[block], along)
             grid.fold()

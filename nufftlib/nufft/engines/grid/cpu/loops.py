@@ -359,9 +359,9 @@ def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ig
 
 @compiled
 def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: ignore[no-untyped-def]
-    """``image[i // C] (+)= conj(maps[i % C]) crop``: the transpose of `pad_coils`.
+    """``image[i // C] += conj(maps[i % C]) crop``: the transpose of `pad_coils`.
 
-    Number ``i`` with ``i % C == 0`` is the first of its image. Coils are added in their order.
+    One thread adds all coils of a row, in their order.
     """
     coils, columns = maps.shape[0], image.shape[3]
     negative = columns // 2
@@ -373,8 +373,6 @@ def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: i
         cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
         for coil in range(grid.shape[3] // 2):
             x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
-            if (start + coil) % coils == 0:
-                x[:] = 0
             for m in range(columns):
                 n = m - negative
                 factor = outer * factors[2][abs(n)]
