@@ -213,6 +213,22 @@ def test_the_result_is_the_same_on_any_number_of_threads(monkeypatch, shape):
         assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
+@pytest.mark.parametrize("shape", [(500,), (40, 37), (20, 18, 16)], ids=str)
+def test_the_sum_over_coils_is_the_same_on_any_number_of_threads(monkeypatch, shape):
+    k = rng.uniform(-0.5, 0.5, (3000, len(shape)))
+    maps, x, y, dk = noise(5, *shape), noise(2, *shape), noise(2, 5, 3000), noise(*k.shape).real
+    results = []
+    for count in (1, 2, 3, 7):
+        with on_threads(count, monkeypatch):
+            A = nl.NUFFT(k, shape, engine="grid", eps=1e-6) @ nl.Sense(maps)
+            value, J = A.linearize(x, wrt="trajectory")
+            along = A.derivative("trajectory", dk).adjoint(y)
+            by_both = (A.vjp(name, x, y) for name in ("trajectory", "maps"))
+            results.append([value, A(x), A.H(y), along, J(dk), J.adjoint(y), A.N(x), *by_both])
+    for result in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
 @pytest.mark.parametrize("size", [4, 24, 100, 360])
 @pytest.mark.parametrize("width", [2, 7, 16])
 @pytest.mark.parametrize("spread", ["uniform", "one place", "two places"])
