@@ -1,8 +1,8 @@
 """Time and peak memory where coils are: steps of job 1, and a volume beside finufft (Linux).
 
 ``python bench/coils.py`` prints a table; ``python bench/coils.py step 512 32 65536 ones`` and
-``python bench/coils.py volume grid`` print one row. Each row runs in a process of its own, in single
-precision with eps 1e-4. The time is the least of some; every step has a trajectory of its own. The
+``python bench/coils.py volume grid`` print one row. Each row runs in a process of its own, in
+single precision with eps 1e-4. The time is the least of some; every step has a trajectory of its own. The
 peak is that of resident memory above the inputs, which are there before, as everything compiled is:
 it holds the spectra that are kept from step to step.
 

@@ -30,7 +30,7 @@ class Setting:
 
     @cached_property
     def arrays(self):
-        """Trajectory, direction, images, data, weights; images, maps and data of coils, in NumPy."""
+        """Trajectory, direction, images, data, weights; images, maps, data of coils, in NumPy."""
         rng = np.random.default_rng(5)
         d = len(self.shape)
         k = rng.uniform(-0.8, 0.8, (self.samples, d))
@@ -57,9 +57,7 @@ class Setting:
         )
         dtype = np.dtype(self.real)
         k, dk, w = (a.astype(dtype) for a in reals)
-        x, y, *of_coils = (
-            a.astype(np.result_type(dtype, np.complex64)) for a in (x, y, *of_coils)
-        )
+        x, y, *of_coils = (a.astype(np.result_type(dtype, np.complex64)) for a in (x, y, *of_coils))
         return k, dk, x, y, w, *of_coils
 
     def restrict(self, patch, module):
@@ -117,7 +115,9 @@ def compute(engine, arrays):
 
 
 TOLERANCES = {"forward": 1, "linearized value": 1, "adjoint": 1, "curvature": 16}
-TOLERANCES |= {f"coil {way}{maps}": 1 for way in ("forward", "adjoint") for maps in ("", ", real maps")}
+TOLERANCES |= {
+    f"coil {way}{maps}": 1 for way in ("forward", "adjoint") for maps in ("", ", real maps")
+}
 """In eps; a first derivative has 4."""
 
 

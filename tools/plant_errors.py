@@ -1049,10 +1049,12 @@ PLANTS = [
     ),
     Plant(
         "the gradient by coil maps has image and maps exchanged, and not their data",
-        {"xp.permute_dims(xp.reshape(data, (*count, data.shape[1])), (1, 0, 2))": (
-            "xp.reshape(data, (*count[::-1], data.shape[1]))"
-        )},
-        laws("nufft @ sense direct"),
+        {
+            "xp.permute_dims(xp.reshape(data, (*count, data.shape[1])), (1, 0, 2))": (
+                "xp.reshape(data, (*count[::-1], data.shape[1]))"
+            )
+        },
+        laws("sense and direct"),
     ),
     Plant(
         "the deconvolution is interpolated over half of the axis",

@@ -629,8 +629,8 @@ class LinearOperator(Parametric):
         if type(self)._form is LinearOperator._form:
             self._form(name, None, None)
 
-    def joined_to(self, left: LinearOperator) -> LinearOperator | None:  # noqa: ARG002  # a hook
-        """Return ``left @ self`` as one operator, where both are less work than one after the other.
+    def joined_to(self, left: LinearOperator) -> LinearOperator | None:  # a hook
+        """Return ``left @ self`` as one operator, where both at once are less work.
 
         ``@`` asks its right factor. It finds neighbours within products, too.
 

@@ -19,12 +19,12 @@ from nufftlib.nufft.derivatives import FixedImage, NUFFTDerivative
 from nufftlib.nufft.engines.base import CoilImages
 from nufftlib.nufft.gram import FILTERED, ImageConvolution, ToeplitzGram, grid_bytes, padded_bytes
 from nufftlib.nufft.operator import NUFFT
-from nufftlib.nufft.transform import Transform, TrajectoryOperator, Transforming
+from nufftlib.nufft.transform import TrajectoryOperator, Transform, Transforming
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CoilNUFFT(Transforming):
-    """``F S``: the data of all coils; made by ``F @ Sense(maps)``.
+    r"""``F S``: the data of all coils; made by ``F @ Sense(maps)``.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class CoilNUFFT(Transforming):
 
     Notes
     -----
-    Images (\\*batch, \\*shape) become data (\\*batch, coils, \\*samples).
+    Images (\*batch, \*shape) become data (\*batch, coils, \*samples).
 
     Parameter ``trajectory``: ``B(x, y)[..., a] = 2 pi Im sum_c conj(y_c) F(n_a s_c x)``, summed
     over the batch, with ``n_a`` the voxel index along axis ``a``.

@@ -139,7 +139,7 @@ class SampledJacobian(LinearOperator):
     def shapes(self) -> Fixed:
         """From the trajectory to the data."""
         T = self.nufft.transform
-        return Fixed(tuple(T.trajectory.shape), (*self.fixed.batch, *T.shapes.target))
+        return Fixed(tuple(T.trajectory.shape), (*self.fixed.batch, *T.coils, *T.samples))
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:

@@ -150,7 +150,7 @@ class Transform:
 
     def as_images(self, x: Array, y: Array) -> Array:
         """Return the engine's images, scaled, with the batch axes of the data `y`."""
-        batch = y.shape[: y.ndim - len(self.shapes.target)]
+        batch = y.shape[: y.ndim - len(self.coils) - len(self.samples)]
         return self.xp.reshape(self.scaled(x), (*batch, *self.shape))
 
     def as_gradient(self, g: Array) -> Array:

@@ -73,9 +73,7 @@ def test_one_coil_in_place_of_maps_of_ones():
     k, n = F.trajectory, noise(4, 80)
     job = nl.workflows.TrajectoryObjective(image, maps, F, "ones", noise=n)
     recipe = type("All", (type(job.reconstruction),), {"sums_coils": False})()
-    plain = nl.workflows.TrajectoryObjective(
-        image, maps, F, "ones", noise=n, reconstruction=recipe
-    )
+    plain = nl.workflows.TrajectoryObjective(image, maps, F, "ones", noise=n, reconstruction=recipe)
     assert (job.scanned[0].shape[0], plain.scanned[0].shape[0]) == (1, 4)
     (value, gradient), (want, slope) = job.value_and_grad(k), plain.value_and_grad(k)
     np.testing.assert_allclose(value, want, rtol=1e-9)

@@ -277,10 +277,16 @@ def test_a_step_takes_few_launches():
     assert launches(lambda e, p, _, a: e.forward(p, a[2])) == ["pad", "FFT", "interpolate"]
     assert launches(lambda e, p, _, a: e.adjoint(p, a[3])) == ["spread", "FFT", "crop"]
     assert launches(lambda _, p, s, a: s.vjp(p, a[3])) == ["contract"]
-    coils = (lambda e, p, _, a: e.coil_forward(p, CoilImages(a[2][:1], a[2])))
-    assert launches(coils) == ["pad_coils", "FFT", "interpolate"]
-    coils = (lambda e, p, _, a: e.coil_adjoint(p, a[3], a[2]))
-    assert launches(coils) == ["spread", "FFT", "crop_coils"]
+    assert launches(lambda e, p, _, a: e.coil_forward(p, CoilImages(a[2][:1], a[2]))) == [
+        "pad_coils",
+        "FFT",
+        "interpolate",
+    ]
+    assert launches(lambda e, p, _, a: e.coil_adjoint(p, a[3], a[2])) == [
+        "spread",
+        "FFT",
+        "crop_coils",
+    ]
 
 
 def test_points_are_sorted_once_for_a_grid():

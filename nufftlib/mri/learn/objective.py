@@ -218,7 +218,8 @@ class TrajectoryObjective(Map):
         if not self.one_coil:
             return s, n
         xp = array_namespace(s)
-        return tuple(a if a is None else xp.sum(a, axis=0, keepdims=True) for a in (s, n))
+        s = xp.sum(s, axis=0, keepdims=True)
+        return s, n if n is None else xp.sum(n, axis=0, keepdims=True)
 
     @cached_property
     def spectrum(self) -> Map:

@@ -140,7 +140,7 @@ class LinearizedAdjoint(Linearized):
             dz = dz + A.adjoint(dd * self.y)
         return dz if dS is None else dz + (self.F @ Sense(dS)).adjoint(self.weighted)
 
-    # With A z_bar: k_bar = B(z_bar, d y), y_bar = d A z_bar, d_bar = sum_c Re(conj(y_c) (A z_bar)_c),
+    # k_bar = B(z_bar, d y), y_bar = d A z_bar, d_bar = sum_c Re(conj(y_c) (A z_bar)_c),
     # S_bar = conj(z_bar) F^H (d y)
     def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         """Return the gradients by trajectory, data, density weights and coil maps."""

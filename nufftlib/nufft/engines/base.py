@@ -208,9 +208,7 @@ class Engine(ABC):
             whole.put(part, self.forward(points, stack))
         return whole.result
 
-    def coil_adjoint(
-        self, points: Points, y: Array, maps: Array, dk: Array | None = None
-    ) -> Array:
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
         """Return ``sum_c conj(s_c) F^H y_bc``, or with ``dF[dk]`` in place of ``F``.
 
         It takes data (B C, M) and maps (C, *shape) to images (B, *shape).

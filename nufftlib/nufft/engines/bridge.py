@@ -107,9 +107,7 @@ class BridgedEngine(Engine):
     def _coil_forward(self, points: Points, x: Array, maps: Array) -> Array:
         return self.inner.coil_forward(points, CoilImages(x, maps))
 
-    def coil_adjoint(
-        self, points: Points, y: Array, maps: Array, dk: Array | None = None
-    ) -> Array:
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
         """``sum_c conj(s_c) F^H y_bc``."""
         return border_of(y).cross(self.inner.coil_adjoint, points, y, maps, dk)
 

@@ -56,9 +56,7 @@ class GridEngine(Engine):
         """FFTs of the image times the maps, multiplied where it is padded."""
         return self.coil_fix(images).values(points)
 
-    def coil_adjoint(
-        self, points: Points, y: Array, maps: Array, dk: Array | None = None
-    ) -> Array:
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
         """Points spread, FFT, and the coils added up where their images are cut out."""
         return self._spread(points, y, dk, real_parts(maps))
 

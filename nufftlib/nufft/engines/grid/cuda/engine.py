@@ -59,9 +59,7 @@ class CudaGridEngine(Engine):
         """FFTs of the image times the maps, multiplied where it is padded."""
         return self.coil_fix(images).values(points)
 
-    def coil_adjoint(
-        self, points: Points, y: Array, maps: Array, dk: Array | None = None
-    ) -> Array:
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
         """Points spread, FFT, and the coils added up where their images are cut out."""
         return self._spread(points, y, dk, self.cuda.contiguous(maps))
 
@@ -75,7 +73,8 @@ class CudaGridEngine(Engine):
 
     def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> CudaGridImages:
         """As `fix`, without the images of the coils."""
-        return self._fixed(*map(self.cuda.contiguous, (images.x, images.maps)), lasting)
+        x, maps = map(self.cuda.contiguous, (images.x, images.maps))
+        return self._fixed(x, maps, lasting)
 
     def _fixed(self, x: Any, maps: Any, lasting: bool) -> CudaGridImages:
         images = CudaGridImages(self, x, maps)
@@ -116,9 +115,7 @@ class CudaGridEngine(Engine):
         assert isinstance(points, CudaPoints)
         data = self.cuda.contiguous(y)
         along = None if dk is None else self.cuda.contiguous(dk)
-        make, coils = (
-            (self.cuda.empty, 1) if maps is None else (self.cuda.zeros, maps.shape[0])
-        )
+        make, coils = (self.cuda.empty, 1) if maps is None else (self.cuda.zeros, maps.shape[0])
         shape = (data.shape[0] // coils, *self.shape)
         image = make(self.cuda.device(data), shape, data.dtype)
         for block in self.blocks(data.shape[0], data):
