@@ -2,9 +2,9 @@
 
 ``python bench/coils.py`` prints a table; ``python bench/coils.py step 512 32 65536 ones`` and
 ``python bench/coils.py volume grid`` print one row. Each row runs in a process of its own, in
-single precision with eps 1e-4. The time is the least of some; every step has a trajectory of its own. The
-peak is that of resident memory above the inputs, which are there before, as everything compiled is:
-it holds the spectra that are kept from step to step.
+single precision with eps 1e-4. The time is the least of some; every step has a trajectory of its
+own. The peak is that of resident memory above the inputs, which are there before, as everything
+compiled is: it holds the spectra that are kept from step to step.
 
 To compare two versions, run a row of each in turn, with ``PYTHONPATH`` at one and the other.
 """
