@@ -52,6 +52,11 @@ class CoilNUFFT(Transforming):
         object.__setattr__(self, "transform", replace(self.nufft.transform, maps=self.maps))
 
     @cached_property
+    def _parameters(self) -> dict[str, Array]:
+        """In the order of the factors."""
+        return {**self.nufft.parameters, "maps": self.maps}
+
+    @cached_property
     def shapes(self) -> Exchanged:
         """From the image's axes to the coils and the samples."""
         return self.transform.shapes
