@@ -24,6 +24,7 @@ from nufftlib.core.pointwise import PhaseProjection
 from nufftlib.core.shapes import Exchanged
 from nufftlib.core.wavelet_filters import FILTERS
 from nufftlib.mri.subspace.gram import SubspaceGram
+from nufftlib.nufft.coils import CoilGram
 
 
 class Maker:
@@ -462,6 +463,46 @@ def nufft(shape, samples, batch=(), norm=None, engine="direct", eps=1e-12, **set
     return make
 
 
+def coil_nufft(shape, engine, kind="complex", norm=None, batch=(2,), **settings):
+    """Three coils, whose maps the engine multiplies by."""
+
+    def make(m):
+        F, x = nufft(shape, (4, 2), batch, norm, engine, **settings)(m)
+        return F @ nl.Sense(getattr(m, kind)(3, *shape)), x
+
+    return make
+
+
+def dense_coil_nufft(shape, norm=None):
+    def oracle(p, x):
+        x = p["maps"] * np.expand_dims(x, -len(shape) - 1)
+        return dense_nufft(shape, norm)(p, x)
+
+    return oracle
+
+
+def of_coils(change, *settings, **more):
+    """What `change` makes of the maker, three coils' NUFFT and its image."""
+    return lambda m: change(m, *coil_nufft(*settings, **more)(m))
+
+
+def coil_gram(shape, *, weighted, **more):
+    def make(m):
+        T, x = gram(shape, (4, 2), (2,), weighted=weighted, **more)(m)
+        return CoilGram(T, m.complex(3, *shape)), x
+
+    return make
+
+
+def dense_coil_gram(shape):
+    def oracle(p, x):
+        s = p["maps"]
+        z = dense_gram(shape, None)(p, s * np.expand_dims(x, -len(shape) - 1))
+        return np.sum(s.conj() * z, axis=-len(shape) - 1)
+
+    return oracle
+
+
 def gram(shape, samples, *settings, weighted, **more):
     def make(m):
         F, x = nufft(shape, samples, *settings, **more)(m)
@@ -858,6 +899,46 @@ CASES = [
             ((4, 5, 3), (4, 2), (2,), "ortho"),
             ((3, 2, 1), (5,), (2,), None),
         ]
+    ),
+    *(
+        Case(
+            f"nufft @ sense {engine} {shape} {kind} {norm} {more}",
+            coil_nufft(shape, engine, kind, norm, **more),
+            dense_coil_nufft(shape, norm),
+            host=engine != "direct",
+            eps=0.0 if engine == "direct" else 1e-12,
+            eps_single=0.0 if engine == "direct" else 1e-6,
+        )
+        for engine in ("direct", "grid", "finufft")
+        for shape, kind, norm, more in [
+            ((7,), "real", None, {}),
+            ((5, 4), "complex", "ortho", {}),
+            ((4, 5), "complex", None, {"memory_limit": 3000}),
+            ((3, 4, 2), "complex", None, {"batch": ()}),
+        ]
+    ),
+    *(
+        Case(f"{name} of nufft @ sense {engine}", of_coils(change, (5, 4), engine), host=True)
+        for engine in ("grid", "finufft")
+        for name, change in {
+            "derivative": lambda m, A, x: (A.derivative("trajectory", m.real(4, 2, 2)), x),
+            "second derivative": lambda m, A, x: (
+                A.derivative("trajectory", m.real(4, 2, 2)).derivative("maps", m.complex(3, 5, 4)),
+                x,
+            ),
+            "jacobian": lambda m, A, x: (
+                A.linearize(x, wrt="trajectory")[1],
+                m.real(4, 2, 2),
+            ),
+        }.items()
+    ),
+    *(
+        Case(
+            f"gram of nufft @ sense, {'weighted' if weighted else 'plain'}",
+            coil_gram((5, 4), weighted=weighted),
+            dense_coil_gram((5, 4)),
+        )
+        for weighted in (False, True)
     ),
     Case(
         "nufft in chunks",

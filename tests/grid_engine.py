@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nufftlib.nufft.engines.base import Engine
+from nufftlib.nufft.engines.base import CoilImages, Engine
 
 # On the edge of the period, on the grid, twice at one place.
 SPECIAL = [-0.5, 0.5, 0.0, 0.25, 0.25]
@@ -30,7 +30,7 @@ class Setting:
 
     @cached_property
     def arrays(self):
-        """Trajectory, direction, images, data and weights, in NumPy."""
+        """Trajectory, direction, images, data, weights; images, maps, data of coils, in NumPy."""
         rng = np.random.default_rng(5)
         d = len(self.shape)
         k = rng.uniform(-0.8, 0.8, (self.samples, d))
@@ -46,9 +46,19 @@ class Setting:
             rng.standard_normal((self.batch, *s)) + 1j * rng.standard_normal((self.batch, *s))
             for s in (self.shape, (self.samples,))
         )
+        images, coils = 2, self.batch if self.samples < 1000 else 1
+        of_coils = (
+            rng.standard_normal((count, *s)) + 1j * rng.standard_normal((count, *s))
+            for count, s in (
+                (images, self.shape),
+                (coils, self.shape),
+                (images * coils, (self.samples,)),
+            )
+        )
         dtype = np.dtype(self.real)
         k, dk, w = (a.astype(dtype) for a in reals)
-        return k, dk, *(a.astype(np.result_type(dtype, np.complex64)) for a in (x, y)), w
+        x, y, *of_coils = (a.astype(np.result_type(dtype, np.complex64)) for a in (x, y, *of_coils))
+        return k, dk, x, y, w, *of_coils
 
     def restrict(self, patch, module):
         """Set what the module of the engine goes by."""
@@ -74,8 +84,9 @@ SETTINGS = {
 
 def compute(engine, arrays):
     """Return all that an engine computes."""
-    k, dk, x, y, w = arrays
+    k, dk, x, y, w, u, s, v = arrays
     points = engine.prepare(k)
+    coils, reals = CoilImages(u, s), CoilImages(u, s.real)
     spectrum = engine.fix(x)
     value, J = spectrum.linearize(points)
     C = engine.gridding(k, engine.shape, 4)
@@ -90,6 +101,13 @@ def compute(engine, arrays):
         "gauss_newton": J.gauss_newton(),
         "curvature": spectrum.curvature(points, y),
         "derivative_adjoint": engine.derivative_adjoint(points, dk, y),
+        "coil forward": engine.coil_forward(points, coils),
+        "coil forward, real maps": engine.coil_forward(points, reals),
+        "coil adjoint": engine.coil_adjoint(points, v, s),
+        "coil adjoint, real maps": engine.coil_adjoint(points, v, s.real),
+        "coil derivative_adjoint": engine.coil_adjoint(points, v, s, dk),
+        "coil jvp": engine.coil_fix(coils).jvp(points, dk),
+        "coil vjp": engine.coil_fix(coils, lasting=True).vjp(points, v),
         "density": C.apply(w),
         "density and slopes": np.concatenate([values[:, None], slopes], axis=-1),
         "density along": C.along(dk, w),
@@ -97,6 +115,9 @@ def compute(engine, arrays):
 
 
 TOLERANCES = {"forward": 1, "linearized value": 1, "adjoint": 1, "curvature": 16}
+TOLERANCES |= {
+    f"coil {way}{maps}": 1 for way in ("forward", "adjoint") for maps in ("", ", real maps")
+}
 """In eps; a first derivative has 4."""
 
 
@@ -118,20 +139,24 @@ def check(setting, got, exact):
 
 def check_adjoint(setting, got):
     """Compare both directions with each other: to rounding, whatever eps is."""
-    _, dk, x, y, _ = setting.arrays
+    _, dk, x, y, _, u, _, v = setting.arrays
     for left, right in (
+        (np.vdot(v, got["coil forward"]), np.vdot(got["coil adjoint"], u)),
+        (np.vdot(v, got["coil jvp"]), np.vdot(got["coil derivative_adjoint"], u)),
+        (np.vdot(v, got["coil jvp"]), np.vdot(got["coil vjp"], dk)),
         (np.vdot(y, got["forward"]), np.vdot(got["adjoint"], x)),
         (np.vdot(y, got["jvp"]), np.vdot(got["derivative_adjoint"], x)),
         (np.vdot(y, got["jvp"]), np.vdot(got["vjp"], dk)),
         (np.vdot(y, got["jvp"]), np.vdot(got["vjp in one launch"], dk)),
     ):
         scale = np.linalg.norm(y) * np.linalg.norm(got["jvp"])
+        scale = max(scale, np.linalg.norm(v) * np.linalg.norm(got["coil jvp"]))
         assert abs(np.real(left - right)) < setting.rounding * scale
 
 
 def check_density(kernel_layout, setting, got):
     """Compare ``C w`` and its derivatives with the kernel written out, a matrix for each axis."""
-    k, dk, _, _, w = setting.arrays
+    k, dk, _, _, w, *_ = setting.arrays
     k = k.astype("f8") - np.rint(k.astype("f8"))
     ndim = len(setting.shape)
     G, *derivatives = np.ones((1 + ndim, setting.samples, *setting.shape))  # by no axis, by each
@@ -165,5 +190,4 @@ def check_density(kernel_layout, setting, got):
 
 def exact_of(engine: Engine, setting):
     """Return what the engine of the exact sums computes, in double precision."""
-    k, dk, x, y, w = (a.astype(np.result_type(a, np.float64)) for a in setting.arrays)
-    return compute(engine, (k, dk, x, y, w))
+    return compute(engine, tuple(a.astype(np.result_type(a, np.float64)) for a in setting.arrays))

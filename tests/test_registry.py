@@ -12,6 +12,8 @@ import nufftlib as nl
 
 DERIVATIONS = Path(__file__).parent.parent / "docs" / "derivations"
 DERIVED_WITH = {
+    "CoilGram": "sense",
+    "CoilNUFFT": "sense",
     "Downsample": "blur",
     "SpaceVaryingBlur": "blur",
     "SubspaceGram": "subspace",

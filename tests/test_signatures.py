@@ -660,6 +660,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
 }
 HOOKS = (  # that authors of operators, losses and iterations write
     "inner_names(",
+    "joined_to(",
     "at(",
     "differential(",
     "inverse_at(",

@@ -39,6 +39,7 @@ def laws(kinds: str) -> tuple[str, ...]:
 
 NUFFT = laws("nufft and (ortho or None)")
 PATTERN = ("tests/mri/trajectories/test_patterns.py", "-k")
+COILS = ("tests/nufft/test_coils.py", "-k", "neighbours")
 GRAM = ("tests/nufft/test_gram.py", "-k", "one_operator")
 BLUR = laws("blur")
 WARP = laws("warp and reflect")
@@ -1053,6 +1054,29 @@ PLANTS = [
         "the exact sums multiply points by whole voxel numbers",
         {"s = 2 ** (size.bit_length() // 2)": "s = 2 ** size.bit_length()"},
         ("tests/nufft/test_long_axes.py", "-k", "turns"),
+    ),
+    Plant(
+        "a map is not conjugated where coils are added up",
+        {"x[m, 1] += u * im - v * re": "x[m, 1] += u * im + v * re"},
+        COILS,
+    ),
+    Plant(
+        "each block of coils begins with the first map",
+        {
+            "grid.transform_of(self.images, self.maps, block.start)": (
+                "grid.transform_of(self.images, self.maps, 0)"
+            )
+        },
+        COILS,
+    ),
+    Plant(
+        "the gradient by coil maps has image and maps exchanged, and not their data",
+        {
+            "xp.permute_dims(xp.reshape(data, (*count, data.shape[1])), (1, 0, 2))": (
+                "xp.reshape(data, (*count[::-1], data.shape[1]))"
+            )
+        },
+        laws("sense and direct"),
     ),
     Plant(
         "the deconvolution is interpolated over half of the axis",

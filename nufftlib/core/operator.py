@@ -350,8 +350,9 @@ class LinearOperator(Parametric):
     Subclasses are frozen dataclasses: immutable, so that nothing cached can go stale. They
     declare parameters by `parameter` and a shape rule, and write ``_apply``, ``_adjoint`` and,
     where they have parameters, ``_form``. ``_derivative`` is for a parameter in which the
-    operator is not linear. ``_as_map`` is for work that depends on the input alone. The public
-    methods are final.
+    operator is not linear. ``_as_map`` is for work that depends on the input alone, ``_linearize``
+    for work that value and derivative share, ``joined_to`` for products that are one operator. The
+    public methods are final.
 
     Examples
     --------
@@ -393,6 +394,10 @@ class LinearOperator(Parametric):
     def _as_map(self, name: str, x: Array) -> Map:
         """Return ``theta -> A(theta) x``."""
         return ParameterMap(self, name, x)
+
+    def _linearize(self, name: str, x: Array) -> tuple[Array, LinearOperator]:
+        """Return ``A(theta) x`` and its Jacobian by a parameter, for which nothing is kept."""
+        return self._as_map(name, x).linearize(self._parameters[name])
 
     def _gives_complex(self, label: str, x: Array) -> bool:
         """Tell whether ``A x`` is complex (`label` "x"), or ``A^H y`` (`label` "y")."""
@@ -610,7 +615,9 @@ class LinearOperator(Parametric):
         """
         if wrt is None:
             return self.apply(x), self
-        return self.as_map(wrt, x).linearize(self._parameters[wrt])
+        self.require(wrt)
+        self._check("linearize(x, wrt)", "x", x)
+        return self._linearize(wrt, x)
 
     def require_form(self, name: str) -> None:
         """Raise unless ``vjp`` by this parameter has been derived, without computing it.
@@ -628,6 +635,25 @@ class LinearOperator(Parametric):
         self.require(name)
         if type(self)._form is LinearOperator._form:
             self._form(name, None, None)
+
+    def joined_to(self, left: LinearOperator) -> LinearOperator | None:  # a hook
+        """Return ``left @ self`` as one operator, where both at once are less work.
+
+        ``@`` asks its right factor. It finds neighbours within products, too.
+
+        Parameters
+        ----------
+        left : LinearOperator
+            The neighbour on the left, no product.
+
+        Returns
+        -------
+        LinearOperator or None
+            The product; its parameters go by the names that they have in the factors. None,
+            which is what an operator says that knows no neighbours, stands for ``left @ self``
+            as it is.
+        """
+        return None
 
     def _vjp(self, name: str, x: Array, y: Array) -> Array:
         call = "vjp(name, x, y)"
@@ -715,7 +741,7 @@ class LinearOperator(Parametric):
     def __matmul__(self, other: Map) -> Map:
         if not isinstance(other, LinearOperator):
             return super().__matmul__(other)
-        return Compose(self, other)
+        return joined(self, other) or Compose(self, other)
 
     @overload
     def __add__(self, other: LinearOperator) -> LinearOperator: ...
@@ -1060,6 +1086,15 @@ class Compose(Composite):
             return self.left.as_map(name, self.right.apply(x))
         return ParameterMap(self, name, x)
 
+    def _linearize(self, name: str, x: Array) -> tuple[Array, LinearOperator]:
+        """As `_as_map`, without what a map would keep."""
+        if name not in self.left.parameters:
+            u, jacobian = self.right.linearize(x, wrt=name)
+            return self.left.apply(u), Constant(Compose(self.left, jacobian))
+        if name not in self.right.parameters:
+            return self.left.linearize(self.right.apply(x), wrt=name)
+        return super()._linearize(name, x)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sum(Composite):
@@ -1202,6 +1237,20 @@ def as_array(value: Any) -> Any:
     """Return NumPy's scalar, which its arithmetic makes of arrays of no dimensions, as such."""
     scalar = is_array_api_obj(value) and not is_array(value)
     return namespace(value).asarray(value) if scalar else value
+
+
+def joined(left: LinearOperator, right: LinearOperator) -> LinearOperator | None:
+    """Return the product with its neighbours joined, None if they do not know each other.
+
+    In ``(A B) C`` and ``A (B C)`` neighbours are ``B`` and ``C``, and ``A`` and ``B``.
+    """
+    if isinstance(left, Compose):
+        inner = joined(left.right, right)
+        return inner and Compose(left.left, inner)
+    if isinstance(right, Compose):
+        outer = joined(left, right.left)
+        return outer and Compose(outer, right.right)
+    return right.joined_to(left)
 
 
 def summands(operator: LinearOperator) -> tuple[LinearOperator, ...]:

@@ -54,6 +54,7 @@ from nufftlib.inverse.differential import (
 from nufftlib.inverse.inverse import Inverse
 from nufftlib.inverse.penalties import Charbonnier
 from nufftlib.inverse.solve import settle
+from nufftlib.nufft.coils import CoilNUFFT
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -275,6 +276,6 @@ def weighted_gram(A: LinearOperator, weights: Array | None) -> LinearOperator:
         return A.right.H @ weighted_gram(A.left, weights) @ A.right
     if weights is None:
         return A.N
-    if isinstance(A, NUFFT) and weights.shape == A.trajectory.shape[:-1]:
+    if isinstance(A, NUFFT | CoilNUFFT) and tuple(weights.shape) == A.transform.samples:
         return A.gram(weights)
     return A.H @ Diagonal(weights) @ A

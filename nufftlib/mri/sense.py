@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from nufftlib.core.arrays import Array, conj, namespace
+from nufftlib.core.arrays import Array, check_precision, common_namespace, conj, namespace
 from nufftlib.core.operator import LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged
+from nufftlib.nufft.coils import CoilNUFFT
+from nufftlib.nufft.operator import NUFFT
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,6 +25,9 @@ class Sense(LinearOperator):
     Notes
     -----
     Parameter ``maps``: ``B(x, y)_c = conj(x) y_c``, summed over leading axes.
+
+    Behind a NUFFT, ``F @ Sense(maps)``, the engine of the NUFFT multiplies by the maps, and no
+    stack of coil images is made.
 
     References
     ----------
@@ -62,6 +67,29 @@ class Sense(LinearOperator):
     # B(x, y)_c = conj(x) y_c
     def _form(self, name: str, x: Array, y: Array) -> Array:
         return conj(self._with_coil_axis(x)) * y
+
+    def joined_to(self, left: LinearOperator) -> LinearOperator | None:
+        """Return ``F S`` as one operator with a NUFFT of the coils' images.
+
+        Parameters
+        ----------
+        left : LinearOperator
+            What comes behind the coils.
+
+        Returns
+        -------
+        LinearOperator or None
+            None where it is no NUFFT, or one that does not go with the maps.
+        """
+        s = self.maps
+        if not isinstance(left, NUFFT) or tuple(s.shape[1:]) != left.shape or s.shape[0] == 0:
+            return None
+        both = {"maps": s, "trajectory": left.trajectory}
+        try:
+            check_precision(common_namespace("F @ S", **both), "F @ S", **both)
+        except (TypeError, ValueError):
+            return None
+        return CoilNUFFT(left, s)
 
     def _with_coil_axis(self, x: Array) -> Array:
         return namespace(x).expand_dims(x, axis=-self.maps.ndim)

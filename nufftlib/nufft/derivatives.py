@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from typing import Any
 
 from nufftlib.core.arrays import Array, check_alike, check_precision, common_namespace
 from nufftlib.core.block_diagonal import BlockDiagonal
@@ -13,14 +12,14 @@ from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import Constant, LinearOperator, Map
 from nufftlib.core.shapes import Exchanged, Fixed, Shape
 from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian
-from nufftlib.nufft.transform import TrajectoryOperator
+from nufftlib.nufft.transform import Transforming
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NUFFTDerivative(LinearOperator):
-    """The operator ``x -> dF[dk] x = -2 pi i sum_a dk_a F(n_a x)``."""
+    """The operator ``x -> dF[dk] x = -2 pi i sum_a dk_a F(n_a x)``, of coils ``dF[dk] S``."""
 
-    nufft: TrajectoryOperator
+    nufft: Transforming
     direction: Array
 
     @property
@@ -29,7 +28,7 @@ class NUFFTDerivative(LinearOperator):
         return self.nufft.transform.shapes
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
-        self.nufft.transform.check_complex(call, label, x)
+        self.nufft.transform.check(call, label, x)
 
     # -2 pi i sum_a dk_a F(n_a x)
     def _apply(self, x: Array) -> Array:
@@ -39,19 +38,23 @@ class NUFFTDerivative(LinearOperator):
     def _adjoint(self, y: Array) -> Array:
         return self.nufft.transform.derivative_adjoint(self.direction, y)
 
-    # d(dF[dk])[dk'] x = -i sum_a dk_a dF[dk'] (2 pi n_a x)
+    # d(dF[dk])[dk'] x = -i sum_a dk_a dF[dk'] (2 pi n_a x); linear in the maps of coils
     def _derivative(self, name: str, dtheta: Array) -> LinearOperator:
         F = self.nufft
+        if name == "maps":
+            return Constant(replace(self, nufft=F.replace(maps=dtheta)), (name,))
         dF = F.derivative(name, dtheta)
         terms = (
             Constant(Diagonal(self.direction[..., a])) @ dF @ Constant(Diagonal(ramp))
-            for a, ramp in enumerate(F.transform.engine.ramps(F.trajectory))
+            for a, ramp in enumerate(F.transform.engine.ramps(F.transform.trajectory))
         )
         return -1j * reduce(operator.add, terms)
 
-    # B(x, y)_a = sum_c dk_c Re(conj(y) d_a d_c (F x))
+    # B(x, y)_a = sum_c dk_c Re(conj(y) d_a d_c (F x)), by maps conj(x) dF[dk]^H y
     def _form(self, name: str, x: Array, y: Array) -> Array:
         T = self.nufft.transform
+        if name == "maps":
+            return T.by_maps(x, y, self.direction)
         blocks = T.fix(x).curvature(T.points, T.flat_data(y))
         dk = T.flat_points(self.direction)
         return T.as_gradient(T.xp.sum(blocks * dk[:, None, :], axis=-1))
@@ -63,24 +66,28 @@ class FixedImage(Map):
 
     Parameters
     ----------
-    nufft : NUFFT
-        Says the image's shape, the accuracy and the engine.
+    nufft : NUFFT or CoilNUFFT
+        Says the image's shape, the accuracy and the engine; of coils, the maps.
     x : array
         The images, checked.
+    lasting : bool
+        Whether they are for more than one trajectory.
     """
 
-    nufft: Any
+    nufft: Transforming
     x: Array
+    lasting: bool = True
     images: FixedImages = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare the images."""
-        object.__setattr__(self, "images", self.nufft.transform.fix(self.x, lasting=True))
+        T = self.nufft.transform
+        object.__setattr__(self, "images", T.fix(self.x, lasting=self.lasting))
 
     @property
     def batch(self) -> Shape:
         """The images' leading axes."""
-        return tuple(self.x.shape[: self.x.ndim - len(self.nufft.shape)])
+        return tuple(self.x.shape[: self.x.ndim - len(self.nufft.transform.shape)])
 
     def __call__(self, k: Array) -> Array:
         """Return ``F(k) x``."""
@@ -97,13 +104,12 @@ class FixedImage(Map):
         """Like ``F(k) x``."""
         return self.at(k).outline(self.x)
 
-    def at(self, k: Array) -> TrajectoryOperator:
+    def at(self, k: Array) -> Transforming:
         """Return the NUFFT at a trajectory ``k``."""
-        F, call = self.nufft, "k -> F(k) x"
-        xp = common_namespace(call, k=k, x=F.trajectory)
-        check_precision(xp, call, k=k, x=F.trajectory)
-        moved: TrajectoryOperator = F if k is F.trajectory else replace(F, trajectory=k)
-        return moved
+        F, call, old = self.nufft, "k -> F(k) x", self.nufft.transform.trajectory
+        xp = common_namespace(call, k=k, x=old)
+        check_precision(xp, call, k=k, x=old)
+        return F if k is old else F.replace(trajectory=k)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,13 +121,13 @@ class SampledJacobian(LinearOperator):
 
     Parameters
     ----------
-    nufft : NUFFT
+    nufft : NUFFT or CoilNUFFT
         The NUFFT at the point of linearisation.
     fixed : FixedImage
         The map.
     """
 
-    nufft: TrajectoryOperator
+    nufft: Transforming
     fixed: FixedImage
 
     @cached_property
@@ -133,7 +139,7 @@ class SampledJacobian(LinearOperator):
     def shapes(self) -> Fixed:
         """From the trajectory to the data."""
         T = self.nufft.transform
-        return Fixed(tuple(T.trajectory.shape), (*self.fixed.batch, *T.samples))
+        return Fixed(tuple(T.trajectory.shape), (*self.fixed.batch, *T.coils, *T.samples))
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
@@ -192,8 +198,8 @@ class SampledJacobian(LinearOperator):
         -------
         BlockDiagonal
             Symmetric blocks, shape (..., d, d), indefinite where the residual
-            is large. It takes d (d + 1) / 2 transforms of each image of the batch, and none
-            with the grid engine.
+            is large. It takes d (d + 1) / 2 transforms of each image of the batch; with the grid
+            engine one FFT, and none of the Jacobian of a map, which keeps its spectra.
         """
         T = self.nufft.transform
         self._check("hessian(r)", "r", r)
@@ -205,7 +211,7 @@ class SampledJacobian(LinearOperator):
         return T.scaled(T.scaled(jacobian.gauss_newton()))
 
     def _blocks(self, method: str, blocks: Array, weights: Array | None) -> BlockDiagonal:
-        k = self.nufft.trajectory
+        k = self.nufft.transform.trajectory
         blocks = self.nufft.transform.xp.reshape(blocks, (*k.shape, k.shape[-1]))
         if weights is not None:
             call = f"SampledJacobian.{method}(weights)"

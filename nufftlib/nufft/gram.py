@@ -309,8 +309,12 @@ def grid_bytes(F: TrajectoryOperator, grids: int) -> int:
 
 def chunks(F: TrajectoryOperator, x: Array, room: int) -> Iterator[slice]:
     """Split a batch so that its padded grids fit so many bytes, or to single images."""
-    each = math.prod(embedding(F.shape)) * item_bytes(F.transform.xp, x)
-    return parts(x.shape[0], max(1, room // each))
+    return parts(x.shape[0], max(1, room // padded_bytes(F, x)))
+
+
+def padded_bytes(F: TrajectoryOperator, x: Array) -> int:
+    """Return the bytes of the padded grid of one of the images."""
+    return math.prod(embedding(F.shape)) * item_bytes(F.transform.xp, x)
 
 
 def setup_bytes(F: TrajectoryOperator) -> int:

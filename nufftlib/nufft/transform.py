@@ -9,14 +9,16 @@ from functools import cached_property
 from nufftlib.core.arrays import (
     Array,
     Namespace,
+    check_precision,
     common_namespace,
     complex_dtype,
     flatten_batch,
+    is_complex,
     is_single,
 )
 from nufftlib.core.operator import LinearOperator
 from nufftlib.core.shapes import Exchanged, Shape
-from nufftlib.nufft.engines.base import Engine, FixedImages, Points
+from nufftlib.nufft.engines.base import CoilImages, Engine, FixedImages, Points
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,9 @@ class Transform:
         The image's shape.
     scale : float
         A factor of every sum: ``1 / sqrt(prod(shape))`` with ``norm="ortho"``, else 1.
+    maps : array, shape (coils, *shape), real or complex, optional
+        What images are multiplied by before they are transformed. The data then have an axis of
+        coils in front of the samples.
     """
 
     engine: Engine
@@ -42,6 +47,7 @@ class Transform:
     trajectory: Array
     shape: Shape
     scale: float
+    maps: Array | None = None
 
     @cached_property
     def xp(self) -> Namespace:
@@ -50,23 +56,34 @@ class Transform:
 
     @cached_property
     def samples(self) -> Shape:
-        """The last axes of the data."""
+        """The last axes of the data, behind the coils."""
         return tuple(self.trajectory.shape[:-1])
+
+    @cached_property
+    def coils(self) -> Shape:
+        """The axis of the coils, if there are any."""
+        return () if self.maps is None else tuple(self.maps.shape[:1])
 
     @cached_property
     def shapes(self) -> Exchanged:
         """From the image's axes to the data's."""
-        return Exchanged(self.shape, self.samples)
+        return Exchanged(self.shape, (*self.coils, *self.samples))
 
     # y_j = s sum_n x_n exp(-2 pi i k_j n)
     def forward(self, x: Array) -> Array:
         """Return the data of images."""
-        return self.as_data(self.engine.forward(self.points, self.flat_images(x)), x)
+        flat, E = self.flat_images(x), self.engine
+        if self.maps is None:
+            return self.as_data(E.forward(self.points, flat), x)
+        return self.as_data(E.coil_forward(self.points, CoilImages(flat, self.maps)), x)
 
     # x_n = s sum_j y_j exp(+2 pi i k_j n)
     def adjoint(self, y: Array) -> Array:
         """Return the images of data."""
-        return self.as_images(self.engine.adjoint(self.points, self.flat_data(y)), y)
+        flat, E = self.flat_data(y), self.engine
+        if self.maps is None:
+            return self.as_images(E.adjoint(self.points, flat), y)
+        return self.as_images(E.coil_adjoint(self.points, flat, self.maps), y)
 
     # -2 pi i s sum_a dk_a F(n_a x)
     def derivative(self, dk: Array, x: Array) -> Array:
@@ -76,12 +93,30 @@ class Transform:
     # 2 pi i s sum_a n_a F^H(dk_a y)
     def derivative_adjoint(self, dk: Array, y: Array) -> Array:
         """Return the change of the images of data along a direction of the points."""
-        flat = self.flat_points(dk), self.flat_data(y)
-        return self.as_images(self.engine.derivative_adjoint(self.points, *flat), y)
+        flat, along, E = self.flat_data(y), self.flat_points(dk), self.engine
+        if self.maps is None:
+            return self.as_images(E.derivative_adjoint(self.points, along, flat), y)
+        return self.as_images(E.coil_adjoint(self.points, flat, self.maps, along), y)
+
+    # s sum_b conj(x_b) F^H y_bc, with dF[dk] in place of F along a direction: the adjoint for the
+    # data of coil c, with the images for its maps
+    def by_maps(self, x: Array, y: Array, dk: Array | None = None) -> Array:
+        """Return the gradient by the maps of ``<y, F S x>``, or of ``<y, dF[dk] S x>``."""
+        xp, images, data = self.xp, self.flat_images(x), self.flat_data(y)
+        count = images.shape[0], *self.coils
+        data = xp.permute_dims(xp.reshape(data, (*count, data.shape[1])), (1, 0, 2))
+        data = xp.reshape(data, (math.prod(count), data.shape[2]))
+        along = None if dk is None else self.flat_points(dk)
+        if images.shape[0] == 0:
+            return xp.zeros_like(self.maps)
+        return self.scaled(self.engine.coil_adjoint(self.points, data, images, along))
 
     def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Return images prepared for any points; if `lasting`, apart from the array `x`."""
-        return self.engine.fix(self.flat_images(x), lasting=lasting)
+        flat = self.flat_images(x)
+        if self.maps is None:
+            return self.engine.fix(flat, lasting=lasting)
+        return self.engine.coil_fix(CoilImages(flat, self.maps), lasting=lasting)
 
     def scaled(self, x: Array) -> Array:
         """Return ``s x``, of an array that is nobody else's: in its place, where it can be."""
@@ -92,11 +127,12 @@ class Transform:
     # --- shapes ---------------------------------------------------------------------
 
     def flat_images(self, x: Array) -> Array:
-        """Return images in the engine's shape, (B, *shape)."""
-        return flatten_batch(self.xp, x, len(self.shape))
+        """Return images in the engine's shape, (B, *shape), and complex."""
+        flat = flatten_batch(self.xp, x, len(self.shape))
+        return self.xp.astype(flat, complex_dtype(self.xp, flat), copy=False)
 
     def flat_data(self, y: Array) -> Array:
-        """Return data in the engine's shape, (B, M)."""
+        """Return data in the engine's shape, (B, M), of all coils."""
         batch = y.shape[: y.ndim - len(self.samples)]
         return self.xp.reshape(y, (math.prod(batch), math.prod(self.samples)))
 
@@ -110,16 +146,31 @@ class Transform:
 
     def with_batch(self, y: Array, batch: Shape) -> Array:
         """Return the engine's data, scaled, with these batch axes."""
-        return self.xp.reshape(self.scaled(y), (*batch, *self.samples))
+        return self.xp.reshape(self.scaled(y), (*batch, *self.coils, *self.samples))
 
     def as_images(self, x: Array, y: Array) -> Array:
         """Return the engine's images, scaled, with the batch axes of the data `y`."""
-        batch = y.shape[: y.ndim - len(self.samples)]
+        batch = y.shape[: y.ndim - len(self.coils) - len(self.samples)]
         return self.xp.reshape(self.scaled(x), (*batch, *self.shape))
 
     def as_gradient(self, g: Array) -> Array:
         """Return the engine's gradient by the points, scaled, in the trajectory's shape."""
         return self.xp.reshape(self.scaled(g), self.trajectory.shape)
+
+    def check(self, call: str, label: str, x: Array) -> None:
+        """Refuse images ("x") or data ("y") that the transform does not take."""
+        if label == "x":
+            self.check_image(call, label, x)
+        else:
+            self.check_complex(call, label, x)
+
+    def check_image(self, call: str, label: str, x: Array) -> None:
+        """Refuse all but complex images; maps that are complex make real ones complex."""
+        if self.maps is None or not is_complex(self.xp, self.maps):
+            self.check_complex(call, label, x)
+            return
+        both = {label: x, "maps": self.maps}
+        check_precision(common_namespace(call, **both), call, **both)
 
     def check_complex(self, call: str, label: str, x: Array) -> None:
         """Refuse all but complex arrays of the trajectory's precision, library and device."""
@@ -133,15 +184,20 @@ class Transform:
             raise TypeError(msg)
 
 
-class TrajectoryOperator(LinearOperator):
-    """An operator with a transform at a trajectory: the part of the NUFFT its derivatives use."""
+class Transforming(LinearOperator):
+    """An operator that is a transform at a trajectory, of images or of coils: what derives it."""
+
+    transform: Transform
+
+    def _check_argument(self, call: str, label: str, x: Array) -> None:
+        self.transform.check(call, label, x)
+
+
+class TrajectoryOperator(Transforming):
+    """A transform of images: the part of the NUFFT that its Gram uses."""
 
     trajectory: Array
     shape: Shape
     eps: float
     memory_limit: int
-    transform: Transform
     gram_spectrum: Array
-
-    def _check_argument(self, call: str, label: str, x: Array) -> None:
-        self.transform.check_complex(call, label, x)

@@ -67,7 +67,7 @@ def test_it_composes_with_linops_of_sigpy():
 def test_the_gram_of_a_nufft_is_a_convolution():
     F = nl.NUFFT(rng.uniform(-0.5, 0.5, (4000, 2)), (12, 14))
     A = as_linop(F @ nl.Sense(noise(2, 12, 14)), (12, 14), complex)
-    assert isinstance(A.N.op.left.right, type(F.N))
+    assert isinstance(A.N.op.gram, type(F.N))
     assert not isinstance(F.N, type(F.H @ F))
 
 

@@ -109,7 +109,7 @@ def test_parameters_of_any_strides_and_read_only_ones_are_copied():
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128, torch.half, torch.bfloat16])
 @pytest.mark.parametrize("name", ["trajectory", "maps"])
 def test_a_conversion_to_another_kind_of_numbers_is_refused(operator, dtype, name):
-    part = {"trajectory": operator.left, "maps": operator.right}[name]
+    part = {"trajectory": operator.nufft, "maps": nl.Sense(operator.maps)}[name]
     module = OperatorModule(part, learn=[name])
     before = getattr(module, name).dtype
     with pytest.raises(TypeError, match=f"the dtype is {dtype}; want torch.float32 or torch.float"):

@@ -320,8 +320,11 @@ def test_auto_takes_the_convolution_where_it_pays():
 
 def test_the_gram_of_a_product_is_made_of_the_gram_of_its_left_factor():
     F, _, x, _ = problem((6, 5), eps=1e-9)
-    A = F @ nl.Sense(x)
+    A = F @ nl.Diagonal(x[0])
     assert any(isinstance(part, ToeplitzGram) for part in (A.N.left.right, A.N.right))
+    np.testing.assert_allclose(A.N(x[0]), A.H(A(x[0])), rtol=1e-6)
+    A = F @ nl.Sense(x)
+    assert isinstance(A.N.gram, ToeplitzGram)
     np.testing.assert_allclose(A.N(x[0]), A.H(A(x[0])), rtol=1e-6)
 
 

@@ -251,6 +251,22 @@ def test_the_result_is_the_same_on_any_number_of_threads(monkeypatch, shape):
         assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
+@pytest.mark.parametrize("shape", [(500,), (40, 37), (20, 18, 16)], ids=str)
+def test_the_sum_over_coils_is_the_same_on_any_number_of_threads(monkeypatch, shape):
+    k = rng.uniform(-0.5, 0.5, (3000, len(shape)))
+    maps, x, y, dk = noise(5, *shape), noise(2, *shape), noise(2, 5, 3000), noise(*k.shape).real
+    results = []
+    for count in (1, 2, 3, 7):
+        with on_threads(count, monkeypatch):
+            A = nl.NUFFT(k, shape, engine="grid", eps=1e-6) @ nl.Sense(maps)
+            value, J = A.linearize(x, wrt="trajectory")
+            along = A.derivative("trajectory", dk).adjoint(y)
+            by_both = (A.vjp(name, x, y) for name in ("trajectory", "maps"))
+            results.append([value, A(x), A.H(y), along, J(dk), J.adjoint(y), A.N(x), *by_both])
+    for result in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
 @pytest.mark.parametrize("size", [4, 24, 100, 360])
 @pytest.mark.parametrize("width", [2, 7, 16])
 @pytest.mark.parametrize("spread", ["uniform", "one place", "two places"])
@@ -306,8 +322,10 @@ def test_what_does_not_fit_the_memory_limit_is_transformed_again():
     k, x = rng.uniform(-0.5, 0.5, (50, 2)), noise(5, 16, 15)
     F = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-6)
     small = nl.NUFFT(k, (16, 15), engine="grid", eps=1e-6, memory_limit=20_000)
-    assert small.transform.engine.fix(x).kept is None
-    assert [grid.reals // 2 for _, grid in F.transform.engine.fix(x).kept] == [1, 2, 2]
+    of, few = (A.transform.engine for A in (F, small))
+    assert few.fix(x, lasting=True).kept is None
+    assert [grid.reals // 2 for _, grid in of.fix(x, lasting=True).kept] == [1, 2, 2]
+    assert of.fix(x).kept is None  # for one use
     y = F(x)
     for a, b in [
         (small(x), y),

@@ -114,7 +114,7 @@ def test_arrays_of_any_strides(arrays):
 
 def step_of(engine, k, x, y):
     """Return what a step computes, into arrays of its own; all that it needs is made."""
-    spectrum = engine.fix(x)
+    spectrum = engine.fix(x, lasting=True)
     gradient, image = cupy.empty_like(k), cupy.empty_like(x)
 
     def step():

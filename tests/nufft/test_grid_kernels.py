@@ -18,6 +18,7 @@ import pytest
 import scipy.fft
 from grid_engine import SETTINGS, check, check_adjoint, check_density, compute, exact_of
 
+from nufftlib.nufft.engines.base import CoilImages
 from nufftlib.nufft.engines.direct import DirectEngine
 from nufftlib.nufft.engines.grid.cuda import grid
 from nufftlib.nufft.engines.grid.cuda.device import OPTIONS, Cuda
@@ -156,7 +157,7 @@ def test_the_kernels_compute_the_sums(setting, spreading, library, monkeypatch):
 def test_a_point_that_is_not_finite_spoils_its_own_sample(library):
     """The operator refuses it; a captured step cannot."""
     setting = SETTINGS["2D, prime"]
-    k, _, x, y, _ = setting.arrays
+    k, _, x, y, *_ = setting.arrays
     k = k.copy()
     k[7, 1], k[9, 0] = np.nan, np.inf
     engine = engine_of(HostCuda(**library), setting, "tiles")
@@ -227,6 +228,18 @@ PLANTED = {
         "2D, together",
         "tiles",
     ),
+    "a map that is not conjugated": (
+        "CONJUGATE ? -s.part[1] : s.part[1]",
+        "s.part[1]",
+        "2D, prime",
+        "atomics",
+    ),
+    "a block of coils from the first": (
+        "const Int begin = b * maps_count > start ? b * maps_count - start : 0;",
+        "const Int begin = 0;",
+        "2D, prime",
+        "atomics",
+    ),
 }
 
 
@@ -246,10 +259,10 @@ def test_planted_errors_are_caught(planted, tmp_path, monkeypatch):
 def launches(call):
     """Return what is launched by a call with an engine and what is prepared for it."""
     setting = SETTINGS["2D"]
-    k, dk, x, y, _ = setting.arrays
+    k, dk, x, y, *_ = setting.arrays
     cuda = HostCuda()
     engine = engine_of(cuda, setting, "atomics")
-    points, spectrum = engine.prepare(k), engine.fix(x)
+    points, spectrum = engine.prepare(k), engine.fix(x, lasting=True)
     cuda.launched.clear()
     call(engine, points, spectrum, (k, dk, x, y))
     return cuda.launched
@@ -264,6 +277,16 @@ def test_a_step_takes_few_launches():
     assert launches(lambda e, p, _, a: e.forward(p, a[2])) == ["pad", "FFT", "interpolate"]
     assert launches(lambda e, p, _, a: e.adjoint(p, a[3])) == ["spread", "FFT", "crop"]
     assert launches(lambda _, p, s, a: s.vjp(p, a[3])) == ["contract"]
+    assert launches(lambda e, p, _, a: e.coil_forward(p, CoilImages(a[2][:1], a[2]))) == [
+        "pad_coils",
+        "FFT",
+        "interpolate",
+    ]
+    assert launches(lambda e, p, _, a: e.coil_adjoint(p, a[3], a[2])) == [
+        "spread",
+        "FFT",
+        "crop_coils",
+    ]
 
 
 def test_points_are_sorted_once_for_a_grid():
@@ -277,7 +300,7 @@ def test_points_are_sorted_once_for_a_grid():
 
 def test_an_empty_batch():
     setting = SETTINGS["2D"]
-    k, _, x, y, _ = setting.arrays
+    k, _, x, y, *_ = setting.arrays
     engine = engine_of(HostCuda(), setting)
     points = engine.prepare(k)
     assert engine.forward(points, x[:0]).shape == (0, len(k))

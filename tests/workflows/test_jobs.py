@@ -154,16 +154,16 @@ def test_the_phase_of_an_image_changes_nothing_that_its_coils_could_not(maps):
 class DensityDropped(LinearizedAdjoint):
     """The density in the data, but not in the Jacobian-transpose: a peer's error."""
 
-    def cotangents(self, z_bar):
-        Fv, K_ = self.F.linearize(self.maps.apply(z_bar), wrt="trajectory")
+    def cotangents(self, z_bar, *, maps=True):
+        Fv, K_ = (self.F @ nl.Sense(self.S)).linearize(z_bar, wrt="trajectory")
         return K_.adjoint(self.y), Fv, None, None
 
 
 class TwoPi(LinearizedAdjoint):
     """One of the two paths by radians: another."""
 
-    def cotangents(self, z_bar):
-        k_bar, *others = super().cotangents(z_bar)
+    def cotangents(self, z_bar, *, maps=True):
+        k_bar, *others = super().cotangents(z_bar, maps=maps)
         return k_bar / (2 * np.pi), *others
 
 

@@ -29,6 +29,8 @@ from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.mri.coils.low_frequency import CoilEstimate
 from nufftlib.mri.density.pipe_menon import PipeMenon
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
+from nufftlib.mri.sense import Sense
+from nufftlib.nufft.coils import CoilNUFFT
 from nufftlib.nufft.derivatives import SampledJacobian
 from nufftlib.nufft.operator import NUFFT
 
@@ -202,10 +204,27 @@ class TrajectoryObjective(Map):
         check_points("TrajectoryObjective.reconstruct(k)", k, self)
         return scaled(Acquired(self, k).image, self.reference)
 
+    # S^H F^H (d y) = F^H (d sum_c y_c) of maps of ones, and sum_c y_c = F (sum_c s_c) x: one coil
+    @property
+    def one_coil(self) -> bool:
+        """Whether the coils take part by their sum alone."""
+        assert isinstance(self.reconstruction, Reconstruction)
+        return self.maps == "ones" and self.reconstruction.sums_coils
+
+    @cached_property
+    def scanned(self) -> tuple[Array, Array | None]:
+        """The maps of the coils whose data are reconstructed, and the noise in these."""
+        s, n = self.coil_maps, self.noise
+        if not self.one_coil:
+            return s, n
+        xp = array_namespace(s)
+        s = xp.sum(s, axis=0, keepdims=True)
+        return s, n if n is None else xp.sum(n, axis=0, keepdims=True)
+
     @cached_property
     def spectrum(self) -> Map:
-        """The map ``k -> F(k) u``; the coil images never change."""
-        return self.nufft.as_map("trajectory", self.coil_maps * self.image)
+        """The map ``k -> F(k) S x``; the images of the coils never change."""
+        return (self.nufft @ Sense(self.scanned[0])).as_map("trajectory", self.image)
 
     @cached_property
     def loss_of_image(self) -> Map:
@@ -266,9 +285,10 @@ class Acquired:
         assert isinstance(recipe, Reconstruction)
         y, self.spectrum = objective.spectrum.linearize(k)
         assert isinstance(self.spectrum, SampledJacobian)
-        assert isinstance(self.spectrum.nufft, NUFFT)
-        F = self.spectrum.nufft  # the operator at k that the data were computed with
-        y = y if objective.noise is None else y + objective.noise
+        assert isinstance(self.spectrum.nufft, CoilNUFFT)
+        F = self.spectrum.nufft.nufft  # the operator at k that the data were computed with
+        coils, noise = objective.scanned
+        y = y if noise is None else y + noise
         self.density: LinearOperator | None = None
         self.estimate: CoilEstimate | None = None
         d: Array = None
@@ -278,9 +298,9 @@ class Acquired:
             self.estimate = CoilEstimate(F, y, d)
             S = self.estimate.maps
         elif objective.maps == "true":
-            S = objective.coil_maps
+            S = coils
         else:
-            S = array_namespace(y).ones_like(objective.coil_maps)
+            S = array_namespace(y).ones_like(coils)
         self.image: Array
         self.recipe: Linearized
         self.needs_density = recipe.needs_density
@@ -368,9 +388,11 @@ class ObjectiveJacobian(LinearOperator):
         """
         at = self.acquired
         z_bar = self.linearized_loss[1].adjoint(y)
-        k_bar, y_bar, d_bar, S_bar = at.recipe.cotangents(z_bar)
-        if self.objective.constants:
-            S_bar = d_bar = None
+        constants = self.objective.constants
+        estimated = at.estimate is not None and not constants
+        k_bar, y_bar, d_bar, S_bar = at.recipe.cotangents(z_bar, maps=estimated)
+        if constants:
+            d_bar = None
         if at.estimate is not None and S_bar is not None:
             k_more, y_more, d_more = at.estimate.cotangents(S_bar)
             k_bar, y_bar, d_bar = plus(k_bar, k_more), plus(y_bar, y_more), plus(d_bar, d_more)

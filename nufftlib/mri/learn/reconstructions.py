@@ -48,18 +48,22 @@ class Linearized(ABC):
         """
 
     @abstractmethod
-    def cotangents(self, z_bar: Array) -> Cotangents:
+    def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         r"""Return the gradients by trajectory, data, density weights and coil maps.
 
         Parameters
         ----------
         z_bar : array, shape (\*shape), complex
             Gradient by the image.
+        maps : bool
+            Whether that by the coil maps is asked for. A stack of coil images, it is not made
+            otherwise.
 
         Returns
         -------
         k_bar, y_bar, d_bar, S_bar : array or None
-            Like the directions of `tangent`; None where the image does not depend on it.
+            Like the directions of `tangent`; None where the image does not depend on it, and
+            where it is not asked for.
         """
 
 
@@ -68,6 +72,10 @@ class Reconstruction(ABC):
 
     needs_density: ClassVar[bool]
     """Whether it takes density weights; else it is given None."""
+
+    sums_coils: ClassVar[bool] = False
+    """Whether maps of ones let the coils' data take part by their sum alone: an objective with such
+    maps then gives it one coil."""
 
     @abstractmethod
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
@@ -98,49 +106,49 @@ class AdjointReconstruction(Reconstruction):
     """The density-compensated adjoint, ``z = S^H F^H (d y)``."""
 
     needs_density: ClassVar[bool] = True
+    sums_coils: ClassVar[bool] = True
 
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return ``S^H F^H (d y)`` and its derivative."""
         assert d is not None
-        coil_images = F.adjoint(d * y)
-        maps = Sense(S)
-        return maps.adjoint(coil_images), LinearizedAdjoint(F, y, d, maps, coil_images)
+        weighted = d * y
+        return (F @ Sense(S)).adjoint(weighted), LinearizedAdjoint(F, S, y, d, weighted)
 
 
 @dataclass(frozen=True, eq=False)
 class LinearizedAdjoint(Linearized):
-    """The derivative of `AdjointReconstruction`, with ``c = F^H (d y)``."""
+    """The derivative of `AdjointReconstruction`, ``z = A^H (d y)`` with ``A = F S``."""
 
     F: NUFFT
+    S: Array
     y: Array
     d: Array
-    maps: Sense
-    coil_images: Array
+    weighted: Array
 
-    # dz = dS^H c + S^H (dF^H (d y) + F^H (dd y + d dy))
+    # dz = dS^H F^H (d y) + S^H (dF^H (d y) + F^H (dd y + d dy))
     def tangent(
         self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
     ) -> Array:
         """Return the change of the image."""
-        change = namespace(self.y).zeros_like(self.coil_images)
+        A = self.F @ Sense(self.S)
+        dz = namespace(self.y).zeros_like(self.S[0, ...])
         if dk is not None:
-            change = change + self.F.derivative("trajectory", dk).adjoint(self.d * self.y)
+            dz = dz + A.derivative("trajectory", dk).adjoint(self.weighted)
         if dy is not None:
-            change = change + self.F.adjoint(self.d * dy)
+            dz = dz + A.adjoint(self.d * dy)
         if dd is not None:
-            change = change + self.F.adjoint(dd * self.y)
-        dz = self.maps.adjoint(change)
-        return dz if dS is None else dz + Sense(dS).adjoint(self.coil_images)
+            dz = dz + A.adjoint(dd * self.y)
+        return dz if dS is None else dz + (self.F @ Sense(dS)).adjoint(self.weighted)
 
-    # v = S z_bar:  k_bar = B(v, d y), y_bar = d F v, d_bar = sum_c Re(conj(y_c) (F v)_c),
-    # S_bar = conj(z_bar) c
-    def cotangents(self, z_bar: Array) -> Cotangents:
+    # k_bar = B(z_bar, d y), y_bar = d A z_bar, d_bar = sum_c Re(conj(y_c) (A z_bar)_c),
+    # S_bar = conj(z_bar) F^H (d y)
+    def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         """Return the gradients by trajectory, data, density weights and coil maps."""
-        xp, y = namespace(z_bar), self.y
-        Fv, J = self.F.linearize(self.maps.apply(z_bar), wrt="trajectory")
-        d_bar = xp.sum(xp.real(y) * xp.real(Fv) + xp.imag(y) * xp.imag(Fv), axis=0)
-        S_bar = self.maps.vjp("maps", z_bar, self.coil_images)
-        return J.adjoint(self.d * y), self.d * Fv, d_bar, S_bar
+        xp, y, A = namespace(z_bar), self.y, self.F @ Sense(self.S)
+        Az, J = A.linearize(z_bar, wrt="trajectory")
+        d_bar = xp.sum(xp.real(y) * xp.real(Az) + xp.imag(y) * xp.imag(Az), axis=0)
+        S_bar = A.vjp("maps", z_bar, self.weighted) if maps else None
+        return J.adjoint(self.weighted), self.d * Az, d_bar, S_bar
 
 
 @dataclass(frozen=True)
@@ -209,10 +217,11 @@ class LinearizedSolution(Linearized):
         changes = {"trajectory": dk, None: dy, "maps": dS}
         return self.solution.tangent({n: d for n, d in changes.items() if d is not None})
 
-    def cotangents(self, z_bar: Array) -> Cotangents:
+    def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         """Return the gradients by trajectory, data and coil maps."""
-        found = self.solution.cotangents(z_bar, ("trajectory", None, "maps"))
-        return found["trajectory"], found[None], None, found["maps"]
+        names = "trajectory", None, *(("maps",) if maps else ())
+        found = self.solution.cotangents(z_bar, names)
+        return found["trajectory"], found[None], None, found.get("maps")
 
 
 @dataclass(frozen=True)
@@ -314,17 +323,17 @@ class LinearizedTV(Linearized):
             dv = ((xp.zeros_like(v) if dy is None else dy) - dr * v) / r
         return dr * self.scaled.solution.value + r * self.scaled.tangent(dk, dv, None, dS)
 
-    def cotangents(self, z_bar: Array) -> Cotangents:
+    def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         """Return the gradients by trajectory, data, density weights and coil maps."""
-        k_bar, v_bar, d_bar, S_bar = self.scaled.cotangents(z_bar)  # over r, but for the last
+        # Over r, but for that by the weights.
+        k_bar, v_bar, d_bar, S_bar = self.scaled.cotangents(z_bar, maps=maps)
         assert k_bar is not None
         assert v_bar is not None
-        assert S_bar is not None
         r, v = self.r, self.v
         r_bar = inner(z_bar, self.scaled.solution.value) - inner(v_bar, v)
         y_bar = v_bar + (r_bar / self.voxels) * (self.d * v)
         d_bar = (0.5 * r * r_bar / self.voxels) * squares(v)
-        return r * k_bar, y_bar, d_bar, r * S_bar
+        return r * k_bar, y_bar, d_bar, None if S_bar is None else r * S_bar
 
 
 def mean_diagonal(F: NUFFT) -> float:

@@ -19,7 +19,9 @@ from functools import cached_property
 from nufftlib.core.arrays import Array, conjugate, flatten_batch, is_complex, item_bytes, namespace
 from nufftlib.core.operator import Compose, LinearOperator, parameter
 from nufftlib.core.shapes import Exchanged
+from nufftlib.mri.sense import Sense
 from nufftlib.mri.subspace.combinations import Contraction, beside
+from nufftlib.nufft.coils import CoilNUFFT
 from nufftlib.nufft.engines.base import Whole
 from nufftlib.nufft.gram import (
     FILTERED,
@@ -160,6 +162,9 @@ def factors(A: LinearOperator) -> tuple[NUFFT | None, LinearOperator | None]:
     while isinstance(A, Compose):
         before = A.right if before is None else A.right @ before
         A = A.left
+    if isinstance(A, CoilNUFFT):
+        coils = Sense(A.maps)
+        return A.nufft, coils if before is None else coils @ before
     return (A if isinstance(A, NUFFT) else None), before
 
 

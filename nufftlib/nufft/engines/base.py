@@ -1,6 +1,7 @@
 r"""The interface of an engine, and the derivatives that follow from its two transforms.
 
-Throughout, images have the shape ``(B, *shape)`` and data ``(B, M)``. ``points`` is the
+Throughout, images have the shape ``(B, *shape)`` and data ``(B, M)``; of the images ``s_c x_b`` of
+coils, data have the shape ``(B C, M)``. ``points`` is the
 result of the engine's ``prepare`` for a trajectory ``(M, d)``.
 
 The derivative of :math:`y_j = \sum_n x_n e^{-2\pi i k_j \cdot n}` by :math:`k_{ja}` is
@@ -26,7 +27,7 @@ from typing import Any, Protocol
 
 import array_api_compat
 
-from nufftlib.core.arrays import Array, Namespace, item_bytes, library
+from nufftlib.core.arrays import Array, Namespace, conj, item_bytes, library
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,39 @@ class Points:
     def size(self) -> int:
         """Number of points."""
         return int(self.axes[0].shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class CoilImages:
+    """The images ``s_c x_b`` of coils, each computed where it is used.
+
+    They are numbered ``b C + c``, like their data.
+
+    Parameters
+    ----------
+    x : array, shape (B, *shape), complex
+        Images.
+    maps : array, shape (C, *shape), real or complex
+        What the coils multiply them by; at least one.
+    """
+
+    x: Array
+    maps: Array
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return int(self.x.shape[0] * self.maps.shape[0])
+
+    def blocks(self, most: int) -> Iterator[tuple[slice, Array]]:
+        """Yield their numbers and a stack of them, `most` at a time; of none, one empty stack."""
+        coils = self.maps.shape[0]
+        for b in range(self.x.shape[0]):
+            for some in batch_blocks(coils, most):
+                numbers = slice(b * coils + some.start, b * coils + some.stop)
+                yield numbers, self.maps[some, ...] * self.x[b : b + 1, ...]
+        if self.x.shape[0] == 0:
+            yield slice(0, 0), self.x
 
 
 class FixedImages(Protocol):
@@ -158,10 +192,48 @@ class Engine(ABC):
     def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Prepare images (B, *shape) for sampling at any trajectory.
 
-        If they are `lasting`, the result does not change with the array `x`: an engine that
-        reads the images again has to copy them.
+        If they are `lasting`, they are for many trajectories: what does not depend on these is
+        kept, and the result does not change with the array `x`. An engine that reads the images
+        again has to copy them. Else they are for one use.
         """
         return ImageStack(self, self.xp.asarray(x, copy=True) if lasting else x)
+
+    # --- coils: sums over stacks of images that nobody keeps -------------------------------
+
+    def coil_forward(self, points: Points, images: CoilImages) -> Array:
+        """Return ``F (s_c x_b)``: (B C, M)."""
+        whole = Whole(self.xp, images.size)
+        most = self.stacks(images.x, points.size, count=1, images=2, data=1)[0]
+        for part, stack in images.blocks(most):
+            whole.put(part, self.forward(points, stack))
+        return whole.result
+
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
+        """Return ``sum_c conj(s_c) F^H y_bc``, or with ``dF[dk]`` in place of ``F``.
+
+        It takes data (B C, M) and maps (C, *shape) to images (B, *shape).
+        """
+        xp, coils = self.xp, maps.shape[0]
+        whole = Whole(xp, y.shape[0] // coils)
+        most = self.stacks(y, points.size, count=1, images=3, data=1)[0]
+        for start in range(0, y.shape[0], coils):
+            total: Array = 0.0
+            for some in batch_blocks(coils, most):
+                data = y[start + some.start : start + some.stop, :]
+                if dk is None:
+                    images = self.adjoint(points, data)
+                else:
+                    images = self.derivative_adjoint(points, dk, data)
+                total = total + xp.sum(conj(maps[some, ...]) * images, axis=0, keepdims=True)
+            whole.put(slice(start // coils, start // coils + 1), total)
+        return whole.result if y.shape[0] else self.adjoint(points, y)
+
+    def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> FixedImages:
+        """Prepare the images of coils for sampling at any trajectory, as `fix` does."""
+        if lasting:
+            copies = (self.xp.asarray(a, copy=True) for a in (images.x, images.maps))
+            images = CoilImages(*copies)
+        return CoilStacks(self, images)
 
     def transform_bytes(self) -> int:
         """Return the bytes that a transform of one image takes beside image and data."""
@@ -254,7 +326,7 @@ class ImageStack:
         total = -reduce(operator.add, terms)
         return symmetric(xp, {pair: total[i, ...] for i, pair in enumerate(pairs)})
 
-    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
+    def linearize(self, points: Points) -> tuple[Array, StackJacobian]:
         """Transform value and derivatives as one stack."""
         xp = self.engine.xp
         values, derivatives = (Whole(xp, self.x.shape[0], axis) for axis in (0, 1))
@@ -280,6 +352,51 @@ class ImageStack:
                 del stack
                 whole.put(some, xp.reshape(y, (len(ramps[some]), x.shape[0], samples)))
             yield part, whole.result
+
+
+@dataclass(frozen=True, eq=False)
+class CoilStacks:
+    """Fixed images of coils, for an engine that only transforms: one stack after the other."""
+
+    engine: Engine
+    images: CoilImages
+
+    def values(self, points: Points) -> Array:
+        """``F (s_c x_b)``."""
+        return self.engine.coil_forward(points, self.images)
+
+    def jvp(self, points: Points, dk: Array) -> Array:
+        """As of a stack."""
+        whole = Whole(self.engine.xp, self.images.size)
+        for part, stack in self._stacks(points):
+            whole.put(part, stack.jvp(points, dk))
+        return whole.result
+
+    def vjp(self, points: Points, y: Array) -> Array:
+        """The sum over the stacks."""
+        stacks = self._stacks(points)
+        return reduce(operator.add, (stack.vjp(points, y[part, :]) for part, stack in stacks))
+
+    def curvature(self, points: Points, r: Array) -> Array:
+        """The sum over the stacks."""
+        stacks = self._stacks(points)
+        return reduce(operator.add, (stack.curvature(points, r[part, :]) for part, stack in stacks))
+
+    def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
+        """Values and derivatives of all stacks."""
+        values, derivatives = (Whole(self.engine.xp, self.images.size, axis) for axis in (0, 1))
+        for part, stack in self._stacks(points):
+            y, jacobian = stack.linearize(points)
+            values.put(part, y)
+            derivatives.put(part, jacobian.G)
+        return values.result, StackJacobian(derivatives.result)
+
+    def _stacks(self, points: Points) -> Iterator[tuple[slice, ImageStack]]:
+        # As many as get all their ramps at once.
+        ramps = 1 + len(self.engine.shape)
+        most = self.engine.stacks(self.images.x, points.size, ramps, images=2, data=2, beside=1)[0]
+        for part, stack in self.images.blocks(most):
+            yield part, ImageStack(self.engine, stack)
 
 
 class TrajectoryJacobian(ABC):

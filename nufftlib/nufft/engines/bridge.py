@@ -15,6 +15,7 @@ from array_api_compat import array_namespace, is_array_api_obj
 from nufftlib.core.arrays import Array, Namespace, library
 from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy, import_cupy
 from nufftlib.nufft.engines.base import (
+    CoilImages,
     Engine,
     FixedImages,
     Gridding,
@@ -99,6 +100,17 @@ class BridgedEngine(Engine):
         """``(dF[dk])^H y``."""
         return border_of(y).cross(self.inner.derivative_adjoint, points, dk, y)
 
+    def coil_forward(self, points: Points, images: CoilImages) -> Array:
+        """``F (s_c x_b)``."""
+        return border_of(images.x).cross(self._coil_forward, points, images.x, images.maps)
+
+    def _coil_forward(self, points: Points, x: Array, maps: Array) -> Array:
+        return self.inner.coil_forward(points, CoilImages(x, maps))
+
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
+        """``sum_c conj(s_c) F^H y_bc``."""
+        return border_of(y).cross(self.inner.coil_adjoint, points, y, maps, dk)
+
     def transform_bytes(self) -> int:
         """Those of the engine on the other side."""
         return self.inner.transform_bytes()
@@ -114,6 +126,13 @@ class BridgedEngine(Engine):
         border = border_of(x)
         with callers_stream(border.xp, border.device):
             return BridgedImages(border, self.inner.fix(as_cupy(x), lasting=lasting))
+
+    def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> FixedImages:
+        """Prepare images of coils, as CuPy arrays."""
+        border = border_of(images.x)
+        with callers_stream(border.xp, border.device):
+            inner = CoilImages(as_cupy(images.x), as_cupy(images.maps))
+            return BridgedImages(border, self.inner.coil_fix(inner, lasting=lasting))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
 from nufftlib.nufft.engines.base import (
+    CoilImages,
     Engine,
     Gridding,
     Points,
@@ -41,7 +42,7 @@ class GridEngine(Engine):
 
     def forward(self, points: Points, x: Array) -> Array:
         """FFT of the padded image, read at the points."""
-        return GridImages(self, real_parts(x)).values(points)
+        return self.fix(x).values(points)
 
     def adjoint(self, points: Points, y: Array) -> Array:
         """Points spread on the grid, FFT, and the image cut out."""
@@ -49,23 +50,41 @@ class GridEngine(Engine):
 
     def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
         """Points spread with the derivative of the kernel: one FFT for all axes."""
-        return self._spread(points, y, np.ascontiguousarray(as_numpy(dk)))
+        return self._spread(points, y, dk)
+
+    def coil_forward(self, points: Points, images: CoilImages) -> Array:
+        """FFTs of the image times the maps, multiplied where it is padded."""
+        return self.coil_fix(images).values(points)
+
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
+        """Points spread, FFT, and the coils added up where their images are cut out."""
+        return self._spread(points, y, dk, real_parts(maps))
 
     def transform_bytes(self) -> int:
         """One grid."""
         return self._grid_bytes(np.dtype(np.float32 if self.dtype == self.xp.float32 else float))
 
     def fix(self, x: Array, *, lasting: bool = False) -> GridImages:
-        """Transform images; their grids are kept if they fit `memory_limit`."""
-        images = real_parts(x)
-        if images.shape[0] * self._grid_bytes(images.dtype) > self.memory_limit:
-            return GridImages(self, images.copy() if lasting else images)
+        """Transform images where they are used; if `lasting`, once, if that fits `memory_limit`."""
+        return self._fixed(real_parts(x), None, lasting)
+
+    def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> GridImages:
+        """As `fix`, without the images of the coils."""
+        return self._fixed(real_parts(images.x), real_parts(images.maps), lasting)
+
+    def _fixed(self, x: Any, maps: Any, lasting: bool) -> GridImages:
+        images = GridImages(self, x, maps)
+        if not lasting:
+            return images
+        size = images.size
+        if size * self._grid_bytes(x.dtype) > self.memory_limit:
+            return GridImages(self, x.copy(), None if maps is None else maps.copy())
         kept = []
-        for block in self._blocks(images.shape[0], images.dtype, self.memory_limit):
-            grid = Grid(self.layout, images.dtype, block.stop - block.start)
-            grid.transform_of(images[block])
+        for block in self._blocks(size, x.dtype, self.memory_limit):
+            grid = Grid(self.layout, x.dtype, block.stop - block.start)
+            images.lay(block, grid)
             kept.append((block, grid))
-        return GridImages(self, images, tuple(kept))
+        return GridImages(self, np.empty((size, 0), x.dtype), None, tuple(kept))
 
     def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
         """On a grid of this shape, which is not oversampled."""
@@ -96,14 +115,19 @@ class GridEngine(Engine):
     def _grid_bytes(self, real: np.dtype[Any]) -> int:
         return 2 * real.itemsize * self.layout.cells
 
-    def _spread(self, points: Points, y: Array, dk: Any) -> Array:
+    def _spread(self, points: Points, y: Array, dk: Array | None, maps: Any = None) -> Array:
         data = real_parts(y)
-        image = empty((data.shape[0], *self.shape, 2), data.dtype)
+        along = None if dk is None else np.ascontiguousarray(as_numpy(dk))
+        make, coils = (empty, 1) if maps is None else (zeros, maps.shape[0])
+        image = make((data.shape[0] // coils, *self.shape, 2), data.dtype)
         for block, grid in self.passing(data.shape[0], data.dtype):
-            grid.spread(points, data[block], dk)
+            grid.spread(points, data[block], along)
             grid.fold()
             grid.transform(inverse=True)
-            grid.crop(image[block])
+            if maps is None:
+                grid.crop(image[block])
+            else:
+                grid.crop_coils(image, maps, block.start)
         return from_numpy(self.xp, complex_of(image))
 
 
@@ -116,22 +140,37 @@ class GridImages:
     engine : GridEngine
         The engine of the images.
     images : array, shape (B, ..., 2), real
-        Real and imaginary parts.
+        Real and imaginary parts; none, (B, 0), of grids that are kept.
+    maps : array, shape (C, ..., 1 or 2), real, optional
+        Maps of coils, real or complex: the images then are ``s_c x_b``, number ``b C + c``.
     kept : tuple of (slice, Grid), optional
         Their grids. Without them each use transforms the images, block by block.
     """
 
     engine: GridEngine
     images: Any
+    maps: Any = None
     kept: tuple[tuple[slice, Grid], ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return int(self.images.shape[0] * (1 if self.maps is None else self.maps.shape[0]))
+
+    def lay(self, block: slice, grid: Grid) -> None:
+        """Make the grid the spectrum of some of the images."""
+        if self.maps is None:
+            grid.transform_of(self.images[block])
+        else:
+            grid.transform_of(self.images, self.maps, block.start)
 
     def blocks(self) -> Iterator[tuple[slice, Grid]]:
         """Yield a slice of the batch and its grid, valid until the next one."""
         if self.kept is not None:
             yield from self.kept
             return
-        for block, grid in self.engine.passing(self.images.shape[0], self.images.dtype):
-            grid.transform_of(self.images[block])
+        for block, grid in self.engine.passing(self.size, self.images.dtype):
+            self.lay(block, grid)
             yield block, grid
 
     def values(self, points: Points) -> Array:
@@ -171,7 +210,7 @@ class GridImages:
         for block, grid in self.blocks():
             derivatives.append((block, self._derivatives(points, grid, y[block])))
         value = from_numpy(self.engine.xp, complex_of(y))
-        sizes = (self.images.shape[0], points.size)
+        sizes = (self.size, points.size)
         return value, GridJacobian(self.engine, sizes, tuple(derivatives))
 
     def _derivatives(self, points: Points, grid: Grid, y: Any) -> Any:
@@ -181,7 +220,7 @@ class GridImages:
         return out
 
     def _data(self, points: Points) -> Any:
-        return empty((self.images.shape[0], points.size, 2), self.images.dtype)
+        return empty((self.size, points.size, 2), self.images.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,9 +319,9 @@ class GridJacobian(TrajectoryJacobian):
 
 
 def real_parts(x: Array) -> Any:
-    """View complex numbers as pairs of reals along a new last axis."""
+    """View complex numbers as pairs of reals along a new last axis, real ones as single."""
     data = np.ascontiguousarray(as_numpy(x))
-    return data.view(data.real.dtype).reshape(*data.shape, 2)
+    return data.view(data.real.dtype).reshape(*data.shape, -1 if data.size else 2)
 
 
 def complex_of(parts: Any) -> Any:

@@ -110,6 +110,38 @@ class Grid:
             out,
         )
 
+    def pad_coils(self, image: Any, maps: Any, start: int) -> None:
+        """Lay images of coils on the grid, those that are numbered from `start`.
+
+        ``s_c x_b`` is number ``b C + c`` of an image (B, ..., 2) and maps (C, ..., 1 or 2).
+        """
+        table = self.tables
+        rows = table.extent[0] * table.extent[1]
+        run(
+            loops.pad_coils,
+            split(rows, self.cells.size),
+            self._image(image),
+            self._image(maps),
+            start,
+            table.sizes,
+            table.factors,
+            self.cells,
+        )
+
+    def crop_coils(self, image: Any, maps: Any, start: int) -> None:
+        """Add coil by coil to the images that they are of: the transpose of `pad_coils`."""
+        table, out = self.tables, self._image(image)
+        run(
+            loops.crop_coils,
+            split(out.shape[1] * out.shape[2], self.cells.size),
+            self.cells,
+            start,
+            self._image(maps),
+            table.sizes,
+            table.factors,
+            out,
+        )
+
     def transform(self, *, inverse: bool) -> None:
         """FFT of every coil, in place and without scale.
 
@@ -129,9 +161,12 @@ class Grid:
                 if not np.may_share_memory(done, part):  # another backend of scipy.fft
                     part[...] = done
 
-    def transform_of(self, image: Any) -> None:
-        """Make the grid the oversampled spectrum of images (coils, ..., 2)."""
-        self.pad(image)
+    def transform_of(self, image: Any, maps: Any = None, start: int = 0) -> None:
+        """Make the grid the oversampled spectrum of images (coils, ..., 2), or of `pad_coils`."""
+        if maps is None:
+            self.pad(image)
+        else:
+            self.pad_coils(image, maps, start)
         self.transform(inverse=False)
         self.wrap()
 

@@ -333,6 +333,59 @@ def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-de
 
 
 @compiled
+def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
+    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
+    coils, columns = maps.shape[0], image.shape[3]
+    negative = columns // 2
+    zero = grid.dtype.type(0)
+    for row in range(begin, end):
+        plane, line = row // grid.shape[1], row % grid.shape[1]
+        grid[plane, line] = 0
+        p = voxel_in(plane, image.shape[1], sizes[0])
+        q = voxel_in(line, image.shape[2], sizes[1])
+        if p < 0 or q < 0:
+            continue
+        outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
+        cells = grid[plane, line]
+        for coil in range(grid.shape[3] // 2):
+            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                re, im = factor * x[m, 0], factor * x[m, 1]
+                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
+                cells[cell, 2 * coil] = u * re - v * im
+                cells[cell, 2 * coil + 1] = u * im + v * re
+
+
+@compiled
+def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: ignore[no-untyped-def]
+    """``image[i // C] += conj(maps[i % C]) crop``: the transpose of `pad_coils`.
+
+    One thread adds all coils of a row, in their order.
+    """
+    coils, columns = maps.shape[0], image.shape[3]
+    negative = columns // 2
+    zero = grid.dtype.type(0)
+    for row in range(begin, end):
+        p, q = row // image.shape[2], row % image.shape[2]
+        n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
+        outer = factors[0][abs(n0)] * factors[1][abs(n1)]
+        cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
+        for coil in range(grid.shape[3] // 2):
+            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                re, im = factor * cells[cell, 2 * coil], factor * cells[cell, 2 * coil + 1]
+                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
+                x[m, 0] += u * re + v * im
+                x[m, 1] += u * im - v * re
+
+
+@compiled
 def along(derivatives, direction, out, begin, end):  # type: ignore[no-untyped-def]
     """``out[b, j, part] = sum_axis direction[j, axis] derivatives[j, axis, (b, part)]``."""
     parts = out.shape[2]

@@ -14,6 +14,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import (
+    CoilImages,
     Engine,
     Gridding,
     Points,
@@ -44,7 +45,7 @@ class CudaGridEngine(Engine):
 
     def forward(self, points: Points, x: Array) -> Array:
         """FFT of the padded image, read at the points."""
-        return CudaGridImages(self, self.cuda.contiguous(x)).values(points)
+        return self.fix(x).values(points)
 
     def adjoint(self, points: Points, y: Array) -> Array:
         """Points spread on the grid, FFT, and the image cut out."""
@@ -52,18 +53,37 @@ class CudaGridEngine(Engine):
 
     def derivative_adjoint(self, points: Points, dk: Array, y: Array) -> Array:
         """Points spread with the derivative of the kernel: one FFT for all axes."""
-        return self._spread(points, y, self.cuda.contiguous(dk))
+        return self._spread(points, y, dk)
+
+    def coil_forward(self, points: Points, images: CoilImages) -> Array:
+        """FFTs of the image times the maps, multiplied where it is padded."""
+        return self.coil_fix(images).values(points)
+
+    def coil_adjoint(self, points: Points, y: Array, maps: Array, dk: Array | None = None) -> Array:
+        """Points spread, FFT, and the coils added up where their images are cut out."""
+        return self._spread(points, y, dk, self.cuda.contiguous(maps))
 
     def transform_bytes(self) -> int:
         """One grid."""
         return self.layout.cells * (8 if self.dtype == self.xp.float32 else 16)
 
     def fix(self, x: Array, *, lasting: bool = False) -> CudaGridImages:
-        """Transform images; their grids are kept if they fit `memory_limit`."""
-        images = self.cuda.contiguous(x)
-        if images.shape[0] * self._grid_bytes(images) > self.memory_limit:
-            return CudaGridImages(self, images.copy() if lasting else images)
-        return CudaGridImages(self, images, tuple(CudaGridImages(self, images).blocks()))
+        """Transform images where they are used; if `lasting`, once, if that fits `memory_limit`."""
+        return self._fixed(self.cuda.contiguous(x), None, lasting)
+
+    def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> CudaGridImages:
+        """As `fix`, without the images of the coils."""
+        x, maps = map(self.cuda.contiguous, (images.x, images.maps))
+        return self._fixed(x, maps, lasting)
+
+    def _fixed(self, x: Any, maps: Any, lasting: bool) -> CudaGridImages:
+        images = CudaGridImages(self, x, maps)
+        if not lasting:
+            return images
+        if images.size * self._grid_bytes(x) > self.memory_limit:
+            return CudaGridImages(self, x.copy(), None if maps is None else maps.copy())
+        empty = self.cuda.empty(self.cuda.device(x), (images.size, 0), x.dtype)
+        return CudaGridImages(self, empty, None, tuple(images.blocks()))
 
     def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
         """On a grid of this shape, which is not oversampled."""
@@ -75,9 +95,9 @@ class CudaGridEngine(Engine):
         """The grid for this shape and accuracy."""
         return layout(self.shape, self.eps, self.dtype == self.xp.float32)
 
-    def blocks(self, x: Array) -> Iterator[slice]:
+    def blocks(self, size: int, like: Array) -> Iterator[slice]:
         """Cut a batch into blocks of nearly one size, whose grids fit `memory_limit`."""
-        return batch_blocks(x.shape[0], self.memory_limit // self._grid_bytes(x))
+        return batch_blocks(size, self.memory_limit // self._grid_bytes(like))
 
     def grid(self, like: Array, block: slice, *, empty: bool) -> Grid:
         """Return grids for a block of coils, with the device and dtype of `like`.
@@ -91,15 +111,21 @@ class CudaGridEngine(Engine):
     def _grid_bytes(self, x: Array) -> int:
         return int(x.dtype.itemsize) * self.layout.cells
 
-    def _spread(self, points: Points, y: Array, dk: Any) -> Array:
+    def _spread(self, points: Points, y: Array, dk: Array | None, maps: Any = None) -> Array:
         assert isinstance(points, CudaPoints)
         data = self.cuda.contiguous(y)
-        image = self.cuda.empty(self.cuda.device(data), (data.shape[0], *self.shape), data.dtype)
-        for block in self.blocks(data):
+        along = None if dk is None else self.cuda.contiguous(dk)
+        make, coils = (self.cuda.empty, 1) if maps is None else (self.cuda.zeros, maps.shape[0])
+        shape = (data.shape[0] // coils, *self.shape)
+        image = make(self.cuda.device(data), shape, data.dtype)
+        for block in self.blocks(data.shape[0], data):
             grid = self.grid(data, block, empty=True)
-            grid.spread(points, data[block], dk, self.spreading)
+            grid.spread(points, data[block], along, self.spreading)
             grid.transform(inverse=True)
-            grid.crop(image[block])
+            if maps is None:
+                grid.crop(image[block])
+            else:
+                grid.crop_coils(image, maps, block.start)
         return image
 
 
@@ -112,30 +138,41 @@ class CudaGridImages:
     engine : CudaGridEngine
         The engine of the images.
     images : array, shape (B, ...), complex
-        The images.
+        The images; none, (B, 0), of grids that are kept.
+    maps : array, shape (C, ...), real or complex, optional
+        Maps of coils: the images then are ``s_c x_b``, number ``b C + c``.
     kept : tuple of (slice, Grid), optional
         Their grids. Without them each use transforms the images, block by block.
     """
 
     engine: CudaGridEngine
     images: Any
+    maps: Any = None
     kept: tuple[tuple[slice, Grid], ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return int(self.images.shape[0] * (1 if self.maps is None else self.maps.shape[0]))
 
     def blocks(self) -> Iterator[tuple[slice, Grid]]:
         """Yield a slice of the batch and its grids."""
         if self.kept is not None:
             yield from self.kept
             return
-        for block in self.engine.blocks(self.images):
+        for block in self.engine.blocks(self.size, self.images):
             grid = self.engine.grid(self.images, block, empty=False)
-            grid.pad(self.images[block])
+            if self.maps is None:
+                grid.pad(self.images[block])
+            else:
+                grid.pad_coils(self.images, self.maps, block.start)
             grid.transform(inverse=False)
             yield block, grid
 
     def values(self, points: Points) -> Array:
         """``F x``."""
         assert isinstance(points, CudaPoints)
-        y = self._empty(self.images.shape[0], points.size)
+        y = self._empty(self.size, points.size)
         for block, grid in self.blocks():
             grid.interpolate(points, y[block], None, 0)
         return y
@@ -143,7 +180,7 @@ class CudaGridImages:
     def jvp(self, points: Points, dk: Array) -> Array:
         """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
         assert isinstance(points, CudaPoints)
-        y = self._empty(self.images.shape[0], points.size)
+        y = self._empty(self.size, points.size)
         engine, d = self.engine, len(self.engine.shape)
         most = engine.memory_limit // (d * points.size * y.dtype.itemsize)
         for block, grid in self.blocks():
@@ -166,7 +203,7 @@ class CudaGridImages:
     def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
         """Read values and derivatives in one launch."""
         assert isinstance(points, CudaPoints)
-        B, M = self.images.shape[0], points.size
+        B, M = self.size, points.size
         y = self._empty(B, M)
         derivatives = self._empty(len(self.engine.shape), B, M)
         for block, grid in self.blocks():

@@ -138,6 +138,39 @@ class Grid:
             *shape,
         )
 
+    def pad_coils(self, images: Any, maps: Any, start: int) -> None:
+        """Lay images of coils on the grids: ``s_c x_b``, number ``b C + c``, from `start` on."""
+        self.cuda.launch(
+            f"pad_coils<{self.type}, {self._parts_of(maps)}>",
+            *self._rows(self.sizes),
+            images,
+            *three(self.layout.shape),
+            self.tables.factors,
+            maps,
+            maps.shape[0],
+            start,
+            self.cells,
+            *self.sizes,
+        )
+
+    def crop_coils(self, images: Any, maps: Any, start: int) -> None:
+        """Add the coils to the images that they are of: the transpose of `pad_coils`."""
+        shape, count = three(self.layout.shape), maps.shape[0]
+        touched = (start + self.coils - 1) // count - start // count + 1
+        self.cuda.launch(
+            f"crop_coils<{self.type}, {self._parts_of(maps)}>",
+            *self._rows(shape, touched),
+            self.cells,
+            *self.sizes,
+            self.tables.factors,
+            maps,
+            count,
+            start,
+            self.coils,
+            images,
+            *shape,
+        )
+
     def transform(self, *, inverse: bool) -> None:
         """FFT of every coil, in place and without scale."""
         self.cuda.fft(self.cells, inverse=inverse)
@@ -209,6 +242,10 @@ class Grid:
             self.coils,
         )
 
-    def _rows(self, sizes: tuple[int, ...]) -> tuple[int, int]:
+    def _rows(self, sizes: tuple[int, ...], count: int | None = None) -> tuple[int, int]:
         threads = min(THREADS, -(-sizes[2] // 32) * 32)
-        return self.coils * sizes[0] * sizes[1] * -(-sizes[2] // threads), threads
+        count = self.coils if count is None else count
+        return count * sizes[0] * sizes[1] * -(-sizes[2] // threads), threads
+
+    def _parts_of(self, maps: Any) -> int:
+        return 1 if maps.dtype.char in C_TYPE else 2

@@ -535,6 +535,66 @@ __global__ void crop(const Number<T, 2> *__restrict__ grid, Int n0, Int n1, Int 
     image[((at.coil * N0 + at.plane) * N1 + at.row) * N2 + at.column] = value;
 }
 
+// A voxel times that of a map, real or complex, or times its conjugate if CONJUGATE.
+template <int CONJUGATE, typename T, int PARTS>
+__device__ Number<T, 2> product(Number<T, PARTS> s, Number<T, 2> x) {
+    Number<T, 2> value = {s.part[0] * x.part[0], s.part[0] * x.part[1]};
+    if constexpr (PARTS == 2) {
+        const T u = CONJUGATE ? -s.part[1] : s.part[1];
+        value.part[0] -= u * x.part[1];
+        value.part[1] += u * x.part[0];
+    }
+    return value;
+}
+
+// `pad` of the images maps[i % maps_count] image[i / maps_count], numbered from `start`.
+template <typename T, int PARTS>
+__global__ void pad_coils(const Number<T, 2> *__restrict__ image, Int N0, Int N1, Int N2,
+                          const T *__restrict__ factors, const Number<T, PARTS> *__restrict__ maps,
+                          Int maps_count, Int start, Number<T, 2> *__restrict__ grid, Int n0,
+                          Int n1, Int n2) {
+    const Place at(n0, n1, n2);
+    if (at.column >= n2) return;
+    const Int p = voxel_of(at.plane, N0, n0), q = voxel_of(at.row, N1, n1);
+    const Int m = voxel_of(at.column, N2, n2);
+    Number<T, 2> value = {};
+    if (p >= 0 && q >= 0 && m >= 0) {
+        const Int number = start + at.coil, voxel = (p * N1 + q) * N2 + m, voxels = N0 * N1 * N2;
+        const T factor = factors[p] * factors[N0 + q] * factors[N0 + N1 + m];
+        value = product<0>(maps[number % maps_count * voxels + voxel],
+                           image[number / maps_count * voxels + voxel]);
+        value.part[0] *= factor;
+        value.part[1] *= factor;
+    }
+    grid[((at.coil * n0 + at.plane) * n1 + at.row) * n2 + at.column] = value;
+}
+
+// image[i / maps_count] += conj(maps[i % maps_count]) crop: the transpose of `pad_coils`. A thread
+// adds up `coils` coils of a voxel, in their order.
+template <typename T, int PARTS>
+__global__ void crop_coils(const Number<T, 2> *__restrict__ grid, Int n0, Int n1, Int n2,
+                           const T *__restrict__ factors, const Number<T, PARTS> *__restrict__ maps,
+                           Int maps_count, Int start, Int coils, Number<T, 2> *__restrict__ image,
+                           Int N0, Int N1, Int N2) {
+    const Place at(N0, N1, N2);
+    if (at.column >= N2) return;
+    const Int p = cell_of(at.plane, N0, n0), q = cell_of(at.row, N1, n1);
+    const Int m = cell_of(at.column, N2, n2), b = start / maps_count + at.coil;
+    const T factor = factors[at.plane] * factors[N0 + at.row] * factors[N0 + N1 + at.column];
+    const Int voxel = (at.plane * N1 + at.row) * N2 + at.column, voxels = N0 * N1 * N2;
+    const Int begin = b * maps_count > start ? b * maps_count - start : 0;
+    const Int end = (b + 1) * maps_count < start + coils ? (b + 1) * maps_count - start : coils;
+    Number<T, 2> sum = {};
+    for (Int c = begin; c < end; ++c) {
+        const Number<T, 2> value = product<1>(maps[(start + c) % maps_count * voxels + voxel],
+                                              grid[((c * n0 + p) * n1 + q) * n2 + m]);
+        sum.part[0] += value.part[0];
+        sum.part[1] += value.part[1];
+    }
+    image[b * voxels + voxel].part[0] += factor * sum.part[0];
+    image[b * voxels + voxel].part[1] += factor * sum.part[1];
+}
+
 // --- the Jacobian: derivatives (NDIM, coils, samples) ------------------------------------------
 
 // out[c, j] = sum_a direction[j, a] derivatives[a, c, j]

@@ -1,0 +1,80 @@
+"""The NUFFT of coils: found by a product, without a stack of their images."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from cases import parts
+
+import nufftlib as nl
+import nufftlib.workflows
+from nufftlib.nufft.coils import CoilNUFFT
+
+rng = np.random.default_rng(4)
+
+
+def noise(*shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def test_coils_are_transformed_once_for_images_that_stay_fixed():
+    """Spectra of ``s_c x`` are kept; image and maps are not read again, nor kept in a copy."""
+    k, maps, image = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 16, 15), noise(16, 15)
+    A = nl.NUFFT(k, (16, 15), engine="grid") @ nl.Sense(maps)
+    fixed = A.as_map("trajectory", image)
+    before = fixed(k + 0.1)
+    J = A.linearize(image, wrt="trajectory")[1]
+    hessian = J.hessian(before).blocks
+    image[...] = 0
+    np.testing.assert_array_equal(J.hessian(before).blocks, hessian)
+    maps[...] = 0
+    np.testing.assert_array_equal(fixed(k + 0.1), before)
+
+
+@pytest.mark.parametrize("engine", ["grid", "finufft", "direct"])
+def test_coils_keep_no_stack_of_images(engine):
+    """Peaks stay below that of a stack of coil images."""
+    k, shape = rng.uniform(-0.5, 0.5, (20, 2)), (96, 96)
+    maps, image, y = noise(32, *shape), noise(*shape), noise(32, 20)
+    limit = 2 * 96 * 96 * 16 * 8
+    A = nl.NUFFT(k, shape, engine=engine, eps=1e-3, memory_limit=limit) @ nl.Sense(maps)
+    for call in (
+        lambda: A(image),
+        lambda: A.H(y),
+        lambda: A.vjp("trajectory", image, y),
+        lambda: A.linearize(image, wrt="trajectory"),
+        lambda: A.derivative("trajectory", k).adjoint(y),
+        lambda: A.gram()(image),
+    ):
+        call()  # compiled
+        tracemalloc.start()
+        try:
+            call()
+            assert tracemalloc.get_traced_memory()[1] < 0.75 * maps.nbytes
+        finally:
+            tracemalloc.stop()
+
+
+def test_neighbours_in_a_product_find_each_other():
+    k, maps = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 6, 5)
+    F, S = nl.NUFFT(k, (6, 5), eps=1e-12), nl.Sense(maps)
+    W, D = nl.Diagonal(rng.random(50)), nl.Diagonal(noise(6, 5)).rename(weights="phase")
+    for A in (F @ S, W @ F @ S, W @ (F @ S), F @ (S @ D), (W @ F) @ (S @ D)):
+        assert any(isinstance(part, CoilNUFFT) for part in parts(A))
+        assert nl.check_operator(A, noise(6, 5)).ok
+    assert not isinstance(F @ nl.Sense(noise(3, 2, 6, 5)), CoilNUFFT)  # frames within the maps
+    assert not isinstance(F @ nl.Sense(maps.astype("c8")), CoilNUFFT)  # which refuses all images
+
+
+def test_one_coil_in_place_of_maps_of_ones():
+    """The adjoint of a plain sum over the coils is that of their summed data."""
+    image, maps = rng.uniform(0.5, 1.5, (16, 15)), noise(4, 16, 15)
+    F = nl.NUFFT(rng.uniform(-0.5, 0.5, (80, 2)), (16, 15), eps=1e-9)
+    k, n = F.trajectory, noise(4, 80)
+    job = nl.workflows.TrajectoryObjective(image, maps, F, "ones", noise=n)
+    recipe = type("All", (type(job.reconstruction),), {"sums_coils": False})()
+    plain = nl.workflows.TrajectoryObjective(image, maps, F, "ones", noise=n, reconstruction=recipe)
+    assert (job.scanned[0].shape[0], plain.scanned[0].shape[0]) == (1, 4)
+    (value, gradient), (want, slope) = job.value_and_grad(k), plain.value_and_grad(k)
+    np.testing.assert_allclose(value, want, rtol=1e-9)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-9 * abs(slope).max())
