@@ -14,6 +14,7 @@ eigenvector of the eigenvalue 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple
 
@@ -26,11 +27,13 @@ from nufftlib.core.arrays import (
     common_namespace,
     complex_dtype,
     is_complex,
+    library,
     real_dtype,
 )
 from nufftlib.core.fourier import fft, ifft
 from nufftlib.core.kinds import flag, integer, not_negative, out_of_range, positive, sizes
 from nufftlib.mri.coils.eigen import dominant, principal, rows_at_once, slabs
+from nufftlib.mri.coils.hermitian import LARGE, Tridiagonal, gram
 from nufftlib.mri.coils.normalize import root_of_largest
 
 CALL = "espirit_maps"
@@ -231,7 +234,9 @@ def signal_kernels(
     coils, *ends = calibration.shape
     d, first = len(ends), ends[0] - kernel + 1
     offsets = list(product(range(kernel), repeat=d))
-    gram = 0.0
+    # Compiled loops and tiles for large matrices of NumPy's, the library's own functions else.
+    large = library(xp) == "numpy" and coils * len(offsets) >= LARGE
+    total = 0.0
     for i in range(first):  # windows that begin in row i: all at once would be large in 3D
         columns = [
             calibration[
@@ -246,8 +251,14 @@ def signal_kernels(
         # The Gram matrix squares the singular values: single precision would lose the small ones.
         X = in_double(xp, xp.stack(columns, axis=1))
         X = xp.reshape(X, (coils * len(offsets), -1))
-        gram = gram + X @ xp.conj(X).T
-    powers, vectors = xp.linalg.eigh(gram)
+        total = total + (gram(X) if large else X @ xp.conj(X).T)
+    largest: Callable[[int], Array]
+    if large:
+        reduced = Tridiagonal(total)
+        powers, largest = reduced.values, reduced.vectors
+    else:
+        powers, vectors = xp.linalg.eigh(total)
+        largest = lambda count: vectors[:, -count:]  # noqa: E731  # one of two
     windows = math.prod(c - kernel + 1 for c in ends)
     if threshold is None and min(windows, powers.shape[0]) >= 2 * SIGNAL * kernel**d:
         weights = signal_parts(xp, powers, windows)
@@ -255,7 +266,7 @@ def signal_kernels(
         least = (THRESHOLD if threshold is None else threshold) ** 2 * powers[-1]
         weights = xp.astype(powers >= least, powers.dtype)
     count = int(xp.sum(xp.astype(weights > 0, xp.int32)))
-    kernels = vectors[:, -count:] * xp.sqrt(weights[-count:])
+    kernels = largest(count) * xp.sqrt(weights[-count:])
     kernels = xp.astype(kernels, calibration.dtype)
     return xp.reshape(kernels.T, (count, coils, *[kernel] * d))
 
