@@ -1,14 +1,13 @@
 r"""The largest eigenvectors of one large Hermitian matrix, without a call of threaded BLAS.
 
-LAPACK goes through the matrix once for each column, and OpenBLAS cuts each of these passes among its
-threads, which spin while they wait for each other. Beside busy processes that costs ten times
-the time of one thread. Here one thread reduces the matrix in one pass a column, LAPACK finds the
-eigenvectors of what is left, which takes no BLAS, and few of them are turned back.
+LAPACK goes through the matrix once for each column. OpenBLAS cuts each of these passes among its
+threads, which spin while they wait for each other: beside busy processes some five times the time
+of one thread. Here one thread reduces the matrix in one pass a column, LAPACK finds the
+eigenvectors of what is left, which takes no BLAS, and as many as are wanted are turned back.
 """
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -17,10 +16,10 @@ import numpy as np
 from nufftlib.core.arrays import Array
 
 LARGE = 512
-"""Rows from which this is quicker than LAPACK beside busy processes, and not slower elsewhere."""
+"""Rows from which it is taken: smaller matrices take LAPACK a part of a second."""
 
 TILE = 40
-"""Of a product of matrices: up to ``65536`` complex products are work for one thread to OpenBLAS."""
+"""Of a product of matrices: OpenBLAS computes up to 65,536 complex products by one thread."""
 
 GROUP = 8
 """Eigenvectors that are turned back at once, each in the first cache."""
@@ -78,9 +77,7 @@ class Tridiagonal:
         """All eigenvalues, in ascending order."""
         import scipy.linalg
 
-        return scipy.linalg.eigvalsh_tridiagonal(
-            self.diagonal, self.below, lapack_driver="sterf"
-        )
+        return scipy.linalg.eigvalsh_tridiagonal(self.diagonal, self.below, lapack_driver="sterf")
 
     def vectors(self, count: int) -> Array:
         """Return the eigenvectors of the largest eigenvalues, (n, count), in ascending order."""

@@ -37,18 +37,10 @@ def interpolate(x, start, w, left, right, row):  # type: ignore[no-untyped-def]
         first = x[c, start, left:right]
         for r in range(len(first)):
             out[r] = w[0] * first[r]
-        if len(w) == 6:
-            x1, x2, x3, x4, x5 = (
-                x[c, start + 1, left:right],
-                x[c, start + 2, left:right],
-                x[c, start + 3, left:right],
-                x[c, start + 4, left:right],
-                x[c, start + 5, left:right],
-            )
-            for r in range(len(first)):
-                out[r] += (
-                    w[1] * x1[r] + w[2] * x2[r] + w[3] * x3[r] + w[4] * x4[r] + w[5] * x5[r]
-                )
+        for k in range(1, len(w)):
+            more = x[c, start + k, left:right]
+            for r in range(len(more)):
+                out[r] += w[k] * more[r]
 
 
 @njit(**SETTINGS)

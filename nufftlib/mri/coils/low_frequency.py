@@ -142,15 +142,16 @@ class CoilEstimate:
             raise ValueError(msg)
         self.xp, self.smoothing, self.near = xp, smoothing, Near(xp, kept)
         self.rows = rows = rows_of(F.shape[0], radius, smoothing)
-        first = xp.arange(len(F.shape), device=device(k)) == 0
-        self.stretch = xp.where(first, xp.asarray(rows.step, dtype=k.dtype, device=device(k)), 1.0)
+        first = [1.0, *(0.0 for _ in F.shape[1:])]  # the axis of the rows
+        along = xp.asarray(first, dtype=k.dtype, device=device(k))
+        self.stretch = 1.0 + (rows.step - 1.0) * along
         window, slope, k = (self.near.take(x) for x in (window, slope, k))
         points, shape = k * self.stretch, (rows.nodes, *F.shape[1:])
         self.F = replace(F, trajectory=points, shape=shape, norm=None)
-        # The nodes of the spline through the images: m / b, and b is a function of k.
+        # Samples are divided by b, a function of k: their waves then are those of the nodes.
         unmixed, change = rows.unmixed(xp, points[:, 0])
         self.window = window * unmixed
-        self.slope = slope * unmixed[:, None] + self.stretch * xp.where(first, (window * change)[:, None], 0.0)
+        self.slope = slope * unmixed[:, None] + (window * change)[:, None] * (rows.step * along)
         # No scale changes the maps. With numbers of at most about one the sums stay finite.
         y, d = self.near.take(data, axis=1), self.near.take(weights)
         self.y_root, self.d_root = root_of_largest(xp, y, None), root_of_largest(xp, d, None)
@@ -238,10 +239,12 @@ class Near:
     """
 
     def __init__(self, xp: Namespace, kept: Array) -> None:
-        self.xp, self.samples, self.kept = xp, tuple(kept.shape), xp.reshape(kept, (-1,))
-        far = xp.astype(~self.kept, xp.int8)
-        count = int(xp.sum(xp.astype(self.kept, xp.int32)))
-        self.at = xp.argsort(far, stable=True)[:count]  # no shape depends on data
+        self.xp, self.samples = xp, tuple(kept.shape)
+        near = xp.astype(xp.reshape(kept, (-1,)), xp.int32)
+        count = int(xp.sum(near))
+        self.at = xp.argsort(1 - near, stable=True)[:count]  # no shape depends on data
+        place = xp.cumulative_sum(near) - 1
+        self.place = xp.where(near == 1, place, xp.full_like(place, count))
 
     def take(self, x: Array, axis: int = 0) -> Array:
         """Return the samples, along one axis, of an array that has theirs from `axis` on."""
@@ -252,10 +255,8 @@ class Near:
     def put(self, x: Array, axis: int = 0) -> Array:
         """Apply the transpose of `take`: zeros elsewhere."""
         xp = self.xp
-        place = xp.clip(xp.cumulative_sum(xp.astype(self.kept, self.at.dtype)) - 1, 0)
-        kept = xp.reshape(self.kept, (-1, *(1 for _ in x.shape[axis + 1 :])))
-        flat = xp.take(x, place, axis=axis)
-        flat = xp.where(kept, flat, xp.zeros_like(flat))
+        nothing = xp.zeros_like(x[:1, ...] if axis == 0 else x[:, :1, ...])
+        flat = xp.take(xp.concat([x, nothing], axis=axis), self.place, axis=axis)
         return xp.reshape(flat, (*x.shape[:axis], *self.samples, *x.shape[axis + 1 :]))
 
 

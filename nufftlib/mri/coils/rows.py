@@ -92,9 +92,7 @@ class Rows:
         axis, skipped = 1 - x.ndim, -(self.size // 2) - 2 * first
         ends = (zeros_along(xp, x, axis, n) for n in (skipped, 2 * pairs - skipped - self.size))
         before, after = ends
-        x = xp.reshape(
-            xp.concat([before, x, after], axis=1), (x.shape[0], pairs, 2, *x.shape[2:])
-        )
+        x = xp.reshape(xp.concat([before, x, after], axis=1), (x.shape[0], pairs, 2, *x.shape[2:]))
         start = first - 2 + self.nodes // 2
         total: Array = 0.0
         for t, (even, odd) in enumerate(zip(TAPS[0], TAPS[1], strict=True)):

@@ -15,9 +15,10 @@ def samples(n, length, rank=None):
     return X if rank is None else X[:, :rank] @ X[:rank]
 
 
-@pytest.mark.parametrize(
-    ("n", "length", "rank"), [(1, 3, None), (2, 5, None), (3, 4, None), (41, 100, 7), (97, 130, None)]
-)
+GRAMS = [(1, 3, None), (2, 5, None), (3, 4, None), (41, 100, 7), (97, 130, None)]
+
+
+@pytest.mark.parametrize(("n", "length", "rank"), GRAMS)
 def test_eigenvectors_of_a_gram_matrix(n, length, rank):
     """Of many equal eigenvalues too, which are zero, and of a column that needs no reflection."""
     X = samples(n, length, rank)

@@ -143,7 +143,8 @@ def test_samples_near_the_centre_and_their_transpose(row):
     rng = np.random.default_rng(5)
     kept = rng.random((3, 4)) < 0.5
     near = Near(row.xp, row.array(kept, "bool"))
-    for axis, shape, short in ((0, (3, 4), (12,)), (1, (2, 3, 4), (2, 12)), (0, (3, 4, 2), (12, 2))):
+    cases = [(0, (3, 4), (12,)), (1, (2, 3, 4), (2, 12)), (0, (3, 4, 2), (12, 2))]
+    for axis, shape, short in cases:
         x = rng.standard_normal(shape)
         flat = np.compress(kept.ravel(), x.reshape(short), axis=axis)
         np.testing.assert_array_equal(row.numpy(near.take(row.array(x), axis=axis)), flat)
