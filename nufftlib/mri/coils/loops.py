@@ -19,8 +19,8 @@ from numba import njit
 
 from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, compiled
 
-WIDTH = 32
-"""Columns of a strip: a row of 32 coils takes 8 KB in single precision."""
+WIDTH = 64
+"""Columns of a strip: a row of 32 coils takes 16 KB in single precision."""
 
 
 @njit(inline="always")
