@@ -12,24 +12,22 @@ so that no square leaves the range of its precision.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, compiled
+from nufftlib.nufft.engines.grid.cpu.loops import compiled
 
 WIDTH = 64
 """Columns of a strip: a row of 32 coils takes 16 KB in single precision."""
 
 
-@njit(inline="always")
-def strip_at(strip: Any, columns: Any) -> Any:
+@compiled
+def strip_at(strip, columns):  # type: ignore[no-untyped-def]
     """Return first and last column of a strip."""
     return strip * WIDTH, min((strip + 1) * WIDTH, columns)
 
 
-@njit(**SETTINGS)
+@compiled
 def interpolate(x, start, w, left, right, row):  # type: ignore[no-untyped-def]
     """``row[c] = sum_k w[k] x[c, start + k]``, between two columns."""
     for c in range(x.shape[0]):
@@ -43,7 +41,7 @@ def interpolate(x, start, w, left, right, row):  # type: ignore[no-untyped-def]
                 out[r] += w[k] * more[r]
 
 
-@njit(**SETTINGS)
+@compiled
 def add(row, x, c, start, w, left, right):  # type: ignore[no-untyped-def]
     """``x[c, start + k] += w[k] row``, between two columns."""
     for k in range(len(w)):
@@ -52,7 +50,7 @@ def add(row, x, c, start, w, left, right):  # type: ignore[no-untyped-def]
             out[r] += w[k] * row[r]
 
 
-@njit(**SETTINGS)
+@compiled
 def images(s, start, w, left, right, t, largest, norm):  # type: ignore[no-untyped-def]
     """Fill ``t`` with a row of the images, and find the largest part and the norm."""
     interpolate(s, start, w, 2 * left, 2 * right, t)
@@ -74,7 +72,7 @@ def images(s, start, w, left, right, t, largest, norm):  # type: ignore[no-untyp
             norm[r] += t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2
 
 
-@njit(**SETTINGS)
+@compiled
 def inverse_root(x, zero, one):  # type: ignore[no-untyped-def]
     """``1 / sqrt(x)``, zero of zero."""
     return one / math.sqrt(x) if x > zero else zero
@@ -100,7 +98,7 @@ def magnitudes(s, starts, weights, out, begin, end):  # type: ignore[no-untyped-
                 add(row, out, c, starts[n], weights[n], left, right)
 
 
-@njit(**SETTINGS)
+@compiled
 def inverse_norm(t, smooth, columns, inverse):  # type: ignore[no-untyped-def]
     """``1 / ||g||`` over the coils that are not zero."""
     zero, one = t.dtype.type(0), t.dtype.type(1)

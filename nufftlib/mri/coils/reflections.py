@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, compiled
+from nufftlib.nufft.engines.grid.cpu.loops import compiled
 
 
-@njit(**SETTINGS)
+@compiled
 def reflect(re, im, k, below, scale):  # type: ignore[no-untyped-def]
     """Find ``v``, ``tau`` and ``alpha`` of column ``k``; ``v`` takes the row's place above."""
     n = re.shape[0]
