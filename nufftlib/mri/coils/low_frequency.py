@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+
+from array_api_compat import device
 
 from nufftlib.core.arrays import (
     Array,
@@ -12,11 +17,13 @@ from nufftlib.core.arrays import (
     common_namespace,
 )
 from nufftlib.core.kinds import instance, positive
-from nufftlib.core.pointwise import magnitude_and_phase
-from nufftlib.mri.coils.normalize import Normalized, root_of_largest
+from nufftlib.mri.coils.normalize import root_of_largest
+from nufftlib.mri.coils.passes import ArrayPasses, FusedPasses, Passes
+from nufftlib.mri.coils.rows import rows_of
 from nufftlib.mri.coils.smooth import gaussian_smooth
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
+from nufftlib.nufft.settings import DEVICE_CPU
 
 RADIUS, SMOOTHING = 0.1, 20.0
 """Of the centre of k-space, in cycles per voxel, and of the maps, in voxels."""
@@ -86,6 +93,10 @@ class CoilEstimate:
     with the root sum of squares over the coils :math:`\|\cdot\|`, the window :math:`m` and the
     smoothing :math:`P`. Where a root or a magnitude is zero, zero is used.
 
+    Both :math:`s` and :math:`P |u|` are splines of every other row, where these carry them (see
+    `Rows`): :math:`F` computes the nodes of :math:`s` from the samples in the window alone, and
+    :math:`P` is :math:`U K U^T`. :math:`P` needs no mass: factors of a voxel cancel.
+
     Parameters
     ----------
     F, data, weights, radius, smoothing
@@ -121,31 +132,41 @@ class CoilEstimate:
             )
             raise ValueError(msg)
         k = fold(xp, F.trajectory)
-        self.window, self.slope = hann_window(xp, k, radius)
-        kept = self.window > 0
+        window, slope = hann_window(xp, k, radius)
+        kept = window > 0
         if not bool(xp.any(kept)):
             msg = (
                 f"low_frequency_maps(radius): no sample has |k| < {radius} cycles per voxel; "
                 f"want a radius that holds some"
             )
             raise ValueError(msg)
-        self.F, self.xp, self.kept, self.smoothing = F, xp, kept, smoothing
+        self.xp, self.smoothing, self.near = xp, smoothing, Near(xp, kept)
+        self.rows = rows = rows_of(F.shape[0], radius, smoothing)
+        first = [1.0, *(0.0 for _ in F.shape[1:])]  # the axis of the rows
+        along = xp.asarray(first, dtype=k.dtype, device=device(k))
+        self.stretch = 1.0 + (rows.step - 1.0) * along
+        window, slope, k = (self.near.take(x) for x in (window, slope, k))
+        points, shape = k * self.stretch, (rows.nodes, *F.shape[1:])
+        self.F = replace(F, trajectory=points, shape=shape, norm=None)
+        # Samples are divided by b, a function of k: their waves then are those of the nodes.
+        unmixed, change = rows.unmixed(xp, points[:, 0])
+        self.window = window * unmixed
+        self.slope = slope * unmixed[:, None] + (window * change)[:, None] * (rows.step * along)
         # No scale changes the maps. With numbers of at most about one the sums stay finite.
-        y, d = self._kept(data), self._kept(weights)
+        y, d = self.near.take(data, axis=1), self.near.take(weights)
         self.y_root, self.d_root = root_of_largest(xp, y, None), root_of_largest(xp, d, None)
         self.y, self.d = y / self.y_root / self.y_root, d / self.d_root / self.d_root
         self.w = self.window * self.d
-        self.images = Normalized(xp, F.adjoint(self.w * self.y))
-        self.magnitude, self.phase = magnitude_and_phase(
-            "low_frequency_maps(data)", self.images.value
-        )
-        self.smooth = gaussian_smooth(xp, self.magnitude, smoothing, len(F.shape))
-        self.smoothed = Normalized(xp, self.smooth * self.phase)
+        self.images = self.F.adjoint(self.w * self.y)
+        fused = F.engine != "direct" and k.__dlpack_device__()[0] == DEVICE_CPU
+        make: Callable[..., Passes] = FusedPasses if fused else ArrayPasses
+        self.passes = make(xp, rows, self.images)
+        self.smooth = self._smoothed(self.passes.magnitudes())
 
-    @property
+    @cached_property
     def maps(self) -> Array:
         """The maps, shape (coils, *image shape)."""
-        return self.smoothed.value
+        return self.passes.maps(self.smooth)
 
     # ds = dF^H (m d y) + F^H (dm d y + m dd y + m d dy),  dt = (P d|u|) p + (P |u|) dp
     def tangent(self, dk: Array | None, dy: Array | None, dd: Array | None) -> Array:
@@ -165,21 +186,19 @@ class CoilEstimate:
         array, shape (coils, *image shape), complex
             The directional derivative.
         """
-        xp, F = self.xp, self.F
-        ds = xp.zeros_like(self.maps)
+        xp, F, near = self.xp, self.F, self.near
+        ds, dq = xp.zeros_like(self.images), xp.zeros_like(self.y)
         if dk is not None:
-            ds = ds + F.derivative("trajectory", dk).adjoint(self.w * self.y)
-            dm = xp.sum(self.slope * dk, axis=-1)
-            ds = ds + F.adjoint(dm * self.d * self.y)
+            dk = near.take(dk)
+            ds = F.derivative("trajectory", dk * self.stretch).adjoint(self.w * self.y)
+            dq = dq + xp.sum(self.slope * dk, axis=-1) * self.d * self.y
         if dy is not None:
-            ds = ds + F.adjoint(self.w * (dy / self.y_root / self.y_root))
+            dq = dq + self.w * (near.take(dy, axis=1) / self.y_root / self.y_root)
         if dd is not None:
-            ds = ds + F.adjoint(self.window * (dd / self.d_root / self.d_root) * self.y)
-        du, p = self.images.derivative(ds), self.phase
-        turned = xp.conj(p) * du
-        magnitude, dp = xp.real(turned), 1j * p * (xp.imag(turned) * self._inverse_magnitude())
-        smooth = gaussian_smooth(xp, magnitude, self.smoothing, len(F.shape))
-        return self.smoothed.derivative(smooth * p + self.smooth * dp)
+            dq = dq + self.window * (near.take(dd) / self.d_root / self.d_root) * self.y
+        ds = ds + F.adjoint(dq)
+        passes = ArrayPasses(xp, self.rows, self.images)
+        return passes.maps_tangent(self.smooth, self._smoothed(passes.magnitudes_tangent(ds)), ds)
 
     def cotangents(self, maps_bar: Array) -> tuple[Array, Array, Array]:
         """Return the gradients by trajectory, data and weights.
@@ -194,27 +213,51 @@ class CoilEstimate:
         k_bar, y_bar, d_bar : array
             Of the shapes and dtypes of trajectory, data and weights.
         """
-        xp, F, p = self.xp, self.F, self.phase
-        t_bar = self.smoothed.derivative(maps_bar)
-        turned = xp.conj(p) * t_bar
-        ndim, along = len(F.shape), xp.real(turned)
-        magnitude = gaussian_smooth(xp, along, self.smoothing, ndim, adjoint=True)
-        turn = self.smooth * xp.imag(turned) * self._inverse_magnitude()
-        s_bar = self.images.derivative(p * magnitude + 1j * p * turn)
-        Fs, J = F.linearize(s_bar, wrt="trajectory")
+        xp, near = self.xp, self.near
+        a_bar = self._smoothed(self.passes.magnitudes_bar(self.smooth, maps_bar))
+        s_bar = self.passes.images_bar(self.smooth, a_bar, maps_bar)
+        Fs, J = self.F.linearize(s_bar, wrt="trajectory")
         y_bar = self.w * Fs / self.y_root / self.y_root
         w_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
-        k_bar = J.adjoint(self.w * self.y) + self.slope * (w_bar * self.d)[..., None]
-        return k_bar, y_bar, self.window * w_bar / self.d_root / self.d_root
+        k_bar = J.adjoint(self.w * self.y) * self.stretch + self.slope * (w_bar * self.d)[:, None]
+        d_bar = self.window * w_bar / self.d_root / self.d_root
+        return near.put(k_bar), near.put(y_bar, axis=1), near.put(d_bar)
 
-    def _kept(self, x: Array) -> Array:
-        return self.xp.where(self.kept, x, self.xp.zeros_like(x))
+    def _smoothed(self, a: Array) -> Array:
+        return gaussian_smooth(self.xp, a, self.smoothing, self.rows)
 
-    def _inverse_magnitude(self) -> Array:
-        """``1 / |u|``, zero where the phase is."""
-        xp, m = self.xp, self.magnitude
-        usable = m >= xp.finfo(m.dtype).smallest_normal
-        return xp.where(usable, 1.0 / xp.where(usable, m, xp.ones_like(m)), xp.zeros_like(m))
+
+class Near:
+    """The samples near the centre, out of all.
+
+    Parameters
+    ----------
+    xp : module
+        Namespace of the array.
+    kept : array of bool, of the shape of the samples
+        Which they are.
+    """
+
+    def __init__(self, xp: Namespace, kept: Array) -> None:
+        self.xp, self.samples = xp, tuple(kept.shape)
+        near = xp.astype(xp.reshape(kept, (-1,)), xp.int32)
+        count = int(xp.sum(near))
+        self.at = xp.argsort(1 - near, stable=True)[:count]  # no shape depends on data
+        place = xp.cumulative_sum(near) - 1
+        self.place = xp.where(near == 1, place, xp.full_like(place, count))
+
+    def take(self, x: Array, axis: int = 0) -> Array:
+        """Return the samples, along one axis, of an array that has theirs from `axis` on."""
+        rest = x.shape[axis + len(self.samples) :]
+        flat = self.xp.reshape(x, (*x.shape[:axis], -1, *rest))
+        return self.xp.take(flat, self.at, axis=axis)
+
+    def put(self, x: Array, axis: int = 0) -> Array:
+        """Apply the transpose of `take`: zeros elsewhere."""
+        xp = self.xp
+        nothing = xp.zeros_like(x[:1, ...] if axis == 0 else x[:, :1, ...])
+        flat = xp.take(xp.concat([x, nothing], axis=axis), self.place, axis=axis)
+        return xp.reshape(flat, (*x.shape[:axis], *self.samples, *x.shape[axis + 1 :]))
 
 
 def hann_window(xp: Namespace, k: Array, radius: float) -> tuple[Array, Array]:

@@ -6,50 +6,50 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from array_api_compat import device as device_of
+import numpy as np
+from array_api_compat import device
 
-from nufftlib.core.arrays import Array, Namespace, real_dtype
+from nufftlib.core.arrays import Array, Namespace, is_single, real_dtype
+from nufftlib.core.caching import remembered
 from nufftlib.core.fourier import fast_size, fft, ifft
+from nufftlib.mri.coils.rows import Rows
 
 
-def gaussian_smooth(
-    xp: Namespace, x: Array, sigma: float, ndim: int, *, adjoint: bool = False
-) -> Array:
-    r"""Smooth the last `ndim` axes by a Gaussian, renormalised near the edges of the image.
+def gaussian_smooth(xp: Namespace, c: Array, sigma: float, rows: Rows) -> Array:
+    r"""Smooth all axes of ``c`` but the first by a Gaussian, continued by zeros: symmetric.
 
-    Along each axis :math:`x_n \leftarrow \sum_m g_{n-m} x_m / \sum_m g_{n-m}` with
-    :math:`g_l = e^{-l^2 / (2 \sigma^2)}`. Both sums are products in the Fourier domain, which
-    round relative to the largest entries of `x`. The adjoint divides first: :math:`g` is even.
+    Along each axis :math:`x_n \leftarrow \sum_m g_{n-m} x_m` with
+    :math:`g_l = e^{-l^2 / (2 \sigma^2)}`, as products in the Fourier domain, which round relative
+    to the largest entries. The second axis has the nodes of `rows`: there :math:`U K U^T` is this
+    sum for their spline :math:`U`, and :math:`K` is applied.
     """
-    real = {"dtype": real_dtype(xp, x), "device": device_of(x)}
-    filters = [gaussian_filter(xp, n, sigma, **real) for n in x.shape[x.ndim - ndim :]]
-    if not adjoint:
-        x = filter_axes(xp, x, filters)
-    for axis, each in enumerate(filters, start=x.ndim - ndim):
-        mass = filter_axes(xp, xp.ones(x.shape[axis], **real), [each])
-        x = x / xp.reshape(mass, (-1, *(1 for _ in range(axis + 1, x.ndim))))
-    return filter_axes(xp, x, filters) if adjoint else x
+    single = is_single(xp, c)
+    filters = [gaussian_filter(rows.nodes, sigma / rows.step, rows.step, single)]
+    filters += [gaussian_filter(size, sigma, 1, single) for size in c.shape[2:]]
+    return filter_axes(xp, c, filters)
 
 
 class Filter(NamedTuple):
     """A filter along an axis: the real spectrum of its kernel, and the bins of `rfft` to keep."""
 
-    spectrum: Array
+    spectrum: Any
     kept: int
 
 
-def gaussian_filter(xp: Namespace, size: int, sigma: float, *, dtype: Any, device: Any) -> Filter:
+@remembered(maxsize=16)
+def gaussian_filter(size: int, sigma: float, step: int, single: bool) -> Filter:
     """Transform a Gaussian for an axis of `size`, padded so that its ends do not meet."""
     # Beyond these, exp(-l^2 / (2 sigma^2)) and exp(-2 pi^2 sigma^2 f^2) are below eps / 10.
-    decay = math.sqrt(-2.0 * math.log(0.1 * float(xp.finfo(dtype).eps)))
+    decay = math.sqrt(-2.0 * math.log(0.1 * float(np.finfo("f4" if single else "f8").eps)))
     lags, band = decay * sigma, decay / (2.0 * math.pi * sigma)
     padded = fast_size(size + math.ceil(min(lags, size - 1)), real=True)
-    lag = xp.arange(padded, dtype=dtype, device=device)
-    kernel = xp.exp(-0.5 * (xp.minimum(lag, padded - lag) / sigma) ** 2)
+    lag = np.arange(padded, dtype=float)
+    kernel = np.exp(-0.5 * (np.minimum(lag, padded - lag) / sigma) ** 2)
     # The spectrum of a Gaussian that the axis cuts off decays slowly: all of it is kept.
     half = padded // 2 + 1
     kept = min(half, math.ceil(band * padded) + 1) if lags < size else half
-    return Filter(xp.real(fft(xp, kernel, (padded,), real=False)), kept)
+    unmixed, _ = Rows(size, step).unmixed(np, np.fft.fftfreq(padded))
+    return Filter(np.real(np.fft.fft(kernel)) * unmixed**2, kept)
 
 
 def filter_axes(xp: Namespace, x: Array, filters: Sequence[Filter]) -> Array:
@@ -57,9 +57,14 @@ def filter_axes(xp: Namespace, x: Array, filters: Sequence[Filter]) -> Array:
     shape = x.shape[x.ndim - len(filters) :]
     *outer, (spectrum, kept) = filters
     padded = spectrum.shape[0]
-    z = fft(xp, x, (padded,), real=True)[..., :kept] * spectrum[:kept]
+
+    def table(values: Any) -> Array:
+        return xp.asarray(values, dtype=real_dtype(xp, x), device=device(x))
+
+    z = fft(xp, x, (padded,), real=True)[..., :kept] * table(spectrum[:kept])
     for axis, (other, _) in enumerate(outer, start=x.ndim - len(filters)):
         rows = xp.moveaxis(z, axis, -1)
-        rows = ifft(xp, fft(xp, rows, other.shape, real=False) * other, other.shape, real=False)
+        rows = fft(xp, rows, other.shape, real=False) * table(other)
+        rows = ifft(xp, rows, other.shape, real=False)
         z = xp.moveaxis(rows[..., : x.shape[axis]], -1, axis)
     return ifft(xp, z, (padded,), real=True)[..., : shape[-1]]
