@@ -17,10 +17,10 @@ from nufftlib.core.cuda import as_cupy, callers_stream, from_cupy, import_cupy
 from nufftlib.nufft.engines.base import (
     Engine,
     FixedImages,
-    Gridding,
     Points,
     TrajectoryJacobian,
 )
+from nufftlib.nufft.engines.gridding import Gridding
 
 
 @dataclass(frozen=True)
