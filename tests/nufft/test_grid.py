@@ -226,7 +226,7 @@ def test_slabs_of_one_colour_touch_no_common_cell(size, width, spread):
     height = 8
     rows = -(-size // height)
     ends = np.searchsorted(starts, height * np.arange(1, rows + 1))
-    colours = cut(ends, height, size, width)
+    colours = cut(ends, height, size, width, least=1)
     seen = sorted(slab for slabs in colours for slab in slabs)
     assert [begin for begin, _ in seen] == [0, *(end for _, end in seen[:-1])]
     assert seen[-1][1] == 2000
@@ -239,7 +239,7 @@ def test_slabs_of_one_colour_touch_no_common_cell(size, width, spread):
 
 
 def test_a_large_grid_is_cut_into_many_slabs():
-    first, second = cut(np.arange(1, 46) * 100, 8, 360, 7)
+    first, second = cut(np.arange(1, 46) * 100, 8, 360, 7, least=1)
     assert len(first) == len(second) >= 8
 
 

@@ -228,7 +228,7 @@ class GridGridding(Gridding):
 
     def linearize(self, start: Array, steps: int) -> Iteration:
         """Keep what the steps read, if it fits `memory_limit`."""
-        reads = start.shape[0] * steps * (2 + len(self.layout.shape))
+        reads = start.shape[0] * steps * (1 + len(self.layout.shape))
         if steps == 0 or reads * item_bytes(self.engine.xp, start) > self.engine.memory_limit:
             return super().linearize(start, steps)
         return iteration.linearized(self, self.layout, self._cells, start, steps)

@@ -7,10 +7,12 @@ grid, by the same values of the kernel. The points stay in the order of the bins
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
+from numba import uint64
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.caching import remembered
@@ -32,7 +34,7 @@ from nufftlib.nufft.engines.gridding import Gridding, Recomputed
 
 @remembered(maxsize=None)
 def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
-    """Compile ``z = C w``, ``after = w / |z|``, spread at once; with `slopes`, ``D w`` too.
+    """Compile ``w <- w / |z|``, ``z = C w``, spread at once; with `slopes` all are kept.
 
     If not `reads`, `w` itself is spread; if not `spreads`, the weights are the last.
     """
@@ -43,31 +45,29 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
     @compiled
     def step(  # type: ignore[no-untyped-def]
         source, target, plane_at, row_at, polynomials, starts, offsets, reads, spreads,
-        w, after, z, D, begin, end,
+        w, z, D, begin, end,
     ):  # fmt: skip
         kernel = np.ones((3, ORDERS, padded), source.dtype)
         t = np.zeros((2, padded), source.dtype)
         s = np.zeros(4, source.dtype)
         at = np.empty(planes * rows, np.uint64)
-        for i in range(begin, end):
+        for i in range(uint64(begin), uint64(end)):
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(kernel, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
                 if slopes:
                     evaluate(kernel, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, 1)
-            value = w[i]
             if reads:
                 read_cell(s, source, at, kernel, planes, rows, width, slopes)
-                value /= abs(s[0])
-                after[i] = value
+                w[i] /= abs(s[0])
                 if slopes:
                     z[i] = s[0]
                     for axis in range(ndim):
                         D[i, axis] = s[ndim - axis]
             if spreads:
                 for cell in range(padded):
-                    t[0, cell] = kernel[2, 0, cell] * value
+                    t[0, cell] = kernel[2, 0, cell] * w[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
 
     loop: Loop = step
@@ -80,7 +80,8 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
 
     If `reads`, ``C p`` and ``D p`` of the step from `w` are read, ``bar = q + C p`` is the
     gradient by `w`, and ``gradient += p (D w) + w (D p)``; else ``q`` holds the gradient by `w`.
-    If `spreads`, `q` and `p` become those of the step to `w`, in which ``C`` gave `z`.
+    If `spreads`, `q` and `p` become those of the step to `w`, in which ``C`` gave `z`, and `w`
+    the weights before it: they are not kept, but ``w |z|``.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
@@ -95,7 +96,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
         t = np.zeros((2, padded), source.dtype)
         s = np.zeros(4, source.dtype)
         at = np.empty(planes * rows, np.uint64)
-        for i in range(begin, end):
+        for i in range(uint64(begin), uint64(end)):
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(kernel, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
@@ -110,6 +111,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
             if spreads:
                 q[i] = bar / abs(z[i])
                 p[i] = -np.sign(z[i]) * w[i] * q[i]
+                w[i] *= abs(z[i])
                 for cell in range(padded):
                     t[0, cell] = kernel[2, 0, cell] * p[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
@@ -157,7 +159,7 @@ def last_weights(passes: Passes, w: Any, steps: int) -> None:
     loop = forward_step(*passes.setting, slopes=False)
     unused = np.empty((0, passes.setting[0]), w.dtype)
     for step in range(steps + 1):
-        passes.run(loop, w, w, unused[:, 0], unused, reads=step > 0, spreads=step < steps)
+        passes.run(loop, w, unused[:, 0], unused, reads=step > 0, spreads=step < steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +174,8 @@ class GridIteration:
         The grids' layout.
     cells : Cells
         The points, sorted by its cells.
-    w : array, shape (steps + 1, M)
-        The weights before each step, and after the last.
+    w : array, shape (M,)
+        The weights after the last step.
     z, D : array, shape (steps, M) and (steps, M, d)
         ``C w`` and ``D w`` of each step.
     weights : array, shape (M,)
@@ -191,21 +193,21 @@ class GridIteration:
     def tangent(self, dk: Array) -> Array:
         """Return their change along a direction of the points."""
         xp = array_namespace(dk)
-        each = (from_numpy(xp, unsorted(w, self.cells)) for w in self.w)
-        return Recomputed(self.gridding, tuple(each)).tangent(dk)
+        before = accumulate(reversed(self.z), lambda w, z: w * abs(z), initial=self.w)
+        each = [from_numpy(xp, unsorted(w, self.cells)) for w in before]
+        return Recomputed(self.gridding, tuple(reversed(each))).tangent(dk)
 
     def cotangent(self, bar: Array) -> Array:
         """Return the gradient by the points, from that by the weights."""
         q = as_numpy(bar)[self.cells.order]
-        p, gradient = np.empty_like(q), np.zeros(self.D.shape[1:], q.dtype)
+        w, p, gradient = self.w.copy(), np.empty_like(q), np.zeros(self.D.shape[1:], q.dtype)
         passes = Passes(self.layout, self.cells, q.dtype)
         loop = backward_step(*passes.setting)
         steps = len(self.z)
         for step in range(steps, -1, -1):
-            # The step from w[step] is read, and the one to w[step] is spread.
+            # The step from these weights is read, and the one to them is spread.
             D, z = self.D[min(step, steps - 1)], self.z[max(step - 1, 0)]
-            data = self.w[step], z, D, p, q, gradient
-            passes.run(loop, *data, reads=step < steps, spreads=step > 0)
+            passes.run(loop, w, z, D, p, q, gradient, reads=step < steps, spreads=step > 0)
         return from_numpy(array_namespace(bar), unsorted(gradient, self.cells))
 
 
@@ -213,18 +215,14 @@ def linearized(
     gridding: Gridding, layout: Layout, cells: Cells, start: Array, steps: int
 ) -> GridIteration:
     """Return the iteration with its derivative."""
-    first = as_numpy(start)[cells.order]
-    M, d = cells.starts.shape
-    w, z = np.empty((steps + 1, M), first.dtype), np.empty((steps, M), first.dtype)
-    D = np.empty((steps, M, d), first.dtype)
-    w[0] = first
-    passes = Passes(layout, cells, first.dtype)
+    w = as_numpy(start)[cells.order]
+    z, D = np.empty((steps, *w.shape), w.dtype), np.empty((steps, *cells.starts.shape), w.dtype)
+    passes = Passes(layout, cells, w.dtype)
     loop = forward_step(*passes.setting, slopes=True)
     for step in range(steps + 1):
         before = max(step - 1, 0)
-        data = w[before], w[step], z[before], D[before]
-        passes.run(loop, *data, reads=step > 0, spreads=step < steps)
-    weights = from_numpy(array_namespace(start), unsorted(w[-1], cells))
+        passes.run(loop, w, z[before], D[before], reads=step > 0, spreads=step < steps)
+    weights = from_numpy(array_namespace(start), unsorted(w, cells))
     return GridIteration(gridding, layout, cells, w, z, D, weights)
 
 

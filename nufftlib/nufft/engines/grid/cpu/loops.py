@@ -96,16 +96,17 @@ def find(
     at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
 ) -> None:
     """Compute the offsets, on the flat grid, of the rows that a point covers."""
+    # Unsigned: numbers that may be negative are tested for it, at each index.
     column = uint64(start[ndim - 1]) * uint64(reals)
     for a in range(planes):
         plane = column
         if ndim == 3:
-            plane += plane_at[start[0] + a]
+            plane += plane_at[uint64(start[0]) + uint64(a)]
         for b in range(rows):
             row = plane
             if ndim >= 2:
-                row += row_at[start[ndim - 2] + b]
-            at[a * rows + b] = row
+                row += row_at[uint64(start[ndim - 2]) + uint64(b)]
+            at[uint64(a * rows + b)] = row
 
 
 @remembered(maxsize=None)

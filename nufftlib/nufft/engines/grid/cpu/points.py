@@ -25,6 +25,10 @@ SLABS = 32
 """Slabs into which a large grid is cut for spreading."""
 
 
+LEAST = 2**16
+"""Cells to which the points of a slab are spread, at least: less is not worth handing over."""
+
+
 KEPT = 2
 """Grids for which points stay sorted: those used last."""
 
@@ -86,17 +90,21 @@ def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Ce
     order = np.empty(M, np.int32)
     run(loops.place, each, axes, sizes, width, pieces, keys, ends - counts, starts, offsets, order)
     ends_of_rows = ends[-1].reshape(rows[0], -1)[:, -1]
-    return Cells(starts, offsets, order, cut(ends_of_rows, bins[0], sizes[0], width))
+    slabs = cut(ends_of_rows, bins[0], sizes[0], width, LEAST / width**d)
+    return Cells(starts, offsets, order, slabs)
 
 
-def cut(ends: Any, height: int, size: int, width: int) -> tuple[list[Range], list[Range]]:
+def cut(
+    ends: Any, height: int, size: int, width: int, least: float
+) -> tuple[list[Range], list[Range]]:
     """Cut the first axis into slabs of about equally many points, and take every other.
 
     Points of a slab reach at most ``width - 1`` cells into the next slab, also around the
     edge of the period. Slabs are at least that high, and their number is even. Two slabs of
-    one list thus touch no common cell. They depend only on the points.
+    one list thus touch no common cell. They depend only on the points. Those of fewer than
+    `least` points are joined.
     """
-    wanted = max(ends[-1] / SLABS, 1.0)
+    wanted = max(ends[-1] / SLABS, least)
     slabs: list[Range] = []
     begin = top = 0
     for row, end in enumerate(map(int, ends), start=1):
