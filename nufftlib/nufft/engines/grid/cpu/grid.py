@@ -13,6 +13,7 @@ import scipy.fft
 from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cpu import loops
+from nufftlib.nufft.engines.grid.cpu.crowds import crowd_sum
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split, workers
 from nufftlib.nufft.engines.grid.cpu.points import Cells, GridPoints
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
@@ -165,6 +166,19 @@ class Grid:
         loop = loops.spreading(*self._setting(), directed)
         for slabs in cells.slabs:
             run(loop, slabs, *self._where(cells), data, direction if directed else data)
+        table, width = self.tables, self.layout.kernel.width
+        for crowd in cells.crowds:
+            given = crowd, cells, table.polynomials, width, self.reals, data
+            self._add(crowd_sum(loop, *given, direction if directed else data), crowd.origin)
+
+    def _add(self, tile: Any, origin: tuple[int, ...]) -> None:
+        """Add a part (planes, rows, columns, reals) that begins at a cell, around the period."""
+        *first, column = (0,) * (3 - len(origin)) + origin
+        planes, rows = self.tables.sizes[:2]
+        line = self.cells[0, 0, column:].shape[0]  # none of the columns that are cut has a point
+        for a, b in np.ndindex(tile.shape[:2]):
+            row = self.cells[(first[0] + a) % planes, (first[1] + b) % rows, column:]
+            row[: tile.shape[2]] += tile[a, b, :line]
 
     def _sorted(self, points: Points) -> Cells:
         assert isinstance(points, GridPoints)

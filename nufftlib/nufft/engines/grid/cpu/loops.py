@@ -59,36 +59,12 @@ def locate(k: Any, size: Any, width: Any) -> Any:
     left = np.float64(k) * size - 0.5 * width
     whole = math.ceil(left)
     first = np.int64(whole)
+    first += size & (first >> 63)  # no branch that half of the points take
     while first < 0:
         first += size
     while first >= size:
         first -= size
     return first, 2.0 * (whole - left) - 1.0
-
-
-@compiled
-def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
-    """Find the bin of each point, and count the points of each bin, piece by piece."""
-    for piece in range(begin, end):
-        for j in range(pieces[piece], pieces[piece + 1]):
-            key = 0
-            for axis in range(len(sizes)):
-                first, _ = locate(axes[axis][j], sizes[axis], width)
-                key = key * (-(-sizes[axis] // bins[axis])) + first // bins[axis]
-            keys[j] = key
-            counts[piece, key] += 1
-
-
-@compiled
-def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
-    """Bring points into the order of the bins; within a bin they keep the given order."""
-    for piece in range(begin, end):
-        for j in range(pieces[piece], pieces[piece + 1]):
-            i = places[piece, keys[j]]
-            places[piece, keys[j]] += 1
-            order[i] = j
-            for axis in range(len(sizes)):
-                starts[i, axis], offsets[i, axis] = locate(axes[axis][j], sizes[axis], width)
 
 
 @njit(inline="always")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nufftlib.nufft.engines.base import Points
-from nufftlib.nufft.engines.grid.cpu import loops
-from nufftlib.nufft.engines.grid.cpu.parallel import Range, run
+from nufftlib.nufft.engines.grid.cpu.parallel import Range
+from nufftlib.nufft.engines.grid.cpu.sorting import sort_by_bins
 
-BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
-"""Cells of a bin. Loops take points bin by bin, so that the cache holds their part of the grid.
-In one dimension a bin is at least as long as the chunks of a run, so that slabs keep apart."""
-
-
-PIECES = 16
-"""Pieces into which a long trajectory is cut for sorting."""
+BINS = {1: (6,), 2: (3, 5), 3: (2, 3, 5)}
+"""Cells of a bin, as powers of two. Loops take points bin by bin, so that the cache holds their
+part of the grid. dimension a bin is at least as long as the chunks of a run, so that slabs
+keep apart."""
 
 
 SLABS = 32
@@ -29,8 +25,21 @@ LEAST = 2**16
 """Cells to which the points of a slab are spread, at least: less is not worth handing over."""
 
 
+CROWD = 2**14
+"""Points of a bin that are too many to be added up in single precision, one after the other."""
+
+
 KEPT = 2
 """Grids for which points stay sorted: those used last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """The points of a crowded bin: those from `begin` to `end`, in a bin from cell `origin` on."""
+
+    begin: int
+    end: int
+    origin: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +57,15 @@ class Cells:
     slabs : tuple of two lists of (begin, end)
         Ranges of points that may be spread at once: first all of the first list, then all
         of the second.
+    crowds : list of Crowd
+        The other points, behind those of the slabs.
     """
 
     starts: Any
     offsets: Any
     order: Any
     slabs: tuple[list[Range], list[Range]]
+    crowds: list[Crowd]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +89,30 @@ class GridPoints(Points):
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
     """Find the cells of points, and sort the points by them."""
-    M, d = len(axes[0]), len(axes)
-    bins = BINS[d]
-    rows = [-(-n // b) for n, b in zip(sizes, bins, strict=True)]
-    count = min(PIECES, -(-M // 4096))
-    pieces = np.arange(count + 1) * M // count
-    each = [(piece, piece + 1) for piece in range(count)]
-    keys, counts = np.empty(M, np.int32), np.zeros((count, math.prod(rows)), np.int32)
-    run(loops.count, each, axes, sizes, bins, width, pieces, keys, counts)
-    ends = np.cumsum(counts.T).reshape(counts.T.shape).T
-    starts, offsets = np.empty((M, d), np.int32), np.empty((M, d), axes[0].dtype)
-    order = np.empty(M, np.int32)
-    run(loops.place, each, axes, sizes, width, pieces, keys, ends - counts, starts, offsets, order)
-    ends_of_rows = ends[-1].reshape(rows[0], -1)[:, -1]
-    slabs = cut(ends_of_rows, bins[0], sizes[0], width, LEAST / width**d)
-    return Cells(starts, offsets, order, slabs)
+    shifts = BINS[len(axes)]
+    starts, offsets, order, ends = sort_by_bins(axes, sizes, shifts, width)
+    counts, crowds = np.diff(ends.reshape(-1), prepend=0), []
+    if axes[0].dtype == np.float32 and counts.max() > CROWD:
+        crowded = np.flatnonzero(counts > CROWD)
+        last = ends.reshape(-1)[crowded]
+        bounds = np.stack([last - counts[crowded], last], axis=-1).reshape(-1)
+        starts, offsets, order = (even_then_odd(x, bounds) for x in (starts, offsets, order))
+        stops = len(order) - np.cumsum(counts[crowded][::-1])[::-1]
+        for bin_, begin in zip(crowded, stops.tolist(), strict=True):
+            place = np.unravel_index(bin_, ends.shape)
+            origin = tuple(int(i) << shift for i, shift in zip(place, shifts, strict=True))
+            crowds.append(Crowd(begin, begin + int(counts[bin_]), origin))
+        counts[crowded] = 0
+    ends_of_rows = np.cumsum(counts.reshape(len(ends), -1).sum(axis=1))
+    least = LEAST / width ** len(axes)
+    slabs = cut(ends_of_rows, 1 << shifts[0], sizes[0], width, least)
+    return Cells(starts, offsets, order, slabs, crowds)
+
+
+def even_then_odd(x: Any, bounds: Any) -> Any:
+    """Cut an array at bounds, and join every other part, and behind these the others."""
+    parts = np.split(x, bounds)
+    return np.concatenate(parts[0::2] + parts[1::2])
 
 
 def cut(
@@ -107,13 +128,15 @@ def cut(
     wanted = max(ends[-1] / SLABS, least)
     slabs: list[Range] = []
     begin = top = 0
-    for row, end in enumerate(map(int, ends), start=1):
-        high = min(row * height, size) - top
-        rest = size - min(row * height, size)
-        full = high >= width - 1 and (rest >= width - 1 or rest == 0)
-        if full and (end - begin >= wanted or rest == 0):
-            slabs.append((begin, end))
-            begin, top = end, row * height
+    while size - top >= width - 1 and top < size:
+        # The first row at which the slab is high enough and full; all, if too little is left.
+        row = max(
+            -(-(top + max(width - 1, 1)) // height), np.searchsorted(ends, begin + wanted) + 1
+        )
+        bottom = row * height if size - row * height >= width - 1 else size
+        end = int(ends[min(row, len(ends)) - 1] if bottom < size else ends[-1])
+        slabs.append((begin, end))
+        begin, top = end, bottom
     if len(slabs) % 2:  # the last two become one
         slabs[-2:] = [(slabs[-2][0], slabs[-1][1])] if len(slabs) > 1 else []
     if len(slabs) < 2:
