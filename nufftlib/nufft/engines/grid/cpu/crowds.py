@@ -16,7 +16,7 @@ from nufftlib.nufft.engines.grid.cpu.parallel import run
 from nufftlib.nufft.engines.grid.cpu.points import BINS, Cells, Crowd
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
 
-BLOCK = 4096
+BLOCK = 1024
 """Points of a block."""
 
 BLOCKS = 16

@@ -222,8 +222,6 @@ class GridGridding(Gridding):
     def iterate(self, start: Array, steps: int) -> Array:
         """Return the weights after so many steps; each passes the sorted points once."""
         cells = self._cells
-        if cells.crowds:
-            return super().iterate(start, steps)
         w = as_numpy(start)[cells.order]
         iteration.last_weights(iteration.Passes(self.layout, cells, w.dtype), w, steps)
         return from_numpy(self.engine.xp, iteration.unsorted(w, cells))
@@ -232,7 +230,7 @@ class GridGridding(Gridding):
         """Keep what the steps read, if it fits `memory_limit`."""
         reads = start.shape[0] * steps * (1 + len(self.layout.shape))
         fits = reads * item_bytes(self.engine.xp, start) <= self.engine.memory_limit
-        if steps == 0 or not fits or self._cells.crowds:
+        if steps == 0 or not fits:
             return super().linearize(start, steps)
         return iteration.linearized(self, self.layout, self._cells, start, steps)
 

@@ -164,12 +164,20 @@ class Grid:
         cells = self._sorted(points)
         directed = direction is not None
         loop = loops.spreading(*self._setting(), directed)
+        given = data, direction if directed else data
         for slabs in cells.slabs:
-            run(loop, slabs, *self._where(cells), data, direction if directed else data)
+            run(loop, slabs, *self._where(cells), *given)
+        self._add_crowds(loop, cells, *given)
+
+    def add_crowds(self, cells: Cells, data: Any) -> None:
+        """Add the points of crowded bins, which the slabs leave out."""
+        self._add_crowds(loops.spreading(*self._setting(), False), cells, data, data)
+
+    def _add_crowds(self, loop: loops.Loop, cells: Cells, *data: Any) -> None:
         table, width = self.tables, self.layout.kernel.width
         for crowd in cells.crowds:
-            given = crowd, cells, table.polynomials, width, self.reals, data
-            self._add(crowd_sum(loop, *given, direction if directed else data), crowd.origin)
+            tile = crowd_sum(loop, crowd, cells, table.polynomials, width, self.reals, *data)
+            self._add(tile, crowd.origin)
 
     def _add(self, tile: Any, origin: tuple[int, ...]) -> None:
         """Add a part (planes, rows, columns, reals) that begins at a cell, around the period."""

@@ -6,7 +6,7 @@ grid, by the same values of the kernel. The points stay in the order of the bins
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -31,12 +31,15 @@ from nufftlib.nufft.engines.grid.cpu.vectors import (
 from nufftlib.nufft.engines.grid.layout import Layout
 from nufftlib.nufft.engines.gridding import Gridding, Recomputed
 
+PIECE = 4096
+"""Points that are passed at once where they are not spread."""
+
 
 @remembered(maxsize=None)
 def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
     """Compile ``w <- w / |z|``, ``z = C w``, spread at once; with `slopes` all are kept.
 
-    If not `reads`, `w` itself is spread; if not `spreads`, the weights are the last.
+    If not `reads`, `w` itself is spread; if not `adds`, nothing is.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
@@ -44,7 +47,7 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
 
     @compiled
     def step(  # type: ignore[no-untyped-def]
-        source, target, plane_at, row_at, polynomials, starts, offsets, reads, spreads,
+        source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
         w, z, D, begin, end,
     ):  # fmt: skip
         kernel = np.ones((3, ORDERS, padded), source.dtype)
@@ -65,7 +68,7 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
                     z[i] = s[0]
                     for axis in range(ndim):
                         D[i, axis] = s[ndim - axis]
-            if spreads:
+            if adds:
                 for cell in range(padded):
                     t[0, cell] = kernel[2, 0, cell] * w[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
@@ -80,8 +83,8 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
 
     If `reads`, ``C p`` and ``D p`` of the step from `w` are read, ``bar = q + C p`` is the
     gradient by `w`, and ``gradient += p (D w) + w (D p)``; else ``q`` holds the gradient by `w`.
-    If `spreads`, `q` and `p` become those of the step to `w`, in which ``C`` gave `z`, and `w`
-    the weights before it: they are not kept, but ``w |z|``.
+    If there is `more`, `q` and `p` become those of the step to `w`, in which ``C`` gave `z`, and
+    `w` the weights before it: they are not kept, but ``w |z|``. If it `adds`, `p` is spread.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
@@ -89,8 +92,8 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
 
     @compiled
     def step(  # type: ignore[no-untyped-def]
-        source, target, plane_at, row_at, polynomials, starts, offsets, reads, spreads,
-        w, z, D, p, q, gradient, begin, end,
+        source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
+        more, w, z, D, p, q, gradient, begin, end,
     ):  # fmt: skip
         kernel = np.ones((3, ORDERS, padded), source.dtype)
         t = np.zeros((2, padded), source.dtype)
@@ -108,10 +111,11 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
                 bar += s[0]
                 for axis in range(ndim):
                     gradient[i, axis] += p[i] * D[i, axis] + w[i] * s[ndim - axis]
-            if spreads:
+            if more:
                 q[i] = bar / abs(z[i])
                 p[i] = -np.sign(z[i]) * w[i] * q[i]
                 w[i] *= abs(z[i])
+            if adds:
                 for cell in range(padded):
                     t[0, cell] = kernel[2, 0, cell] * p[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
@@ -138,8 +142,8 @@ class Passes:
         self.setting = len(layout.shape), layout.kernel.width, layout.kernel.degree
         self._grids = Grid(layout, dtype, 1, 1), Grid(layout, dtype, 1, 1)
 
-    def run(self, loop: Loop, *data: Any, reads: bool, spreads: bool) -> None:
-        """Pass the points once."""
+    def run(self, loop: Loop, values: Any, *data: Any, reads: bool, spreads: bool) -> None:
+        """Pass the points once; `values` (M,) are what the loop spreads."""
         source, target = self._grids
         if spreads:
             target.cells[...] = 0
@@ -148,6 +152,13 @@ class Passes:
         where = table.plane_at, table.row_at, table.polynomials, cells.starts, cells.offsets
         for slabs in cells.slabs:
             run(loop, slabs, *grids, *where, reads, spreads, *data)
+        if cells.crowds:
+            begins = range(cells.crowds[0].begin, len(values), PIECE)
+            pieces = [(begin, min(begin + PIECE, len(values))) for begin in begins]
+            run(loop, pieces, *grids, *where, reads, False, *data)
+            if spreads:
+                in_order = replace(cells, order=np.arange(len(values), dtype=np.int32))
+                target.add_crowds(in_order, values[None, :, None])
         if spreads:
             target.fold()
             target.wrap()
@@ -159,7 +170,7 @@ def last_weights(passes: Passes, w: Any, steps: int) -> None:
     loop = forward_step(*passes.setting, slopes=False)
     unused = np.empty((0, passes.setting[0]), w.dtype)
     for step in range(steps + 1):
-        passes.run(loop, w, unused[:, 0], unused, reads=step > 0, spreads=step < steps)
+        passes.run(loop, w, w, unused[:, 0], unused, reads=step > 0, spreads=step < steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +218,8 @@ class GridIteration:
         for step in range(steps, -1, -1):
             # The step from these weights is read, and the one to them is spread.
             D, z = self.D[min(step, steps - 1)], self.z[max(step - 1, 0)]
-            passes.run(loop, w, z, D, p, q, gradient, reads=step < steps, spreads=step > 0)
+            data = step > 0, w, z, D, p, q, gradient
+            passes.run(loop, p, *data, reads=step < steps, spreads=step > 0)
         return from_numpy(array_namespace(bar), unsorted(gradient, self.cells))
 
 
@@ -221,7 +233,7 @@ def linearized(
     loop = forward_step(*passes.setting, slopes=True)
     for step in range(steps + 1):
         before = max(step - 1, 0)
-        passes.run(loop, w, z[before], D[before], reads=step > 0, spreads=step < steps)
+        passes.run(loop, w, w, z[before], D[before], reads=step > 0, spreads=step < steps)
     weights = from_numpy(array_namespace(start), unsorted(w, cells))
     return GridIteration(gridding, layout, cells, w, z, D, weights)
 

@@ -121,8 +121,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         t = np.empty((6, run), grid.dtype)
         s = np.empty((10, reals), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
-        for i in range(begin, end):
-            j = order[i]
+        for i in range(uint64(begin), uint64(end)):
+            j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
@@ -215,13 +215,13 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
         t = np.zeros((2, run), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
         y = np.empty((AHEAD, reals), grid.dtype)
-        for i in range(begin, end):
-            if (i - begin) % AHEAD == 0:
-                for ahead in range(i, min(i + AHEAD, end)):
+        for i in range(uint64(begin), uint64(end)):
+            n = (i - uint64(begin)) % uint64(AHEAD)
+            if n == 0:
+                for ahead in range(i, min(i + uint64(AHEAD), uint64(end))):
                     for c in range(reals):
-                        y[ahead - i, c] = data[c // parts, order[ahead], c % parts]
-            n = (i - begin) % AHEAD
-            j = order[i]
+                        y[ahead - i, c] = data[c // parts, uint64(order[ahead]), c % parts]
+            j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)

@@ -68,6 +68,14 @@ def sort_by_bins(
     return starts, offsets, order, ends[:bins].reshape(rows)
 
 
+def most_in_a_cell(starts: Any, ends: Any, counts: Any, shifts: tuple[int, ...]) -> Any:
+    """Return how many points begin in the fullest cell of each of some bins."""
+    most = np.zeros(len(ends), np.int64)
+    each = [(i, i + 1) for i in range(len(ends))]
+    run(fullest, each, starts, ends - counts, ends, shifts, most)
+    return most
+
+
 @compiled
 def count_buckets(axes, sizes, width, shifts, rows, wide, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
     """Find the bin of each point, and count the points of each bucket, piece by piece."""
@@ -121,3 +129,21 @@ def arrange(  # type: ignore[no-untyped-def]
                 starts[place, axis], offsets[place, axis] = locate(
                     points[i, axis], sizes[axis], width
                 )
+
+
+@compiled
+def fullest(starts, begins, ends, shifts, most, begin, end):  # type: ignore[no-untyped-def]
+    """Count the points of each cell of a bin, and keep the largest number."""
+    cells = 1
+    for shift in shifts:
+        cells <<= shift
+    counts = np.zeros(cells, np.int64)
+    for i in range(begin, end):
+        counts[:] = 0
+        for j in range(uint64(begins[i]), uint64(ends[i])):
+            cell = 0
+            for axis in range(len(shifts)):
+                inside = starts[j, axis] & ((1 << shifts[axis]) - 1)
+                cell = (cell << shifts[axis]) | inside
+            counts[uint64(cell)] += 1
+        most[i] = counts.max()
