@@ -152,7 +152,8 @@ class Grid:
 
     def read(self, mode: loops.Mode, points: Points, data: Any, out: Any) -> None:
         """Interpolate at points; see `loops.interpolation` for the modes."""
-        cells = self._sorted(points)
+        assert isinstance(points, GridPoints)
+        cells = points.to_read(self.layout.sizes, self.layout.kernel.width)
         loop = loops.interpolation(*self._setting(), mode)
         M = len(cells.order)
         taps = self.layout.kernel.width ** len(self.layout.shape) * self.reals
@@ -161,7 +162,8 @@ class Grid:
     def spread(self, points: Points, data: Any, direction: Any) -> None:
         """Add points to an empty grid, or their derivative along `direction`."""
         self.cells[...] = 0
-        cells = self._sorted(points)
+        assert isinstance(points, GridPoints)
+        cells = points.cells(self.layout.sizes, self.layout.kernel.width)
         directed = direction is not None
         loop = loops.spreading(*self._setting(), directed)
         given = data, direction if directed else data
@@ -187,10 +189,6 @@ class Grid:
         for a, b in np.ndindex(tile.shape[:2]):
             row = self.cells[(first[0] + a) % planes, (first[1] + b) % rows, column:]
             row[: tile.shape[2]] += tile[a, b, :line]
-
-    def _sorted(self, points: Points) -> Cells:
-        assert isinstance(points, GridPoints)
-        return points.cells(self.layout.sizes, self.layout.kernel.width)
 
     def _setting(self) -> tuple[int, int, int, int, int]:
         kernel = self.layout.kernel

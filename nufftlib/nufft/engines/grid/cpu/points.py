@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cpu.parallel import Range
-from nufftlib.nufft.engines.grid.cpu.sorting import most_in_a_cell, sort_by_bins
+from nufftlib.nufft.engines.grid.cpu.sorting import locate_all, most_in_a_cell, sort_by_bins
 
 BINS = {1: (6,), 2: (3, 5), 3: (2, 3, 5)}
 """Cells of a bin, as powers of two. Loops take points bin by bin, so that the cache holds their
@@ -74,18 +75,41 @@ class GridPoints(Points):
     """Points in cycles per voxel, and their order on the grids that they were last used with."""
 
     _cells: dict[Any, Cells] = field(default_factory=dict)
+    _given: dict[Any, Cells] = field(default_factory=dict)
 
     def cells(self, sizes: tuple[int, ...], width: int) -> Cells:
-        """Return the points sorted by the cells of a grid, for a kernel of this width.
+        """Return the points sorted by the cells of a grid, for a kernel of this width."""
+        return self._kept(self._cells, sort_points, sizes, width)
+
+    def to_read(self, sizes: tuple[int, ...], width: int) -> Cells:
+        """Return the points in an order for reading a grid.
+
+        In one dimension it is the given one: a point reads a line or two of the cache, wherever
+        it lies, and its data are written one after the other.
+        """
+        if len(sizes) > 1:
+            return self.cells(sizes, width)
+        return self._kept(self._given, located_points, sizes, width)
+
+    def _kept(
+        self, kept: dict[Any, Cells], make: Callable[..., Cells], sizes: tuple[int, ...], width: int
+    ) -> Cells:
+        """Return what is kept, or made now.
 
         Two threads may sort at once, to the same result; a lock would be lost to a fork.
         """
-        cells = self._cells.get((sizes, width))
+        cells = kept.get((sizes, width))
         if cells is None:
-            cells = self._cells[sizes, width] = sort_points(self.axes, sizes, width)
-            for old in list(self._cells)[:-KEPT]:
-                self._cells.pop(old, None)  # another thread may have been quicker
+            cells = kept[sizes, width] = make(self.axes, sizes, width)
+            for old in list(kept)[:-KEPT]:
+                kept.pop(old, None)  # another thread may have been quicker
         return cells
+
+
+def located_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
+    """Find the cells of points, in the given order; they may be read, not spread."""
+    starts, offsets = locate_all(axes, sizes, width)
+    return Cells(starts, offsets, np.arange(len(starts), dtype=np.int32), ([], []), [])
 
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import uint64
 
 from nufftlib.nufft.engines.grid.cpu.loops import compiled, locate
-from nufftlib.nufft.engines.grid.cpu.parallel import run
+from nufftlib.nufft.engines.grid.cpu.parallel import run, split
 
 PIECES = 16
 """Pieces into which a long trajectory is cut."""
@@ -68,12 +68,28 @@ def sort_by_bins(
     return starts, offsets, order, ends[:bins].reshape(rows)
 
 
+def locate_all(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> tuple[Any, Any]:
+    """Return `starts` and `offsets` of points in the given order."""
+    M, d = len(axes[0]), len(axes)
+    starts, offsets = np.empty((M, d), np.int32), np.empty((M, d), axes[0].dtype)
+    run(locate_points, split(M, M * d), axes, sizes, width, starts, offsets)
+    return starts, offsets
+
+
 def most_in_a_cell(starts: Any, ends: Any, counts: Any, shifts: tuple[int, ...]) -> Any:
     """Return how many points begin in the fullest cell of each of some bins."""
     most = np.zeros(len(ends), np.int64)
     each = [(i, i + 1) for i in range(len(ends))]
     run(fullest, each, starts, ends - counts, ends, shifts, most)
     return most
+
+
+@compiled
+def locate_points(axes, sizes, width, starts, offsets, begin, end):  # type: ignore[no-untyped-def]
+    """Find the first cell of each point, and its place there."""
+    for j in range(uint64(begin), uint64(end)):
+        for axis in range(len(sizes)):
+            starts[j, axis], offsets[j, axis] = locate(axes[axis][j], sizes[axis], width)
 
 
 @compiled
