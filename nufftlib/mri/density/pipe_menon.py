@@ -119,10 +119,10 @@ def checked(
 class PipeMenon(Map):
     """The map ``k -> w`` from a trajectory to the weights of `pipe_menon`.
 
-    Its derivative is that of the iteration as it is computed, and of the scaling after it. An
-    application of the Jacobian or its adjoint takes two spreads and two interpolations in each
-    iteration, and no FFT; the scaling takes four transforms of one image, with their derivatives.
-    The Jacobian keeps the weights of all iterations: ``(iterations + 1) * M`` numbers.
+    Its derivative is that of the iteration as it is computed, and of the scaling after it. No
+    iteration takes an FFT; the scaling takes four transforms of one image, with their derivatives.
+    The Jacobian keeps ``(d + 1) * M`` numbers of each iteration if they fit the operator's
+    `memory_limit`, else and on CUDA its weights alone.
 
     Parameters
     ----------
