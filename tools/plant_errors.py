@@ -1123,12 +1123,8 @@ PLANTS = [
         ("tests/nufft/test_grid.py", "-k", "very_many"),
     ),
     Plant(
-        "a bucket of points begins with the next one's",
-        {
-            "run(deal, each, axes, wide, pieces, keys, stops - counts,": (
-                "run(deal, each, axes, wide, pieces, keys, stops - counts[::-1],"
-            )
-        },
+        "points are numbered by their places in the buckets",
+        {"order[place] = dealt[i] & 0xFFFFFFFF": "order[place] = i"},
         ("tests/nufft/test_grid.py", "-k", "sorted_by_bins and 320 and 70000"),
     ),
     Plant(
@@ -2276,7 +2272,7 @@ PLANTS = [
     ),
     Plant(
         "density: an iteration forgets those before it",
-        {"            w_bar = q + Cp\n": "            w_bar = q\n"},
+        {"            bar = q + Cp\n": "            bar = q\n"},
         DENSITY,
     ),
     Plant(
@@ -2286,7 +2282,7 @@ PLANTS = [
     ),
     Plant(
         "density: the scale does not follow the trajectory",
-        {"k_bar = J.adjoint(y_bar) + K.adjoint(self.data)": "k_bar = J.adjoint(y_bar)"},
+        {"k_bar = self.J.adjoint(y_bar) + K.adjoint(self.data)": "k_bar = self.J.adjoint(y_bar)"},
         DENSITY,
     ),
     Plant(
