@@ -48,10 +48,9 @@ class NUFFT(TrajectoryOperator):
     eps : float
         Relative accuracy of an engine that approximates, on axes of any length.
     engine : {"auto", "direct", "grid", "finufft", "cufinufft"}
-        Engine that computes the sums. ``"auto"`` takes the fastest for the array's device
-        and the image shape: on a CPU our own, ``"grid"``, but ``"finufft"`` for long
-        one-dimensional images; ``"cufinufft"`` for CUDA arrays. ``"direct"`` computes the
-        exact sums in any library, in O(points * voxels).
+        Engine that computes the sums. ``"auto"`` takes the fastest for the array's device:
+        on a CPU our own, ``"grid"``; ``"cufinufft"`` for CUDA arrays. ``"direct"`` computes
+        the exact sums in any library, in O(points * voxels).
     memory_limit : int
         Bytes that intermediate arrays may take; larger batches are computed in chunks.
 
@@ -115,9 +114,7 @@ class NUFFT(TrajectoryOperator):
         limit = integer(
             "NUFFT", "memory_limit", self.memory_limit, least=1, wish="an integer, bytes"
         )
-        engine = choose_engine(xp, k, self.engine, shape, eps)(
-            xp, shape, trajectory.dtype, eps, limit
-        )
+        engine = choose_engine(xp, k, self.engine)(xp, shape, trajectory.dtype, eps, limit)
         factor = scale(self.norm, shape)
         transform = Transform(engine, engine.prepare(k), trajectory, shape, factor)
         settled = {"trajectory": trajectory, "shape": shape, "eps": eps, "memory_limit": limit}

@@ -13,7 +13,6 @@ from nufftlib.nufft.engines.base import (
     DOUBLE_BITS,
     Engine,
     phase_rounding,
-    too_long_for_single,
 )
 from nufftlib.nufft.engines.bridge import bridged
 
@@ -28,9 +27,6 @@ ARRAYS = {
 """The arrays that each engine takes."""
 
 ENGINES = ("auto", *ARRAYS)
-
-LONG_LINE = 2**14
-"""Voxels of a one-dimensional image above which finufft was measured to be faster."""
 
 
 def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -> None:
@@ -73,20 +69,16 @@ def accuracy(xp: Namespace, trajectory: Array, shape: tuple[int, ...], eps: floa
     return eps
 
 
-def choose_engine(
-    xp: Namespace, k: Array, name: str, shape: tuple[int, ...], eps: float
-) -> Callable[..., Engine]:
+def choose_engine(xp: Namespace, k: Array, name: str) -> Callable[..., Engine]:
     """Return the engine's class by its name, or the fastest one for ``"auto"``.
 
-    On a CPU our own is the fastest, but finufft for long one-dimensional images, whose FFT
-    is little work beside their points (docs/engines.md has the measurements), unless finufft
-    would have to compute those of single precision in double. On CUDA cufinufft is the
-    fastest. The CUDA engines take CuPy arrays, and other libraries' arrays across a bridge.
+    On a CPU our own is the fastest (docs/grid-engine.md has the measurements). On CUDA cufinufft
+    is. The CUDA engines take CuPy arrays, and other libraries' arrays across a bridge.
     """
     name = choice("NUFFT", "engine", name, ENGINES)
     device: Any = k.__dlpack_device__()[0]
     if name == "auto":
-        name = "cufinufft" if device == DEVICE_CUDA else on_host(xp, k, shape, eps)
+        name = "cufinufft" if device == DEVICE_CUDA else "grid"
     if name == "direct":
         from nufftlib.nufft.engines.direct import DirectEngine
 
@@ -112,9 +104,3 @@ def choose_engine(
         f"{array_api_compat.device(k)}; want {ARRAYS[name]} (engine='direct' takes any)"
     )
     raise ValueError(msg)
-
-
-def on_host(xp: Namespace, k: Array, shape: tuple[int, ...], eps: float) -> str:
-    """Return the name of the engine that is fastest on a CPU."""
-    in_double = k.dtype == xp.float32 and too_long_for_single(shape, eps)
-    return "finufft" if len(shape) == 1 and shape[0] > LONG_LINE and not in_double else "grid"

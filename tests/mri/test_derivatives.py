@@ -106,11 +106,18 @@ def test_density_weights_at_another_trajectory(row):
         np.testing.assert_allclose(row.numpy(got), want, rtol=1e-7, atol=1e-9)
 
 
-def test_the_jacobian_keeps_the_weights_of_all_iterations_alone():
+def test_the_jacobian_keeps_what_its_steps_have_read_if_it_fits_the_memory_limit():
     k = np.random.default_rng(6).uniform(-0.5, 0.5, (50, 2))
-    weights = mri.PipeMenon(nl.NUFFT(k, (16, 16)), iterations=10)
-    _, J = weights.linearize(k)
-    assert [w.shape for w in J.iterates] == [(50,)] * 11
+    read = 10 * 50 * 3 * 8  # C w and both slopes of each step
+    found = []
+    for limit in (read, read - 1):
+        F = nl.NUFFT(k, (16, 16), engine="grid", memory_limit=limit)
+        _, J = mri.PipeMenon(F, iterations=10).linearize(k)
+        found.append((J.iteration, J.adjoint(np.cos(np.arange(50.0)))))
+    (kept, one), (computed_again, other) = found
+    assert (kept.z.shape, kept.D.shape) == ((10, 50), (10, 50, 2))
+    assert [w.shape for w in computed_again.iterates] == [(50,)] * 11
+    assert relative(one, other) < 1e-11
 
 
 def test_density_weights_of_another_precision_are_refused():

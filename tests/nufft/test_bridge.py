@@ -243,7 +243,7 @@ class OnCuda:
 def test_cuda_arrays_of_every_library_have_the_engines_of_cupy(name, want):
     for library in ("torch", "jax.numpy", "array_api_compat.cupy"):
         xp = ModuleType(library)
-        make = operator.choose_engine(xp, OnCuda(np.zeros((3, 2))), name, (4, 4), 1e-6)
+        make = operator.choose_engine(xp, OnCuda(np.zeros((3, 2))), name)
         inner = make if library.endswith("cupy") else make.args[0]
         assert inner.__name__ == f"{want}Engine"
 
@@ -252,7 +252,7 @@ def test_a_missing_cupy_says_what_to_install(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setitem(sys.modules, "cupy", None)
     xp = compat.array_namespace(torch.zeros(1))
-    make = operator.choose_engine(xp, OnCuda(torch.zeros(3, 2)), "auto", (4, 4), 1e-6)
+    make = operator.choose_engine(xp, OnCuda(torch.zeros(3, 2)), "auto")
     with pytest.raises(ModuleNotFoundError, match=r'pip install "nufftlib\[cuda12\]"') as caught:
         make(xp, (4, 4), torch.float64, 1e-6, 2**30)
     assert caught.value.name == "cupy"

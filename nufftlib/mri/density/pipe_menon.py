@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 
 from nufftlib.core.arrays import Array, blank, check_alike, check_precision, common_namespace
 from nufftlib.core.kinds import instance, integer, sizes
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.shapes import Fixed
 from nufftlib.mri.density.scaling import Scaling
-from nufftlib.nufft.engines.base import Gridding
+from nufftlib.nufft.engines.gridding import Gridding, Iteration
 from nufftlib.nufft.operator import NUFFT
 
 
@@ -121,10 +119,10 @@ def checked(
 class PipeMenon(Map):
     """The map ``k -> w`` from a trajectory to the weights of `pipe_menon`.
 
-    Its derivative is that of the iteration as it is computed, and of the scaling after it. An
-    application of the Jacobian or its adjoint takes two spreads and two interpolations in each
-    iteration, and no FFT; the scaling takes four transforms of one image, with their derivatives.
-    The Jacobian keeps the weights of all iterations: ``(iterations + 1) * M`` numbers.
+    Its derivative is that of the iteration as it is computed, and of the scaling after it. No
+    iteration takes an FFT; the scaling takes four transforms of one image, with their derivatives.
+    The Jacobian keeps ``(d + 1) * M`` numbers of each iteration if they fit the operator's
+    `memory_limit`, else and on CUDA its weights alone.
 
     Parameters
     ----------
@@ -174,9 +172,7 @@ class PipeMenon(Map):
     def __call__(self, x: Array) -> Array:
         """Return the weights, of which only the last are kept."""
         F = self._at(x)
-        for last in self._iterates(F):
-            w = last
-        return Scaling(F, w).weights
+        return Scaling(F, self._gridding(F).iterate(self._start(F), self.iterations)).weights
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the weights and their Jacobian by the trajectory.
@@ -194,7 +190,8 @@ class PipeMenon(Map):
             From directions of the trajectory's shape to those of the weights'.
         """
         F = self._at(x)
-        jacobian = PipeMenonJacobian(F, self.width, self.grid, tuple(self._iterates(F)))
+        iteration = self._gridding(F).linearize(self._start(F), self.iterations)
+        jacobian = PipeMenonJacobian(F, iteration)
         return jacobian.scaling.weights, jacobian
 
     def outline(self, x: Array) -> Array:
@@ -210,47 +207,30 @@ class PipeMenon(Map):
         self._check(k)
         return self.F if k is self.F.trajectory else replace(self.F, trajectory=k)
 
-    # w <- w / |C w|
-    def _iterates(self, F: NUFFT) -> Iterator[Array]:
-        """Yield the weights (M,) before each iteration, and after the last."""
+    def _gridding(self, F: NUFFT) -> Gridding:
+        T = F.transform
+        assert self.grid is not None  # it has been settled
+        return T.engine.gridding(T.flat_points(F.trajectory), self.grid, self.width)
+
+    def _start(self, F: NUFFT) -> Array:
         xp = F.transform.xp
-        C = gridding(F, self.grid, self.width)
-        w = xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))
-        yield w
-        for _ in range(self.iterations):
-            w = w / xp.abs(C.apply(w))
-            yield w
-
-
-def gridding(F: NUFFT, grid: tuple[int, ...] | None, width: int) -> Gridding:
-    """Return the spreading to a grid, and interpolation there, at the points of an operator."""
-    assert grid is not None  # it has been settled
-    return F.transform.engine.gridding(F.transform.flat_points(F.trajectory), grid, width)
+        return xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PipeMenonJacobian(LinearOperator):
-    r"""The Jacobian ``dk -> dw`` of density weights.
-
-    With :math:`z = C w` and :math:`w' = w / |z|` an iteration has the derivative
-
-    .. math:: \mathrm{d}w' = (\mathrm{d}w - w'\, \mathrm{sign}(z)\, \mathrm{d}z) / |z|, \qquad
-              \mathrm{d}z = C\, \mathrm{d}w + \mathrm{d}C[\mathrm{d}k]\, w .
+    """The Jacobian ``dk -> dw`` of density weights: of the iteration, and of the scaling.
 
     Parameters
     ----------
     nufft : NUFFT
         The operator at the point of linearisation.
-    width, grid : int, tuple of int
-        Kernel and grid.
-    iterates : tuple of array, each of shape (M,)
-        The weights before each iteration, and after the last.
+    iteration : Iteration
+        The iteration there.
     """
 
     nufft: NUFFT
-    width: int
-    grid: tuple[int, ...] | None
-    iterates: tuple[Array, ...]
+    iteration: Iteration
 
     @cached_property
     def shapes(self) -> Fixed:
@@ -260,12 +240,8 @@ class PipeMenonJacobian(LinearOperator):
 
     @cached_property
     def scaling(self) -> Scaling:
-        """The scaling after the last iteration."""
-        return Scaling(self.nufft, self.iterates[-1])
-
-    @cached_property
-    def _gridding(self) -> Gridding:
-        return gridding(self.nufft, self.grid, self.width)
+        """The scaling after the last step."""
+        return Scaling(self.nufft, self.iteration.weights)
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:
@@ -280,27 +256,11 @@ class PipeMenonJacobian(LinearOperator):
         """Never."""
         return False
 
-    # dw' = (dw - w' sign(z) dz) / |z|,  dz = C dw + dC[dk] w
     def _apply(self, x: Array) -> Array:
-        T, C = self.nufft.transform, self._gridding
-        xp, dk = T.xp, T.flat_points(x)
-        dw = xp.zeros_like(self.iterates[0])
-        for w, after in pairwise(self.iterates):
-            z, slopes = C.slopes(w)
-            dz = C.apply(dw) + C.along(dk, w) + xp.sum(dk * slopes, axis=-1)
-            dw = (dw - after * xp.sign(z) * dz) / xp.abs(z)
-        return self.scaling.tangent(dk, dw)
+        dk = self.nufft.transform.flat_points(x)
+        return self.scaling.tangent(dk, self.iteration.tangent(dk))
 
-    # q = w'_bar / |z|, p = -sign(z) w' q:  w_bar = q + C p,  k_bar += p D w + w D p
     def _adjoint(self, y: Array) -> Array:
-        T, C = self.nufft.transform, self._gridding
-        xp = T.xp
+        xp, k = self.nufft.transform.xp, self.nufft.trajectory
         k_bar, w_bar = self.scaling.cotangents(xp.reshape(y, (-1,)))
-        for w, after in reversed(list(pairwise(self.iterates))):
-            z, slopes = C.slopes(w)
-            q = w_bar / xp.abs(z)
-            p = -xp.sign(z) * after * q
-            Cp, slopes_p = C.slopes(p)
-            k_bar = k_bar + p[:, None] * slopes + w[:, None] * slopes_p
-            w_bar = q + Cp
-        return xp.reshape(k_bar, self.nufft.trajectory.shape)
+        return xp.reshape(k_bar + self.iteration.cotangent(w_bar), k.shape)

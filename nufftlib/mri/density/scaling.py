@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
+from nufftlib.core.operator import LinearOperator
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
@@ -12,7 +15,8 @@ class Scaling:
 
     The image is :math:`x = F^H (w v)`, and the factor
     :math:`c = \|x\|^2 / \sum_j w_j |(F x)_j|^2`. The trajectory sees `x` wherever its samples lie:
-    :math:`\sum_j w_j v_j (F x)_j = \|x\|^2`, so that neither sum can vanish.
+    :math:`\sum_j w_j v_j (F x)_j = \|x\|^2`, so that neither sum can vanish. No pass over the
+    image is needed beside the transforms, since all that is wanted of it are its data.
 
     Parameters
     ----------
@@ -29,32 +33,36 @@ class Scaling:
         self.k = fold(xp, F.trajectory)
         radius2 = sum((n * self.k[..., a]) ** 2 for a, n in enumerate(F.shape))
         self.v = 1.0 / (1.0 + radius2)
-        self.data = self._complex(self.w * self.v)
-        x = F.adjoint(self.data)
-        # The factor is that of every multiple of x; squares stay in range.
-        self.largest = xp.max(xp.abs(x))
-        self.data, self.x = self.data / self.largest, x / self.largest
-        self.y = F.apply(self.x)
+        # The factor is that of every multiple of x. The sum is the largest value of x, but for
+        # the factor of the norm: squares stay in range.
+        self.largest = xp.sum(self.w * self.v)
+        self.data = self._complex(self.w * self.v / self.largest)
+        self.data_at = F.as_map("trajectory", F.adjoint(self.data))
+        self.y = self.data_at(F.trajectory)
         self.below = xp.sum(self.w * abs2(xp, self.y))
-        self.factor = xp.sum(abs2(xp, self.x)) / self.below
+        self.factor = xp.sum(dot(xp, self.data, self.y)) / self.below
 
     @property
     def weights(self) -> Array:
         """The scaled weights, in the shape of the samples."""
         return self.w * self.factor
 
-    # dc = (2 <x, dx> - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2,
-    # dx = dF^H (w v) + F^H (dw v + w dv),  dy = dF x + F dx
+    @cached_property
+    def J(self) -> LinearOperator:
+        """The Jacobian of the data by the trajectory."""
+        return self.data_at.linearize(self.F.trajectory)[1]
+
+    # dc = (sum d dy + dd y - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2, with the data d = w v,
+    # y = F F^H d, dy = dF F^H d + F (dF^H d + F^H dd)
     def tangent(self, dk: Array, dw: Array) -> Array:
         """Return the change of the scaled weights."""
         xp, F = self.xp, self.F
         dk, dw = xp.reshape(dk, self.k.shape), xp.reshape(dw, self.w.shape)
         dv = xp.sum(self._spectrum_slopes() * dk, axis=-1)
-        dF = F.derivative("trajectory", dk)
-        ddata = self._complex(dw * self.v + self.w * dv) / self.largest
-        dx = dF.adjoint(self.data) + F.adjoint(ddata)
-        dy = dF.apply(self.x) + F.apply(dx)
-        above = 2.0 * xp.sum(dot(xp, self.x, dx))
+        ddata = self._complex((dw * self.v + self.w * dv) / self.largest)
+        dx = F.derivative("trajectory", dk).adjoint(self.data) + F.adjoint(ddata)
+        dy = self.J.apply(dk) + F.apply(dx)
+        above = xp.sum(dot(xp, self.data, dy) + dot(xp, ddata, self.y))
         below = xp.sum(dw * abs2(xp, self.y)) + 2.0 * xp.sum(self.w * dot(xp, self.y, dy))
         change = (above - self.factor * below) / self.below
         return self.factor * dw + change * self.w
@@ -63,16 +71,14 @@ class Scaling:
         """Return the gradients by the points (M, d) and by the weights (M,)."""
         xp, F = self.xp, self.F
         bar = xp.reshape(weights_bar, self.w.shape)
-        above = xp.sum(bar * self.w) / self.below  # the gradient by |x|^2
+        above = xp.sum(bar * self.w) / self.below  # the gradient by |x|^2 = <d, y>
         below = -self.factor * above  # and by sum w |y|^2
-        _, J = F.linearize(self.x, wrt="trajectory")
-        y_bar = 2.0 * below * self.w * self.y
-        x_bar = 2.0 * above * self.x + F.adjoint(y_bar)
-        Fx_bar, K = F.linearize(x_bar, wrt="trajectory")
-        data_bar = xp.real(Fx_bar) / self.largest
+        y_bar = above * self.data + 2.0 * below * self.w * self.y
+        Fx_bar, K = F.linearize(F.adjoint(y_bar), wrt="trajectory")
+        data_bar = (xp.real(Fx_bar) + above * xp.real(self.y)) / self.largest
         w_bar = self.factor * bar + below * abs2(xp, self.y) + data_bar * self.v
         v_bar = data_bar * self.w
-        k_bar = J.adjoint(y_bar) + K.adjoint(self.data)
+        k_bar = self.J.adjoint(y_bar) + K.adjoint(self.data)
         k_bar = k_bar + v_bar[..., None] * self._spectrum_slopes()
         return xp.reshape(k_bar, (-1, self.k.shape[-1])), xp.reshape(w_bar, (-1,))
 

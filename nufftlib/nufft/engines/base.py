@@ -28,6 +28,7 @@ from typing import Any, Protocol
 import array_api_compat
 
 from nufftlib.core.arrays import Array, Namespace, conj, item_bytes, library
+from nufftlib.nufft.engines.gridding import Gridding
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,33 +103,6 @@ class FixedImages(Protocol):
 
     def curvature(self, points: Points, r: Array) -> Array:
         """Return ``Re sum_b conj(r_b) d_a d_c (F x)_b``, shape (M, d, d), symmetric."""
-
-
-class Gridding(ABC):
-    r"""Gridding from points to a periodic grid, and interpolation there, for density weights.
-
-    With the kernel :math:`\varphi` at the distances of point and cell,
-    :math:`G_{jg} = \varphi(k_j - g)`, it is :math:`C = G G^T`. Its kernel is `density_kernel`,
-    and its derivatives are those of the evaluated kernel. With the slopes at the points,
-    :math:`(D w)_{ja} = \sum_g \partial_a \varphi(k_j - g)\, (G^T w)_g`,
-
-    .. math::
-        (\mathrm{d}C[\mathrm{d}k]\, w)_j = \sum_a \mathrm{d}k_{ja} (D w)_{ja}
-        + (G\, \mathrm{d}G[\mathrm{d}k]^T w)_j, \qquad
-        \nabla_{k_j} \langle v, C w \rangle = v_j (D w)_j + w_j (D v)_j .
-    """
-
-    @abstractmethod
-    def apply(self, w: Array) -> Array:
-        """Return ``C w`` of real weights (M,)."""
-
-    @abstractmethod
-    def slopes(self, w: Array) -> tuple[Array, Array]:
-        """Return ``C w`` and ``D w``, shapes (M,) and (M, d), from one grid."""
-
-    @abstractmethod
-    def along(self, dk: Array, w: Array) -> Array:
-        """Return ``G dG[dk]^T w``: spread by the derivative of the kernel along ``dk`` (M, d)."""
 
 
 class Engine(ABC):

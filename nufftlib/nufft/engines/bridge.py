@@ -18,10 +18,10 @@ from nufftlib.nufft.engines.base import (
     CoilImages,
     Engine,
     FixedImages,
-    Gridding,
     Points,
     TrajectoryJacobian,
 )
+from nufftlib.nufft.engines.gridding import Gridding
 
 
 @dataclass(frozen=True)

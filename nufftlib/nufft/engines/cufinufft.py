@@ -11,9 +11,10 @@ import threading
 from typing import Any
 
 from nufftlib.core.arrays import Array
-from nufftlib.nufft.engines.base import Engine, Gridding, Points, batch_blocks, fold
+from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
 from nufftlib.nufft.engines.cuda12 import import_cufinufft
 from nufftlib.nufft.engines.grid.cuda.engine import CudaGridEngine
+from nufftlib.nufft.engines.gridding import Gridding
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 

@@ -18,13 +18,13 @@ import array_api_compat
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, item_bytes
 from nufftlib.nufft.engines.base import (
     Engine,
-    Gridding,
     Points,
     Whole,
     fold,
     parts,
     voxel_index,
 )
+from nufftlib.nufft.engines.gridding import Gridding
 
 
 class DirectEngine(Engine):

@@ -20,8 +20,9 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy
-from nufftlib.nufft.engines.base import Engine, Gridding, Points, batch_blocks, fold
+from nufftlib.nufft.engines.base import Engine, Points, batch_blocks, fold
 from nufftlib.nufft.engines.grid.cpu.engine import GridEngine
+from nufftlib.nufft.engines.gridding import Gridding
 from nufftlib.nufft.engines.plans import PlanCache, call, guarded
 
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.arrays import Array
+from nufftlib.core.arrays import Array, item_bytes
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
 from nufftlib.nufft.engines.base import (
     CoilImages,
     Engine,
-    Gridding,
     Points,
     TrajectoryJacobian,
     batch_blocks,
     fold,
 )
-from nufftlib.nufft.engines.grid.cpu import loops
+from nufftlib.nufft.engines.grid.cpu import iteration, loops
 from nufftlib.nufft.engines.grid.cpu.grid import Grid
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split
-from nufftlib.nufft.engines.grid.cpu.points import GridPoints
+from nufftlib.nufft.engines.grid.cpu.points import Cells, GridPoints
 from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
+from nufftlib.nufft.engines.gridding import Gridding, Iteration
 
 COILS = 8
 """Most coils in one cell of a grid: more coils take several grids, one after the other."""
@@ -35,7 +35,7 @@ PASSING = 2**26
 class GridEngine(Engine):
     """One oversampled FFT, read with the kernel and its derivatives."""
 
-    def prepare(self, trajectory: Array) -> Points:
+    def prepare(self, trajectory: Array) -> GridPoints:
         """Copy into one contiguous array for each axis, in cycles per voxel."""
         k = as_numpy(fold(self.xp, trajectory))
         return GridPoints(tuple(np.ascontiguousarray(k[:, a]) for a in range(k.shape[-1])))
@@ -231,14 +231,14 @@ class GridGridding(Gridding):
     ----------
     engine : GridEngine
         The engine whose arrays it takes.
-    points : Points
+    points : GridPoints
         The points.
     layout : Layout
         The grid.
     """
 
     engine: GridEngine
-    points: Points
+    points: GridPoints
     layout: Layout
 
     def apply(self, w: Array) -> Array:
@@ -257,6 +257,25 @@ class GridGridding(Gridding):
     def along(self, dk: Array, w: Array) -> Array:
         """``G dG[dk]^T w``."""
         return self._values(self._spread(w, np.ascontiguousarray(as_numpy(dk))))
+
+    def iterate(self, start: Array, steps: int) -> Array:
+        """Return the weights after so many steps; each passes the sorted points once."""
+        cells = self._cells
+        w = as_numpy(start)[cells.order]
+        iteration.last_weights(iteration.Passes(self.layout, cells, w.dtype), w, steps)
+        return from_numpy(self.engine.xp, iteration.unsorted(w, cells))
+
+    def linearize(self, start: Array, steps: int) -> Iteration:
+        """Keep what the steps read, if it fits `memory_limit`."""
+        reads = start.shape[0] * steps * (1 + len(self.layout.shape))
+        fits = reads * item_bytes(self.engine.xp, start) <= self.engine.memory_limit
+        if steps == 0 or not fits:
+            return super().linearize(start, steps)
+        return iteration.linearized(self, self.layout, self._cells, start, steps)
+
+    @property
+    def _cells(self) -> Cells:
+        return self.points.cells(self.layout.sizes, self.layout.kernel.width)
 
     def _spread(self, w: Array, direction: Any) -> Grid:
         data = np.ascontiguousarray(as_numpy(w))[None, :, None]

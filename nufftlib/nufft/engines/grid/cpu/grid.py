@@ -13,6 +13,7 @@ import scipy.fft
 from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.base import Points
 from nufftlib.nufft.engines.grid.cpu import loops
+from nufftlib.nufft.engines.grid.cpu.crowds import crowd_sum
 from nufftlib.nufft.engines.grid.cpu.parallel import run, split, workers
 from nufftlib.nufft.engines.grid.cpu.points import Cells, GridPoints
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
@@ -186,7 +187,8 @@ class Grid:
 
     def read(self, mode: loops.Mode, points: Points, data: Any, out: Any) -> None:
         """Interpolate at points; see `loops.interpolation` for the modes."""
-        cells = self._sorted(points)
+        assert isinstance(points, GridPoints)
+        cells = points.to_read(self.layout.sizes, self.layout.kernel.width)
         loop = loops.interpolation(*self._setting(), mode)
         M = len(cells.order)
         taps = self.layout.kernel.width ** len(self.layout.shape) * self.reals
@@ -195,15 +197,33 @@ class Grid:
     def spread(self, points: Points, data: Any, direction: Any) -> None:
         """Add points to an empty grid, or their derivative along `direction`."""
         self.cells[...] = 0
-        cells = self._sorted(points)
+        assert isinstance(points, GridPoints)
+        cells = points.cells(self.layout.sizes, self.layout.kernel.width)
         directed = direction is not None
         loop = loops.spreading(*self._setting(), directed)
+        given = data, direction if directed else data
         for slabs in cells.slabs:
-            run(loop, slabs, *self._where(cells), data, direction if directed else data)
+            run(loop, slabs, *self._where(cells), *given)
+        self._add_crowds(loop, cells, *given)
 
-    def _sorted(self, points: Points) -> Cells:
-        assert isinstance(points, GridPoints)
-        return points.cells(self.layout.sizes, self.layout.kernel.width)
+    def add_crowds(self, cells: Cells, data: Any) -> None:
+        """Add the points of crowded bins, which the slabs leave out."""
+        self._add_crowds(loops.spreading(*self._setting(), False), cells, data, data)
+
+    def _add_crowds(self, loop: loops.Loop, cells: Cells, *data: Any) -> None:
+        table, width = self.tables, self.layout.kernel.width
+        for crowd in cells.crowds:
+            tile = crowd_sum(loop, crowd, cells, table.polynomials, width, self.reals, *data)
+            self._add(tile, crowd.origin)
+
+    def _add(self, tile: Any, origin: tuple[int, ...]) -> None:
+        """Add a part (planes, rows, columns, reals) that begins at a cell, around the period."""
+        *first, column = (0,) * (3 - len(origin)) + origin
+        planes, rows = self.tables.sizes[:2]
+        line = self.cells[0, 0, column:].shape[0]  # none of the columns that are cut has a point
+        for a, b in np.ndindex(tile.shape[:2]):
+            row = self.cells[(first[0] + a) % planes, (first[1] + b) % rows, column:]
+            row[: tile.shape[2]] += tile[a, b, :line]
 
     def _setting(self) -> tuple[int, int, int, int, int]:
         kernel = self.layout.kernel

@@ -63,6 +63,7 @@ def locate(k: Any, size: Any, width: Any) -> Any:
     left = np.float64(k) * size - 0.5 * width
     whole = math.ceil(left)
     first = np.int64(whole)
+    first += size & (first >> 63)  # no branch that half of the points take
     while first < 0:
         first += size
     while first >= size:
@@ -70,46 +71,22 @@ def locate(k: Any, size: Any, width: Any) -> Any:
     return first, 2.0 * (whole - left) - 1.0
 
 
-@compiled
-def count(axes, sizes, bins, width, pieces, keys, counts, begin, end):  # type: ignore[no-untyped-def]
-    """Find the bin of each point, and count the points of each bin, piece by piece."""
-    for piece in range(begin, end):
-        for j in range(pieces[piece], pieces[piece + 1]):
-            key = 0
-            for axis in range(len(sizes)):
-                first, _ = locate(axes[axis][j], sizes[axis], width)
-                key = key * (-(-sizes[axis] // bins[axis])) + first // bins[axis]
-            keys[j] = key
-            counts[piece, key] += 1
-
-
-@compiled
-def place(axes, sizes, width, pieces, keys, places, starts, offsets, order, begin, end):  # type: ignore[no-untyped-def]
-    """Bring points into the order of the bins; within a bin they keep the given order."""
-    for piece in range(begin, end):
-        for j in range(pieces[piece], pieces[piece + 1]):
-            i = places[piece, keys[j]]
-            places[piece, keys[j]] += 1
-            order[i] = j
-            for axis in range(len(sizes)):
-                starts[i, axis], offsets[i, axis] = locate(axes[axis][j], sizes[axis], width)
-
-
 @njit(inline="always")
 def find(
     at: Any, plane_at: Any, row_at: Any, start: Any, ndim: Any, planes: Any, rows: Any, reals: Any
 ) -> None:
     """Compute the offsets, on the flat grid, of the rows that a point covers."""
+    # Unsigned: numbers that may be negative are tested for it, at each index.
     column = uint64(start[ndim - 1]) * uint64(reals)
     for a in range(planes):
         plane = column
         if ndim == 3:
-            plane += plane_at[start[0] + a]
+            plane += plane_at[uint64(start[0]) + uint64(a)]
         for b in range(rows):
             row = plane
             if ndim >= 2:
-                row += row_at[start[ndim - 2] + b]
-            at[a * rows + b] = row
+                row += row_at[uint64(start[ndim - 2]) + uint64(b)]
+            at[uint64(a * rows + b)] = row
 
 
 @remembered(maxsize=None)
@@ -147,8 +124,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         t = np.empty((6, run), grid.dtype)
         s = np.empty((10, reals), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
-        for i in range(begin, end):
-            j = order[i]
+        for i in range(uint64(begin), uint64(end)):
+            j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
@@ -240,13 +217,13 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
         t = np.zeros((2, run), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
         y = np.empty((AHEAD, reals), grid.dtype)
-        for i in range(begin, end):
-            if (i - begin) % AHEAD == 0:
-                for ahead in range(i, min(i + AHEAD, end)):
+        for i in range(uint64(begin), uint64(end)):
+            n = (i - uint64(begin)) % uint64(AHEAD)
+            if n == 0:
+                for ahead in range(i, min(i + uint64(AHEAD), uint64(end))):
                     for c in range(reals):
-                        y[ahead - i, c] = data[c // parts, order[ahead], c % parts]
-            n = (i - begin) % AHEAD
-            j = order[i]
+                        y[ahead - i, c] = data[c // parts, uint64(order[ahead]), c % parts]
+            j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
                 evaluate(w, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)

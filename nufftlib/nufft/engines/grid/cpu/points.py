@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from nufftlib.nufft.engines.base import Points
-from nufftlib.nufft.engines.grid.cpu import loops
-from nufftlib.nufft.engines.grid.cpu.parallel import Range, run
+from nufftlib.nufft.engines.grid.cpu.parallel import Range
+from nufftlib.nufft.engines.grid.cpu.sorting import locate_all, most_in_a_cell, sort_by_bins
 
-BINS = {1: (64,), 2: (8, 32), 3: (4, 8, 32)}
-"""Cells of a bin. Loops take points bin by bin, so that the cache holds their part of the grid.
-In one dimension a bin is at least as long as the chunks of a run, so that slabs keep apart."""
-
-
-PIECES = 16
-"""Pieces into which a long trajectory is cut for sorting."""
+BINS = {1: (6,), 2: (3, 5), 3: (2, 3, 5)}
+"""Cells of a bin, as powers of two. Loops take points bin by bin, so that the cache holds their
+part of the grid. dimension a bin is at least as long as the chunks of a run, so that slabs
+keep apart."""
 
 
 SLABS = 32
 """Slabs into which a large grid is cut for spreading."""
 
 
+LEAST = 2**16
+"""Cells to which the points of a slab are spread, at least: less is not worth handing over."""
+
+
+CROWD = 2048
+"""Points that begin in one cell and are too many to be added up in single precision, one after the
+other: the sum of equal ones is off by 2e-7 of it for each."""
+
+
 KEPT = 2
 """Grids for which points stay sorted: those used last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """The points of a crowded bin: those from `begin` to `end`, in a bin from cell `origin` on."""
+
+    begin: int
+    end: int
+    origin: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +59,15 @@ class Cells:
     slabs : tuple of two lists of (begin, end)
         Ranges of points that may be spread at once: first all of the first list, then all
         of the second.
+    crowds : list of Crowd
+        The other points, behind those of the slabs.
     """
 
     starts: Any
     offsets: Any
     order: Any
     slabs: tuple[list[Range], list[Range]]
+    crowds: list[Crowd]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,55 +75,96 @@ class GridPoints(Points):
     """Points in cycles per voxel, and their order on the grids that they were last used with."""
 
     _cells: dict[Any, Cells] = field(default_factory=dict)
+    _given: dict[Any, Cells] = field(default_factory=dict)
 
     def cells(self, sizes: tuple[int, ...], width: int) -> Cells:
-        """Return the points sorted by the cells of a grid, for a kernel of this width.
+        """Return the points sorted by the cells of a grid, for a kernel of this width."""
+        return self._kept(self._cells, sort_points, sizes, width)
+
+    def to_read(self, sizes: tuple[int, ...], width: int) -> Cells:
+        """Return the points in an order for reading a grid.
+
+        In one dimension it is the given one: a point reads a line or two of the cache, wherever
+        it lies, and its data are written one after the other.
+        """
+        if len(sizes) > 1:
+            return self.cells(sizes, width)
+        return self._kept(self._given, located_points, sizes, width)
+
+    def _kept(
+        self, kept: dict[Any, Cells], make: Callable[..., Cells], sizes: tuple[int, ...], width: int
+    ) -> Cells:
+        """Return what is kept, or made now.
 
         Two threads may sort at once, to the same result; a lock would be lost to a fork.
         """
-        cells = self._cells.get((sizes, width))
+        cells = kept.get((sizes, width))
         if cells is None:
-            cells = self._cells[sizes, width] = sort_points(self.axes, sizes, width)
-            for old in list(self._cells)[:-KEPT]:
-                self._cells.pop(old, None)  # another thread may have been quicker
+            cells = kept[sizes, width] = make(self.axes, sizes, width)
+            for old in list(kept)[:-KEPT]:
+                kept.pop(old, None)  # another thread may have been quicker
         return cells
+
+
+def located_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
+    """Find the cells of points, in the given order; they may be read, not spread."""
+    starts, offsets = locate_all(axes, sizes, width)
+    return Cells(starts, offsets, np.arange(len(starts), dtype=np.int32), ([], []), [])
 
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
     """Find the cells of points, and sort the points by them."""
-    M, d = len(axes[0]), len(axes)
-    bins = BINS[d]
-    rows = [-(-n // b) for n, b in zip(sizes, bins, strict=True)]
-    count = min(PIECES, -(-M // 4096))
-    pieces = np.arange(count + 1) * M // count
-    each = [(piece, piece + 1) for piece in range(count)]
-    keys, counts = np.empty(M, np.int32), np.zeros((count, math.prod(rows)), np.int32)
-    run(loops.count, each, axes, sizes, bins, width, pieces, keys, counts)
-    ends = np.cumsum(counts.T).reshape(counts.T.shape).T
-    starts, offsets = np.empty((M, d), np.int32), np.empty((M, d), axes[0].dtype)
-    order = np.empty(M, np.int32)
-    run(loops.place, each, axes, sizes, width, pieces, keys, ends - counts, starts, offsets, order)
-    ends_of_rows = ends[-1].reshape(rows[0], -1)[:, -1]
-    return Cells(starts, offsets, order, cut(ends_of_rows, bins[0], sizes[0], width))
+    M, shifts = len(axes[0]), BINS[len(axes)]
+    starts, offsets, order, ends = sort_by_bins(axes, sizes, shifts, width)
+    counts = np.diff(ends.reshape(-1), prepend=0)
+    crowded = np.flatnonzero(counts > CROWD) if axes[0].dtype == np.float32 else np.empty(0, int)
+    most = most_in_a_cell(starts, ends.reshape(-1)[crowded], counts[crowded], shifts)
+    crowded, crowds = crowded[most > CROWD], []
+    if len(crowded):
+        last = ends.reshape(-1)[crowded]
+        bounds = np.stack([last - counts[crowded], last], axis=-1).reshape(-1)
+        starts, offsets, order = (even_then_odd(x, bounds) for x in (starts, offsets, order))
+        begin = M - int(counts[crowded].sum())
+        for number, count in zip(crowded, counts[crowded].tolist(), strict=True):
+            place = np.unravel_index(number, ends.shape)
+            origin = tuple(int(i) << shift for i, shift in zip(place, shifts, strict=True))
+            crowds.append(Crowd(begin, begin + count, origin))
+            begin += count
+        counts[crowded] = 0
+    ends_of_rows = np.cumsum(counts.reshape(len(ends), -1).sum(axis=1))
+    least = LEAST / width ** len(axes)
+    slabs = cut(ends_of_rows, 1 << shifts[0], sizes[0], width, least)
+    return Cells(starts, offsets, order, slabs, crowds)
 
 
-def cut(ends: Any, height: int, size: int, width: int) -> tuple[list[Range], list[Range]]:
+def even_then_odd(x: Any, bounds: Any) -> Any:
+    """Cut an array at bounds, and join every other part, and behind these the others."""
+    parts = np.split(x, bounds)
+    return np.concatenate(parts[0::2] + parts[1::2])
+
+
+def cut(
+    ends: Any, height: int, size: int, width: int, least: float
+) -> tuple[list[Range], list[Range]]:
     """Cut the first axis into slabs of about equally many points, and take every other.
 
     Points of a slab reach at most ``width - 1`` cells into the next slab, also around the
     edge of the period. Slabs are at least that high, and their number is even. Two slabs of
-    one list thus touch no common cell. They depend only on the points.
+    one list thus touch no common cell. They depend only on the points. Those of fewer than
+    `least` points are joined.
     """
-    wanted = max(ends[-1] / SLABS, 1.0)
+    wanted = max(ends[-1] / SLABS, least)
     slabs: list[Range] = []
     begin = top = 0
-    for row, end in enumerate(map(int, ends), start=1):
-        high = min(row * height, size) - top
-        rest = size - min(row * height, size)
-        full = high >= width - 1 and (rest >= width - 1 or rest == 0)
-        if full and (end - begin >= wanted or rest == 0):
-            slabs.append((begin, end))
-            begin, top = end, row * height
+    while size - top >= width - 1 and top < size:
+        # The first row at which the slab is high enough and full; all, if too little is left.
+        row = max(
+            -(-(top + max(width - 1, 1)) // height), np.searchsorted(ends, begin + wanted) + 1
+        )
+        bottom = row * height if size - row * height >= width - 1 else size
+        end = int(ends[min(row, len(ends)) - 1] if bottom < size else ends[-1])
+        slabs.append((begin, end))
+        begin, top = end, bottom
     if len(slabs) % 2:  # the last two become one
         slabs[-2:] = [(slabs[-2][0], slabs[-1][1])] if len(slabs) > 1 else []
     if len(slabs) < 2:

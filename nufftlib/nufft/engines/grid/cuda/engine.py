@@ -16,7 +16,6 @@ from nufftlib.core.arrays import Array
 from nufftlib.nufft.engines.base import (
     CoilImages,
     Engine,
-    Gridding,
     Points,
     TrajectoryJacobian,
     batch_blocks,
@@ -25,6 +24,7 @@ from nufftlib.nufft.engines.grid.cuda.device import C_TYPE, THREADS, Cuda
 from nufftlib.nufft.engines.grid.cuda.grid import Grid
 from nufftlib.nufft.engines.grid.cuda.points import CudaPoints
 from nufftlib.nufft.engines.grid.layout import Layout, density_layout, layout
+from nufftlib.nufft.engines.gridding import Gridding
 
 
 class CudaGridEngine(Engine):
