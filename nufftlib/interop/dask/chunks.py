@@ -58,7 +58,7 @@ def map_chunks(
     ((6, 32, 32), (3, 1, 1), (6, 32, 32))
     """
     call = "map_chunks"
-    shape = sizes(call, "shape", shape, "what follows the first axis", alone=-1)
+    shape = sizes(call, "shape", shape, "sizes of what follows the first axis")
     if not arrays:
         msg = f"{call}(arrays): there is no array; want one or more"
         raise TypeError(msg)
