@@ -26,6 +26,10 @@ KNOWN = 8
 """Functions that stay on the workers between calls."""
 PATIENCE = 10.0
 """Seconds to wait for a scheduler, and for its first worker."""
+GLANCE = 5.0
+"""Seconds after which a step looks whether there are workers at all."""
+GONE = 60.0
+"""Seconds to wait for one when all are gone."""
 
 
 class Workers:
@@ -68,6 +72,9 @@ class Workers:
     def addresses(self) -> list[str]:
         """Return the addresses of the workers in a fixed order; new ones are checked."""
         found = self.client.scheduler_info(n_workers=-1)["workers"]
+        if not found:
+            self.some_left()
+            return self.addresses()
         if new := found.keys() - self.greeted:
             self.greet(found, new)
             self.greeted = set(found)
@@ -187,6 +194,8 @@ class Workers:
             # Keyword arguments of `Client.map` would be one task of the argument's name.
             futures = self.client.map(function, *columns, pure=False, batch_size=None)
         try:
+            while not self.done(futures):
+                self.some_left()
             return list(self.client.gather(futures))
         except distributed.scheduler.KilledWorker as error:
             msg = (
@@ -198,6 +207,28 @@ class Workers:
         except BaseException:
             self.client.cancel(futures)
             raise
+
+    def done(self, futures: Sequence[Any]) -> bool:
+        """Wait for results for a while, and tell whether they are there, or an error is."""
+        try:
+            with self.client.as_current():
+                distributed.wait(futures, timeout=GLANCE)
+        except TimeoutError:
+            return False
+        return True
+
+    def some_left(self) -> None:
+        """Wait for a worker if all are gone; give up if none comes."""
+        if self.client.scheduler_info(n_workers=-1)["workers"]:
+            return
+        try:
+            self.client.wait_for_workers(1, timeout=GONE)
+        except TimeoutError as error:
+            msg = (
+                f"Workers: all workers of {self.client.scheduler.address} are gone, and none came "
+                f"within {GONE:g} s; want one"
+            )
+            raise RuntimeError(msg) from error
 
 
 def large_messages() -> Any:
@@ -271,6 +302,7 @@ def started(count: int) -> Iterator[Any]:
         processes=True,
         dashboard_address=None,
         env=environment,
+        preload="nufftlib.interop.dask.preload",
         silence_logs="ERROR",
     ) as cluster:
         yield cluster
