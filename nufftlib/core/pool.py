@@ -81,10 +81,10 @@ def blocks(count: int, number: int) -> list[range]:
     Examples
     --------
     >>> from nufftlib.core.pool import blocks
-    >>> blocks(11, 2)
+    >>> blocks(11, 3)
     [range(0, 4), range(4, 8), range(8, 11)]
     """
     size = 1
-    while -(-count // (2 * size)) >= number:
+    while size < count and -(-count // (2 * size)) >= number:
         size *= 2
     return [range(i, min(i + size, count)) for i in range(0, count, size)]

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from importlib.metadata import version
 from typing import Any
 
@@ -84,7 +85,7 @@ class Workers:
         """Refuse workers with another library, and let those of a host share its processors."""
         here = version("nufftlib")
         # These functions are Python's own: a worker without the library has them.
-        said = self.client.run(version, "nufftlib", workers=[*new], on_error="return")
+        said = self.client.run(metadata.version, "nufftlib", workers=[*new], on_error="return")
         for address, there in said.items():
             if there != here:
                 has = "no nufftlib" if isinstance(there, Exception) else f"nufftlib {there}"
@@ -300,7 +301,8 @@ def started(count: int) -> Iterator[Any]:
         n_workers=count,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         env=environment,
         preload="nufftlib.interop.dask.preload",
         silence_logs="ERROR",
