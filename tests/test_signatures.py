@@ -655,6 +655,14 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "slices": None,
         "progress": False,
     },
+    workflows.open_images: {
+        "path": "volume.npy",
+        "size": 2,
+        "plane": None,
+        "slices": None,
+        "bright": True,
+        "pool": None,
+    },
     data.brain: {},
     data.astronaut: {},
 }
@@ -706,6 +714,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.LearnedOnImages,
     workflows.LearnedTrajectory,
     workflows.Stack,
+    workflows.StoredImages,
     workflows.RetrievedPhase,
     io.TrajectoryFile,
 }

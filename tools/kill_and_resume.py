@@ -131,9 +131,7 @@ def worker_killed(folder: Path, chance: random.Random, duration: float) -> str:
     if bits(out) != bits(folder / ALONE):
         sys.exit(f"{name}, a worker killed: other bits than those of one process")
     seconds = time.perf_counter() - begun
-    return (
-        f"{killed} workers killed in a run: same bits, {seconds:.1f} s; {duration:.1f} s without"
-    )
+    return f"{killed} workers killed in a run: same bits, {seconds:.1f} s; {duration:.1f} s without"
 
 
 def workers_of(pid: int) -> list[int]:

@@ -272,12 +272,12 @@ class Images:
         """Voxels of an image."""
         return shape_of(self.found)
 
-    def read(self, which: Sequence[int]) -> NDArray[np.float32]:
+    def read(self, which: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
         """Return some of them."""
         found = self.found
         if isinstance(found, workflows.ImageSet):
             return found.images[list(which)]
-        return found.read(which) if len(which) else np.zeros((0, *self.shape), np.float32)
+        return found.read([*which]) if len(which) else np.zeros((0, *self.shape), np.float32)
 
     def parts(self, device: Device) -> tuple[Any, Any]:
         """Return both parts as `learn_on_images` takes them."""

@@ -375,12 +375,11 @@ def squared(path: Path, part: Part, size: int) -> Part:
 def square(path: Path, image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Resize the central square of an image."""
     with explained_import(path):
-        return resized(central_square(path, image[None]), size)[0]
+        small: NDArray[np.float32] = resized(central_square(path, image[None]), size)[0]
+    return small
 
 
-def fov_of_square(
-    shape: Sequence[int], fov: tuple[float, ...] | None
-) -> tuple[float, ...] | None:
+def fov_of_square(shape: Sequence[int], fov: tuple[float, ...] | None) -> tuple[float, ...] | None:
     """Return the field of view of the central square."""
     (rows, columns), side = shape, min(shape)
     return fov and (fov[0] * side / rows, fov[1] * side / columns)

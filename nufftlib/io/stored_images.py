@@ -40,6 +40,7 @@ from nufftlib.io.image_sets import (
 
 __all__ = ["StoredImages", "open_images"]
 
+
 class Chosen(NamedTuple):
     """How the images of a file are taken.
 
@@ -229,14 +230,14 @@ class StoredImages:
         if not streams(of.path):
             return whole(of.path, of.stamp, self.chosen).images[place]
         found = opened(of.path, of.stamp, self.chosen.plane or "axial").read(place)
-        image = as_single(of.path, found)
+        image: NDArray[np.float32] = as_single(of.path, found)
         return image if self.chosen.size is None else square(of.path, image, self.chosen.size)
 
     def _numbers(self, call: str, which: Any) -> list[int]:
-        wish = f"numbers of its {len(self.which)} images, which count from 0"
-        found = integers(f"StoredImages.{call}", "which", which, wish)
+        call, wish = f"StoredImages.{call}", f"numbers of its {len(self.which)} images from 0 on"
+        found = integers(call, "which", which, wish)
         if not found or not all(0 <= i < len(self.which) for i in found):
-            raise out_of_range(f"StoredImages.{call}", "which", which, wish)
+            raise out_of_range(call, "which", which, wish)
         return list(found)
 
 
@@ -319,7 +320,7 @@ class Opened(NamedTuple):
 
     Attributes
     ----------
-    count : int
+    slices : int
         Their number; of a volume, that of its slices.
     shape : tuple of int
         Rows and columns of each.
@@ -327,7 +328,7 @@ class Opened(NamedTuple):
         From a number to the image.
     """
 
-    count: int
+    slices: int
     shape: tuple[int, ...]
     read: Callable[[int], NDArray[Any]]
 
@@ -339,7 +340,7 @@ def streams(path: Path) -> bool:
 
 
 @lru_cache(maxsize=8)
-def opened(path: Path, stamp: int, plane: Plane) -> Opened:
+def opened(path: Path, stamp: int, plane: Plane) -> Opened:  # noqa: ARG001  # a key of the cache
     """Open a file of which single images are read; the last few stay open."""
     name = path.name.lower()
     if name.endswith(".nii"):
@@ -359,7 +360,7 @@ def opened(path: Path, stamp: int, plane: Plane) -> Opened:
 
 
 @lru_cache(maxsize=1)
-def whole(path: Path, stamp: int, chosen: Chosen) -> Part:
+def whole(path: Path, stamp: int, chosen: Chosen) -> Part:  # noqa: ARG001  # a key of the cache
     """Read a file of another kind; the last one stays."""
     return read_part(path, *chosen)
 
@@ -390,12 +391,10 @@ def look_into(path: Path, chosen: Chosen) -> Described:
         part = whole(path, stamp, chosen)
         places = tuple(range(len(part.images)))
         shape = part.images.shape[1:]
-        return Described(
-            path, stamp, places, tuple(part.places), shape, part.fov, part.left_out
-        )
+        return Described(path, stamp, places, tuple(part.places), shape, part.fov, part.left_out)
     with explained_import(path), decoding(path), quiet():
         found = opened(path, stamp, plane)
-    kept, left_out, fov = list(range(found.count)), 0, None
+    kept, left_out, fov = list(range(found.slices)), 0, None
     named = numbered(kept)
     if path.name.lower().endswith(".nii"):
         with decoding(path), quiet():

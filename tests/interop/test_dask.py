@@ -16,12 +16,12 @@ from nufftlib.core.threads import available, threads
 
 pytest.importorskip("dask")
 pytest.importorskip("distributed")
-import dask.array as da  # noqa: E402  # it skips without dask
+import dask.array as da  # it skips without dask
 
-from nufftlib.interop import dask as adapter  # noqa: E402
-from nufftlib.interop.dask import objective as objectives  # noqa: E402
-from nufftlib.interop.dask import pool as pools  # noqa: E402
-from nufftlib.interop.dask.work import Part  # noqa: E402
+from nufftlib.interop import dask as adapter
+from nufftlib.interop.dask import objective as objectives
+from nufftlib.interop.dask import pool as pools
+from nufftlib.interop.dask.work import Part
 
 X = np.random.default_rng(1).standard_normal(50)
 ITEMS = 11
@@ -141,7 +141,7 @@ def test_work_that_kills_its_workers_is_given_up(dask_pool, monkeypatch):
     scheduler = dask_pool.client.cluster.scheduler
     monkeypatch.setattr(scheduler, "allowed_failures", 0)
     with pytest.raises(RuntimeError, match=r"on 1 workers when they died.*; want smaller items"):
-        dask_pool.map(lambda i: os.kill(os.getpid(), signal.SIGKILL), [0])
+        dask_pool.map(lambda _: os.kill(os.getpid(), signal.SIGKILL), [0])
     dask_pool.client.wait_for_workers(2)
 
 
@@ -271,7 +271,7 @@ def test_what_is_no_objective_is_refused(dask_pool):
     for arguments, kind, said in cases:
         with pytest.raises(kind, match=said):
             make(*arguments)
-    with make(lambda i: lambda x: (0.0, x[:3]), [1, 2], dask_pool) as objective:
+    with make(lambda _: lambda x: (0.0, x[:3]), [1, 2], dask_pool) as objective:
         with pytest.raises(ValueError, match=r"have the shape \(3,\); want \(50,\)"):
             objective.value_and_grad(X)
         with pytest.raises(TypeError, match="x is a list; want an array of NumPy"):

@@ -102,8 +102,8 @@ def distributed_objective(
             workers = Workers(client)
         else:
             msg = (
-                f"{call}(client): client is {class_of(client)}; want a distributed.Client, Workers, "
-                f"the address of a scheduler, or None"
+                f"{call}(client): client is {class_of(client)}; want a distributed.Client, "
+                f"Workers, the address of a scheduler, or None"
             )
             raise TypeError(msg)
         return DistributedObjective(Placed(workers, make_loss, listed, keep, stack.pop_all()))

@@ -311,12 +311,12 @@ def learn_on_images(
     progress = flag(call, "progress", progress)
     xp = common_namespace(f"{call}(trajectory)", trajectory=trajectory)
     check_start(xp, call, trajectory)
-    stored = isinstance(images, Stored) and not is_array(images)
-    if pool is not None and not stored:
+    stored = images if isinstance(images, Stored) and not is_array(images) else None
+    if pool is not None and stored is None:
         msg = f"{call}(pool): a pool is given with {class_of(images)}; want images of open_images"
         raise ValueError(msg)
-    if stored:
-        parts, shape = numbered_split(call, images, coil_maps, validation, seed), images.shape[1:]
+    if stored is not None:
+        parts, shape = numbered_split(call, stored, coil_maps, validation, seed), stored.shape[1:]
     else:
         source, held_out, shape = split(call, images, coil_maps, validation, batch, seed)
     points = control_sizes(call, trajectory, shape, protocol, fixed, control_points)
@@ -344,9 +344,9 @@ def learn_on_images(
             yield objective_of(pair, NOISE, epoch, i)
 
     judged: ImagesObjective | StoredObjective | None
-    if stored:
+    if stored is not None:
         reader = Reader(
-            images, coil_maps, augment, nufft, maps, constants, reconstruction, loss, noise
+            stored, coil_maps, augment, nufft, maps, constants, reconstruction, loss, noise
         )
         learning = Learning(reader, OneProcess() if pool is None else pool)
         streams = ((seed, kind) for kind in (ORDER, NOISE, CHANGES))
@@ -355,9 +355,7 @@ def learn_on_images(
         of_epoch: int | None = len(shuffled)
         steps: Batches = shuffled.objectives
         judged = (
-            StoredObjective(learning, lots(parts[1], (seed, HELD_OUT), None))
-            if len(parts[1])
-            else None
+            StoredObjective(learning, lots(parts[1], (seed, HELD_OUT), None)) if parts[1] else None
         )
     else:
         if not callable(images):  # rather now than in the middle of an epoch
@@ -369,7 +367,7 @@ def learn_on_images(
     if checkpoint is not None:
         instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
         settings = {
-            "images": images.digest if stored else images,
+            "images": images if stored is None else stored.digest,
             "coil_maps": coil_maps,
             "trajectory": trajectory,
             "validation": validation,
@@ -469,7 +467,7 @@ def split(
 
 def numbered_split(
     call: str, images: Stored, coil_maps: Any, validation: Any, seed: int
-) -> tuple[Any, Any]:
+) -> tuple[list[int], list[int]]:
     """Return the numbers of stored images to learn from, and of those to hold out."""
     n, shape = images.shape[0], images.shape[1:]
     xp = common_namespace(f"{call}(coil_maps)", coil_maps=coil_maps)
@@ -482,10 +480,10 @@ def numbered_split(
         raise ValueError(msg)
     wish = "a part, or numbers of the images, which are stored"
     if validation is None:
-        held_out = np.zeros(0, np.intp)
+        held_out: list[int] = []
     elif isinstance(validation, Sequence) or is_array(validation):
-        held_out = np.asarray(integers(call, "validation", validation, wish), np.intp)
-        if not ((held_out >= 0) & (held_out < n)).all() or len({*held_out.tolist()}) == n:
+        held_out = [*integers(call, "validation", validation, wish)]
+        if not {*held_out} < {*range(n)}:
             raise out_of_range(call, "validation", validation, f"some of {n} numbers from 0")
     else:
         part = number(call, "validation", validation, wish)
@@ -493,8 +491,8 @@ def numbered_split(
             raise out_of_range(call, "validation", part, "a part between 0 and 1")
         count = held_out_count(call, part, n)
         order = np.random.default_rng((seed, SPLIT)).permutation(n)
-        held_out = np.sort(order[:count])
-    return np.setdiff1d(np.arange(n), held_out), held_out
+        held_out = sorted(order[:count].tolist())
+    return sorted({*range(n)} - {*held_out}), held_out
 
 
 def held_out_count(call: str, part: float, n: int) -> int:

@@ -80,7 +80,7 @@ def lots(which: Sequence[int], noise: Sequence[int], changes: Sequence[int] | No
         Streams of random numbers, see `drawn`.
     """
     size = min(MOST, -(-len(which) // LOTS))
-    cut = [tuple(map(int, which[i : i + size])) for i in range(0, len(which), size)]
+    cut = [tuple(which[i : i + size]) for i in range(0, len(which), size)]
     return [
         Lot(
             part,
@@ -214,12 +214,12 @@ class StoredObjective(Map):
 
     def reconstruct(self, k: Array, which: Sequence[int] | None = None) -> Array:
         """Return the reconstructions at ``k``, as `ImagesObjective` does; of each its whole lot."""
-        wish = f"places of its {self.count} images, which count from 0"
-        places = range(self.count)
+        call, wish = "StoredObjective.reconstruct", f"places of its {self.count} images from 0 on"
+        places: Sequence[int] = range(self.count)
         if which is not None:
-            places = integers("StoredObjective.reconstruct", "which", which, wish)
+            places = integers(call, "which", which, wish)
             if not places or not set(places) <= set(range(self.count)):
-                raise out_of_range("StoredObjective.reconstruct", "which", which, wish)
+                raise out_of_range(call, "which", which, wish)
         size = len(self.lots[0].which)
         asked = sorted({place // size for place in places})
         found = self.learning.pool.map(self.learning.images, [self.lots[i] for i in asked], k)
@@ -263,6 +263,6 @@ class StoredBatches:
         """Yield the objectives of the batches of an epoch, without the first `done`."""
         order = np.random.default_rng((*self.order, epoch)).permutation(self.which)
         for i in range(done, len(self)):
-            part = order[i * self.size : (i + 1) * self.size]
+            part = order[i * self.size : (i + 1) * self.size].tolist()
             cut = lots(part, (*self.noise, epoch, i), (*self.changes, epoch, i))
             yield StoredObjective(self.learning, cut)
