@@ -13,12 +13,15 @@ same way: the bits are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from nufftlib.core.kinds import instance
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@runtime_checkable
 class Pool(Protocol):
     """What evaluates a function of many items: this process, or workers elsewhere."""
 
@@ -45,6 +48,14 @@ class OneProcess:
     def sum(self, function: Callable[..., Any], items: Sequence[Any], *arguments: Any) -> Any:
         """Return the `tree_sum` of the tuples ``function(item, *arguments)``."""
         return tree_sum(function(item, *arguments) for item in items)
+
+
+def pool_or_here(call: str, pool: Pool | None) -> Pool:
+    """Return who evaluates; without a pool this process."""
+    if pool is None:
+        return OneProcess()
+    found: Pool = instance(call, "pool", pool, Pool, "workers, as of interop.dask.connect, or None")
+    return found
 
 
 def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib.core.kinds import choice, file_path, flag, instance, integer, integers, out_of_range
-from nufftlib.core.pool import OneProcess, Pool
+from nufftlib.core.pool import Pool, pool_or_here
 from nufftlib.io.formats.files import decoding, explained_import, quiet, split_part
 from nufftlib.io.formats.nifti import Slices
 from nufftlib.io.formats.values import as_single
@@ -228,7 +228,8 @@ class StoredImages:
     def _read(self, of: Described, place: int) -> NDArray[np.float32]:
         """Read an image of a file, which was changed last when it was described."""
         if not streams(of.path):
-            return whole(of.path, of.stamp, self.chosen).images[place]
+            read: NDArray[np.float32] = whole(of.path, of.stamp, self.chosen).images[place]
+            return read
         found = opened(of.path, of.stamp, self.chosen.plane or "axial").read(place)
         image: NDArray[np.float32] = as_single(of.path, found)
         return image if self.chosen.size is None else square(of.path, image, self.chosen.size)
@@ -306,10 +307,10 @@ def open_images(
         instance(call, "slices", slices, range, "a range, as range(40, 140, 2)")
         if not slices or slices.step < 0 or slices.start < 0:
             raise out_of_range(call, "slices", slices, "a range upwards from 0 or more")
-    bright = flag(call, "bright", bright)
+    bright, there = flag(call, "bright", bright), pool_or_here(call, pool)
     chosen = Chosen(size, plane, slices)
     paths = [place] if place.name.lower().endswith(".zarr") else files_in(place)
-    described = (OneProcess() if pool is None else pool).map(look_into, paths, chosen)
+    described = there.map(look_into, paths, chosen)
     check_alike(place, {of.path: of.shape for of in described})
     total = sum(len(of.places) for of in described)
     return StoredImages(tuple(described), chosen, np.arange(total), bright)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
 from importlib.metadata import version
 from typing import Any
@@ -237,8 +237,9 @@ def large_messages() -> Any:
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "10GB"})
 
 
-@contextmanager
-def connect(address: str | None = None, workers: int | None = None) -> Iterator[Workers]:
+def connect(
+    address: str | None = None, workers: int | None = None
+) -> AbstractContextManager[Workers]:
     """Connect to a cluster, or start one on this machine, for the length of a block.
 
     Parameters
@@ -249,10 +250,10 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
     workers : int, optional
         How many to start, by default one for each processor; or for how many of a cluster to wait.
 
-    Yields
-    ------
-    Workers
-        The pool.
+    Returns
+    -------
+    context manager
+        Of the pool, `Workers`.
 
     Raises
     ------
@@ -279,13 +280,22 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
     [(2, 1), (2, 2)]
     """
     count = None if workers is None else integer("connect", "workers", workers, least=1)
-    if address is None:
-        count = available() if count is None else count
-        with started(count) as cluster, distributed.Client(cluster, set_as_default=False) as client:
-            client.wait_for_workers(count)
-            yield Workers(client)
-        return
-    instance("connect", "address", address, str, "the address of a scheduler or None")
+    if address is not None:
+        instance("connect", "address", address, str, "the address of a scheduler or None")
+    return here(count or available()) if address is None else there(address, count)
+
+
+@contextmanager
+def here(count: int) -> Iterator[Workers]:
+    """Start so many workers on this machine for the length of a block."""
+    with started(count) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(count)
+        yield Workers(client)
+
+
+@contextmanager
+def there(address: str, count: int | None) -> Iterator[Workers]:
+    """Connect to the workers of a scheduler for the length of a block."""
     with answering(address) as client:
         if count is not None:
             waited(client, count)

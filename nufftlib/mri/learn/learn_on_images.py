@@ -23,7 +23,7 @@ from nufftlib.core.kinds import (
     optional_function,
     out_of_range,
 )
-from nufftlib.core.pool import OneProcess, Pool
+from nufftlib.core.pool import Pool, pool_or_here
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Batches, Epochs, Told, mean_losses
@@ -312,6 +312,7 @@ def learn_on_images(
     xp = common_namespace(f"{call}(trajectory)", trajectory=trajectory)
     check_start(xp, call, trajectory)
     stored = images if isinstance(images, Stored) and not is_array(images) else None
+    there = pool_or_here(call, pool)
     if pool is not None and stored is None:
         msg = f"{call}(pool): a pool is given with {class_of(images)}; want images of open_images"
         raise ValueError(msg)
@@ -348,7 +349,7 @@ def learn_on_images(
         reader = Reader(
             stored, coil_maps, augment, nufft, maps, constants, reconstruction, loss, noise
         )
-        learning = Learning(reader, OneProcess() if pool is None else pool)
+        learning = Learning(reader, there)
         streams = ((seed, kind) for kind in (ORDER, NOISE, CHANGES))
         shuffled = StoredBatches(learning, parts[0], batch, *streams)
         reader.objective(lots(parts[0][:1], (seed, NOISE), None)[0])  # rather now than later
