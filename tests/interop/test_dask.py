@@ -85,7 +85,8 @@ def test_a_worker_that_dies_in_the_midst_of_a_step_costs_nothing_but_time(dask_p
             assert same(objective.value_and_grad(X), here())
             assert mark.exists()
         dask_pool.client.wait_for_workers(2)
-        assert same(objective.value_and_grad(X), here())  # placed anew
+        for _ in range(2):  # the second is placed anew
+            assert same(objective.value_and_grad(X), here())
         assert len(objective.placed.at) == 2
 
 
@@ -96,14 +97,16 @@ def test_a_worker_that_joins_gets_its_part(dask_pool):
         try:
             cluster.scale(3)
             dask_pool.client.wait_for_workers(3)
-            assert same(objective.value_and_grad(X), here())
+            for _ in range(2):  # the first finds it, the second gives it its part
+                assert same(objective.value_and_grad(X), here())
             assert len(objective.placed.at) == 3
             holders = dask_pool.client.who_has(objective.placed.parts)
             assert len({address for of in holders.values() for address in of}) == 3
         finally:
             cluster.scale(2)
-        while len(dask_pool.addresses()) > 2:
+        while len(dask_pool.client.nthreads()) > 2:
             time.sleep(0.05)
+        dask_pool.look()
         assert same(objective.value_and_grad(X), here())
 
 

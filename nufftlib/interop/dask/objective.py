@@ -138,8 +138,8 @@ class Placed:
 
     def place(self) -> None:
         """Cut the blocks for the workers that are there, and give each to one."""
-        at = self.workers.addresses()
-        if at == self.at or not at:
+        at = self.workers.addresses
+        if at == self.at:
             return
         there = self.workers.there(self.make_loss)
         cut = blocks(len(self.items), PER_WORKER * len(at))

@@ -59,7 +59,7 @@ class Workers:
             raise TypeError(msg)
         self.client = client
         self.known: dict[int, tuple[Any, Any]] = {}
-        self.greeted: set[str] = set()
+        self.addresses: list[str] = []
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:
@@ -68,18 +68,18 @@ class Workers:
                 f"want one, as by: dask worker {client.scheduler.address}"
             )
             raise RuntimeError(msg) from error
-        self.addresses()
+        self.look()
 
-    def addresses(self) -> list[str]:
-        """Return the addresses of the workers in a fixed order; new ones are checked."""
+    def look(self) -> None:
+        """Look who is there; new workers are checked, and all get a place in a fixed order."""
+        if self.client.nthreads().keys() == set(self.addresses):
+            return
         found = self.client.scheduler_info(n_workers=-1)["workers"]
-        if not found:
-            self.some_left()
-            return self.addresses()
-        if new := found.keys() - self.greeted:
+        if new := found.keys() - set(self.addresses):
             self.greet(found, new)
-            self.greeted = set(found)
-        return sorted(found, key=lambda address: (str(found[address]["name"]), address))
+        if found:
+            by_name = {address: str(of["name"]) for address, of in found.items()}
+            self.addresses = sorted(found, key=lambda address: (by_name[address], address))
 
     def greet(self, found: dict[str, Any], new: set[str]) -> None:
         """Refuse workers with another library, and let those of a host share its processors."""
@@ -160,7 +160,7 @@ class Workers:
         """Return what `work` makes of each block of items."""
         parts = [
             [items[i] for i in block]
-            for block in blocks(len(items), PER_WORKER * len(self.addresses()))
+            for block in blocks(len(items), PER_WORKER * len(self.addresses))
         ]
         there, passed = self.there(function), [self.sent(x) for x in arguments]
         return self.gathered(work, [there] * len(parts), parts, [passed] * len(parts))
@@ -195,6 +195,7 @@ class Workers:
             # Keyword arguments of `Client.map` would be one task of the argument's name.
             futures = self.client.map(function, *columns, pure=False, batch_size=None)
         try:
+            self.look()  # for the next step, while this one goes on
             while not self.done(futures):
                 self.some_left()
             return list(self.client.gather(futures))
