@@ -308,16 +308,20 @@ def started(count: int) -> Iterator[Any]:
     """Start workers on this machine, which share its processors."""
     share = str(max(1, available() // count))
     environment = {"NUMBA_NUM_THREADS": share, "OMP_WAIT_POLICY": "PASSIVE"}
-    with distributed.LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        env=environment,
-        preload="nufftlib.interop.dask.preload",
-        silence_logs="ERROR",
-    ) as cluster:
+    with (
+        # On a busy machine a worker that has died takes longer to come back than Dask waits.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            env=environment,
+            preload="nufftlib.interop.dask.preload",
+            silence_logs="ERROR",
+        ) as cluster,
+    ):
         yield cluster
 
 
