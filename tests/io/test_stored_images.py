@@ -167,7 +167,9 @@ def test_a_stored_set_that_cannot_be_split_is_refused(stored):
             learned(stored, **settings)
     with pytest.raises(ValueError, match=r"coil_maps are .*; want complex of shape \(coils, 16, "):
         workflows.learn_on_images(stored, nl.mri.birdcage_maps(2, (8, 8)), np.zeros((1, 2, 2)))
-    with pytest.raises(ValueError, match="a pool is given with ndarray; want images of open_image"):
+    with pytest.raises(
+        ValueError, match="a pool is given with a ndarray; want images of open_image"
+    ):
         learned(stored.read(range(9)), pool=nl.core.pool.OneProcess())
 
 
