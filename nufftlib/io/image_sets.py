@@ -272,17 +272,21 @@ class Part(NamedTuple):
     left_out: int = 0
 
 
-def files_in(place: Path) -> list[Path]:
-    """Return the file itself, or the files of a folder that may be read, in order."""
+def files_in(place: Path, more: tuple[str, ...] = ()) -> list[Path]:
+    """Return the file itself, or the files of a folder that may be read, in order.
+
+    `more` are suffixes beside those of `load_images`.
+    """
+    suffixes = (*SUFFIXES, *more)
     if not os.path.isdir(place):  # pathlib's fails at a name that is too long
         return [place]
     found = [
         path
         for path in place.iterdir()
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+        if path.name.lower().endswith(suffixes) and not path.name.startswith(".")
     ]
     if not found:
-        msg = f"{place}: there is no image in this folder; want {', '.join(SUFFIXES)}"
+        msg = f"{place}: there is no image in this folder; want {', '.join(suffixes)}"
         raise ValueError(msg)
     return sorted(found, key=by_number)
 

@@ -257,7 +257,7 @@ def open_images(
     ----------
     path : str or path-like
         As `load_images` takes it; or ``.zarr``, an array of shape ``(n, rows, columns)``, alone or
-        under the name ``images`` of a group. Of ``.zarr``, ``.npy`` and ``.nii`` single images are
+        under the name ``images`` of a group, or a folder of such stores. Of ``.zarr``, ``.npy`` and ``.nii`` single images are
         read. A file of another kind, such as ``.npz`` or ``.nii.gz``, is read as a whole when one
         of its images is asked for, and the last such file stays in memory.
     size, plane, slices : optional
@@ -309,7 +309,7 @@ def open_images(
             raise out_of_range(call, "slices", slices, "a range upwards from 0 or more")
     bright, there = flag(call, "bright", bright), pool_or_here(call, pool)
     chosen = Chosen(size, plane, slices)
-    paths = [place] if place.name.lower().endswith(".zarr") else files_in(place)
+    paths = [place] if place.name.lower().endswith(".zarr") else files_in(place, (".zarr",))
     described = there.map(look_into, paths, chosen)
     check_alike(place, {of.path: of.shape for of in described})
     total = sum(len(of.places) for of in described)
