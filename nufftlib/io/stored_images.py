@@ -257,9 +257,10 @@ def open_images(
     ----------
     path : str or path-like
         As `load_images` takes it; or ``.zarr``, an array of shape ``(n, rows, columns)``, alone or
-        under the name ``images`` of a group, or a folder of such stores. Of ``.zarr``, ``.npy`` and ``.nii`` single images are
-        read. A file of another kind, such as ``.npz`` or ``.nii.gz``, is read as a whole when one
-        of its images is asked for, and the last such file stays in memory.
+        under the name ``images`` of a group, or a folder of such stores. Of ``.zarr``,
+        ``.npy`` and ``.nii`` single images are read. A file of another kind, such as ``.npz`` or
+        ``.nii.gz``, is read as a whole when one of its images is asked for, and the last such file
+        stays in memory.
     size, plane, slices : optional
         As of `load_images`.
     bright : bool

@@ -51,7 +51,7 @@ def test_a_volume_is_not_read_whole(tmp_path, monkeypatch):
     assert stored.read([2]).shape == (1, 18, 15)
 
 
-@pytest.mark.parametrize("kind", ["npy", "npz", "zarr", "group.zarr", "folder"])
+@pytest.mark.parametrize("kind", ["npy", "npz", "zarr", "group.zarr", "folder", "stores"])
 def test_arrays_in_files_are_read_by_their_numbers(tmp_path, kind):
     images = VOLUME + 1
     path = tmp_path / f"set.{kind}"
@@ -59,6 +59,11 @@ def test_arrays_in_files_are_read_by_their_numbers(tmp_path, kind):
         np.save(path, images)
     elif kind == "npz":
         np.savez(path, images=images)
+    elif kind == "stores":
+        zarr = pytest.importorskip("zarr")
+        path.mkdir()
+        for name, part in (("a2", images[:4]), ("a10", images[4:])):
+            zarr.create_array(str(path / f"{name}.zarr"), data=part, chunks=(1, *part.shape[1:]))
     elif kind == "folder":
         path.mkdir()
         np.save(path / "a2.npy", images[:4])
@@ -79,7 +84,7 @@ def test_arrays_in_files_are_read_by_their_numbers(tmp_path, kind):
     sent = pickle.loads(pickle.dumps(stored))
     assert sent.digest == stored.digest
     np.testing.assert_array_equal(sent.read([1]), images[[1]])
-    if kind != "folder":  # of which whole files are held out
+    if kind not in ("folder", "stores"):  # of which whole files are held out
         assert [part.tolist() for part in stored.split(0.2)] == [
             part.tolist()
             for part in workflows.ImageSet(
