@@ -182,7 +182,7 @@ def test_lots_depend_on_the_number_of_images_alone():
     for count in (1, 4, 16, 17, 40, 64, 100):
         cut = lots(range(count), (0, 1), None)
         assert sum((lot.which for lot in cut), ()) == tuple(range(count))
-        assert sum(lot.share for lot in cut) == pytest.approx(1)
+        assert [lot.share * count for lot in cut] == pytest.approx([len(lot.which) for lot in cut])
         assert len({lot.noise for lot in cut}) == len(cut)
         assert max(len(lot.which) for lot in cut) <= MOST
         assert len(cut) >= min(count, LOTS) / 2
