@@ -79,6 +79,8 @@ def test_arrays_in_files_are_read_by_their_numbers(tmp_path, kind):
     assert stored.shape == images.shape
     np.testing.assert_array_equal(stored.read([7, 2, 7]), images[[7, 2, 7]])
     np.testing.assert_array_equal(stored.take([9, 5, 2]).read([1, 0]), images[[5, 9]])
+    part = stored.take([9, 5, 2]).take([2, 0])
+    np.testing.assert_array_equal(part.read([0, 1]), images[[2, 9]])
     bright = workflows.open_images(path, bright=True).read([3])
     np.testing.assert_array_equal(bright[0], images[3] / images[3].max())
     sent = pickle.loads(pickle.dumps(stored))
