@@ -15,7 +15,7 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 # Adapters cannot be imported without the library that they adapt to, and examples cannot run.
-ADAPTED = ("torch", "jax", "pylops", "deepinv", "mrinufft", "sigpy")
+ADAPTED = ("torch", "jax", "pylops", "deepinv", "mrinufft", "sigpy", "dask")
 collect_ignore_glob = [
     f"nufftlib/interop/{room}"
     for name in ADAPTED

@@ -48,7 +48,7 @@ myst_heading_anchors = 4
 # API: a page for every public name, with the docstring as it is.
 default_role = "code"
 # What the adapters adapt to need not be installed; but JAX, where a primitive is registered.
-autodoc_mock_imports = ["torch", "pylops", "deepinv", "mrinufft", "sigpy"]
+autodoc_mock_imports = ["torch", "pylops", "deepinv", "mrinufft", "sigpy", "dask", "distributed"]
 autodoc_typehints = "none"  # numpydoc's section says the kinds
 autodoc_preserve_defaults = True
 autosummary_ignore_module_all = False

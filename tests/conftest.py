@@ -55,6 +55,16 @@ def host_row(request):
 
 
 @pytest.fixture(scope="session")
+def dask_pool():
+    """Two workers of Dask, processes on this machine, which take seconds to start."""
+    pytest.importorskip("distributed")
+    from nufftlib.interop.dask import connect
+
+    with connect(workers=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
     if CHROMIUM is None:

@@ -32,4 +32,5 @@ ADAPTERS = [
     "nufftlib.interop.deepinv",
     "nufftlib.interop.mrinufft",
     "nufftlib.interop.sigpy",
+    "nufftlib.interop.dask",
 ]

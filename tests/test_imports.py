@@ -22,7 +22,8 @@ def run(code):
 def test_import_pulls_in_no_heavy_or_optional_package():
     heavy = (
         "finufft cufinufft cupy torch jax pylops deepinv mrinufft sigpy numba scipy matplotlib PIL "
-        "click tqdm nibabel pypulseq ismrmrd twixtools h5py tifffile astropy pydicom png"
+        "dask distributed zarr click tqdm nibabel pypulseq ismrmrd twixtools h5py tifffile astropy "
+        "pydicom png"
     )
     loaded = run(
         f"import sys, nufftlib.io, optim; print([m for m in {heavy.split()!r} if m in sys.modules])"
@@ -136,9 +137,11 @@ def test_a_missing_cufinufft_says_what_to_install(monkeypatch):
     cuda12.import_cufinufft.cache_clear()
 
 
-@pytest.mark.parametrize("package", ["torch", "jax", "pylops", "deepinv", "mri-nufft", "sigpy"])
+@pytest.mark.parametrize(
+    "package", ["torch", "jax", "pylops", "deepinv", "mri-nufft", "sigpy", "dask distributed"]
+)
 def test_an_adapter_without_its_package_says_what_to_install(package):
-    module = package.replace("-", "")
+    module = package.partition(" ")[0].replace("-", "")
     code = f"""
 import sys
 sys.modules[{module!r}] = None

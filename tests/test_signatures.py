@@ -473,6 +473,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "callback": None,
         "progress": False,
         "checkpoint": None,
+        "pool": None,
     },
     workflows.calibrate_psf: {
         "sharp": X,
@@ -655,6 +656,14 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "slices": None,
         "progress": False,
     },
+    workflows.open_images: {
+        "path": "volume.npy",
+        "size": 2,
+        "plane": None,
+        "slices": None,
+        "bright": True,
+        "pool": None,
+    },
     data.brain: {},
     data.astronaut: {},
 }
@@ -707,6 +716,7 @@ NOT_CALLED_WITH_SETTINGS = {
     workflows.LearnedOnImages,
     workflows.LearnedTrajectory,
     workflows.Stack,
+    workflows.StoredImages,
     workflows.RetrievedPhase,
     io.TrajectoryFile,
 }
@@ -874,6 +884,10 @@ def of_sigpy(sigpy):
     return {"as_linop": (sigpy.as_linop, {"op": nl.Diagonal(V), "ishape": (3,), "dtype": float})}
 
 
+def of_dask(dask):
+    return {"connect": (dask.connect, {"address": None, "workers": None})}
+
+
 INSTALLED = {}
 for adapter in ADAPTERS:
     try:
@@ -886,6 +900,8 @@ OF_ADAPTERS = {
     for call, found in globals()[f"of_{name.rpartition('.')[2]}"](module).items()
 }
 MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics", "MRINufftlib"}  # of settings
+# Those that want workers, or arrays of their own, are called in interop/test_dask.py.
+MADE_BY_A_FUNCTION |= {"DistributedObjective", "Workers", "distributed_objective", "map_chunks"}
 
 
 # --- values of the wrong kind -------------------------------------------------------------------
@@ -929,6 +945,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     **dict.fromkeys(("size", "factor", "batch"), NO_SIZE),
     **dict.fromkeys(("operator", "F", "blur", "nufft", "model"), NO_OBJECT),
     "op": NO_OBJECT,
+    "pool": [object(), 5, "a", V],
+    "bright": NO_FLAG,
+    "address": [object(), 5, b"1", V],
+    "workers": [n for n in NO_INTEGER if n is not None],
     **{f"field_map_from_echoes({name})": [*NO_ARRAY, V] for name in ("first", "second")},
     "field_map_from_echoes(spacing)": NO_NUMBER,
     "CoilMatrix(matrix)": NO_ARRAY,
@@ -1144,6 +1164,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "load_images(size)": NO_INTEGER,
     "load_images(plane)": NO_NAME,
     "load_images(slices)": [object(), 5, "2:4", [1, 2], slice(2), MASKED],
+    "open_images(path)": NO_PATH,
+    "open_images(size)": NO_INTEGER,
+    "open_images(plane)": NO_NAME,
+    "open_images(slices)": [object(), 5, "2:4", [1, 2], slice(2), MASKED],
     "save_trajectory(path)": NO_PATH,
     "load_trajectory(path)": NO_PATH,
     "read_scan(path)": NO_PATH,

@@ -1,15 +1,17 @@
-"""Kill both jobs at random moments, go on with --resume, and compare the results bit by bit.
+"""Kill the jobs at random moments, go on with --resume, and compare the results bit by bit.
 
-Run from anywhere: ``python tools/kill_and_resume.py [--kills N] [--seed N]``. Each run is killed
-once by SIGKILL, at a moment between its start and its end, figures included. Then every file of its
-folder has to be readable, and after ``--resume`` result.npz has to have the bytes of a run that
-nothing killed. What has not makes the exit status 1.
+Run from anywhere: ``python tools/kill_and_resume.py [--kills N] [--seed N] [--only NAME]``. Each
+run is killed once by SIGKILL, at a moment between its start and its end, figures included. Then
+every file of its folder has to be readable, and after ``--resume`` result.npz has to have the bytes
+of a run that nothing killed. Of a job on a cluster that is the run of one process, and last a run
+goes through of which a worker is killed twice. What fails makes the exit status 1.
 """
 
 import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,10 +28,16 @@ from nufftlib.data import astronaut, brain
 
 ROOT = Path(__file__).parent.parent
 EVERY = ("--checkpoint-every", "0.1")
+ALONE = "alone"
+"""The result of a run without a cluster."""
+CLUSTER = ("--cluster", "local", "--workers", "2")
+WORKERS_KILLED = 2
 JOBS = {
     "learn-trajectory": "--image brain.npy --coils 3 --shots 8 --samples 64 --steps 60",
     "learn-trajectory --images": "--images set.npz --size 64 --coils 3 --shots 8 --samples 64 "
     "--epochs 40 --batch 2 --augment flips,phase --noise 0.05 --no-figures",
+    "learn-trajectory --cluster": "--images set.zarr --size 64 --coils 3 --shots 8 --samples 64 "
+    "--epochs 30 --batch 8 --augment flips,phase --noise 0.05 --no-figures",
     "calibrate-psf": "--image astronaut.npy --size 11x11 --steps 80",
 }
 
@@ -42,11 +50,14 @@ class Tally:
     ----------
     resumed, anew, complete : int
         Runs that were killed with a checkpoint, without, and with all files.
+    duration : float
+        Seconds of the run that nothing killed.
     """
 
     resumed: int = 0
     anew: int = 0
     complete: int = 0
+    duration: float = 0.0
 
     @property
     def kills(self) -> int:
@@ -63,7 +74,8 @@ class Tally:
 
 def started(name: str, out: str, folder: Path, *more: str) -> subprocess.Popen[bytes]:
     """Start a job."""
-    command = [name.split()[0], *JOBS[name].split(), "--out", out, *EVERY, *more]
+    on_cluster = CLUSTER if name.endswith("--cluster") and out != ALONE else ()
+    command = [name.split()[0], *JOBS[name].split(), "--out", out, *EVERY, *on_cluster, *more]
     with (folder / "log.txt").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "nufftlib", *command],
@@ -102,19 +114,59 @@ def bits(folder: Path) -> str:
     return sha256((folder / "result.npz").read_bytes()).hexdigest()
 
 
+def worker_killed(folder: Path, chance: random.Random, duration: float) -> str:
+    """Kill a worker twice in a run, which has to go on to its end; return how long it took."""
+    name, out = "learn-trajectory --cluster", folder / "without-workers"
+    begun = time.perf_counter()
+    process, killed = started(name, out.name, folder), 0
+    while process.poll() is None and killed < WORKERS_KILLED:
+        time.sleep(chance.uniform(0.1, 0.3) * duration)
+        workers = workers_of(process.pid) if (out / "checkpoint.npz").exists() else []
+        if workers:
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            killed += 1
+    ended(process, folder)
+    if killed < WORKERS_KILLED:
+        sys.exit(f"{name}: it ended after {killed} kills of a worker; want {WORKERS_KILLED}")
+    if bits(out) != bits(folder / ALONE):
+        sys.exit(f"{name}, a worker killed: other bits than those of one process")
+    seconds = time.perf_counter() - begun
+    return f"{killed} workers killed in a run: same bits, {seconds:.1f} s; {duration:.1f} s without"
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the processes that compute for a job (Linux)."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    of_threads = (path.read_text().split() for path in children.parent.parent.glob("*/children"))
+    found = [int(child) for listed in of_threads for child in listed]
+    return [child for child in found if b"spawn_main" in command_of(child)]
+
+
+def command_of(pid: int) -> bytes:
+    """Return the command line of a process, or nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def tried(name: str, kills: int, chance: random.Random, folder: Path) -> Tally:
     """Kill and resume a job so many times."""
     ended(started(name, "whole", folder), folder)  # compiles
     begun = time.perf_counter()
     ended(started(name, "whole", folder, "--force"), folder)
-    duration, tally = time.perf_counter() - begun, Tally()
+    tally = Tally(duration=time.perf_counter() - begun)
+    if name.endswith("--cluster"):
+        ended(started(name, ALONE, folder), folder)
+        if bits(folder / ALONE) != bits(folder / "whole"):
+            sys.exit(f"{name}: other bits on two workers than in one process")
     expected, names = bits(folder / "whole"), read_all(folder / "whole")
     for i in count():
         if tally.kills == kills:
             break
         out = folder / f"killed-{i}"
         process = started(name, out.name, folder)
-        time.sleep(chance.uniform(0.2, 1.0) * duration)
+        time.sleep(chance.uniform(0.2, 1.0) * tally.duration)
         if process.poll() is not None:
             continue  # it was too quick
         process.kill()
@@ -136,25 +188,39 @@ def tried(name: str, kills: int, chance: random.Random, folder: Path) -> Tally:
 
 
 def main() -> None:
-    """Kill both jobs."""
+    """Kill the jobs."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20, help="of each job")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--only", choices=JOBS, help="this job alone")
     given = parser.parse_args()
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "brain.npy", brain()[32:-32:4, 32:-32:4])
-        np.savez(
-            folder / "set.npz", images=np.stack([np.roll(brain(), 9 * i, 0) for i in range(12)])
-        )
+        images = np.stack([np.roll(brain(), 9 * i, 0) for i in range(24)])
+        np.savez(folder / "set.npz", images=images[:12])
+        save_zarr(folder / "set.zarr", images)
         np.save(folder / "astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
-        for i, job in enumerate(JOBS):
+        for i, job in enumerate([given.only] if given.only else JOBS):
             place = folder / str(i)
             place.mkdir()
-            for path in folder.glob("*.np?"):
+            for path in folder.glob("[a-z]*.*"):
                 (place / path.name).symlink_to(path)
-            print(f"{job}: {tried(job, given.kills, chance, place)}; same bits", flush=True)
+            tally = tried(job, given.kills, chance, place)
+            print(f"{job}: {tally}; same bits", flush=True)
+            if job.endswith("--cluster"):
+                print(worker_killed(place, chance, tally.duration), flush=True)
+
+
+def save_zarr(path: Path, images: np.ndarray) -> None:
+    """Write a set of images, each a chunk."""
+    import zarr
+
+    stored = zarr.create_array(
+        str(path), shape=images.shape, chunks=(1, *images.shape[1:]), dtype=images.dtype
+    )
+    stored[...] = images
 
 
 if __name__ == "__main__":

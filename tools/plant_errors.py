@@ -91,6 +91,8 @@ UNROLLED = (
     "(finite_differences and 3) or steps_are or alive or converged_item",
 )
 IMAGES = ("tests/mri/test_learn_on_images.py", "-k")
+POOL = ("tests/core/test_pool.py",)
+STORED = ("tests/io/test_stored_images.py", "-k")
 AUGMENTATION = ("tests/mri/test_augmentation.py", "-k")
 IMAGE_SETS = ("tests/workflows/test_image_sets.py",)
 COPIES = ("tests/mri/trajectories/test_tools.py",)
@@ -137,6 +139,38 @@ PLANTS = [
         "black of a notebook's picture at its least value",
         {"black, white = min(values.min(), 0.0),": "black, white = values.min(),"},
         NOTEBOOK,
+    ),
+    # --- sums in a fixed order, and images that stay in their files
+    Plant(
+        "partial sums of several sizes added as they come",
+        {
+            "while len(held) > 1 and held[-1][0] == held[-2][0]:": "while len(held) > 1:",
+        },
+        POOL,
+    ),
+    Plant(
+        "blocks that are no subtrees",
+        {"        size *= 2\n    return [range(i": "        size += 1\n    return [range(i"},
+        POOL,
+    ),
+    Plant(
+        "slices of a volume counted from its other end",
+        {
+            "(self.orientation[self.across, 1] < 0) != (self.axis < 2)": (
+                "(self.orientation[self.across, 1] < 0) == (self.axis < 2)"
+            )
+        },
+        (*STORED, "volume"),
+    ),
+    Plant(
+        "lots that count alike, whatever they hold",
+        {"            len(part) / len(which),\n": "            1 / len(cut),\n"},
+        (*STORED, "in_memory or lots"),
+    ),
+    Plant(
+        "an image of the set in place of one of its part",
+        {'which=self.which[self._numbers("take", which)]': "which=np.asarray(which)"},
+        (*STORED, "numbers or digest"),
     ),
     # --- pages of results
     Plant(
@@ -2236,7 +2270,7 @@ PLANTS = [
     ),
     Plant(
         "the last, smaller batch counts as the others",
-        {"n = objective.images.shape[0]": "n = 1"},
+        {"n = objective.count": "n = 1"},
         (*IMAGES, "at_their_steps"),
     ),
     Plant(

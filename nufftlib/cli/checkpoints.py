@@ -15,7 +15,7 @@ from nufftlib.cli.jobs import Command, Options, Real, together
 from nufftlib.core.arrays import Array
 
 EVERY = 60.0
-OF_NO_RUN = {"out", "no_figures", "force", "checkpoint_every", "resume"}
+OF_NO_RUN = {"out", "no_figures", "force", "checkpoint_every", "resume", "cluster", "workers"}
 """Options that change nothing of the arrays of a result."""
 
 

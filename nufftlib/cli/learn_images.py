@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
-from typing import Any, BinaryIO, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args
 
 import click
 import numpy as np
@@ -47,6 +49,9 @@ from nufftlib.cli.learning import (
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
 from nufftlib.io.image_sets import Plane
+
+if TYPE_CHECKING:
+    from nufftlib.interop.dask import Workers
 
 VALIDATE, EPOCHS, BATCH = 0.25, 10, 4
 CHANGES = ("flips", "turns", "phase", "coils")
@@ -99,6 +104,10 @@ class SetSettings(Settings):
         Standard deviation of the noise relative to each image's mean.
     augment : tuple of str
         Random changes of the images.
+    cluster : str or None
+        Who evaluates the images: workers that are started here, or those of a scheduler.
+    workers : int or None
+        How many.
     """
 
     images: Path
@@ -110,6 +119,13 @@ class SetSettings(Settings):
     patience: int | None
     noise: float | None
     augment: tuple[str, ...] | None
+    cluster: str | None
+    workers: int | None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the images stay in their files, and are read where they are evaluated."""
+        return self.cluster is not None or self.images.name.lower().endswith(".zarr")
 
     @property
     def part_held_out(self) -> float:
@@ -148,8 +164,9 @@ OPTIONS = [
         "--images",
         type=click.Path(path_type=Path),
         help="Learn on a set of images, all of one shape: a volume (.nii, .nii.gz) by its slices, "
-        "an array (.npy, .npz with the name images) of shape (n, rows, columns), the planes of a "
-        ".tif, .fits or .dcm, or a folder of such files and of pictures (.png, .jpg).",
+        "an array (.npy, .zarr, .npz with the name images) of shape (n, rows, columns), the planes "
+        "of a .tif, .fits or .dcm, or a folder of such files and of pictures (.png, .jpg). Images "
+        "of .zarr are read as they are needed, and may be larger than the memory.",
     ),
     click.option(
         "--plane",
@@ -198,6 +215,19 @@ OPTIONS = [
         f"{', '.join(CHANGES)} (flips and quarter turns, a smooth phase of {PHASE:g} radians, "
         "coils at another angle and distance).",
     ),
+    click.option(
+        "--cluster",
+        metavar="ADDRESS|local",
+        help="Evaluate the images on workers of Dask: of a scheduler, as tcp://10.0.0.1:8786, or "
+        "started here. They read the images, for which the path has to hold there. The result does "
+        "not depend on how many there are, on the last bit either.",
+    ),
+    click.option(
+        "--workers",
+        type=Whole(min=1),
+        help="How many workers to start, or to wait for.  [default: one for each processor, or "
+        "those that are there]",
+    ),
 ]
 OF_SETS = [
     "plane",
@@ -208,6 +238,8 @@ OF_SETS = [
     "patience",
     "noise",
     "augment",
+    "cluster",
+    "workers",
 ]
 """Options of the learning on a set alone."""
 
@@ -225,20 +257,36 @@ class Images:
 
     Parameters
     ----------
-    found : ImageSet
-        What was read.
+    found : ImageSet or StoredImages
+        What was read, or is to be.
     training, held_out : ndarray of int
         The images to learn from, and those held out.
     """
 
-    found: workflows.ImageSet
+    found: workflows.ImageSet | workflows.StoredImages
     training: NDArray[np.intp]
     held_out: NDArray[np.intp]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Voxels of an image."""
-        return self.found.images.shape[1:]
+        return shape_of(self.found)
+
+    def read(self, which: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return some of them."""
+        found = self.found
+        if isinstance(found, workflows.ImageSet):
+            return found.images[list(which)]
+        return found.read([*which]) if len(which) else np.zeros((0, *self.shape), np.float32)
+
+    def parts(self, device: Device) -> tuple[Any, Any]:
+        """Return both parts as `learn_on_images` takes them."""
+        if isinstance(self.found, workflows.ImageSet):
+            parts = (device.xp.asarray(self.read(part)) for part in (self.training, self.held_out))
+            return tuple(parts)
+        n = len(self.training)
+        both = [*self.training.tolist(), *self.held_out.tolist()]
+        return self.found.take(both), range(n, len(both))
 
     def __str__(self) -> str:
         """Return how many there are."""
@@ -262,6 +310,12 @@ class Images:
         return next(iter(known.values()))
 
 
+def shape_of(found: workflows.ImageSet | workflows.StoredImages) -> tuple[int, ...]:
+    """Return rows and columns."""
+    whole = found.images.shape if isinstance(found, workflows.ImageSet) else found.shape
+    return tuple(whole[1:])
+
+
 @dataclass(frozen=True)
 class Shown:
     """The worst and the best held-out image, on the host.
@@ -283,7 +337,15 @@ class Shown:
 def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     """Learn the trajectory, write the result and report it."""
     device = open_device(settings.device_name)
-    images = read_images(ctx, settings)
+    with workers_of(settings) as pool:
+        learn_with(ctx, settings, device, pool)
+
+
+def learn_with(
+    ctx: click.Context, settings: SetSettings, device: Device, pool: Workers | None
+) -> None:
+    """Learn with the workers of a cluster, if there is one."""
+    images = read_images(ctx, settings, pool)
     limits = settings.protocol(images.shape, images.own_fov)
     if settings.pulseq:
         check_pypulseq()
@@ -293,9 +355,13 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     maps = coil_maps_of(settings.coil_maps, settings.coils, images.shape)
     with settings.claimed_folder(*pictures_with(limits), resume=settings.resume) as folder:
         click.echo(images, err=True)
-        read = {"the images": images.found.images, "the coil maps": maps, "the start": k}
+        found = images.found
+        said = found.images if isinstance(found, workflows.ImageSet) else found.digest
+        read = {"the images": said, "the coil maps": maps, "the start": k}
         checkpoint = settings.checkpoint(ctx, folder, device.xp.asarray(k), read)
-        learned, shown = learn(settings, device, images, (maps, k), limits, ctx.obj, checkpoint)
+        learned, shown = learn(
+            settings, device, images, (maps, k), limits, ctx.obj, checkpoint, pool
+        )
         files = files_of(settings, learned, shown)
         record = json_file(record_of(settings, device, images, maps, learned))
         pictures = {}
@@ -307,21 +373,49 @@ def learn_on_images(ctx: click.Context, settings: SetSettings) -> None:
     finish(ctx, written, where if learned.interrupted else "")
 
 
-def read_images(ctx: click.Context, settings: SetSettings) -> Images:
-    """Read the images, bring the largest value of each to one, and hold some out."""
+@contextmanager
+def workers_of(settings: SetSettings) -> Iterator[Workers | None]:
+    """Yield the workers that are asked for, if any are."""
+    if settings.cluster is None:
+        if settings.workers is not None:
+            msg = "--workers is given; want --cluster with it, an address or local"
+            raise click.UsageError(msg)
+        yield None
+        return
+    if settings.device_name != "cpu":
+        msg = f"--device {settings.device_name} is given with --cluster; want cpu"
+        raise click.UsageError(msg)
     try:
-        found = workflows.load_images(
-            settings.images,
-            settings.size,
-            plane=settings.plane,
-            slices=settings.slices,
-            progress=True,
-        )
+        from nufftlib.interop.dask import connect
+    except ImportError as error:
+        msg = '--cluster needs Dask, which comes with: pip install "nufftlib[dask]"'
+        raise click.ClickException(msg) from error
+    address = None if settings.cluster == "local" else settings.cluster
+    with ExitStack() as stack:
+        try:
+            pool = stack.enter_context(connect(address, settings.workers))
+        except (ConnectionError, RuntimeError) as error:
+            msg = f"--cluster {settings.cluster}: {error}"
+            raise click.ClickException(msg) from error
+        yield pool
+
+
+def read_images(ctx: click.Context, settings: SetSettings, pool: Workers | None) -> Images:
+    """Read the images, or open them, bring the largest value of each to one, and hold some out."""
+    which: dict[str, Any] = {"plane": settings.plane, "slices": settings.slices}
+    found: workflows.ImageSet | workflows.StoredImages
+    try:
+        if settings.stored:
+            found = workflows.open_images(
+                settings.images, settings.size, bright=True, pool=pool, **which
+            )
+        else:
+            found = workflows.load_images(settings.images, settings.size, progress=True, **which)
     except (ValueError, OSError) as error:
         raise click.BadParameter(str(error), ctx, param_hint="'--images'") from error
     except ImportError as error:  # its text says how to install the package
         raise click.ClickException(str(error)) from error
-    shape = found.images.shape[1:]
+    shape = shape_of(found)
     if min(shape) < LEAST:
         msg = (
             f"{settings.images}: the images are of shape {shape}; want at least {LEAST} voxels "
@@ -338,9 +432,11 @@ def read_images(ctx: click.Context, settings: SetSettings) -> Images:
         training, held_out = found.split(settings.part_held_out)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param_hint="'--validate'") from error
-    found.images[...] /= found.images.max(axis=(1, 2), keepdims=True)
-    check_loss(ctx, settings.loss, found.images[0])
-    return Images(found, training, held_out)
+    if isinstance(found, workflows.ImageSet):
+        found.images[...] /= found.images.max(axis=(1, 2), keepdims=True)
+    images = Images(found, training, held_out)
+    check_loss(ctx, settings.loss, images.read([0])[0])
+    return images
 
 
 def learn(
@@ -351,6 +447,7 @@ def learn(
     limits: mri.Protocol | None,
     interrupts: Interrupts,
     checkpoint: optim.Checkpoint,
+    pool: Workers | None,
 ) -> tuple[workflows.LearnedOnImages, Shown]:
     """Learn the trajectory; return the result on the host, and images to show."""
     course, total = settings.course, settings.course["epochs"]
@@ -361,10 +458,10 @@ def learn(
 
     said = f"{epochs(total)}, {course['reconstruction']}, {course['loss']}, maps {course['maps']}"
     click.echo(f"Learning on the {device.title}: {said}", err=True)
-    held_out = device.xp.asarray(images.found.images[images.held_out])
+    given, held_out = images.parts(device)
     with solves_told(), device.compilation_told():
         learned = workflows.learn_on_images(
-            device.xp.asarray(images.found.images[images.training]),
+            given,
             maps,
             k,
             validation=held_out if len(images.held_out) else None,
@@ -377,6 +474,7 @@ def learn(
             callback=mark,
             progress=True,
             checkpoint=checkpoint.part("learning"),
+            pool=pool,
             **course,
         )
         interrupts.hold()
@@ -386,7 +484,7 @@ def learn(
             device.to_host(learned.reconstruct(trajectory, places)) if places else np.zeros(0)
             for trajectory in (learned.trajectory_start, learned.trajectory)
         )
-    shown = Shown(places, images.found.images[images.held_out][list(places)], before, after)
+    shown = Shown(places, images.read([images.held_out[i] for i in places]), before, after)
     return device.fetch(replace(learned, held_out=None)), shown
 
 
@@ -451,11 +549,13 @@ def record_of(
             "learning_rate": learning_rate(images.shape),
             "eps": EPS,
             "device": device.name,
+            "cluster": settings.cluster,
+            "workers": settings.workers,
             "protocol": learned.protocol and asdict(learned.protocol),
             "control_points": settings.control_points,
         },
         "certificate": learned.certificate and asdict(learned.certificate),
-        "versions": versions(device),
+        "versions": versions(device) | dask_version(settings),
         "training": learned.training,
         "validation": learned.validation,
         "validation_worst": learned.validation_worst,
@@ -473,6 +573,11 @@ def record_of(
         "seconds": learned.seconds,
         "interrupted": learned.interrupted,
     }
+
+
+def dask_version(settings: SetSettings) -> dict[str, str]:
+    """Return the version of Dask, if it takes part."""
+    return {} if settings.cluster is None else {"dask": version("dask")}
 
 
 Scores = Sequence[workflows.ImageScore]

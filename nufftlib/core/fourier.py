@@ -1,6 +1,6 @@
 """Fast Fourier transforms over the last axes, at fast sizes, by each library's best FFT.
 
-SciPy's transforms use all cores, NumPy's one. Their import takes longer than that of
+SciPy's transforms use several threads, NumPy's one. Their import takes longer than that of
 everything else here, so it waits until the first transform.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 from array_api_compat import device
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype, library
+from nufftlib.core.threads import threads
 
 NORMS = (None, "ortho")
 
@@ -72,7 +73,7 @@ def _transform(
         import scipy.fft
 
         transform: Any = getattr(scipy.fft, name)
-        return transform(x, s=sizes, axes=axes, overwrite_x=overwrite, workers=-1)
+        return transform(x, s=sizes, axes=axes, overwrite_x=overwrite, workers=threads())
     if 0 in x.shape:  # MKL, which computes for torch, refuses an empty batch
         lead = x.ndim - len(sizes)
         image = xp.zeros(x.shape[lead:], dtype=x.dtype, device=device(x))
@@ -88,7 +89,7 @@ def _transform_axis(
         import scipy.fft
 
         transform: Any = getattr(scipy.fft, name)
-        return transform(x, n=size, axis=axis, overwrite_x=overwrite, workers=-1)
+        return transform(x, n=size, axis=axis, overwrite_x=overwrite, workers=threads())
     if 0 in x.shape:
         shape = [*x.shape]
         shape[axis] = size

@@ -1,4 +1,5 @@
 """Adapters to other libraries, each a module of its own that is imported only on use.
 
-``nufftlib.interop.torch``, ``jax``, ``scipy``, ``pylops``, ``deepinv``, ``mrinufft`` and ``sigpy``.
+``nufftlib.interop.torch``, ``jax``, ``scipy``, ``pylops``, ``deepinv``, ``mrinufft``, ``sigpy`` and
+``dask``.
 """

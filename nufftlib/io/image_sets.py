@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ from nufftlib.io.volumes import field_of_view, load_volume
 __all__ = ["ImageSet", "load_images"]
 
 Plane = Literal["axial", "coronal", "sagittal"]
+
+PLANES: dict[Plane, int] = {"axial": 2, "coronal": 0, "sagittal": 1}
+"""The axis of `load_volume` across each plane."""
 
 EMPTY = 0.1
 """A slice is empty if its mean is at most this part of the largest in its volume."""
@@ -114,32 +117,7 @@ class ImageSet:
         ...     load_images(file.name).split(0.2)
         (array([ 0,  1,  2,  7,  8,  9, 10, 11, 12, 17, 18, 19]), array([ 4,  5, 14, 15]))
         """
-        call = "ImageSet.split"
-        part = number(call, "fraction", fraction)
-        if not 0 <= part < 1:
-            raise out_of_range(call, "fraction", part, "a number from 0 to below 1")
-        whole_files = 0 < self.files[-1] < len(self.files) - 1  # with several images in one
-        unit = np.asarray(self.files) if whole_files else np.arange(len(self.files))
-        total = int(unit[-1]) + 1
-        held = max(1, round(part * total)) if part else 0
-        gap = 0 if whole_files else max(1, round(GAP * total))
-        held_out, near = np.zeros((2, len(unit)), bool)
-        blocks = min(2, held)
-        for i in range(blocks):
-            length = (held + blocks - 1 - i) // blocks
-            first = int((i + 0.5) * total / blocks - length / 2)
-            held_out |= (unit >= first) & (unit < first + length)
-            near |= (unit >= first - gap) & (unit < first + length + gap)
-        training = ~near
-        if not training.any():
-            what = "files" if whole_files else "images"
-            beside = f" with {gap} on each side of them in neither part" if gap else ""
-            msg = (
-                f"{call}(fraction): {part:g} of {total} {what} are held out{beside}; want some "
-                f"left to train with"
-            )
-            raise ValueError(msg)
-        return np.flatnonzero(training), np.flatnonzero(held_out)
+        return divided("ImageSet.split", self.files, fraction)
 
 
 def load_images(
@@ -213,7 +191,7 @@ def load_images(
     call = "load_images"
     place = file_path(call, "path", path)
     size = size if size is None else integer(call, "size", size, least=1)
-    choice(call, "plane", plane, (None, *get_args(Plane)))
+    choice(call, "plane", plane, (None, *PLANES))
     if slices is not None:
         instance(call, "slices", slices, range, "a range, as range(40, 140, 2)")
         if not slices or slices.step < 0 or slices.start < 0:
@@ -232,18 +210,45 @@ def load_images(
     shapes = {file: part.images.shape[1:] for file, part in zip(paths, parts, strict=True)}
     check_alike(place, shapes)
     several = len(paths) > 1
-    names = [
-        ", ".join(filter(None, (file.name if several or not place_in_file else "", place_in_file)))
-        for file, part in zip(paths, parts, strict=True)
-        for place_in_file in part.places
-    ]
+    names = placed_names([(file, part.places) for file, part in zip(paths, parts, strict=True)])
     return ImageSet(
         parts[0].images if not several else np.concatenate([part.images for part in parts]),
-        tuple(names),
+        names,
         tuple(i for i, part in enumerate(parts) for _ in part.places),
         tuple(part.fov for part in parts for _ in part.places),
         sum(part.left_out for part in parts),
     )
+
+
+def divided(
+    call: str, files: Sequence[int], fraction: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return which images to train with and which to hold out, by the file of each."""
+    part = number(call, "fraction", fraction)
+    if not 0 <= part < 1:
+        raise out_of_range(call, "fraction", part, "a number from 0 to below 1")
+    whole_files = 0 < files[-1] < len(files) - 1  # with several images in one
+    unit = np.asarray(files) if whole_files else np.arange(len(files))
+    total = int(unit[-1]) + 1
+    held = max(1, round(part * total)) if part else 0
+    gap = 0 if whole_files else max(1, round(GAP * total))
+    held_out, near = np.zeros((2, len(unit)), bool)
+    blocks = min(2, held)
+    for i in range(blocks):
+        length = (held + blocks - 1 - i) // blocks
+        first = int((i + 0.5) * total / blocks - length / 2)
+        held_out |= (unit >= first) & (unit < first + length)
+        near |= (unit >= first - gap) & (unit < first + length + gap)
+    training = ~near
+    if not training.any():
+        what = "files" if whole_files else "images"
+        beside = f" with {gap} on each side of them in neither part" if gap else ""
+        msg = (
+            f"{call}(fraction): {part:g} of {total} {what} are held out{beside}; want some "
+            f"left to train with"
+        )
+        raise ValueError(msg)
+    return np.flatnonzero(training), np.flatnonzero(held_out)
 
 
 class Part(NamedTuple):
@@ -267,17 +272,21 @@ class Part(NamedTuple):
     left_out: int = 0
 
 
-def files_in(place: Path) -> list[Path]:
-    """Return the file itself, or the files of a folder that may be read, in order."""
+def files_in(place: Path, more: tuple[str, ...] = ()) -> list[Path]:
+    """Return the file itself, or the files of a folder that may be read, in order.
+
+    `more` are suffixes beside those of `load_images`.
+    """
+    suffixes = (*SUFFIXES, *more)
     if not os.path.isdir(place):  # pathlib's fails at a name that is too long
         return [place]
     found = [
         path
         for path in place.iterdir()
-        if path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+        if path.name.lower().endswith(suffixes) and not path.name.startswith(".")
     ]
     if not found:
-        msg = f"{place}: there is no image in this folder; want {', '.join(SUFFIXES)}"
+        msg = f"{place}: there is no image in this folder; want {', '.join(suffixes)}"
         raise ValueError(msg)
     return sorted(found, key=by_number)
 
@@ -305,10 +314,8 @@ def read_part(path: Path, size: int | None, plane: Plane | None, slices: range |
         raise ValueError(msg)
     with explained_import(path):
         volume = suffix_in(path, VOLUMES) and dimensions(path) != 2
-    if not volume and (plane is not None or slices is not None):
-        option, value = ("plane", plane) if slices is None else ("slices", slices)
-        msg = f"{path}: this is no volume, and {option} is {value}; want .nii or .nii.gz"
-        raise ValueError(msg)
+    if not volume:
+        check_no_volume(path, plane, slices)
     if volume:
         part = read_slices(path, plane or "axial", slices)
     elif suffix_in(path, STACKS):
@@ -323,38 +330,81 @@ def read_part(path: Path, size: int | None, plane: Plane | None, slices: range |
     else:
         part = Part(grey(load_picture(path))[None], [""])
     for image, place in zip(part.images, part.places, strict=True):
-        if not (image.max() > 0 and image.mean(dtype=np.float64) > 0):
-            which = f" of {place}" if place else ""
-            msg = (
-                f"{path}: the largest value{which} is {image.max():g} and the mean "
-                f"{image.mean(dtype=np.float64):g}; want both positive"
-            )
-            raise ValueError(msg)
+        check_positive(path, image, place)
     return part if size is None else squared(path, part, size)
 
 
-def numbered(images: NDArray[Any]) -> list[str]:
+def check_no_volume(path: Path, plane: Plane | None, slices: range | None) -> None:
+    """Refuse settings of volumes for a file that is none."""
+    if plane is not None or slices is not None:
+        option, value = ("plane", plane) if slices is None else ("slices", slices)
+        msg = f"{path}: this is no volume, and {option} is {value}; want .nii or .nii.gz"
+        raise ValueError(msg)
+
+
+def check_positive(path: Path, image: NDArray[np.float32], place: str) -> None:
+    """Refuse an image that shows nothing."""
+    if not (image.max() > 0 and image.mean(dtype=np.float64) > 0):
+        which = f" of {place}" if place else ""
+        msg = (
+            f"{path}: the largest value{which} is {image.max():g} and the mean "
+            f"{image.mean(dtype=np.float64):g}; want both positive"
+        )
+        raise ValueError(msg)
+
+
+def placed_names(files: Sequence[tuple[Path, Sequence[str]]]) -> tuple[str, ...]:
+    """Return the names of images by their files and places there."""
+    several = len(files) > 1
+    return tuple(
+        ", ".join(filter(None, (file.name if several or not place else "", place)))
+        for file, places in files
+        for place in places
+    )
+
+
+def numbered(images: Sequence[Any] | NDArray[Any]) -> list[str]:
     """Return the places of a file's images; a single one needs none."""
     return [f"image {i}" if len(images) > 1 else "" for i in range(len(images))]
 
 
 def squared(path: Path, part: Part, size: int) -> Part:
     """Resize the central squares."""
-    with explained_import(path):
-        # One by one: of a large file only the small images stay.
-        images = [resized(central_square(path, image[None]), size)[0] for image in part.images]
-    rows, columns = part.images.shape[1:]
-    side, fov = min(rows, columns), part.fov
-    cut = fov and (fov[0] * side / rows, fov[1] * side / columns)
+    # One by one: of a large file only the small images stay.
+    images = [square(path, image, size) for image in part.images]
+    cut = fov_of_square(part.images.shape[1:], part.fov)
     return part._replace(images=np.stack(images), fov=cut)
+
+
+def square(path: Path, image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Resize the central square of an image."""
+    with explained_import(path):
+        small: NDArray[np.float32] = resized(central_square(path, image[None]), size)[0]
+    return small
+
+
+def fov_of_square(shape: Sequence[int], fov: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """Return the field of view of the central square."""
+    (rows, columns), side = shape, min(shape)
+    return fov and (fov[0] * side / rows, fov[1] * side / columns)
 
 
 def read_slices(path: Path, plane: Plane, slices: range | None) -> Part:
     """Read the slices of a volume that are not empty."""
     volume = load_volume(path)
-    fov = field_of_view(path)
-    axis = {"axial": 2, "coronal": 0, "sagittal": 1}[plane]
-    total = volume.shape[axis]
+    axis = PLANES[plane]
+    means = volume.mean(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64)
+    kept, left_out = kept_slices(path, means, plane, slices)
+    images = upright(np.moveaxis(volume.take(kept, axis), axis, 0), plane)
+    named = [f"{plane} slice {i}" for i in kept]
+    return Part(np.ascontiguousarray(images), named, fov_of_slices(path, plane), left_out)
+
+
+def kept_slices(
+    path: Path, means: NDArray[np.float64], plane: Plane, slices: range | None
+) -> tuple[list[int], int]:
+    """Return the slices that are asked for and not empty, by the means of all; and the rest."""
+    total = len(means)
     chosen = range(total) if slices is None else slices
     if chosen[-1] >= total:
         msg = (
@@ -362,7 +412,6 @@ def read_slices(path: Path, plane: Plane, slices: range | None) -> Part:
             f"is {total - 1}; want slices that it has"
         )
         raise ValueError(msg)
-    means = volume.mean(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64)
     kept = [i for i in chosen if means[i] > max(0, EMPTY * means.max())]
     if not kept:
         msg = (
@@ -370,16 +419,19 @@ def read_slices(path: Path, plane: Plane, slices: range | None) -> Part:
             f"{means.max():g} in the volume; want a positive one above {EMPTY:g} of the latter"
         )
         raise ValueError(msg)
-    images = np.moveaxis(volume.take(kept, axis), axis, 0)
-    if plane != "axial":
-        images = images.transpose(0, 2, 1)[:, ::-1]  # the top of the head is up
+    return kept, len(chosen) - len(kept)
+
+
+def upright(images: NDArray[Any], plane: Plane) -> NDArray[Any]:
+    """Return slices of a volume as they are shown: the top of the head is up."""
+    return images if plane == "axial" else images.transpose(0, 2, 1)[:, ::-1]
+
+
+def fov_of_slices(path: Path, plane: Plane) -> tuple[float, ...] | None:
+    """Return the field of view of the slices of a volume, if its file says it."""
+    fov = field_of_view(path)
     down, across = {"axial": (0, 1), "coronal": (2, 1), "sagittal": (2, 0)}[plane]
-    return Part(
-        np.ascontiguousarray(images),
-        [f"{plane} slice {i}" for i in kept],
-        fov and (fov[down], fov[across]),
-        len(chosen) - len(kept),
-    )
+    return fov and (fov[down], fov[across])
 
 
 def dimensions(path: Path) -> int:

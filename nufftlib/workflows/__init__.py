@@ -30,6 +30,7 @@ from nufftlib.io.image_sets import ImageSet, load_images
 from nufftlib.io.pictures import load_color, load_gray, load_picture
 from nufftlib.io.psfs import load_psf, save_psf
 from nufftlib.io.stacks import Stack, load_stack
+from nufftlib.io.stored_images import StoredImages, open_images
 from nufftlib.io.volumes import load_volume
 from nufftlib.mri.learn import (
     Augmentation,
@@ -71,6 +72,7 @@ __all__ = [
     "RetrievedPhase",
     "SlantedEdge",
     "Stack",
+    "StoredImages",
     "TrajectoryObjective",
     "calibrate_blind",
     "calibrate_field",
@@ -90,6 +92,7 @@ __all__ = [
     "load_stack",
     "load_volume",
     "measure_psf",
+    "open_images",
     "psf_error",
     "reconstruct",
     "retrieve_phase",

@@ -3,6 +3,7 @@
 import json
 import signal
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from scans import violation
 import nufftlib as nl
 from nufftlib import mri, workflows
 from nufftlib.cli import learn_images, learning
+from nufftlib.nufft.engines.grid.cpu import engine
 from nufftlib.plots import learning as figures
 
 OUT = Path("out/trajectory")
@@ -360,3 +362,51 @@ def test_solves_that_end_early_are_told_once(capsys):
     with learning.solves_told(), pytest.warns(UserWarning, match="another"):
         warnings.warn("another", UserWarning, stacklevel=1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_cluster_learns_the_same_as_one_process_from_files_that_workers_read(
+    learn_set, dask_pool, monkeypatch
+):
+    """Nothing of `load_images` is called; the record says who computed."""
+    zarr = pytest.importorskip("zarr")
+    with np.load("set.npz") as arrays:
+        images = arrays["images"]
+    zarr.create_array("set.zarr", data=images, chunks=(1, *images.shape[1:]))
+    monkeypatch.setattr(workflows, "load_images", None)
+    asked = []
+
+    @contextmanager
+    def connect(*arguments):
+        asked.append(arguments)
+        yield dask_pool
+
+    monkeypatch.setattr("nufftlib.interop.dask.connect", connect)
+    # Workers take as many coils at a time as this process does in tests.
+    dask_pool.client.run(lambda: setattr(engine, "COILS", 2))
+    more = ("--images", "set.zarr", "--no-figures", "--maps", "ones")
+    learn_set(*more, "--out", "alone")
+    learn_set(*more, "--cluster", "local", "--workers", "2", "--out", "cluster")
+    learn_set(*more, "--cluster", "tcp://10.0.0.1:8786", "--out", "other")
+    assert asked == [(None, 2), ("tcp://10.0.0.1:8786", None)]
+    one, found, _ = (result(Path(name))[0] for name in ("alone", "cluster", "other"))
+    assert (found["settings"]["cluster"], found["settings"]["workers"]) == ("local", 2)
+    assert "dask" in found["versions"]
+    assert "dask" not in one["versions"]
+    bits = {Path(name, "result.npz").read_bytes() for name in ("alone", "cluster", "other")}
+    assert len(bits) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--workers", "2"), "--workers is given; want --cluster with it"),
+        (("--cluster", "local", "--device", "cuda"), "--device cuda is given with --cluster"),
+        (("--cluster", "nowhere:1"), "--cluster nowhere:1: connect: nobody answers at nowhere:1"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused(learn_set, more, said, monkeypatch):
+    pools = pytest.importorskip("nufftlib.interop.dask.pool")
+    monkeypatch.setattr(pools, "PATIENCE", 0.3)
+    monkeypatch.setattr(learn_images, "open_device", lambda _: None)
+    done = learn_set(*more, code=2 if "--cluster" not in more or "--device" in more else 1)
+    assert said in " ".join(done.output.split())

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from array_api_compat import array_namespace
 
 import optim
 from nufftlib.core.arrays import Array
-from nufftlib.mri.learn.images import ImagesObjective
 from nufftlib.mri.learn.scores import ImageScore
 from nufftlib.mri.learn.stages import Stage
 
@@ -21,6 +20,23 @@ Show = Callable[[str], None]
 """Counts a step of the progress bar, and says how far the learning is."""
 Told = Callable[[int, float | None, float | None, Array], object]
 """A user's ``callback(epoch, training, validation, trajectory)``."""
+
+
+class Objective(Protocol):
+    """A mean loss of images, as `ImagesObjective` and `StoredObjective` are."""
+
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        ...
+
+    def scores(self, k: Array) -> tuple[ImageScore, ...]:
+        """Return how well each image is reconstructed."""
+        ...
+
+
+Batches = Callable[[int, int], Iterator[Any]]
+"""From an epoch, and how many of its batches are left out, to the objectives of its steps."""
 
 
 class Reached(NamedTuple):
@@ -114,7 +130,7 @@ class Epochs:
         From an epoch, and how many of its batches are left out, to the objectives of its steps.
     steps : int or None
         Steps of an epoch; None if only the batches know.
-    held_out : ImagesObjective or None
+    held_out : Objective or None
         The objective of the held-out images.
     epochs : int
         Number of epochs at most.
@@ -133,9 +149,9 @@ class Epochs:
     def __init__(
         self,
         call: str,
-        batches: Callable[[int, int], Iterator[ImagesObjective]],
+        batches: Batches,
         steps: int | None,
-        held_out: ImagesObjective | None,
+        held_out: Objective | None,
         epochs: int,
         schedule: Callable[[int], float],
         patience: int | None,
@@ -247,7 +263,7 @@ class Epochs:
             p, state = optimizer.update(gradient, self.place.state, p)
             if stage.project is not None:
                 p = stage.project(p)
-            n = objective.images.shape[0]
+            n = objective.count
             total, images = self.place.total + n * loss, self.place.images + n
             self.place = self.place._replace(
                 params=p, state=state, batch=i + 1, total=total, images=images

@@ -116,6 +116,11 @@ class ImagesObjective(Map):
         for x, s in pairs(self.images, self.coil_maps):  # rather now than at an evaluation
             self._objective(x, s, self.nufft, None)
 
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        return int(self.images.shape[0])
+
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the loss and its Jacobian, the functional of its gradient.
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 import optim
-from nufftlib.core.arrays import Array, common_namespace
+from nufftlib.core.arrays import Array, common_namespace, is_complex
 from nufftlib.core.kinds import (
     class_of,
     flag,
     instance,
     integer,
+    integers,
     is_array,
     not_negative,
     number,
@@ -23,15 +24,25 @@ from nufftlib.core.kinds import (
     out_of_range,
 )
 from nufftlib.core.notebook import samples
+from nufftlib.core.pool import Pool, pool_or_here
 from nufftlib.core.run import Run
 from nufftlib.mri.learn.augment import Augmentation
-from nufftlib.mri.learn.epochs import Epochs, Told, mean_losses
+from nufftlib.mri.learn.epochs import Batches, Epochs, Told, mean_losses
 from nufftlib.mri.learn.images import ImagesObjective, Shuffled, check_images, taken
 from nufftlib.mri.learn.learn import Rate, check_start, control_sizes, rate_schedule
 from nufftlib.mri.learn.objective import LossOrName, Maps
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.scores import ImageScore
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
+from nufftlib.mri.learn.stored import (
+    Learning,
+    Reader,
+    Stored,
+    StoredBatches,
+    StoredObjective,
+    drawn,
+    lots,
+)
 from nufftlib.mri.scanner.curve import receiver
 from nufftlib.mri.scanner.projection import Certificate
 from nufftlib.mri.scanner.protocol import Protocol
@@ -75,8 +86,9 @@ class LearnedOnImages(Run):
         Whether patience ended the loop.
     scores, scores_start : tuple of ImageScore
         How well each held-out image is reconstructed with the two trajectories.
-    held_out : ImagesObjective or None
-        The objective of the held-out images, which has them.
+    held_out : ImagesObjective or StoredObjective or None
+        The objective of the held-out images, which has them; of stored ones it reads them, while
+        their pool is there.
     protocol : Protocol or None
         The limits within which all trajectories of the course lie, if there are any.
     certificate : Certificate or None
@@ -92,7 +104,7 @@ class LearnedOnImages(Run):
     stopped_early: bool
     scores: tuple[ImageScore, ...]
     scores_start: tuple[ImageScore, ...]
-    held_out: ImagesObjective | None
+    held_out: ImagesObjective | StoredObjective | None
     protocol: Protocol | None = None
     certificate: Certificate | None = None
 
@@ -141,7 +153,7 @@ class LearnedOnImages(Run):
 
 
 def learn_on_images(
-    images: Array | Source,
+    images: Array | Source | Stored,
     coil_maps: Array | None,
     trajectory: Array,
     *,
@@ -165,6 +177,7 @@ def learn_on_images(
     callback: Told | None = None,
     progress: bool = False,
     checkpoint: optim.Checkpoint | None = None,
+    pool: Pool | None = None,
 ) -> LearnedOnImages:
     """Learn the trajectory at which the images of a set are reconstructed best, in the mean.
 
@@ -179,18 +192,20 @@ def learn_on_images(
 
     Parameters
     ----------
-    images : array, shape (n, *shape), or callable
+    images : array, shape (n, *shape), StoredImages, or callable
         Images, or volumes, to be sampled; real with a positive mean, or complex. A callable gives
         the batches: ``images(epoch)``, from 0, yields pairs ``(images, coil_maps)`` of such
-        arrays. Of the epoch 0 the first batch is asked for once more, before the learning.
+        arrays. Of the epoch 0 the first batch is asked for once more, before the learning. Images
+        of `workflows.open_images` stay in their files, and are read where they are evaluated.
     coil_maps : array, shape (coils, *shape) or (n, coils, *shape), complex, or None
         Sensitivities of the coils that see all images, or each its own; None if `images` is
-        callable.
+        callable. Of stored images the same for all.
     trajectory : array, shape (..., d), real
         Where to start, as in `learn_trajectory`.
     validation : array, tuple of array, or float, optional
         Images to hold out: images, which the same coils see; a pair of images and coil maps; or a
-        part of `images`, between 0 and 1, which the seed draws.
+        part of `images`, between 0 and 1, which the seed draws. Of stored images such a part, or
+        numbers of the images: a sequence of integers.
     maps : {"estimated", "ones", "true"}
         Coil maps of the reconstruction, see `TrajectoryObjective`.
     reconstruction : str or Reconstruction
@@ -234,6 +249,9 @@ def learn_on_images(
     checkpoint : Checkpoint, optional
         The file that the whole state is saved to, and from which the run may go on, in the middle
         of an epoch as well, see `optim.Checkpoint`.
+    pool : Workers, optional
+        Who evaluates stored images, such as what `interop.dask.connect` yields; by default this
+        process. The result is the same to the last bit.
 
     Returns
     -------
@@ -257,7 +275,7 @@ def learn_on_images(
     Notes
     -----
     A step holds its batch, and the arrays of one image's evaluation. A set that does not fit into
-    memory is read by a callable.
+    memory stays in its files, or is read by a callable. Of stored images a process holds four.
 
     Slices of one volume are alike where they are near. Held-out images say little if their
     neighbours were learned from: hold out other subjects, or slices with a gap.
@@ -299,7 +317,15 @@ def learn_on_images(
     progress = flag(call, "progress", progress)
     xp = common_namespace(f"{call}(trajectory)", trajectory=trajectory)
     check_start(xp, call, trajectory)
-    source, held_out, shape = split(call, images, coil_maps, validation, batch, seed)
+    stored = images if isinstance(images, Stored) and not is_array(images) else None
+    there = pool_or_here(call, pool)
+    if pool is not None and stored is None:
+        msg = f"{call}(pool): a pool is given with {class_of(images)}; want images of open_images"
+        raise ValueError(msg)
+    if stored is not None:
+        parts, shape = numbered_split(call, stored, coil_maps, validation, seed), stored.shape[1:]
+    else:
+        source, held_out, shape = split(call, images, coil_maps, validation, batch, seed)
     points = control_sizes(call, trajectory, shape, protocol, fixed, control_points)
     samples = trajectory.shape[-2] if protocol is not None else 0
     nufft = NUFFT(sampled(trajectory, protocol), shape, eps=eps, engine=engine)
@@ -324,14 +350,31 @@ def learn_on_images(
                 pair = augment(*pair, seed=drawn(seed, CHANGES, epoch, i))
             yield objective_of(pair, NOISE, epoch, i)
 
-    if not callable(images):  # rather now than in the middle of an epoch
-        objective_of((images, coil_maps), NOISE)
-    of_epoch = len(source) if isinstance(source, Shuffled) else None
+    judged: ImagesObjective | StoredObjective | None
+    if stored is not None:
+        reader = Reader(
+            stored, coil_maps, augment, nufft, maps, constants, reconstruction, loss, noise
+        )
+        learning = Learning(reader, there)
+        streams = ((seed, kind) for kind in (ORDER, NOISE, CHANGES))
+        shuffled = StoredBatches(learning, parts[0], batch, *streams)
+        reader.objective(lots(parts[0][:1], (seed, NOISE), None)[0])  # rather now than later
+        of_epoch: int | None = len(shuffled)
+        steps: Batches = shuffled.objectives
+        judged = (
+            StoredObjective(learning, lots(parts[1], (seed, HELD_OUT), None)) if parts[1] else None
+        )
+    else:
+        if not callable(images):  # rather now than in the middle of an epoch
+            objective_of((images, coil_maps), NOISE)
+        of_epoch = len(source) if isinstance(source, Shuffled) else None
+        steps = batches
+        judged = None if held_out is None else objective_of(held_out, HELD_OUT)
     place = None
     if checkpoint is not None:
         instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
         settings = {
-            "images": images,
+            "images": images if stored is None else stored.digest,
             "coil_maps": coil_maps,
             "trajectory": trajectory,
             "validation": validation,
@@ -355,9 +398,9 @@ def learn_on_images(
         place = checkpoint.begin(call, settings, trajectory)
     loop = Epochs(
         call,
-        batches,
+        steps,
         of_epoch,
-        None if held_out is None else objective_of(held_out, HELD_OUT),
+        judged,
         epochs,
         rate_schedule(call, learning_rate, epochs * (of_epoch or 1)),
         patience,
@@ -383,7 +426,7 @@ def learn_on_images(
         stopped_early=loop.stopped_early,
         scores=course.best.scores,
         scores_start=course.start.scores,
-        held_out=loop.held_out,
+        held_out=judged,
         protocol=protocol,
         certificate=certificate_of(course.best.trajectory, protocol, loop.state),
     )
@@ -392,11 +435,6 @@ def learn_on_images(
 def sampled(k: Array, protocol: Protocol | None) -> Array:
     """Return the points of a trajectory that are sampled: with a protocol, by its receiver."""
     return k if protocol is None else receiver(protocol, k.shape[-2]).apply(k)
-
-
-def drawn(seed: int, *stream: int) -> int:
-    """Return the seed of a stream of random numbers."""
-    return int(np.random.default_rng((seed, *stream)).integers(2**63))
 
 
 def split(
@@ -426,18 +464,54 @@ def split(
     shape = tuple(images.shape[1:])
     if isinstance(held_out, float):
         n = images.shape[0]
-        count = max(1, round(held_out * n))
-        if count >= n:
-            msg = (
-                f"{call}(validation): {held_out:g} of {n} images are {count}; want one or more "
-                f"to learn from"
-            )
-            raise ValueError(msg)
+        count = held_out_count(call, held_out, n)
         order = np.random.default_rng((seed, SPLIT)).permutation(n)
         held_out, (images, coil_maps) = (
             taken(images, coil_maps, np.sort(part)) for part in (order[:count], order[count:])
         )
     return Shuffled(images, coil_maps, batch, drawn(seed, ORDER)), held_out, shape
+
+
+def numbered_split(
+    call: str, images: Stored, coil_maps: Any, validation: Any, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return the numbers of stored images to learn from, and of those to hold out."""
+    n, shape = images.shape[0], images.shape[1:]
+    xp = common_namespace(f"{call}(coil_maps)", coil_maps=coil_maps)
+    if not is_complex(xp, coil_maps) or tuple(coil_maps.shape[1:]) != shape:
+        msg = (
+            f"{call}(coil_maps): coil_maps are {coil_maps.dtype} of shape "
+            f"{tuple(coil_maps.shape)}; want complex of shape "
+            f"(coils, {', '.join(map(str, shape))}), as stored images are"
+        )
+        raise ValueError(msg)
+    wish = "a part, or numbers of the images, which are stored"
+    if validation is None:
+        held_out: list[int] = []
+    elif isinstance(validation, Sequence) or is_array(validation):
+        held_out = [*integers(call, "validation", validation, wish)]
+        if not {*held_out} < {*range(n)}:
+            raise out_of_range(call, "validation", validation, f"some of {n} numbers from 0")
+    else:
+        part = number(call, "validation", validation, wish)
+        if not 0 < part < 1:
+            raise out_of_range(call, "validation", part, "a part between 0 and 1")
+        count = held_out_count(call, part, n)
+        order = np.random.default_rng((seed, SPLIT)).permutation(n)
+        held_out = sorted(order[:count].tolist())
+    return sorted({*range(n)} - {*held_out}), held_out
+
+
+def held_out_count(call: str, part: float, n: int) -> int:
+    """Return how many of `n` images a part is, at least one."""
+    count = max(1, round(part * n))
+    if count >= n:
+        msg = (
+            f"{call}(validation): {part:g} of {n} images are {count}; want one or more "
+            f"to learn from"
+        )
+        raise ValueError(msg)
+    return count
 
 
 def held_out_pair(call: str, coil_maps: Array | None, validation: Any) -> Pair | float | None:

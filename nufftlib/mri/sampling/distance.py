@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from nufftlib.core.threads import threads
+
 DECAY = 2.33
 r"""The reach in units of :math:`\sigma`: ``erfc(DECAY)`` is 1e-3.
 
@@ -82,7 +84,7 @@ class PeriodicDistance:
         for _ in range(self.ndim - 1):
             squares = squares[..., None] + u
         values = smooth_part(np.sqrt(squares), self.sigma)
-        spectrum = scipy.fft.fftn(values, workers=-1).real / values.size
+        spectrum = scipy.fft.fftn(values, workers=threads()).real / values.size
         return np.fft.fftshift(spectrum)
 
     # N^(omega) = -pi^((d-1)/2) int_0^sigma t^d exp(-(t omega)^2 / 4) dt

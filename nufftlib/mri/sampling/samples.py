@@ -8,6 +8,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import generator, integer
+from nufftlib.core.threads import threads
 from nufftlib.mri.sampling.grid import Cells, cells, folded, like
 
 JAMMED = {2: 0.547, 3: 0.384}
@@ -247,7 +248,7 @@ class Quantiser:
         """Move each point to the centre of mass of its cell; one without cloud stays."""
         from scipy.spatial import cKDTree
 
-        distance, owner = cKDTree(self.points).query(self.cloud, workers=-1)
+        distance, owner = cKDTree(self.points).query(self.cloud, workers=threads())
         self.energies.append(float(np.mean(self.weights * distance**2)))
         size = len(self.points)
         mass = np.bincount(owner, self.weights, size)

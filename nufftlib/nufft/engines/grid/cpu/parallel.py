@@ -19,18 +19,12 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-import numba
+from nufftlib.core.threads import threads
 
 Range = tuple[int, int]
 
 LITTLE = 2**20
 """Operations below which a second thread costs more than it saves."""
-
-
-def threads() -> int:
-    """Return how many threads to use: the processor's, or ``NUMBA_NUM_THREADS``."""
-    settings: Any = numba.config
-    return int(settings.NUMBA_NUM_THREADS)
 
 
 class Job:
