@@ -2425,7 +2425,7 @@ PLANTS = [
     ),
     Plant(
         "maps: the window is held",
-        {" + self.slope * (w_bar * self.d)[:, None]": ""},
+        {" + at.slope * (w_bar * self.d)[:, None]": ""},
         ESTIMATED,
     ),
     Plant(

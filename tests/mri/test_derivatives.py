@@ -5,7 +5,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import mri
-from nufftlib.mri.coils.low_frequency import CoilEstimate
+from nufftlib.mri.coils.low_frequency import Centre, CoilEstimate
 from nufftlib.mri.learn.reconstructions import (
     AdjointReconstruction,
     CGReconstruction,
@@ -142,7 +142,7 @@ def test_estimated_maps(engine, ndim):
     k[0, 0] = 0
     y, w = noise(rng, 3, 4, 6), rng.uniform(0.5, 1.5, (4, 6))
     F = nl.NUFFT(k, shape, engine=engine, eps=1e-12)
-    found = CoilEstimate(F, 5 * y, 0.1 * w, **settings)
+    found = CoilEstimate(Centre(F, **settings), 5 * y, 0.1 * w)
     np.testing.assert_array_equal(found.maps, mri.low_frequency_maps(F, 5 * y, 0.1 * w, **settings))
     v = noise(rng, 3, *shape)
     back = found.cotangents(v)
@@ -175,8 +175,8 @@ def test_derivatives_of_maps_keep_their_range(dtype, power):
     w = rng.uniform(0.5, 1.5, 30).astype(dtype)
     F, v = nl.NUFFT(k, (12, 13), engine="direct"), noise(rng, 3, 12, 13).astype(y.dtype)
     scale = w.dtype.type(2.0) ** power
-    want = CoilEstimate(F, y, w).cotangents(v)
-    got = CoilEstimate(F, y * scale, w).cotangents(v)
+    want = CoilEstimate(Centre(F), y, w).cotangents(v)
+    got = CoilEstimate(Centre(F), y * scale, w).cotangents(v)
     np.testing.assert_allclose(got[0], want[0], rtol=1e-3)
     np.testing.assert_allclose(got[1] * scale, want[1], rtol=1e-3)
     np.testing.assert_allclose(got[2], want[2], rtol=1e-3)
@@ -185,12 +185,12 @@ def test_derivatives_of_maps_keep_their_range(dtype, power):
 def test_no_signal_has_no_derivative_and_no_nan():
     rng = np.random.default_rng(21)
     F = nl.NUFFT(rng.uniform(-0.1, 0.1, (30, 2)), (12, 13))
-    silent = CoilEstimate(F, np.zeros((3, 30), complex), np.ones(30))
+    silent = CoilEstimate(Centre(F), np.zeros((3, 30), complex), np.ones(30))
     for bar in silent.cotangents(noise(rng, 3, 12, 13)):
         assert np.all(bar == 0)
     one = np.zeros((3, 30), complex)
     one[0] = noise(rng, 30)  # two coils see nothing
-    for bar in CoilEstimate(F, one, np.ones(30)).cotangents(noise(rng, 3, 12, 13)):
+    for bar in CoilEstimate(Centre(F), one, np.ones(30)).cotangents(noise(rng, 3, 12, 13)):
         assert np.all(np.isfinite(bar))
 
 

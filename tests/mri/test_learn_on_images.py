@@ -109,7 +109,8 @@ def test_operator_and_density_weights_are_computed_once_for_all_images(monkeypat
     for evaluate, of_weights in ((several.value_and_grad, 2), (several.reconstruct, 1)):
         made.clear(), weights.clear()
         evaluate(k)
-        assert (len(made), len(weights)) == (1, of_weights)
+        # One of all samples, one of those that maps are estimated from.
+        assert (len(made), len(weights)) == (2, of_weights)
 
 
 def test_reconstructions_and_scores_are_those_of_the_images():

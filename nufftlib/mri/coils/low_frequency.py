@@ -80,7 +80,49 @@ def low_frequency_maps(
     >>> nl.mri.low_frequency_maps(F, F(s), w, smoothing=4.0).shape
     (4, 32, 32)
     """
-    return CoilEstimate(F, data, weights, radius=radius, smoothing=smoothing).maps
+    return CoilEstimate(Centre(F, radius=radius, smoothing=smoothing), data, weights).maps
+
+
+class Centre:
+    """What estimates of coil maps at one trajectory share: the samples in the window, and rows.
+
+    Parameters
+    ----------
+    F, radius, smoothing
+        As of `low_frequency_maps`.
+    """
+
+    def __init__(self, F: NUFFT, *, radius: float = RADIUS, smoothing: float = SMOOTHING) -> None:
+        call = "low_frequency_maps"
+        instance(call, "F", F, NUFFT, "a NUFFT")
+        radius = positive(call, "radius", radius)
+        self.smoothing = positive(call, "smoothing", smoothing)
+        self.whole, self.xp = F, F.transform.xp
+        xp, k = self.xp, fold(self.xp, F.trajectory)
+        window, slope = hann_window(xp, k, radius)
+        kept = window > 0
+        if not bool(xp.any(kept)):
+            msg = (
+                f"{call}(radius): no sample has |k| < {radius} cycles per voxel; "
+                f"want a radius that holds some"
+            )
+            raise ValueError(msg)
+        self.near = Near(xp, kept)
+        self.rows = rows = rows_of(F.shape[0], radius, self.smoothing)
+        first = [1.0, *(0.0 for _ in F.shape[1:])]  # the axis of the rows
+        along = xp.asarray(first, dtype=k.dtype, device=device(k))
+        self.stretch = 1.0 + (rows.step - 1.0) * along
+        window, slope, k = (self.near.take(x) for x in (window, slope, k))
+        points, shape = k * self.stretch, (rows.nodes, *F.shape[1:])
+        self.F = replace(F, trajectory=points, shape=shape, norm=None)
+        # Samples are divided by b, a function of k: their waves then are those of the nodes.
+        unmixed, change = rows.unmixed(xp, points[:, 0])
+        self.window = window * unmixed
+        self.slope = slope * unmixed[:, None] + (window * change)[:, None] * (rows.step * along)
+
+    def smoothed(self, a: Array) -> Array:
+        """Return ``K a`` of the nodes of magnitudes."""
+        return gaussian_smooth(self.xp, a, self.smoothing, self.rows)
 
 
 class CoilEstimate:
@@ -99,20 +141,14 @@ class CoilEstimate:
 
     Parameters
     ----------
-    F, data, weights, radius, smoothing
+    centre : Centre
+        The samples in the window.
+    data, weights
         As of `low_frequency_maps`.
     """
 
-    def __init__(
-        self,
-        F: NUFFT,
-        data: Array,
-        weights: Array,
-        *,
-        radius: float = RADIUS,
-        smoothing: float = SMOOTHING,
-    ) -> None:
-        instance("low_frequency_maps", "F", F, NUFFT, "a NUFFT")
+    def __init__(self, centre: Centre, data: Array, weights: Array) -> None:
+        F = centre.whole
         xp = common_namespace(
             "low_frequency_maps(F, data, weights)",
             data=data,
@@ -122,8 +158,6 @@ class CoilEstimate:
         call = "low_frequency_maps(data, weights)"
         check_precision(xp, call, data=data, weights=weights, trajectory=F.trajectory)
         check_real(xp, "low_frequency_maps(weights)", "weights", weights)
-        radius = positive("low_frequency_maps", "radius", radius)
-        smoothing = positive("low_frequency_maps", "smoothing", smoothing)
         samples = tuple(F.trajectory.shape[:-1])
         if data.shape[1:] != samples or weights.shape != samples:
             msg = (
@@ -131,37 +165,17 @@ class CoilEstimate:
                 f"want {('coils', *samples)} and {samples}"
             )
             raise ValueError(msg)
-        k = fold(xp, F.trajectory)
-        window, slope = hann_window(xp, k, radius)
-        kept = window > 0
-        if not bool(xp.any(kept)):
-            msg = (
-                f"low_frequency_maps(radius): no sample has |k| < {radius} cycles per voxel; "
-                f"want a radius that holds some"
-            )
-            raise ValueError(msg)
-        self.xp, self.smoothing, self.near = xp, smoothing, Near(xp, kept)
-        self.rows = rows = rows_of(F.shape[0], radius, smoothing)
-        first = [1.0, *(0.0 for _ in F.shape[1:])]  # the axis of the rows
-        along = xp.asarray(first, dtype=k.dtype, device=device(k))
-        self.stretch = 1.0 + (rows.step - 1.0) * along
-        window, slope, k = (self.near.take(x) for x in (window, slope, k))
-        points, shape = k * self.stretch, (rows.nodes, *F.shape[1:])
-        self.F = replace(F, trajectory=points, shape=shape, norm=None)
-        # Samples are divided by b, a function of k: their waves then are those of the nodes.
-        unmixed, change = rows.unmixed(xp, points[:, 0])
-        self.window = window * unmixed
-        self.slope = slope * unmixed[:, None] + (window * change)[:, None] * (rows.step * along)
+        self.xp, self.centre = xp, centre
         # No scale changes the maps. With numbers of at most about one the sums stay finite.
-        y, d = self.near.take(data, axis=1), self.near.take(weights)
+        y, d = centre.near.take(data, axis=1), centre.near.take(weights)
         self.y_root, self.d_root = root_of_largest(xp, y, None), root_of_largest(xp, d, None)
         self.y, self.d = y / self.y_root / self.y_root, d / self.d_root / self.d_root
-        self.w = self.window * self.d
-        self.images = self.F.adjoint(self.w * self.y)
-        fused = F.engine != "direct" and k.__dlpack_device__()[0] == DEVICE_CPU
+        self.w = centre.window * self.d
+        self.images = centre.F.adjoint(self.w * self.y)
+        fused = F.engine != "direct" and data.__dlpack_device__()[0] == DEVICE_CPU
         make: Callable[..., Passes] = FusedPasses if fused else ArrayPasses
-        self.passes = make(xp, rows, self.images)
-        self.smooth = self._smoothed(self.passes.magnitudes())
+        self.passes = make(xp, centre.rows, self.images)
+        self.smooth = centre.smoothed(self.passes.magnitudes())
 
     @cached_property
     def maps(self) -> Array:
@@ -186,19 +200,19 @@ class CoilEstimate:
         array, shape (coils, *image shape), complex
             The directional derivative.
         """
-        xp, F, near = self.xp, self.F, self.near
+        xp, at, F, near = self.xp, self.centre, self.centre.F, self.centre.near
         ds, dq = xp.zeros_like(self.images), xp.zeros_like(self.y)
         if dk is not None:
             dk = near.take(dk)
-            ds = F.derivative("trajectory", dk * self.stretch).adjoint(self.w * self.y)
-            dq = dq + xp.sum(self.slope * dk, axis=-1) * self.d * self.y
+            ds = F.derivative("trajectory", dk * at.stretch).adjoint(self.w * self.y)
+            dq = dq + xp.sum(at.slope * dk, axis=-1) * self.d * self.y
         if dy is not None:
             dq = dq + self.w * (near.take(dy, axis=1) / self.y_root / self.y_root)
         if dd is not None:
-            dq = dq + self.window * (near.take(dd) / self.d_root / self.d_root) * self.y
+            dq = dq + at.window * (near.take(dd) / self.d_root / self.d_root) * self.y
         ds = ds + F.adjoint(dq)
-        passes = ArrayPasses(xp, self.rows, self.images)
-        return passes.maps_tangent(self.smooth, self._smoothed(passes.magnitudes_tangent(ds)), ds)
+        passes = ArrayPasses(xp, at.rows, self.images)
+        return passes.maps_tangent(self.smooth, at.smoothed(passes.magnitudes_tangent(ds)), ds)
 
     def cotangents(self, maps_bar: Array) -> tuple[Array, Array, Array]:
         """Return the gradients by trajectory, data and weights.
@@ -213,18 +227,15 @@ class CoilEstimate:
         k_bar, y_bar, d_bar : array
             Of the shapes and dtypes of trajectory, data and weights.
         """
-        xp, near = self.xp, self.near
-        a_bar = self._smoothed(self.passes.magnitudes_bar(self.smooth, maps_bar))
+        xp, at, near = self.xp, self.centre, self.centre.near
+        a_bar = at.smoothed(self.passes.magnitudes_bar(self.smooth, maps_bar))
         s_bar = self.passes.images_bar(self.smooth, a_bar, maps_bar)
-        Fs, J = self.F.linearize(s_bar, wrt="trajectory")
+        Fs, J = at.F.linearize(s_bar, wrt="trajectory")
         y_bar = self.w * Fs / self.y_root / self.y_root
         w_bar = xp.sum(xp.real(self.y) * xp.real(Fs) + xp.imag(self.y) * xp.imag(Fs), axis=0)
-        k_bar = J.adjoint(self.w * self.y) * self.stretch + self.slope * (w_bar * self.d)[:, None]
-        d_bar = self.window * w_bar / self.d_root / self.d_root
+        k_bar = J.adjoint(self.w * self.y) * at.stretch + at.slope * (w_bar * self.d)[:, None]
+        d_bar = at.window * w_bar / self.d_root / self.d_root
         return near.put(k_bar), near.put(y_bar, axis=1), near.put(d_bar)
-
-    def _smoothed(self, a: Array) -> Array:
-        return gaussian_smooth(self.xp, a, self.smoothing, self.rows)
 
 
 class Near:

@@ -26,8 +26,8 @@ from nufftlib.mri.learn.objective import (
     LossOrName,
     Maps,
     ObjectiveJacobian,
+    Shared,
     TrajectoryObjective,
-    density_at,
     plus,
     scaled,
 )
@@ -210,13 +210,12 @@ class ImagesObjective(Map):
     ) -> Iterator[ObjectiveJacobian]:
         """Yield the Jacobian of each image, of which the next one takes no more memory."""
         self._check(call, k)
-        F, weights = replace(self.nufft, trajectory=k), None
+        F = replace(self.nufft, trajectory=k)
+        shared = Shared(F)
         for i in range(self.images.shape[0]) if which is None else which:
             x, s = pair(self.images, self.coil_maps, i)
             objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)
-            if weights is None and objective.needs_density:
-                weights = density_at(F)
-            yield ObjectiveJacobian(objective, F.trajectory, weights)  # its own copy of k
+            yield ObjectiveJacobian(objective, F.trajectory, shared)  # its own copy of k
 
     def _objective(self, x: Array, s: Array, F: NUFFT, noise: Array | None) -> TrajectoryObjective:
         return TrajectoryObjective(

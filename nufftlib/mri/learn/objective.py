@@ -26,7 +26,7 @@ from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.shapes import Fixed
 from nufftlib.core.ssim import SSIM, MultiScaleSSIM
-from nufftlib.mri.coils.low_frequency import CoilEstimate
+from nufftlib.mri.coils.low_frequency import Centre, CoilEstimate
 from nufftlib.mri.density.pipe_menon import PipeMenon
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
 from nufftlib.mri.sense import Sense
@@ -259,10 +259,29 @@ def scaled(a: Array, reference: Array) -> Array:
     return MeanNormalize()(Magnitude()(a)) * array_namespace(a).mean(reference)
 
 
-def density_at(F: NUFFT) -> Linearization:
-    """Return the density weights and their Jacobian, with which no image has to do."""
-    # The density of the published example: its kernel, on the image's grid.
-    return PipeMenon(F, width=7, grid=F.shape, iterations=10).linearize(F.trajectory)
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What all images have in common at a trajectory, each computed when it is asked for.
+
+    Parameters
+    ----------
+    F : NUFFT
+        The operator at the trajectory.
+    """
+
+    F: NUFFT
+
+    @cached_property
+    def density(self) -> Linearization:
+        """The density weights and their Jacobian."""
+        # The density of the published example: its kernel, on the image's grid.
+        F = self.F
+        return PipeMenon(F, width=7, grid=F.shape, iterations=10).linearize(F.trajectory)
+
+    @cached_property
+    def centre(self) -> Centre:
+        """The samples that coil maps are estimated from."""
+        return Centre(self.F)
 
 
 class Acquired:
@@ -274,12 +293,12 @@ class Acquired:
         Says what is reconstructed, and how.
     k : array
         The trajectory.
-    weights : tuple, optional
-        The density weights at `k` and their Jacobian, if they are known.
+    shared : Shared, optional
+        What other images have in common with this one at `k`.
     """
 
     def __init__(
-        self, objective: TrajectoryObjective, k: Array, weights: Linearization | None = None
+        self, objective: TrajectoryObjective, k: Array, shared: Shared | None = None
     ) -> None:
         recipe = objective.reconstruction
         assert isinstance(recipe, Reconstruction)
@@ -287,15 +306,16 @@ class Acquired:
         assert isinstance(self.spectrum, SampledJacobian)
         assert isinstance(self.spectrum.nufft, CoilNUFFT)
         F = self.spectrum.nufft.nufft  # the operator at k that the data were computed with
+        shared = Shared(F) if shared is None else shared
         coils, noise = objective.scanned
         y = y if noise is None else y + noise
         self.density: LinearOperator | None = None
         self.estimate: CoilEstimate | None = None
         d: Array = None
         if objective.needs_density:
-            d, self.density = density_at(F) if weights is None else weights
+            d, self.density = shared.density
         if objective.maps == "estimated":
-            self.estimate = CoilEstimate(F, y, d)
+            self.estimate = CoilEstimate(shared.centre, y, d)
             S = self.estimate.maps
         elif objective.maps == "true":
             S = coils
@@ -317,13 +337,13 @@ class ObjectiveJacobian(LinearOperator):
         The objective.
     trajectory : array
         The point of linearisation.
-    weights : tuple, optional
-        The density weights there and their Jacobian, if they are known.
+    shared : Shared, optional
+        What other images have in common with this one there.
     """
 
     objective: TrajectoryObjective
     trajectory: Array
-    weights: Linearization | None = None
+    shared: Shared | None = None
 
     def __post_init__(self) -> None:
         check_points("TrajectoryObjective(k)", self.trajectory, self.objective)
@@ -340,7 +360,7 @@ class ObjectiveJacobian(LinearOperator):
     @cached_property
     def acquired(self) -> Acquired:
         """The reconstruction with its derivatives."""
-        return Acquired(self.objective, self.trajectory, self.weights)
+        return Acquired(self.objective, self.trajectory, self.shared)
 
     @cached_property
     def linearized_loss(self) -> tuple[Array, LinearOperator]:

@@ -5,7 +5,7 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import mri
-from nufftlib.mri.coils.low_frequency import CoilEstimate, Near
+from nufftlib.mri.coils.low_frequency import Centre, CoilEstimate, Near
 from nufftlib.mri.coils.passes import ArrayPasses, FusedPasses
 from nufftlib.mri.coils.rows import LEAST, Rows, rows_of
 from nufftlib.mri.coils.smooth import gaussian_smooth
@@ -176,8 +176,8 @@ def test_derivatives_of_maps_of_every_other_row(shape, engine):
     F, y, w = scan(rng, shape, shots=3)
     F = nl.NUFFT(F.trajectory, shape, eps=1e-12, engine=engine)
     settings = {"radius": 0.1, "smoothing": 6.0}
-    found = CoilEstimate(F, y, w, **settings)
-    assert found.rows.step == 2
+    found = CoilEstimate(Centre(F, **settings), y, w)
+    assert found.centre.rows.step == 2
     v = noise(rng, 3, *shape)
     back = found.cotangents(v)
     steps = rng.standard_normal(F.trajectory.shape), noise(rng, *y.shape), rng.random(w.shape)
