@@ -18,16 +18,19 @@ NO_SETTINGS = {
     "declared",
     "import_cufinufft",
     "library",
+    "opened",
     "of_kind",
     "precision",
+    "whole",
 }
-"""Functions with a plain cache: of types, dtypes and modules, or of nothing."""
+"""Functions with a plain cache: of types, dtypes, modules and files, or of nothing."""
 
 SETTINGS = {
     "best_kernel": (5, 1.5),
     "choose_kernel": (1e-3, 2, True),
     "density_kernel": (5,),
     "density_layout": ((24, 24), 5),
+    "gaussian_filter": (24, 5.0, 2, True),
     "interpolation": (2, 5, 6, 2, 2, "values"),
     "layout": ((24, 24), 1e-3, True),
     "matern_factor": (0.3,),

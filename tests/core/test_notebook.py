@@ -88,9 +88,9 @@ def test_an_nufft_says_shapes_precision_and_engine():
 
 
 def test_a_composition_names_its_parts():
-    A = nl.NUFFT(np.zeros((3, 2)), (4, 4)) @ nl.Sense(np.ones((2, 4, 4)))
-    assert "<strong>Compose(NUFFT, Sense)</strong>" in A._repr_html_()
-    assert {"trajectory", "maps", "eps"} <= page_of(A.H).rows.keys()
+    A = nl.NUFFT(np.zeros((3, 2)), (4, 4)) @ nl.Diagonal(np.ones((4, 4)))
+    assert "<strong>Compose(NUFFT, Diagonal)</strong>" in A._repr_html_()
+    assert {"trajectory", "weights", "eps"} <= page_of(A.H).rows.keys()
 
 
 def test_texts_are_escaped():

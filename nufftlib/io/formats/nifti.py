@@ -69,7 +69,7 @@ class Slices:
         self.across = directions.index((1, 0, 2)[axis])
         self.count = lengths.pop(axis)
         self.shape = tuple(lengths)
-        check_size(self.shape)
+        check_size(sorted(self.in_file)[1:])  # its largest plane
 
     def read(self, number: int) -> NDArray[Any]:
         """Return a slice with the other axes of `load_volume`; counts have become floats."""

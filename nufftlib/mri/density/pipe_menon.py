@@ -189,9 +189,7 @@ class PipeMenon(Map):
         jacobian : LinearOperator
             From directions of the trajectory's shape to those of the weights'.
         """
-        F = self._at(x)
-        iteration = self._gridding(F).linearize(self._start(F), self.iterations)
-        jacobian = PipeMenonJacobian(F, iteration)
+        jacobian = PipeMenonJacobian(self, self._at(x))
         return jacobian.scaling.weights, jacobian
 
     def outline(self, x: Array) -> Array:
@@ -206,6 +204,10 @@ class PipeMenon(Map):
     def _at(self, k: Array) -> NUFFT:
         self._check(k)
         return self.F if k is self.F.trajectory else replace(self.F, trajectory=k)
+
+    def linearize_iteration(self, F: NUFFT) -> Iteration:
+        """Return the iteration at the trajectory of an operator, with its derivative."""
+        return self._gridding(F).linearize(self._start(F), self.iterations)
 
     def _gridding(self, F: NUFFT) -> Gridding:
         T = F.transform
@@ -223,20 +225,25 @@ class PipeMenonJacobian(LinearOperator):
 
     Parameters
     ----------
+    weights : PipeMenon
+        The weights.
     nufft : NUFFT
         The operator at the point of linearisation.
-    iteration : Iteration
-        The iteration there.
     """
 
+    weights: PipeMenon
     nufft: NUFFT
-    iteration: Iteration
 
     @cached_property
     def shapes(self) -> Fixed:
         """From the trajectory to the weights."""
         k = self.nufft.trajectory
         return Fixed(tuple(k.shape), tuple(k.shape[:-1]))
+
+    @cached_property
+    def iteration(self) -> Iteration:
+        """The iteration at that point."""
+        return self.weights.linearize_iteration(self.nufft)
 
     @cached_property
     def scaling(self) -> Scaling:
