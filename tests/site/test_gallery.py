@@ -90,8 +90,10 @@ def test_every_driver_ends_at_the_loss_of_our_own_optimiser(job, driver):
         pytest.importorskip(NEEDS[driver])
     ends = figures(f"adapters/four_optimisers_{job}")
     assert ends["with_optim"] < 0.3 * ends["start"]
-    # Trajectories have many minima nearby: rounding decides which one L-BFGS-B ends in.
-    assert 0.97 < ends[driver] / ends["with_optim"] < 1.01
+    # The same Adam, in three libraries. Trajectories have many minima nearby: L-BFGS-B ends in
+    # another one, and rounding decides which.
+    other = (job, driver) == ("trajectory", "with_scipy")
+    assert ends[driver] == pytest.approx(ends["with_optim"], rel=0.03 if other else 0.01)
 
 
 @built
@@ -122,5 +124,5 @@ def test_pages_of_names_show_the_examples_that_use_them():
 @built
 def test_operators_and_results_show_themselves():
     text = page("operators/in_notebooks")
-    assert "<strong>Compose(NUFFT, Sense)</strong>" in text
+    assert "<strong>CoilNUFFT</strong>" in text
     assert 'src="data:image/png;base64,' in text
