@@ -124,5 +124,5 @@ def test_pages_of_names_show_the_examples_that_use_them():
 @built
 def test_operators_and_results_show_themselves():
     text = page("operators/in_notebooks")
-    assert "<strong>CoilNUFFT</strong>" in text
+    assert "<strong>CoilNUFFT(NUFFT)</strong>" in text
     assert 'src="data:image/png;base64,' in text
