@@ -211,7 +211,7 @@ class ImagesObjective(Map):
         """Yield the Jacobian of each image, of which the next one takes no more memory."""
         self._check(call, k)
         F = replace(self.nufft, trajectory=k)
-        shared = Shared(F)
+        shared = Shared(F, self.constants)
         for i in range(self.images.shape[0]) if which is None else which:
             x, s = pair(self.images, self.coil_maps, i)
             objective = self._objective(x, s, F, self._noise_of(i, x) if self.noise else None)

@@ -34,8 +34,6 @@ from nufftlib.nufft.coils import CoilNUFFT
 from nufftlib.nufft.derivatives import SampledJacobian
 from nufftlib.nufft.operator import NUFFT
 
-Linearization = tuple[Array, LinearOperator]
-"""A value and the Jacobian there."""
 Maps = Literal["estimated", "ones", "true"]
 LossOrName = str | Callable[[Array], Map]
 
@@ -267,16 +265,21 @@ class Shared:
     ----------
     F : NUFFT
         The operator at the trajectory.
+    constants : bool
+        Whether nobody asks for derivatives of what is shared.
     """
 
     F: NUFFT
+    constants: bool
 
     @cached_property
-    def density(self) -> Linearization:
-        """The density weights and their Jacobian."""
+    def density(self) -> tuple[Array, LinearOperator | None]:
+        """The density weights, and their Jacobian unless they are constants."""
         # The density of the published example: its kernel, on the image's grid.
         F = self.F
-        return PipeMenon(F, width=7, grid=F.shape, iterations=10).linearize(F.trajectory)
+        weights = PipeMenon(F, width=7, grid=F.shape, iterations=10)
+        k = F.trajectory
+        return (weights(k), None) if self.constants else weights.linearize(k)
 
     @cached_property
     def centre(self) -> Centre:
@@ -306,7 +309,7 @@ class Acquired:
         assert isinstance(self.spectrum, SampledJacobian)
         assert isinstance(self.spectrum.nufft, CoilNUFFT)
         F = self.spectrum.nufft.nufft  # the operator at k that the data were computed with
-        shared = Shared(F) if shared is None else shared
+        shared = Shared(F, objective.constants) if shared is None else shared
         coils, noise = objective.scanned
         y = y if noise is None else y + noise
         self.density: LinearOperator | None = None
