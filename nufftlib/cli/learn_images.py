@@ -46,8 +46,10 @@ from nufftlib.cli.learning import (
     limits_kept,
     solves_told,
 )
+from nufftlib.cli.refusals import refused
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
+from nufftlib.core.kinds import SettingError
 from nufftlib.io.image_sets import Plane
 
 if TYPE_CHECKING:
@@ -394,6 +396,8 @@ def workers_of(settings: SetSettings) -> Iterator[Workers | None]:
     with ExitStack() as stack:
         try:
             pool = stack.enter_context(connect(address, settings.workers))
+        except SettingError as error:
+            raise refused(error, "--cluster", {"address": "--cluster"}) from error
         except (ConnectionError, RuntimeError) as error:
             msg = f"--cluster {settings.cluster}: {error}"
             raise click.ClickException(msg) from error

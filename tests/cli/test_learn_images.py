@@ -401,6 +401,7 @@ def test_a_cluster_learns_the_same_as_one_process_from_files_that_workers_read(
     [
         (("--workers", "2"), "--workers is given; want --cluster with it"),
         (("--cluster", "local", "--device", "cuda"), "--device cuda is given with --cluster"),
+        (("--cluster", "Local"), "'--cluster': 'Local'; want a host and a port"),
         (("--cluster", "nowhere:1"), "--cluster nowhere:1: connect: nobody answers at nowhere:1"),
     ],
 )
@@ -408,5 +409,5 @@ def test_a_cluster_that_cannot_be_is_refused(learn_set, more, said, monkeypatch)
     pools = pytest.importorskip("nufftlib.interop.dask.pool")
     monkeypatch.setattr(pools, "PATIENCE", 0.3)
     monkeypatch.setattr(learn_images, "open_device", lambda _: None)
-    done = learn_set(*more, code=2 if "--cluster" not in more or "--device" in more else 1)
+    done = learn_set(*more, code=1 if "nowhere:1" in more else 2)
     assert said in " ".join(done.output.split())

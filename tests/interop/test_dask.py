@@ -281,6 +281,12 @@ def test_what_is_no_objective_is_refused(dask_pool):
             objective.linearize([1.0])
 
 
+@pytest.mark.parametrize("address", ["tcp:/oops", "tcp://127.0.0.1", "foo://127.0.0.1:1", "Local"])
+def test_what_is_no_address_is_refused_at_once(address):
+    with pytest.raises(ValueError, match=f"address is {address!r}; want a host and a port"):
+        adapter.connect(address)
+
+
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(pools, "PATIENCE", 0.3)
     with (

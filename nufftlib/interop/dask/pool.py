@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nufftlib.core.kinds import instance, integer
+from nufftlib.core.kinds import instance, integer, out_of_range
 from nufftlib.core.pool import blocks, tree_sum
 from nufftlib.core.threads import available, use_threads
 from nufftlib.core.tree import is_array
@@ -263,7 +263,8 @@ def connect(
     RuntimeError
         If no worker comes, or one has no nufftlib or another version of it.
     TypeError, ValueError
-        If an argument is of the wrong kind, or there are to be fewer workers than one.
+        If an argument is of the wrong kind, there are to be fewer workers than one, or the address
+        is none.
 
     Notes
     -----
@@ -283,7 +284,17 @@ def connect(
     count = None if workers is None else integer("connect", "workers", workers, least=1)
     if address is not None:
         instance("connect", "address", address, str, "the address of a scheduler or None")
+        check_address(address)
     return here(count or available()) if address is None else there(address, count)
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address: Dask's client would try it for long, and leave threads behind."""
+    kind, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if kind not in {"", "tcp", "tls", "ws", "wss"} or not host or not port.isdecimal():
+        wish, call = "a host and a port, as tcp://10.0.0.1:8786", "connect"
+        raise out_of_range(call, "address", address, wish)
 
 
 @contextmanager
