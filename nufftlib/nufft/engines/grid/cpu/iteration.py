@@ -45,7 +45,6 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
     rows = width if ndim >= 2 else 1
     padded = whole_chunks(width)
 
-    @compiled
     def step(  # type: ignore[no-untyped-def]
         source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
         w, z, D, begin, end,
@@ -73,7 +72,7 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
                     t[0, cell] = kernel[2, 0, cell] * w[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
 
-    loop: Loop = step
+    loop: Loop = compiled(step, ndim, width, degree, slopes)
     return loop
 
 
@@ -90,7 +89,6 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
     rows = width if ndim >= 2 else 1
     padded = whole_chunks(width)
 
-    @compiled
     def step(  # type: ignore[no-untyped-def]
         source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
         more, w, z, D, p, q, gradient, begin, end,
@@ -120,7 +118,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
                     t[0, cell] = kernel[2, 0, cell] * p[i]
                 add_rows(t, target, at, kernel, planes, rows, width, padded, False)
 
-    loop: Loop = step
+    loop: Loop = compiled(step, ndim, width, degree)
     return loop
 
 
