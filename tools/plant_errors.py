@@ -2415,7 +2415,7 @@ PLANTS = [
     ),
     Plant(
         "maps: compiled loops turn phases the other way",
-        {"(re * bar[2 * r + 1] - im * bar[2 * r])": "(im * bar[2 * r] - re * bar[2 * r + 1])"},
+        {"re * bar[2 * r + 1] - im * bar[2 * r]": "im * bar[2 * r] - re * bar[2 * r + 1]"},
         EVERY_OTHER_ROW,
     ),
     Plant(
