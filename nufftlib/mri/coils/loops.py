@@ -214,7 +214,7 @@ def images_bar(s, starts, weights, g, a_bar, maps_bar, out, begin, end):  # type
                     turn = inverse_root(re**2 + im**2, tiny, zero, one)
                     size = (re**2 + im**2) * turn * norm[r]
                     radial = (along[c, r] - size * part[r]) * norm[r]
-                    re, im = re * turn, im * turn  # at once: the square of a turn may be infinite
+                    re, im = re * turn, im * turn  # first: two turns may leave the range
                     across = re * bar[2 * r + 1] - im * bar[2 * r]
                     across *= smooth[c, r] * inverse[r] * turn
                     scale = one / largest[r]
