@@ -63,6 +63,11 @@ def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 
     At most one partial sum of each level is held.
 
+    Raises
+    ------
+    ValueError
+        If there are no terms, whose sum has no shape.
+
     Examples
     --------
     >>> from nufftlib.core.pool import tree_sum
@@ -74,6 +79,9 @@ def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
         held.append((1, tuple(term)))
         while len(held) > 1 and held[-1][0] == held[-2][0]:
             fold(held)
+    if not held:
+        msg = "sum(function, items): there are no items; want one or more"
+        raise ValueError(msg)
     while len(held) > 1:
         fold(held)
     return held[0][1]

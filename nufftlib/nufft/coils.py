@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nufftlib.core.arrays import Array, conj
+from nufftlib.core.arrays import Array, check_precision, common_namespace, conj
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
@@ -49,6 +49,7 @@ class CoilNUFFT(Transforming):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_maps("CoilNUFFT(maps)", self.nufft, self.maps)
         object.__setattr__(self, "transform", replace(self.nufft.transform, maps=self.maps))
 
     @cached_property
@@ -135,6 +136,10 @@ class CoilGram(ImageConvolution):
     gram: ToeplitzGram
     maps: Array = parameter()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_maps("CoilGram(maps)", self.nufft, self.maps)
+
     @property
     def nufft(self) -> TrajectoryOperator:  # type: ignore[override]  # the Gram has it
         """``F``."""
@@ -172,6 +177,18 @@ class CoilGram(ImageConvolution):
         F = self.nufft
         assert isinstance(F, NUFFT)
         return between(CoilNUFFT(F, self.maps), self.gram.weights)
+
+
+def check_maps(call: str, F: TrajectoryOperator, maps: Array) -> None:
+    """Refuse maps that do not go with the NUFFT: engines read them where its images have voxels."""
+    both = {"maps": maps, "trajectory": F.trajectory}
+    check_precision(common_namespace(call, **both), call, **both)
+    if tuple(maps.shape[1:]) != F.shape or maps.shape[0] == 0:
+        msg = (
+            f"{call}: maps have the shape {tuple(maps.shape)}; want "
+            f"(coils, {', '.join(map(str, F.shape))}), at least one coil"
+        )
+        raise ValueError(msg)
 
 
 def between(A: CoilNUFFT, weights: Array | None) -> LinearOperator:

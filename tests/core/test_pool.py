@@ -55,6 +55,12 @@ def test_one_process_maps_and_sums_in_order():
     assert here.sum(divmod, [7, 8, 9], 3) == (7, 3)
 
 
+def test_a_sum_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="there are no items; want one or more"):
+        OneProcess().sum(divmod, [], 3)
+    assert OneProcess().map(divmod, [], 3) == []
+
+
 def test_threads_are_those_of_the_variable_or_of_the_process(monkeypatch):
     monkeypatch.setenv(threads.VARIABLE, "3")
     assert threads.threads() == 3

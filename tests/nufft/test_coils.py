@@ -8,7 +8,7 @@ from cases import parts
 
 import nufftlib as nl
 import nufftlib.workflows
-from nufftlib.nufft.coils import CoilNUFFT
+from nufftlib.nufft.coils import CoilGram, CoilNUFFT
 
 rng = np.random.default_rng(4)
 
@@ -64,6 +64,23 @@ def test_neighbours_in_a_product_find_each_other():
         assert nl.check_operator(A, noise(6, 5)).ok
     assert not isinstance(F @ nl.Sense(noise(3, 2, 6, 5)), CoilNUFFT)  # frames within the maps
     assert not isinstance(F @ nl.Sense(maps.astype("c8")), CoilNUFFT)  # which refuses all images
+
+
+@pytest.mark.parametrize("gram", [False, True])
+def test_maps_that_do_not_go_with_the_nufft_are_refused(gram):
+    """An engine would read beyond their ends, or what is not there."""
+    k, maps = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 6, 5)
+    A = nl.NUFFT(k, (6, 5), engine="grid") @ nl.Sense(maps)
+    if gram:
+        A = CoilGram(A.nufft.gram(method="toeplitz"), maps)
+    for wrong in (noise(3, 5, 4), noise(3, 7, 5), noise(6, 5), noise(3), noise(0, 6, 5)):
+        with pytest.raises(ValueError, match=r"want \(coils, 6, 5\), at least one coil"):
+            A.replace(maps=wrong)
+    for values in ({"maps": maps.astype("c8")}, {"trajectory": k.astype("f4")}):
+        with pytest.raises(TypeError, match="one precision"):
+            A.replace(**values)
+    both = A.replace(maps=maps.astype("c8"), trajectory=k.astype("f4"))
+    assert both(noise(6, 5).astype("c8")).dtype == np.complex64
 
 
 def test_one_coil_in_place_of_maps_of_ones():

@@ -136,9 +136,15 @@ def test_each_setting_of_a_loop_has_files_of_its_own(tmp_path):
         "x = np.ones(8, np.complex64)\n"
         "F = nl.NUFFT(np.zeros((3, 1), np.float32), (8,), engine='grid', eps=1e-2)\n"
         "F.linearize(x, wrt='trajectory'), F(x)\n"
+        "for width in (2, 3):\n"
+        "    weights = nl.mri.PipeMenon(F, width=width, iterations=1)\n"
+        "    weights.linearize(F.trajectory)[1].adjoint(np.ones(3, np.float32))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    for loop in ("forward_step", "backward_step"):
+        names = [path.name for path in tmp_path.rglob(f"*{loop}*")]
+        assert sorted(name.rpartition(".")[2] for name in names) == ["nbc", "nbc", "nbi", "nbi"]
     files = [path.name for path in tmp_path.rglob("*interpolate*")]
     assert sorted(name.rpartition(".")[2] for name in files) == ["nbc", "nbc", "nbi", "nbi"]
     assert sum("_values-" in name for name in files) == 2

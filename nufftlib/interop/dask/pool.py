@@ -146,7 +146,7 @@ class Workers:
         Raises
         ------
         Exception
-            As `map`.
+            As `map`; also ValueError if there are no items.
         """
         return tree_sum(self.blockwise(summed, function, items, arguments))
 

@@ -6,7 +6,8 @@ each is computed alike on any thread. In a row of a strip
 
     t = s / m,  norm = sum |t|^2,  with the largest part m of all coils in the voxel,
 
-so that no square leaves the range of its precision.
+so that no square grows beyond the range of its precision. A coil whose square falls below the
+normal numbers has neither phase nor map there: the map would be below 1e-19 in single precision.
 """
 
 from __future__ import annotations
@@ -73,15 +74,21 @@ def images(s, start, w, left, right, t, largest, norm):  # type: ignore[no-untyp
 
 
 @compiled
-def inverse_root(x, zero, one):  # type: ignore[no-untyped-def]
-    """``1 / sqrt(x)``, zero of zero."""
-    return one / math.sqrt(x) if x > zero else zero
+def least(x):  # type: ignore[no-untyped-def]
+    """Return the least normal number."""
+    return x.dtype.type(np.finfo(x.dtype).tiny)
+
+
+@compiled
+def inverse_root(x, tiny, zero, one):  # type: ignore[no-untyped-def]
+    """``1 / sqrt(x)``, zero where `x` is below the normal numbers."""
+    return one / math.sqrt(x) if x >= tiny else zero
 
 
 @compiled
 def magnitudes(s, starts, weights, out, begin, end):  # type: ignore[no-untyped-def]
     """Add ``|s| / ||s||`` to the nodes."""
-    zero, one = s.dtype.type(0), s.dtype.type(1)
+    tiny, zero, one = least(s), s.dtype.type(0), s.dtype.type(1)
     t = np.empty((s.shape[0], 2 * WIDTH), s.dtype)
     largest = np.empty(WIDTH, s.dtype)
     norm = np.empty(WIDTH, s.dtype)
@@ -91,7 +98,7 @@ def magnitudes(s, starts, weights, out, begin, end):  # type: ignore[no-untyped-
         for n in range(len(starts)):
             images(s, starts[n], weights[n], left, right, t, largest, norm)
             for r in range(right - left):
-                norm[r] = inverse_root(norm[r], zero, one)
+                norm[r] = inverse_root(norm[r], tiny, zero, one)
             for c in range(s.shape[0]):
                 for r in range(right - left):
                     row[r] = math.sqrt(t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2) * norm[r]
@@ -101,21 +108,21 @@ def magnitudes(s, starts, weights, out, begin, end):  # type: ignore[no-untyped-
 @compiled
 def inverse_norm(t, smooth, columns, inverse):  # type: ignore[no-untyped-def]
     """``1 / ||g||`` over the coils that are not zero."""
-    zero, one = t.dtype.type(0), t.dtype.type(1)
+    tiny, zero, one = least(t), t.dtype.type(0), t.dtype.type(1)
     for r in range(columns):
         inverse[r] = zero
     for c in range(t.shape[0]):
         for r in range(columns):
-            heard = t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2 > zero
+            heard = t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2 >= tiny
             inverse[r] += smooth[c, r] ** 2 if heard else zero
     for r in range(columns):
-        inverse[r] = inverse_root(inverse[r], zero, one)
+        inverse[r] = inverse_root(inverse[r], tiny, zero, one)
 
 
 @compiled
 def maps(s, starts, weights, g, out, begin, end):  # type: ignore[no-untyped-def]
     """``S = g p / ||g p||``."""
-    zero, one = s.dtype.type(0), s.dtype.type(1)
+    tiny, zero, one = least(s), s.dtype.type(0), s.dtype.type(1)
     t = np.empty((s.shape[0], 2 * WIDTH), s.dtype)
     smooth = np.empty((s.shape[0], WIDTH), s.dtype)
     largest = np.empty(WIDTH, s.dtype)
@@ -131,7 +138,7 @@ def maps(s, starts, weights, g, out, begin, end):  # type: ignore[no-untyped-def
                 S = out[c, n, 2 * left : 2 * right]
                 for r in range(right - left):
                     size2 = t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2
-                    factor = smooth[c, r] * inverse[r] * inverse_root(size2, zero, one)
+                    factor = smooth[c, r] * inverse[r] * inverse_root(size2, tiny, zero, one)
                     S[2 * r] = factor * t[c, 2 * r]
                     S[2 * r + 1] = factor * t[c, 2 * r + 1]
 
@@ -140,7 +147,7 @@ def maps(s, starts, weights, g, out, begin, end):  # type: ignore[no-untyped-def
 @compiled
 def magnitudes_bar(s, starts, weights, g, maps_bar, out, begin, end):  # type: ignore[no-untyped-def]
     """Add the gradient by the magnitudes to the nodes."""
-    zero, one = s.dtype.type(0), s.dtype.type(1)
+    tiny, zero, one = least(s), s.dtype.type(0), s.dtype.type(1)
     t = np.empty((s.shape[0], 2 * WIDTH), s.dtype)
     smooth = np.empty((s.shape[0], WIDTH), s.dtype)
     along = np.empty((s.shape[0], WIDTH), s.dtype)
@@ -161,13 +168,13 @@ def magnitudes_bar(s, starts, weights, g, maps_bar, out, begin, end):  # type: i
                 bar = maps_bar[c, n, 2 * left : 2 * right]
                 for r in range(right - left):
                     re, im = t[c, 2 * r], t[c, 2 * r + 1]
-                    phase = inverse_root(re**2 + im**2, zero, one)
+                    phase = inverse_root(re**2 + im**2, tiny, zero, one)
                     along[c, r] = (re * bar[2 * r] + im * bar[2 * r + 1]) * phase
                     smooth[c, r] *= inverse[r]
                     part[r] += along[c, r] * smooth[c, r]
             for c in range(s.shape[0]):
                 for r in range(right - left):
-                    heard = t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2 > zero
+                    heard = t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2 >= tiny
                     change = (along[c, r] - smooth[c, r] * part[r]) * inverse[r]
                     row[r] = change if heard else zero
                 add(row, out, c, starts[n], weights[n], left, right)
@@ -177,7 +184,7 @@ def magnitudes_bar(s, starts, weights, g, maps_bar, out, begin, end):  # type: i
 @compiled
 def images_bar(s, starts, weights, g, a_bar, maps_bar, out, begin, end):  # type: ignore[no-untyped-def]
     """Add the gradient by the images to the nodes."""
-    zero, one = s.dtype.type(0), s.dtype.type(1)
+    tiny, zero, one = least(s), s.dtype.type(0), s.dtype.type(1)
     t = np.empty((s.shape[0], 2 * WIDTH), s.dtype)
     smooth = np.empty((s.shape[0], WIDTH), s.dtype)
     along = np.empty((s.shape[0], WIDTH), s.dtype)
@@ -195,7 +202,7 @@ def images_bar(s, starts, weights, g, a_bar, maps_bar, out, begin, end):  # type
             inverse_norm(t, smooth, right - left, inverse)
             for r in range(right - left):
                 part[r] = zero
-                norm[r] = inverse_root(norm[r], zero, one)
+                norm[r] = inverse_root(norm[r], tiny, zero, one)
             for c in range(s.shape[0]):
                 for r in range(right - left):
                     size = math.sqrt(t[c, 2 * r] ** 2 + t[c, 2 * r + 1] ** 2) * norm[r]
@@ -204,12 +211,13 @@ def images_bar(s, starts, weights, g, a_bar, maps_bar, out, begin, end):  # type
                 bar = maps_bar[c, n, 2 * left : 2 * right]
                 for r in range(right - left):
                     re, im = t[c, 2 * r], t[c, 2 * r + 1]
-                    phase = inverse_root(re**2 + im**2, zero, one)
-                    size = (re**2 + im**2) * phase * norm[r]
+                    turn = inverse_root(re**2 + im**2, tiny, zero, one)
+                    size = (re**2 + im**2) * turn * norm[r]
                     radial = (along[c, r] - size * part[r]) * norm[r]
-                    across = (re * bar[2 * r + 1] - im * bar[2 * r]) * phase
-                    across = smooth[c, r] * inverse[r] * across * phase
-                    scale = phase / largest[r]
+                    re, im = re * turn, im * turn  # first: two turns may leave the range
+                    across = re * bar[2 * r + 1] - im * bar[2 * r]
+                    across *= smooth[c, r] * inverse[r] * turn
+                    scale = one / largest[r]
                     row[2 * r] = (re * radial - im * across) * scale
                     row[2 * r + 1] = (re * across + im * radial) * scale
                 add(row, out, c, starts[n], weights[n], 2 * left, 2 * right)

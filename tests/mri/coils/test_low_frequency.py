@@ -112,6 +112,19 @@ def test_compiled_loops_are_the_passes_written_out(rest, size, step, dtype, tole
     assert np.all(np.isfinite(a))
 
 
+@pytest.mark.parametrize("power", [-17, -19, -20, -21, -22, -23, -30])
+def test_a_coil_whose_squares_underflow_disturbs_no_other(power):
+    rows, s, g, a_bar, bar = passes_of((5,), 36, 2, "c8")
+    s[:3] = noise(np.random.default_rng(1), 3, *s.shape[1:])
+    s[3] = 10.0**power * s[0]
+    g[3] *= 10.0**power
+    want, got = (make(np, rows, s) for make in (ArrayPasses, FusedPasses))
+    a, b = (p.images_bar(g, a_bar, bar) for p in (got, want))
+    assert np.all(np.isfinite(a))
+    np.testing.assert_allclose(a[:3], b[:3], rtol=0, atol=2e-5 * np.max(np.abs(b[:3])))
+    np.testing.assert_allclose(got.maps(g), want.maps(g), atol=2e-5)
+
+
 def test_compiled_loops_do_not_depend_on_the_number_of_threads(monkeypatch):
     rows, s, g, a_bar, bar = passes_of((400,), 37, 2, "c8")
     monkeypatch.setattr(parallel, "LITTLE", 1)
