@@ -92,6 +92,11 @@ def test_one_coil_in_place_of_maps_of_ones():
     recipe = type("All", (type(job.reconstruction),), {"sums_coils": False})()
     plain = nl.workflows.TrajectoryObjective(image, maps, F, "ones", noise=n, reconstruction=recipe)
     assert (job.scanned[0].shape[0], plain.scanned[0].shape[0]) == (1, 4)
+    kind = type(job.reconstruction)
+    another = type(
+        "Another", (kind,), {"linearize": lambda self, *args: kind.linearize(self, *args)}
+    )
+    assert not another.sums_coils
     (value, gradient), (want, slope) = job.value_and_grad(k), plain.value_and_grad(k)
     np.testing.assert_allclose(value, want, rtol=1e-9)
     np.testing.assert_allclose(gradient, slope, rtol=1e-6, atol=1e-9 * abs(slope).max())

@@ -75,7 +75,13 @@ class Reconstruction(ABC):
 
     sums_coils: ClassVar[bool] = False
     """Whether maps of ones let the coils' data take part by their sum alone: an objective with such
-    maps then gives it one coil."""
+    maps then gives it one coil. It is said of each `linearize` anew, and not inherited."""
+
+    def __init_subclass__(cls) -> None:
+        """Let a class with another `linearize` take all coils, unless it says otherwise."""
+        super().__init_subclass__()
+        if "linearize" in vars(cls) and "sums_coils" not in vars(cls):
+            cls.sums_coils = False
 
     @abstractmethod
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
