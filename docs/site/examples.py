@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+GALLERY = EXAMPLES.with_name("gallery")
 PARTS = ("jobs", "operators", "calibrate", "solve", "adapters", "limits")
 
 
@@ -46,3 +47,18 @@ def settings():
         "download_all_examples": False,
         "remove_config_comments": True,
     }
+
+
+def name_pages(_app):
+    """Name the pages in notebooks, where nothing makes links of the roles of Sphinx."""
+    for path in GALLERY.rglob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        named = re.sub(r":doc:`(?:[^`<]*<)?/([^`>]+)>?`", r"`docs/\1.md`", text)
+        if named != text:
+            path.write_text(named, encoding="utf-8")
+
+
+def setup(app):
+    """Come after sphinx-gallery, which writes the notebooks."""
+    app.connect("builder-inited", name_pages, priority=900)
+    return {"parallel_read_safe": True}

@@ -77,6 +77,7 @@ def test_an_example_was_run_and_can_be_downloaded(name):
     assert files.keys() >= {".py", ".ipynb"}
     cells = json.loads(files[".ipynb"].read_text(encoding="utf-8"))["cells"]
     assert "".join(cells[0]["source"]) == "%matplotlib inline"
+    assert ":doc:" not in str(cells)  # a role of Sphinx, which a notebook shows as it stands
     if name != "adapters/torch_training" or find_spec("torch"):
         assert re.search("sphx-glr-(?:single|multi)-img", text)
     assert "Traceback" not in printed(name)
