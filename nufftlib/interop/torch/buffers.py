@@ -37,6 +37,11 @@ def at_buffers(
             for name, t in tensors.items()
             if name not in live and not same(arrays.array(t), own[name])
         }
+        for name, t in live.items() if changed else ():
+            # A converted module: all parameters change their precision at once. Values are passed.
+            like = arrays.array(torch.zeros(tuple(own[name].shape), dtype=t.dtype, device=t.device))
+            if like.dtype != own[name].dtype:
+                changed[name] = like
     return wrap(wrapped.operator.replace(**changed)) if changed else wrapped, live
 
 

@@ -172,7 +172,8 @@ class PipeMenon(Map):
     def __call__(self, x: Array) -> Array:
         """Return the weights, of which only the last are kept."""
         F = self._at(x)
-        return Scaling(F, self._gridding(F).iterate(self._start(F), self.iterations)).weights
+        C, start = begun(self, F)
+        return Scaling(F, C.iterate(start, self.iterations)).weights
 
     def linearize(self, x: Array) -> tuple[Array, LinearOperator]:
         """Return the weights and their Jacobian by the trajectory.
@@ -205,18 +206,13 @@ class PipeMenon(Map):
         self._check(k)
         return self.F if k is self.F.trajectory else replace(self.F, trajectory=k)
 
-    def linearize_iteration(self, F: NUFFT) -> Iteration:
-        """Return the iteration at the trajectory of an operator, with its derivative."""
-        return self._gridding(F).linearize(self._start(F), self.iterations)
 
-    def _gridding(self, F: NUFFT) -> Gridding:
-        T = F.transform
-        assert self.grid is not None  # it has been settled
-        return T.engine.gridding(T.flat_points(F.trajectory), self.grid, self.width)
-
-    def _start(self, F: NUFFT) -> Array:
-        xp = F.transform.xp
-        return xp.ones_like(xp.reshape(F.trajectory[..., 0], (-1,)))
+def begun(weights: PipeMenon, F: NUFFT) -> tuple[Gridding, Array]:
+    """Return the gridding at the trajectory of an operator, and the first weights."""
+    T = F.transform
+    assert weights.grid is not None  # it has been settled
+    C = T.engine.gridding(T.flat_points(F.trajectory), weights.grid, weights.width)
+    return C, T.xp.ones_like(T.xp.reshape(F.trajectory[..., 0], (-1,)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -243,7 +239,8 @@ class PipeMenonJacobian(LinearOperator):
     @cached_property
     def iteration(self) -> Iteration:
         """The iteration at that point."""
-        return self.weights.linearize_iteration(self.nufft)
+        C, start = begun(self.weights, self.nufft)
+        return C.linearize(start, self.weights.iterations)
 
     @cached_property
     def scaling(self) -> Scaling:
