@@ -171,7 +171,7 @@ def _progress_bar(call: str, steps: int, done: int) -> Iterator[Callable[[int, f
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        msg = f'{call}: progress=True needs tqdm, which comes with: pip install "nufftlib[app]"'
+        msg = f'{call}: progress=True needs tqdm, which in a clone comes with: pip install ".[app]"'
         raise ImportError(msg) from error
 
     with tqdm(total=steps, initial=done) as bar:

@@ -14,9 +14,9 @@ BLUE = "#1a6b8c"
 def shots(axes, k, color, title):
     """Draw each shot of a trajectory as a line."""
     for shot in k:
-        axes.plot(shot[:, 1], -shot[:, 0], color=color, linewidth=0.7)
-    axes.set(aspect="equal", xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), title=title)
-    axes.set_axis_off()
+        axes.plot(shot[:, 1], shot[:, 0], color=color, linewidth=0.7)
+    axes.set(aspect="equal", xlim=(-0.52, 0.52), ylim=(0.52, -0.52), title=title)
+    axes.set(xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5), xlabel="k-space [cycles/voxel]")
 
 
 def shown(axes, x, title, cmap="gray", top=None):
@@ -41,14 +41,14 @@ def learn():
     for row, (name, k, x, color) in zip(
         axes,
         (
-            ("start", found.trajectory_start, found.reconstruction_start, "0.55"),
-            ("learned", found.trajectory, found.reconstruction, BLUE),
+            ("24 spokes", found.trajectory_start, found.reconstruction_start, "0.55"),
+            ("learned, 40 mT/m, 180 T/m/s", found.trajectory, found.reconstruction, BLUE),
         ),
         strict=True,
     ):
         error = np.sqrt(np.mean((x - image) ** 2)) / np.sqrt(np.mean(image**2))
-        shots(row[0], k, color, f"{name}: 24 shots within the limits")
-        shown(row[1], x, f"image, error {100 * error:.0f} %", top=top)
+        shots(row[0], k, color, name)
+        shown(row[1], x, f"their image: error {100 * error:.0f} %", top=top)
     figure.savefig(Path(__file__).with_name("learned-trajectory.png"))
 
 
@@ -61,12 +61,14 @@ def calibrate():
     part = (slice(None), slice(10, 130), slice(60, 180))
     figure = Figure(figsize=(6.4, 6.6), layout="constrained", dpi=110)
     axes = figure.subplots(2, 2)
-    shown(axes[0, 0], np.moveaxis(blurred[part].clip(0, 1), 0, -1), "blurred and noisy")
+    shown(axes[0, 0], np.moveaxis(blurred[part].clip(0, 1), 0, -1), "blurred and noisy picture")
     middle = slice(4, 21), slice(4, 21)
     shown(axes[1, 0], psf[middle], "true PSF", "magma", psf.max())
     error = workflows.psf_error(found, psf)
-    shown(axes[1, 1], found[middle], f"calibrated, error {100 * error:.1f} %", "magma", psf.max())
-    shown(axes[0, 1], np.moveaxis(mended[part].clip(0, 1), 0, -1), "deblurred with it")
+    shown(
+        axes[1, 1], found[middle], f"calibrated PSF: error {100 * error:.1f} %", "magma", psf.max()
+    )
+    shown(axes[0, 1], np.moveaxis(mended[part].clip(0, 1), 0, -1), "deblurred with calibrated PSF")
     figure.savefig(Path(__file__).with_name("calibrated-psf.png"))
 
 

@@ -22,6 +22,11 @@ def missing(path):
     return {name.partition(".")[0] for name in names if find_spec(name.partition(".")[0]) is None}
 
 
+def place(path):
+    """Return by what pages list their examples: in the order of the parts."""
+    return PARTS.index(Path(path).parent.name), Path(path).name
+
+
 def settings():
     """Return sphinx-gallery's settings."""
     shown_only = [path.name for path in EXAMPLES.rglob("*.py") if missing(path)]
@@ -31,6 +36,7 @@ def settings():
         "gallery_dirs": "gallery",
         "subsection_order": [f"examples/{part}" for part in PARTS],
         "within_subsection_order": "ExampleTitleSortKey",
+        "minigallery_sort_order": "examples.place",
         # All are run but those whose packages are missing, which are shown alone.
         "filename_pattern": rf"/(?!(?:{rest})$)[^/]+$" if rest else "",
         "abort_on_example_error": True,

@@ -1,11 +1,13 @@
-"""Public names in the text of pages become links to their pages in the API."""
+"""Public names in the text of pages become links to their pages in the API; files, titles."""
 
 import re
 from inspect import signature
+from posixpath import dirname, join, normpath
 
 from docutils import nodes
 from sphinx.util.inspect import stringify_signature
 
+FILE = re.compile(r"[\w./-]+\.md")
 STAR = re.compile(r"(?<=[( ])\*(?=[A-Za-z][^*]*[,)])")
 
 
@@ -22,6 +24,16 @@ def link(app, doctree, docname):
         wrapped = nodes.reference(refuri=uri, internal=True)
         code.replace_self(wrapped)
         wrapped += code
+
+
+def entitle(app, doctree, docname):
+    """Let links that say a page's file, for readers of the repository, say its title."""
+    for link in doctree.findall(nodes.reference):
+        if FILE.fullmatch(link.astext()) and link.get("internal"):
+            path = link.get("refuri", "").partition("#")[0].removesuffix(".html")
+            page = normpath(join(dirname(docname), path))
+            if page in app.env.titles:
+                link.children[:] = [nodes.inline("", app.env.titles[page].astext())]
 
 
 def full(code, docname, objects):
@@ -73,4 +85,5 @@ def setup(app):
     app.connect("autodoc-process-docstring", unstarred, priority=400)  # before numpydoc
     app.connect("autodoc-process-signature", initialized)
     app.connect("doctree-resolved", link)
+    app.connect("doctree-resolved", entitle)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

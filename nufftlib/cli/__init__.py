@@ -6,6 +6,7 @@ import sys
 
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.streams import heedless_output
+from nufftlib.core.extras import install
 
 __all__ = ["main"]
 
@@ -45,7 +46,7 @@ def main() -> None:
                 raise
             msg = (
                 f"nufftlib: the command line needs {package}, which cannot be imported; "
-                'install it with\n\npip install "nufftlib[app]"\n'
+                f"install it in a clone of nufftlib with\n\n{install('app')}\n"
             )
             raise SystemExit(msg) from error
         except KeyboardInterrupt:  # while importing: a command catches its own

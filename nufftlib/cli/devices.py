@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
+from nufftlib.cli.compiled import Compiled
 from nufftlib.core.arrays import Array, Namespace
+from nufftlib.core.extras import install
 from nufftlib.core.tree import rebuild
 
 Result = TypeVar("Result")
@@ -39,10 +41,10 @@ class Device:
         """The name in messages."""
         return "GPU" if self.name == "cuda" else "CPU"
 
-    def compilation_told(self) -> AbstractContextManager[None]:
+    def compilation_told(self) -> AbstractContextManager[Compiled]:
         """Return what says, within its block, that loops are compiled for the CPU."""
         if self.name == "cuda":
-            return nullcontext()
+            return nullcontext(Compiled())
         from nufftlib.cli.compiling import compilation_told  # on use: it imports Numba
 
         return compilation_told()
@@ -76,9 +78,9 @@ def open_device(name: str) -> Device:
         import cupy
     except ImportError as error:
         msg = (
-            f"--device cuda needs CuPy, which cannot be imported ({error}); install it with\n\n"
-            'pip install "nufftlib[cuda12]"\n\nor, in a checkout, pip install ".[cuda12]"; '
-            "for CUDA 13 it is cuda13 in place of cuda12"
+            f"--device cuda needs CuPy, which cannot be imported ({error}); install it "
+            f"in a clone of nufftlib with\n\n{install('cuda12')}\n\n"
+            "For CUDA 13 it is cuda13 in place of cuda12."
         )
         raise click.ClickException(msg) from error
     try:

@@ -285,9 +285,11 @@ def json_file(content: Mapping[str, Any]) -> Writer:
 
 def format_speed(
     result: Run,
+    compiled: float = 0.0,
 ) -> tuple[str, str, str]:
-    """Format steps, seconds and steps per second."""
-    rate = result.steps / result.seconds if result.seconds else math.nan
+    """Format steps, seconds, and steps per second without the seconds of compiling."""
+    seconds = result.seconds - compiled
+    rate = result.steps / seconds if seconds > 0 else math.nan
     return str(result.steps), f"{result.seconds:.2f}", f"{rate:.1f}"
 
 

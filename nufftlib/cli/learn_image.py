@@ -130,7 +130,7 @@ def learn_on_image(ctx: click.Context, settings: ImageSettings) -> None:
         scan = Scan(image, maps, k, limits)
         frames: Frames = {"frames": []}
         checkpoint = settings.checkpoint(ctx, folder, k, read, frames)
-        learned, kept = learn(settings, device, scan, ctx.obj, checkpoint, frames)
+        learned, kept, compiled = learn(settings, device, scan, ctx.obj, checkpoint, frames)
         files = files_of(settings, x, learned)
         record = record_of(settings, device, scan, learned)
         pictures = {}
@@ -138,9 +138,11 @@ def learn_on_image(ctx: click.Context, settings: ImageSettings) -> None:
             pictures = pictures_of(settings, device, scan, learned, kept)
             pictures = with_page(files, record, pictures)
         written = write(folder, files, record, pictures, ctx.obj, interrupted=learned.interrupted)
+    below = [f"Compiling took {compiled:.1f} s, once; steps/s is without it."] if compiled else []
     report(
         ("maps", "steps", "seconds", "steps/s", "first loss", "best loss", "at step"),
-        [(settings.maps, *format_speed(learned), *format_losses(learned))],
+        [(settings.maps, *format_speed(learned, compiled), *format_losses(learned))],
+        *below,
         *limits_kept(learned),
     )
     where = f"after {learned.steps} of {count(settings.number_of_steps)}"
@@ -186,10 +188,11 @@ def learn(
     interrupts: Interrupts,
     checkpoint: optim.Checkpoint,
     frames: Frames,
-) -> tuple[workflows.LearnedTrajectory, list[tuple[int, Array]]]:
+) -> tuple[workflows.LearnedTrajectory, list[tuple[int, Array]], float]:
     """Learn the trajectory.
 
-    Return the result on the host, and the trajectories of the animation with their steps.
+    Return the result on the host, the trajectories of the animation with their steps, and how many
+    seconds loops were compiled.
     """
     steps = settings.number_of_steps
     shown = {round(i * steps / (FRAMES - 1)) for i in range(FRAMES - 1)} - {steps}
@@ -201,7 +204,7 @@ def learn(
         interrupts.step_done(last=step == steps)
 
     click.echo(f"Learning on the {device.title}: {count(steps)}, maps {settings.maps}", err=True)
-    with solves_told(), device.compilation_told():
+    with solves_told(), device.compilation_told() as compiled:
         learned = workflows.learn_trajectory(
             scan.image,
             scan.coil_maps,
@@ -220,7 +223,8 @@ def learn(
             checkpoint=checkpoint.part("learning"),
         )
     interrupts.hold()
-    return device.fetch(learned), [*frames["frames"], (learned.step_best, learned.trajectory)]
+    kept = [*frames["frames"], (learned.step_best, learned.trajectory)]
+    return device.fetch(learned), kept, compiled.seconds
 
 
 def pictures_with(protocol: mri.Protocol | None) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ from nufftlib.cli.learning import (
 from nufftlib.cli.refusals import refused
 from nufftlib.cli.scans import DEFAULT, check_centre, coil_maps_of, start_of
 from nufftlib.core.arrays import Array
+from nufftlib.core.extras import install
 from nufftlib.core.kinds import SettingError
 from nufftlib.io.image_sets import Plane
 
@@ -390,7 +391,7 @@ def workers_of(settings: SetSettings) -> Iterator[Workers | None]:
     try:
         from nufftlib.interop.dask import connect
     except ImportError as error:
-        msg = '--cluster needs Dask, which comes with: pip install "nufftlib[dask]"'
+        msg = f"--cluster needs Dask, which in a clone of nufftlib comes with: {install('dask')}"
         raise click.ClickException(msg) from error
     address = None if settings.cluster == "local" else settings.cluster
     with ExitStack() as stack:

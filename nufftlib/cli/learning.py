@@ -19,6 +19,7 @@ from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.files import SEQUENCE, TRAJECTORY, Writer
 from nufftlib.cli.scans import Start, centre_sample
 from nufftlib.core.arrays import Array
+from nufftlib.core.extras import install
 from nufftlib.inverse.solve import NotConvergedWarning
 from nufftlib.io import save_trajectory, write_pulseq
 from nufftlib.io.stored import Unit
@@ -202,7 +203,7 @@ def check_pypulseq() -> None:
     try:
         importlib.import_module("pypulseq")
     except ImportError as error:
-        msg = '--pulseq needs pypulseq, which comes with: pip install "nufftlib[pulseq]"'
+        msg = f"--pulseq needs pypulseq, which in a clone comes with: {install('pulseq')}"
         raise click.ClickException(msg) from error
 
 

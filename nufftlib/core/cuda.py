@@ -12,6 +12,7 @@ from typing import Any
 
 from nufftlib.core.arrays import Array, Namespace, library
 from nufftlib.core.dlpack import resolved
+from nufftlib.core.extras import install
 
 
 def import_cupy() -> Any:
@@ -21,8 +22,8 @@ def import_cupy() -> Any:
     except ModuleNotFoundError as error:
         msg = (
             "NUFFT: its engines compute with CuPy for the CUDA arrays of any library, and CuPy is "
-            'not installed; install it with pip install "nufftlib[cuda12]" or, with a driver for '
-            "CUDA 13, \"nufftlib[cuda13]\" (engine='direct' does without)"
+            f"not installed; install it in a clone of nufftlib with {install('cuda12')} or, with "
+            f"a driver for CUDA 13, {install('cuda13')} (engine='direct' does without)"
         )
         raise ModuleNotFoundError(msg, name="cupy") from error
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array, check_real, common_namespace, is_complex
 from nufftlib.core.convert import fetched
+from nufftlib.core.extras import install
 from nufftlib.core.kinds import lengths, positive, sizes
 from nufftlib.io.stored import UNITS, Stored, Unit
 from nufftlib.io.whole import written
@@ -226,8 +227,8 @@ def imported(call: str) -> Any:
         import ismrmrd
     except ImportError as error:
         msg = (
-            f"{call}: this needs {error.name}, which cannot be imported; install it with\n"
-            '\n    pip install "nufftlib[ismrmrd]"'
+            f"{call}: this needs {error.name}, which cannot be imported; install it "
+            f"in a clone of nufftlib with\n\n    {install('ismrmrd')}"
         )
         raise ImportError(msg, name=error.name) from error
     return ismrmrd

@@ -17,6 +17,7 @@ import numpy as np
 
 from nufftlib.core.arrays import Array
 from nufftlib.core.convert import fetched
+from nufftlib.core.extras import install
 from nufftlib.core.kinds import positive
 from nufftlib.io.repetition import repetitions
 from nufftlib.io.stored import Stored
@@ -304,8 +305,8 @@ def _pypulseq(call: str) -> Any:
         import pypulseq
     except ImportError as error:
         msg = (
-            f"{call}: this needs {error.name}, which cannot be imported; install it with\n"
-            '\n    pip install "nufftlib[pulseq]"'
+            f"{call}: this needs {error.name}, which cannot be imported; install it "
+            f"in a clone of nufftlib with\n\n    {install('pulseq')}"
         )
         raise ImportError(msg, name=error.name) from error
     return pypulseq

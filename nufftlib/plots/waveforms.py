@@ -105,7 +105,7 @@ def waveforms(shots: Real, protocol: Protocol) -> tuple[Waveform, Waveform]:
     # A gradient is that of the middle of a raster time, a slew rate that between two of them.
     middles = np.arange(g.shape[1]) + 0.5 - starts
     steps = np.arange(s.shape[1]) + 1.0 - starts
-    which = "length" if scanner.norm == "l2" else "largest axis"
+    which = "magnitude" if scanner.norm == "l2" else "largest axis"
     return (
         Waveform("Gradient", f"{which} [mT/m]", 1e3 * scanner.gmax, g, milliseconds * middles),
         Waveform("Slew rate", f"{which} [T/m/s]", scanner.smax, s, milliseconds * steps),

@@ -10,10 +10,10 @@ from bokeh.models import (
     BasicTicker,
     BoxZoomTool,
     ColumnDataSource,
+    CustomJSTicker,
     DataRange1d,
     HoverTool,
     LinearColorMapper,
-    LogTicker,
     PanTool,
     PrintfTickFormatter,
     ResetTool,
@@ -26,6 +26,7 @@ from matplotlib import colormaps
 from matplotlib.colors import Normalize, to_hex
 
 from nufftlib.plots.figures import BLUE, ORANGE, Real
+from nufftlib.report.page import asset
 
 INKS = (BLUE, ORANGE, "#1b9e77", "#7570b3", "#e7298a", "#e6ab02", "#666666")
 """Colours of curves, the figures' two first."""
@@ -136,7 +137,8 @@ def curve_panel(
         y_axis_type="log" if log else "linear",
     )  # fmt: skip
     if log:
-        panel.yaxis.ticker = LogTicker(desired_num_ticks=5)
+        # That of Bokeh labels the beginnings of decades alone, of which a loss may have one.
+        panel.yaxis.ticker = CustomJSTicker(major_code=asset("ticks.js"))
         panel.yaxis.formatter = PrintfTickFormatter(format="%.3g")
     items = []
     for name, source in sources.items():

@@ -482,7 +482,7 @@ def test_a_missing_package_is_said_before_the_steps(own, monkeypatch):
     monkeypatch.setitem(sys.modules, "tifffile", None)
     pair = "--sharp=sharp0.npy", "--blurred=blurred0.npy"
     output = own_pairs(*pair, "--psf-format", "tiff", code=1)
-    assert 'pip install "nufftlib[pictures]"' in output
+    assert 'pip install ".[pictures]"' in output
     assert "Calibrating" not in output
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from importlib import import_module
 
 import click
@@ -10,6 +11,8 @@ import pytest
 
 from nufftlib.cli import app
 from nufftlib.cli.compiling import SAID, compilation_told
+from nufftlib.cli.jobs import format_speed
+from nufftlib.core.run import Run
 
 UNTIL_THE_FIRST_STEP = """
 import sys
@@ -64,11 +67,20 @@ def test_compilation_is_told_once_and_only_where_it_happens(capsys):
         return x + x
 
     compiled, other = numba.njit(twice), numba.njit(twice)
-    with compilation_told():
+    clock = time.perf_counter()
+    with compilation_told() as told:
         assert capsys.readouterr().err == ""
         compiled(1), compiled(1.0), other(1)
     assert capsys.readouterr().err == f"{SAID}\n"
-    with compilation_told():
+    assert 0 < told.seconds < time.perf_counter() - clock
+    with compilation_told() as told:
         compiled(2)
     other(1.0)
     assert capsys.readouterr().err == ""
+    assert told.seconds == 0
+
+
+def test_the_speed_of_steps_leaves_out_what_was_compiled():
+    run = Run(losses=[1.0, 0.5, 0.25], seconds=21.0, interrupted=False)
+    assert format_speed(run) == ("2", "21.00", "0.1")
+    assert format_speed(run, compiled=20.0) == ("2", "21.00", "2.0")

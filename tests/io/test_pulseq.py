@@ -293,7 +293,7 @@ def test_a_sequence_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 )
 def test_without_pypulseq_it_says_what_to_install(monkeypatch, call):
     monkeypatch.setitem(sys.modules, "pypulseq", None)
-    with pytest.raises(ImportError, match=r'pip install "nufftlib\[pulseq\]"'):
+    with pytest.raises(ImportError, match=r'pip install "\.\[pulseq\]"'):
         call()
 
 

@@ -590,6 +590,6 @@ def test_a_missing_file_is_called_missing(path):
 def test_a_missing_package_says_what_to_install(tmp_path, monkeypatch, package, suffix):
     (tmp_path / f"k.{suffix}").write_bytes(b"")
     monkeypatch.setitem(sys.modules, package, None)
-    said = r'read_trajectory\(path\): this needs .*\n\n *pip install "nufftlib\['
+    said = r'read_trajectory\(path\): this needs .*\n\n *pip install "\.\['
     with pytest.raises(ImportError, match=said):
         read_trajectory(f"k.{suffix}")

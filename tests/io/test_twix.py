@@ -171,5 +171,5 @@ def test_refusals(twix):
 def test_without_twixtools(monkeypatch):
     open("scan.dat", "wb").close()
     monkeypatch.setitem(sys.modules, "twixtools", None)
-    with pytest.raises(ImportError, match=r'needs twixtools.*\n\n *pip install "nufftlib\[twix\]"'):
+    with pytest.raises(ImportError, match=r'needs twixtools.*\n\n *pip install "\.\[twix\]"'):
         read_scan("scan.dat")

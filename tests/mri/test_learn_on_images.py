@@ -515,9 +515,9 @@ def test_what_is_not_finite_at_the_start_is_an_error_with_the_start(monkeypatch)
 def test_a_progress_bar_shows_both_losses(capsys):
     result = learn(validation=0.3, progress=True)
     shown = capsys.readouterr().err
-    assert (
-        f"epoch 3, loss {result.training[-1]:.6g}, validation {result.validation[2]:.6g}" in shown
-    )
+    for epoch in (1, 2, 3):  # each epoch ends with its own
+        training, validation = result.training[epoch - 1], result.validation[epoch]
+        assert f"epoch {epoch}, loss {training:.6g}, validation {validation:.6g}" in shown
     assert "6/6" in shown
     learn(of_batches, None, progress=True)
     assert "6it" in capsys.readouterr().err

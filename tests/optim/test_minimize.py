@@ -423,7 +423,7 @@ def test_nothing_is_printed_without_it(capsys):
 
 def test_the_bar_without_tqdm_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r'pip install "nufftlib\[app\]"'):
+    with pytest.raises(ImportError, match=r'pip install "\.\[app\]"'):
         optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1, progress=True)
     optim.minimize(quadratic, np.zeros(3), optim.sgd(0.1), steps=1)
 

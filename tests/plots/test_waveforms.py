@@ -58,7 +58,7 @@ def test_gradients_and_slew_rates_of_all_shots_are_drawn_at_their_times(drawn, n
     want = np.stack([np.stack([times, shot], -1) for shot in s])
     np.testing.assert_allclose(lines(lower, 3), want, rtol=1e-12, atol=1e-15)
     assert {line.get_drawstyle() for line in lower.lines[:3]} == {"steps-mid"}
-    word = "largest axis" if norm == "max" else "length"
+    word = "largest axis" if norm == "max" else "magnitude"
     assert [axes.get_ylabel() for axes in (upper, lower)] == [f"{word} [mT/m]", f"{word} [T/m/s]"]
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from nufftlib.mri import Protocol, Scanner
 from nufftlib.plots.waveforms import waveforms
 from nufftlib.report import course
+from nufftlib.report.page import asset
 
 PAGES = ["learned", "volume", "set", "psf"]
 MODEL = "name => Bokeh.documents[0].get_model_by_name(name)"
@@ -323,3 +325,28 @@ def test_a_psf_is_cut_where_it_is_tapped(results, visit):
     tab.wait_for_timeout(300)
     cuts(6, 3)
     assert panel.screenshot() != before
+
+
+LABELS = {
+    (0.0113, 0.7): [0.02, 0.05, 0.1, 0.2, 0.5],  # of one decade's beginning
+    (2e-4, 4e-3): [2e-4, 5e-4, 1e-3, 2e-3],
+    (3e-13, 2.0): [1e-12, 1e-9, 1e-6, 1e-3, 1.0],
+    (1.94e-4, 2.06e-4): [1.95e-4, 2e-4, 2.05e-4],
+}
+
+
+@pytest.mark.parametrize("ends", LABELS)
+def test_a_logarithmic_axis_has_labels_wherever_it_is(browser, ends):
+    context = browser.new_context()
+    tab = context.new_page()
+    script = f"cb_data => {{ {asset('ticks.js')} }}"
+    found = tab.evaluate(script, {"start": ends[0], "end": ends[1]})
+    context.close()
+    np.testing.assert_allclose(found, LABELS[ends], rtol=1e-9)
+
+
+def test_losses_have_these_labels(results):
+    for name in PAGES:
+        tickers = list(find(document(results / name), "name", "CustomJSTicker"))
+        found = {unescape(part["attributes"]["major_code"]) for part in tickers}
+        assert found == {asset("ticks.js")}

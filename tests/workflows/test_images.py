@@ -487,7 +487,7 @@ def test_missing_extra_says_what_to_install(tmp_path, monkeypatch, module, name,
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=f"needs {module},") as caught:
         load_gray(path, size=size)
-    assert 'pip install "nufftlib[app]"' in [line.strip() for line in str(caught.value).split("\n")]
+    assert 'pip install ".[app]"' in [line.strip() for line in str(caught.value).split("\n")]
 
 
 def test_an_array_of_the_right_size_needs_no_extra(tmp_path, monkeypatch):

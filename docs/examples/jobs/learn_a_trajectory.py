@@ -57,7 +57,7 @@ plt.show()
 # The scanner can play what was learned. The report has the largest gradient and slew rate of all
 # shots:
 
-nl.mri.check_trajectory(learned.trajectory, protocol)
+print(nl.mri.check_trajectory(learned.trajectory, protocol))
 
 # %%
 # :doc:`/job-1-learn-trajectory` has all settings, :doc:`/scanner` the way to a file for the

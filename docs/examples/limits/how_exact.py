@@ -78,4 +78,4 @@ plt.show()
 # :doc:`/grid-engine` has the error model. ``nufftlib.check_operator`` makes such checks of any
 # operator:
 
-nl.check_operator(nl.NUFFT(k, x.shape, eps=1e-12), x)
+print(nl.check_operator(nl.NUFFT(k, x.shape, eps=1e-12), x))

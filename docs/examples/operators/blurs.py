@@ -56,7 +56,7 @@ plt.show()
 # %%
 # The laws of adjoint and derivatives, checked on this operator:
 
-nl.check_operator(varying, sharp)
+print(nl.check_operator(varying, sharp))
 
 # %%
 # :doc:`/derivations/blur` has the formulas, :doc:`/psfs` the PSFs, :doc:`/psf-field` finds such

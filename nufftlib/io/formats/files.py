@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from nufftlib.core.extras import install
+
 TIFF = (".tif", ".tiff")
 FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 DICOM = (".dcm", ".dicom")
@@ -104,7 +106,7 @@ def explained_import(path: Path) -> Iterator[None]:
         package = str(error.name).partition(".")[0]
         extra = EXTRA.get(package, "app")
         msg = (
-            f"{path}: this file needs {package}, which cannot be imported; install it with\n"
-            f'\n    pip install "nufftlib[{extra}]"'
+            f"{path}: this file needs {package}, which cannot be imported; install it "
+            f"in a clone of nufftlib with\n\n    {install(extra)}"
         )
         raise ImportError(msg, name=error.name) from error

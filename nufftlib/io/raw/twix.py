@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nufftlib.core.extras import install
 from nufftlib.io.raw.mrd import Line, grouped, named
 from nufftlib.io.raw.scan import Raw
 from nufftlib.io.stored import Stored
@@ -167,8 +168,8 @@ def imported(call: str) -> Any:
         import twixtools
     except ImportError as error:
         msg = (
-            f"{call}: this needs {error.name}, which cannot be imported; install it with\n"
-            '\n    pip install "nufftlib[twix]"'
+            f"{call}: this needs {error.name}, which cannot be imported; install it "
+            f"in a clone of nufftlib with\n\n    {install('twix')}"
         )
         raise ImportError(msg, name=error.name) from error
     return twixtools

@@ -13,11 +13,12 @@ from array_api_compat import array_namespace
 
 import optim
 from nufftlib.core.arrays import Array
+from nufftlib.core.extras import install
 from nufftlib.mri.learn.scores import ImageScore
 from nufftlib.mri.learn.stages import Stage
 
-Show = Callable[[str], None]
-"""Counts a step of the progress bar, and says how far the learning is."""
+Show = Callable[[str, int], None]
+"""Says how far the learning is, and counts so many steps of the progress bar."""
 Told = Callable[[int, float | None, float | None, Array], object]
 """A user's ``callback(epoch, training, validation, trajectory)``."""
 
@@ -220,6 +221,8 @@ class Epochs:
             reached = self._reached(stage, self.place.params, training, after=1)
             course = self.place.course.after(training, reached)
             self.place = self.place._replace(batch=0, total=0.0, images=0, course=course)
+            if show is not None:
+                show(self._said(course.epochs, training), 0)
             self._tell(training, reached)
             self._save()
         self.stopped_early = self._waited() and not self._complete(last)
@@ -247,8 +250,7 @@ class Epochs:
         """Go through the batches that are left of an epoch; return its images' mean loss."""
         assert self.place is not None
         epoch, steps = self.place.course.epochs, self.steps or 1
-        optimizer, losses = self._optimizer(stage), self.place.course.losses
-        known = f", validation {losses[-1]:.6g}" if self.held_out is not None else ""
+        optimizer = self._optimizer(stage)
         done = self.place.batch
         for i, objective in enumerate(self.batches(epoch, done), done):
             self.at = epoch * steps + min(i, steps - 1)
@@ -270,8 +272,14 @@ class Epochs:
             )
             self._save()
             if show is not None:
-                show(f"epoch {epoch + 1}, loss {total / images:.6g}{known}")
+                show(self._said(epoch + 1, total / images), 1)
         return self.place.total / self.place.images
+
+    def _said(self, epoch: int, training: float) -> str:
+        """Say how far the learning is, with the loss of the held-out images known last."""
+        assert self.course is not None
+        known = "" if self.held_out is None else f", validation {self.course.losses[-1]:.6g}"
+        return f"epoch {epoch}, loss {training:.6g}{known}"
 
     def _save(self) -> None:
         """Let the checkpoint have the place."""
@@ -314,13 +322,13 @@ class Epochs:
 
     @contextmanager
     def _progress_bar(self) -> Iterator[Show]:
-        """Show a progress bar of steps; what is yielded counts one and says how far they are."""
+        """Show a progress bar of steps; what is yielded counts some and says how far they are."""
         try:
             from tqdm.auto import tqdm
         except ImportError as error:
             msg = (
-                f"{self.call}: progress=True needs tqdm, which comes with: "
-                f'pip install "nufftlib[app]"'
+                f"{self.call}: progress=True needs tqdm, which in a clone of nufftlib "
+                f"comes with: {install('app')}"
             )
             raise ImportError(msg) from error
 
@@ -328,8 +336,8 @@ class Epochs:
         done = 0 if place is None else place.course.epochs * steps + place.batch
         with tqdm(total=self.epochs * steps or None, initial=done) as bar:
 
-            def show(text: str) -> None:
-                bar.set_postfix_str(text, refresh=False)
-                bar.update()
+            def show(text: str, steps: int) -> None:
+                bar.set_postfix_str(text, refresh=not steps)
+                bar.update(steps)
 
             yield show

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nufftlib.core.extras import install
+
 # Where NVIDIA's own wheels put them; the dependency comes first.
 LIBRARIES = (
     ("libcudart.so.12", "nvidia/cuda_runtime/lib"),
@@ -41,8 +43,9 @@ def import_cufinufft() -> Any:
     except (ImportError, OSError) as error:
         what = f" (not found: {', '.join(missing)})" if missing else ""
         msg = (
-            f"engine 'cufinufft' cannot load the cufinufft library{what}; install it with "
-            f'pip install "nufftlib[cuda12]" or, beside CUDA 13, "nufftlib[cuda13]"'
+            f"engine 'cufinufft' cannot load the cufinufft library{what}; install it "
+            f"in a clone of nufftlib with {install('cuda12')} or, beside CUDA 13, "
+            f"{install('cuda13')}"
         )
         raise ImportError(msg) from error
 
