@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ COILS = 8
 
 PASSING = 2**26
 """Most bytes of a grid for one use, beyond one coil: as many as finufft takes for two threads."""
+
+KEPT = 4
+"""A Jacobian keeps its derivatives where they take at most this part of `memory_limit`: the data,
+their cotangent and a grid stand beside them."""
 
 
 class GridEngine(Engine):
@@ -204,14 +209,22 @@ class GridImages:
         return from_numpy(self.engine.xp, blocks)
 
     def linearize(self, points: Points) -> tuple[Array, TrajectoryJacobian]:
-        """Read values and derivatives in one pass."""
-        y = self._data(points)
-        derivatives = []
+        """Read values and derivatives in one pass, if the derivatives may be kept."""
+        sizes = (self.size, points.size)
+        entries = 2 * math.prod(sizes) * len(self.engine.shape)
+        if entries * self.images.itemsize > self.engine.memory_limit // KEPT:
+            return self.values(points), RereadJacobian(self, points)
+        y, derivatives = self._data(points), []
         for block, grid in self.blocks():
             derivatives.append((block, self._derivatives(points, grid, y[block])))
         value = from_numpy(self.engine.xp, complex_of(y))
-        sizes = (self.size, points.size)
-        return value, GridJacobian(self.engine, sizes, tuple(derivatives))
+        return value, GridJacobian(self.engine, sizes, derivatives)
+
+    def derivatives(self, points: Points) -> Iterator[tuple[slice, Any]]:
+        """Yield ``d_a (F x)_j`` (M, d, reals) of some images after the other."""
+        for block, grid in self.blocks():
+            y = np.empty((block.stop - block.start, points.size, 2), self.images.dtype)
+            yield block, self._derivatives(points, grid, y)
 
     def _derivatives(self, points: Points, grid: Grid, y: Any) -> Any:
         """Write values to ``y`` and return derivatives (M, d, reals)."""
@@ -301,13 +314,13 @@ class GridJacobian(TrajectoryJacobian):
         The engine whose arrays it takes.
     sizes : tuple of int
         Batch and points, (B, M).
-    derivatives : tuple of (slice, array of shape (M, d, reals))
+    derivatives : iterable of (slice, array of shape (M, d, reals))
         ``d_a (F x)_j`` for each block of the batch.
     """
 
     engine: GridEngine
     sizes: tuple[int, int]
-    derivatives: tuple[tuple[slice, Any], ...]
+    derivatives: Iterable[tuple[slice, Any]]
 
     # sum_a dk_a d_a (F x)
     def apply(self, dk: Array) -> Array:
@@ -335,6 +348,37 @@ class GridJacobian(TrajectoryJacobian):
         for _, D in self.derivatives:
             run(loops.outer_products, split(M, d * D.size), D, out)
         return from_numpy(self.engine.xp, out)
+
+
+@dataclass(frozen=True, eq=False)
+class RereadJacobian(TrajectoryJacobian):
+    """As `GridJacobian`, of derivatives too large to be kept: read from the images at each use.
+
+    Parameters
+    ----------
+    images : GridImages
+        The images, which do not change.
+    points : GridPoints
+        The points.
+    """
+
+    images: GridImages
+    points: Points
+
+    # sum_a dk_a d_a (F x)
+    def apply(self, dk: Array) -> Array:
+        """Return the directional derivative (B, M) along ``dk`` of shape (M, d)."""
+        return self.images.jvp(self.points, dk)
+
+    # B(x, y)_a = sum_b <y_b, d_a (F x)_b>
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient (M, d) at the cotangent ``y`` of shape (B, M)."""
+        return self.images.vjp(self.points, y)
+
+    def gauss_newton(self) -> Array:
+        """Return the blocks ``Re sum_b conj(d_a (F x)_b) d_c (F x)_b``, shape (M, d, d)."""
+        sizes, read = (self.images.size, self.points.size), self.images.derivatives(self.points)
+        return GridJacobian(self.images.engine, sizes, read).gauss_newton()
 
 
 def real_parts(x: Array) -> Any:
