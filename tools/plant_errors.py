@@ -115,6 +115,7 @@ SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
 MRINUFFT = ("tests/interop/test_mrinufft.py",)
 SIGPY = ("tests/interop/test_sigpy.py", "-k", "apps or single or imaginary or nufft")
 PAGES = ("tests/report", "-k", "holds or course or left_out")
+SCRATCH = ("tests/nufft/test_scratch.py",)
 NOTEBOOK = ("tests/core/test_notebook.py",)
 JOB_1 = ("tests/workflows/test_jobs.py", "-k", "whole_loss_of_job_1 and direct")
 
@@ -139,6 +140,17 @@ PLANTS = [
         "black of a notebook's picture at its least value",
         {"black, white = min(values.min(), 0.0),": "black, white = values.min(),"},
         NOTEBOOK,
+    ),
+    # --- scratch arrays of compiled loops
+    Plant(
+        "scratch of a loop is zero, whatever it should be filled with",
+        {"get_constant(like.dtype, number.literal_value)": "get_constant(like.dtype, 0)"},
+        SCRATCH,
+    ),
+    Plant(
+        "rows of scratch lie one number too close",
+        {"math.prod(sizes[axis + 1 :])": "max(math.prod(sizes[axis + 1 :]) - axis, 1)"},
+        SCRATCH,
     ),
     # --- sums in a fixed order, and images that stay in their files
     Plant(

@@ -1,5 +1,6 @@
 """The command line, ``nufftlib``; its packages come with the extra ``app``."""
 
+import gc
 import os
 import re
 import sys
@@ -33,6 +34,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Pictures are drawn without a window, and a backend that is not installed must not matter.
     os.environ["MPLBACKEND"] = "agg"
+    # Imports and compilation make objects that stay: looking for garbage among them so often took a
+    # sixth of the time to the first step. Steps make none.
+    gc.set_threshold(50_000)
     with heedless_output():
         check_threads()
         try:

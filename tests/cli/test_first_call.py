@@ -1,5 +1,6 @@
 """What a command imports before its first step, and what it says while it compiles."""
 
+import gc
 import subprocess
 import sys
 import time
@@ -7,8 +8,11 @@ from importlib import import_module
 
 import click
 import numba
+import numpy as np
 import pytest
 
+import nufftlib as nl
+from nufftlib import mri, workflows
 from nufftlib.cli import app
 from nufftlib.cli.compiling import SAID, compilation_told
 from nufftlib.cli.jobs import format_speed
@@ -47,6 +51,35 @@ def test_a_missing_package_of_the_figures_ends_the_job_before_its_steps(package,
     assert done.returncode == 1
     assert f"the command line needs {'pillow' if package == 'PIL' else package}" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("maps", ["estimated", "ones", "true"])
+@pytest.mark.parametrize("reconstruction", ["adjoint", "cg"])
+def test_a_step_leaves_no_garbage_for_which_python_has_to_look(maps, reconstruction):
+    """So the command may look seldom: arrays are freed when the last name of them goes."""
+    image = np.random.default_rng(2).random((20, 24))
+    s = mri.birdcage_maps(3, image.shape, dtype=np.complex128)
+    F = nl.NUFFT(mri.trajectories.radial(16, 24, dtype=np.float64), image.shape)
+    objective = workflows.TrajectoryObjective(image, s, F, maps, reconstruction=reconstruction)
+    objective.value_and_grad(F.trajectory)  # sets up
+    gc.collect()
+    gc.disable()
+    try:
+        objective.value_and_grad(0.99 * F.trajectory)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_the_command_looks_for_garbage_seldom(tmp_path):
+    code = UNTIL_THE_FIRST_STEP.replace(
+        "raise SystemExit", "import gc; print(gc.get_threshold()); raise SystemExit"
+    ).format(late="")
+    words = ["learn-trajectory", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[1].startswith("(50000, ")
 
 
 def test_commands_are_those_of_the_modules(capsys):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
-from nufftlib.core.operator import LinearOperator
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
 
@@ -24,9 +21,11 @@ class Scaling:
         The operator.
     w : array, shape (M,)
         The weights.
+    linearized : bool
+        Whether derivatives are asked for: then ``F x`` is read together with its own, in one pass.
     """
 
-    def __init__(self, F: NUFFT, w: Array) -> None:
+    def __init__(self, F: NUFFT, w: Array, *, linearized: bool = False) -> None:
         self.F, self.xp = F, F.transform.xp
         xp = self.xp
         self.w = xp.reshape(w, F.trajectory.shape[:-1])
@@ -37,8 +36,11 @@ class Scaling:
         # the factor of the norm: squares stay in range.
         self.largest = xp.sum(self.w * self.v)
         self.data = self._complex(self.w * self.v / self.largest)
-        self.data_at = F.as_map("trajectory", F.adjoint(self.data))
-        self.y = self.data_at(F.trajectory)
+        data_at = F.as_map("trajectory", F.adjoint(self.data))
+        if linearized:
+            self.y, self.J = data_at.linearize(F.trajectory)
+        else:
+            self.y = data_at(F.trajectory)
         self.below = xp.sum(self.w * abs2(xp, self.y))
         self.factor = xp.sum(dot(xp, self.data, self.y)) / self.below
 
@@ -46,11 +48,6 @@ class Scaling:
     def weights(self) -> Array:
         """The scaled weights, in the shape of the samples."""
         return self.w * self.factor
-
-    @cached_property
-    def J(self) -> LinearOperator:
-        """The Jacobian of the data by the trajectory."""
-        return self.data_at.linearize(self.F.trajectory)[1]
 
     # dc = (sum d dy + dd y - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2, with the data d = w v,
     # y = F F^H d, dy = dF F^H d + F (dF^H d + F^H dd)

@@ -21,6 +21,7 @@ from nufftlib.nufft.engines.grid.cpu.grid import Grid
 from nufftlib.nufft.engines.grid.cpu.loops import Loop, compiled, find
 from nufftlib.nufft.engines.grid.cpu.parallel import run
 from nufftlib.nufft.engines.grid.cpu.points import Cells
+from nufftlib.nufft.engines.grid.cpu.scratch import filled
 from nufftlib.nufft.engines.grid.cpu.vectors import (
     ORDERS,
     add_rows,
@@ -43,16 +44,17 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
+    lines = planes * rows
     padded = whole_chunks(width)
 
     def step(  # type: ignore[no-untyped-def]
         source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
         w, z, D, begin, end,
     ):  # fmt: skip
-        kernel = np.ones((3, ORDERS, padded), source.dtype)
-        t = np.zeros((2, padded), source.dtype)
-        s = np.zeros(4, source.dtype)
-        at = np.empty(planes * rows, np.uint64)
+        kernel = filled(source, 1, 3, ORDERS, padded)
+        t = filled(source, 0, 2, padded)
+        s = filled(source, 0, 4)
+        at = filled(plane_at, 0, lines)
         for i in range(uint64(begin), uint64(end)):
             for axis in range(ndim):
                 x = offsets[i, axis]
@@ -87,16 +89,17 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
+    lines = planes * rows
     padded = whole_chunks(width)
 
     def step(  # type: ignore[no-untyped-def]
         source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
         more, w, z, D, p, q, gradient, begin, end,
     ):  # fmt: skip
-        kernel = np.ones((3, ORDERS, padded), source.dtype)
-        t = np.zeros((2, padded), source.dtype)
-        s = np.zeros(4, source.dtype)
-        at = np.empty(planes * rows, np.uint64)
+        kernel = filled(source, 1, 3, ORDERS, padded)
+        t = filled(source, 0, 2, padded)
+        s = filled(source, 0, 4)
+        at = filled(plane_at, 0, lines)
         for i in range(uint64(begin), uint64(end)):
             for axis in range(ndim):
                 x = offsets[i, axis]

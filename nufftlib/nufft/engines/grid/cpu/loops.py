@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit, uint64
 
 from nufftlib.core.caching import remembered
+from nufftlib.nufft.engines.grid.cpu.scratch import filled
 from nufftlib.nufft.engines.grid.cpu.vectors import (
     ORDERS,
     add_rows,
@@ -38,7 +39,12 @@ Loop = Callable[..., None]
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
 FAST = {"contract", "reassoc", "nsz"}
-SETTINGS: dict[str, Any] = {"nogil": True, "fastmath": FAST, "error_model": "numpy"}
+SETTINGS: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": FAST,
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,  # only Python and other loops call them
+}
 
 
 def compiled(function: Callable[..., Any], *setting: Any) -> Any:
@@ -110,6 +116,7 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
+    lines = planes * rows
     run = whole_chunks(width * reals)
     padded = whole_chunks(width)
     first = mode != "values"
@@ -120,10 +127,10 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
     ):
         zero = grid.dtype.type(0)
-        w = np.ones((3, ORDERS, padded), grid.dtype)  # axis, order of the derivative, cell
-        t = np.empty((6, run), grid.dtype)
-        s = np.empty((10, reals), grid.dtype)
-        at = np.empty(planes * rows, np.uint64)
+        w = filled(grid, 1, 3, ORDERS, padded)  # axis, order of the derivative, cell
+        t = filled(grid, 0, 6, run)
+        s = filled(grid, 0, 10, reals)
+        at = filled(plane_at, 0, lines)
         for i in range(uint64(begin), uint64(end)):
             j = uint64(order[i])
             for axis in range(ndim):
@@ -207,16 +214,17 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
+    lines = planes * rows
     run = whole_chunks(width * reals)
     padded = whole_chunks(width)
 
     def spread(  # type: ignore[no-untyped-def]
         grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
     ):
-        w = np.ones((3, ORDERS, padded), grid.dtype)
-        t = np.zeros((2, run), grid.dtype)
-        at = np.empty(planes * rows, np.uint64)
-        y = np.empty((AHEAD, reals), grid.dtype)
+        w = filled(grid, 1, 3, ORDERS, padded)
+        t = filled(grid, 0, 2, run)
+        at = filled(plane_at, 0, lines)
+        y = filled(grid, 0, AHEAD, reals)
         for i in range(uint64(begin), uint64(end)):
             n = (i - uint64(begin)) % uint64(AHEAD)
             if n == 0:
@@ -258,13 +266,13 @@ def voxel_in(cell: Any, voxels: Any, cells: Any) -> Any:
 def pad(image, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
     """Write the deconvolved image into rows of the grid, and zeros around it.
 
-    ``image`` is (coils, planes, rows, columns, parts), ``grid`` (planes, rows, columns,
-    reals) with the rows numbered through. Voxels that are not negative come first, the
-    negative ones end the ``sizes`` of the period; ``factors[axis][abs(n)]`` is the
-    deconvolution of voxel ``n``.
+    ``image`` is (coils, planes, rows, columns, 2), ``grid`` (planes, rows, columns, reals)
+    with the rows numbered through. Voxels that are not negative come first, the negative
+    ones end the ``sizes`` of the period; ``factors[axis][abs(n)]`` is the deconvolution of
+    voxel ``n``.
     """
-    coils, parts = image.shape[0], image.shape[4]
-    negative = image.shape[3] // 2
+    columns = image.shape[3]
+    negative = columns // 2
     for row in range(begin, end):
         plane, line = row // grid.shape[1], row % grid.shape[1]
         grid[plane, line] = 0
@@ -273,40 +281,35 @@ def pad(image, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def
         if p < 0 or q < 0:
             continue
         outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
-        first, last = grid[plane, line], grid[plane, line, sizes[2] - negative : sizes[2]]
-        for coil in range(coils):
-            voxels = image[coil, p, q]
-            for m in range(negative):
-                factor = outer * factors[2][negative - m]
-                for part in range(parts):
-                    last[m, coil * parts + part] = factor * voxels[m, part]
-            for m in range(image.shape[3] - negative):
-                factor = outer * factors[2][m]
-                for part in range(parts):
-                    first[m, coil * parts + part] = factor * voxels[negative + m, part]
+        cells = grid[plane, line]
+        for coil in range(image.shape[0]):
+            x = image[coil, p, q]
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                cells[cell, 2 * coil] = factor * x[m, 0]
+                cells[cell, 2 * coil + 1] = factor * x[m, 1]
 
 
 @compiled
 def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-def]
     """Read the deconvolved image from the grid: the transpose of `pad`."""
-    coils, parts = image.shape[0], image.shape[4]
-    negative = image.shape[3] // 2
+    columns = image.shape[3]
+    negative = columns // 2
     for row in range(begin, end):
         p, q = row // image.shape[2], row % image.shape[2]
         n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
         outer = factors[0][abs(n0)] * factors[1][abs(n1)]
         cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
-        first, last = cells, cells[sizes[2] - negative : sizes[2]]
-        for coil in range(coils):
-            voxels = image[coil, p, q]
-            for m in range(negative):
-                factor = outer * factors[2][negative - m]
-                for part in range(parts):
-                    voxels[m, part] = factor * last[m, coil * parts + part]
-            for m in range(image.shape[3] - negative):
-                factor = outer * factors[2][m]
-                for part in range(parts):
-                    voxels[negative + m, part] = factor * first[m, coil * parts + part]
+        for coil in range(image.shape[0]):
+            x = image[coil, p, q]
+            for m in range(columns):
+                n = m - negative
+                factor = outer * factors[2][abs(n)]
+                cell = n if n >= 0 else n + sizes[2]
+                x[m, 0] = factor * cells[cell, 2 * coil]
+                x[m, 1] = factor * cells[cell, 2 * coil + 1]
 
 
 @compiled
