@@ -58,6 +58,7 @@ MINIMIZE = ("tests/optim/test_minimize.py",)
 RESUMED = ("tests/optim/test_checkpoints.py", "-k", "not goes_on_from_every or numpy and float64")
 JOBS_RESUMED = ("tests/workflows/test_checkpoints.py",)
 COMMANDS_RESUMED = ("tests/cli/test_checkpoints.py",)
+POOL = ("tests/interop/test_dask.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 RAW = ("tests/io/test_raw.py",)
 RECONSTRUCT = ("tests/mri/test_reconstruct.py",)
@@ -1611,6 +1612,17 @@ PLANTS = [
         "a checkpoint that a new job overwrites",
         {"        if there := self._there([CHECKPOINT]):": "        if there := self._there([]):"},
         COMMANDS_RESUMED,
+    ),
+    # --- clusters
+    Plant(
+        "a worker without the library is let in",
+        {"    if there != here:\n": "    if there != here and isinstance(there, str):\n"},
+        (*POOL, "-k", "without_the_library"),
+    ),
+    Plant(
+        "a scheduler without the library is asked nothing",
+        {"        self.greet_scheduler()\n": ""},
+        (*POOL, "-k", "scheduler_without"),
     ),
     Plant(
         "a descent without its projection",

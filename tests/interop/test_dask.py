@@ -1,9 +1,13 @@
 """Sums over items on workers: the same bits whoever computes them, and who is refused."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,6 +308,56 @@ def test_workers_of_another_version_are_refused(dask_pool, monkeypatch):
         pytest.raises(RuntimeError, match=r"has nufftlib .*; want nufftlib 0\.0\.7, as here"),
         adapter.connect(address),
     ):
+        pass
+
+
+@pytest.fixture
+def lacking(tmp_path):
+    """Return what starts a command of Dask in a Python that has all packages but this one."""
+    site, started = tmp_path / "site", []
+    site.mkdir()
+    places = [Path(p) for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    for path in (path for place in places for path in place.iterdir()):
+        ours = "nufftlib" in path.name or path.name == "optim" or path.suffix == ".pth"
+        if not ours and not (site / path.name).exists():
+            (site / path.name).symlink_to(path)
+
+    def start(command, *arguments):
+        code = f"import sys; sys.path.append({str(site)!r})\n"
+        code += f"from distributed.cli.dask_{command} import main; main(sys.argv[1:])"
+        called = [sys.executable, "-I", "-S", "-c", code, *arguments, "--no-dashboard"]
+        started.append(subprocess.Popen(called, cwd=tmp_path, stderr=subprocess.DEVNULL))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_without_the_library_is_named_before_it_gets_work(dask_pool, lacking):
+    address = dask_pool.client.scheduler.address
+    lacking("worker", address, "--no-nanny")
+    dask_pool.client.wait_for_workers(3, timeout=30)
+    (new,) = dask_pool.client.nthreads().keys() - set(dask_pool.addresses)
+    try:
+        said = f"Workers: the worker {new} has no nufftlib; want nufftlib .*, as here"
+        with pytest.raises(RuntimeError, match=said):
+            dask_pool.look()  # as each step does
+        with pytest.raises(RuntimeError, match=said), adapter.connect(address):
+            pass
+    finally:
+        dask_pool.client.retire_workers([new])
+        dask_pool.look()
+
+
+def test_a_scheduler_without_the_library_is_named(lacking, tmp_path):
+    about = tmp_path / "scheduler.json"
+    lacking("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(about))
+    while not (about.exists() and about.read_text().endswith("}")):
+        time.sleep(0.05)
+    address = json.loads(about.read_text())["address"]
+    said = f"Workers: the scheduler {address} has no nufftlib; want nufftlib .*, as here"
+    with pytest.raises(RuntimeError, match=said), adapter.connect(address):
         pass
 
 
