@@ -96,7 +96,8 @@ class Workers:
         """Refuse workers with another library, and let those of a host share its processors."""
         said = self.client.run(metadata.version, "nufftlib", workers=[*new], on_error="return")
         for address, there in said.items():
-            check_version(f"the worker {address}", there)
+            if not isinstance(there, OSError):  # else it is gone again
+                check_version(f"the worker {address}", there)
         cores = self.client.run(available, workers=[*new], on_error="return")
         busy = Counter[str]()
         for worker in found.values():
