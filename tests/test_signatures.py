@@ -906,7 +906,8 @@ OF_ADAPTERS = {
 }
 MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics", "MRINufftlib"}  # of settings
 # Those that want workers, or arrays of their own, are called in interop/test_dask.py.
-MADE_BY_A_FUNCTION |= {"DistributedObjective", "Workers", "distributed_objective", "map_chunks"}
+MADE_BY_A_FUNCTION |= {"DistributedObjective", "Workers", "distributed_objective"}
+MADE_BY_A_FUNCTION |= {"map_chunks", "sum_chunks"}
 
 
 # --- values of the wrong kind -------------------------------------------------------------------
