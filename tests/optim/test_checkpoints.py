@@ -347,7 +347,7 @@ def test_a_part_is_dropped_by_its_whole_name(tmp_path):
         solve(checkpoint.part(name))
     checkpoint.drop("1")
     assert [*checkpoint.file.parts] == ["", "/11"]
-    with pytest.raises(TypeError, match=r"Checkpoint.drop\(name\): name is a int; want a string"):
+    with pytest.raises(TypeError, match=r"Checkpoint.drop: name is 1; want a string"):
         checkpoint.drop(1)
 
 
