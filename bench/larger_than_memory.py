@@ -6,8 +6,8 @@ Dask, or in one process with ``--workers 0``, and prints the largest resident me
 process. Then the volume is removed.
 
 ``--by-chunks`` does what `map_chunks` and `sum_chunks` are for instead: frames are reconstructed,
-an image of many coils, and PSFs of pairs of pictures, each from zarr arrays of some GB and of twice
-as many, in a process of its own, with the bound on its memory (two minutes of two quiet cores).
+an image of many coils, and PSFs of pairs of pictures, each from zarr arrays of a GB and of twice
+as many, in a process of its own, with the bound on its memory (minutes).
 """
 
 import argparse
@@ -29,8 +29,8 @@ SETTINGS = (
     "--validate 0.05"
 )
 
-CHUNKS = {"frames": 160, "coils": 100, "pictures": 120}
-"""How many there are of each job, and then twice as many: 1 to 2 GB, and 2 to 4."""
+CHUNKS = {"frames": 80, "coils": 60, "pictures": 60}
+"""How many there are of each job, and then twice as many: 0.7 to 1 GB, and 1.3 to 2."""
 THREADS, TIMES = 2, 8
 """Chunks at work at once, and the times of its bytes that each takes with all that comes of it."""
 
