@@ -4,9 +4,14 @@
 GB, in slices of 512 x 512, learns from all of them for an epoch by the command with workers of
 Dask, or in one process with ``--workers 0``, and prints the largest resident memory of each
 process. Then the volume is removed.
+
+``--by-chunks`` does what `map_chunks` and `sum_chunks` are for instead: frames are reconstructed,
+an image of many coils, and PSFs of pairs of pictures, each from zarr arrays of a GB and of twice
+as many, in a process of its own, with the bound on its memory (minutes).
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -23,6 +28,11 @@ SETTINGS = (
     "--size 64 --coils 2 --maps ones --shots 8 --samples 64 --epochs 1 --batch 128 --no-figures "
     "--validate 0.05"
 )
+
+CHUNKS = {"frames": 80, "coils": 60, "pictures": 60}
+"""How many there are of each job, and then twice as many: 0.7 to 1 GB, and 1.3 to 2."""
+THREADS, TIMES = 2, 8
+"""Chunks at work at once, and the times of its bytes that each takes with all that comes of it."""
 
 
 def write_volume(path: Path, count: int) -> None:
@@ -70,12 +80,37 @@ def watched(process: subprocess.Popen[bytes]) -> dict[int, float]:
     return most
 
 
+def by_chunks() -> bool:
+    """Do all jobs on arrays of two lengths; print the table, and tell whether bounds are kept."""
+    print("| job | chunks | on disk | a chunk | before | bound | at most | seconds |")
+    print("|---|---|---|---|---|---|---|---|")
+    kept = True
+    for job, count in CHUNKS.items():
+        most = []
+        for chunks in (count, 2 * count):
+            command = [sys.executable, str(Path(__file__).with_name("by_chunks.py")), job]
+            said = subprocess.run([*command, str(chunks)], stdout=subprocess.PIPE, check=True)
+            found = json.loads(said.stdout)
+            bound = found["before"] + THREADS * TIMES * found["chunk"]
+            most.append(found["most"])
+            kept = kept and found["most"] <= bound
+            sizes = (found["disk"], found["chunk"], found["before"], bound, found["most"])
+            cells = " | ".join(f"{size / 1e6:.0f} MB" for size in sizes)
+            print(f"| {job} | {chunks} | {cells} | {found['seconds']:.0f} |", flush=True)
+        kept = kept and most[1] < 1.1 * most[0]
+    print("all bounds are kept" if kept else "a bound is exceeded, or twice the array takes more")
+    return kept
+
+
 def main() -> None:
     """Write the volume, learn from it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--gigabytes", type=float, default=8.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--by-chunks", action="store_true")
     given = parser.parse_args()
+    if given.by_chunks:
+        sys.exit(not by_chunks())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count, begun = round(given.gigabytes * 1e9 / SLICE), time.perf_counter()

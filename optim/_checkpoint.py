@@ -136,12 +136,15 @@ class Checkpoint:
         self.file = File(Path(path), interval, resume=resume)
         self.name = ""
         self.above: Checkpoint | None = None
+        self.brief = False
         self.depends_on = dict(depends_on or {})
         self.kept = kept
         self.identity: Json = None
         self.begun = self.before = 0.0
 
-    def part(self, name: str, *, kept: dict[str, Any] | None = None) -> "Checkpoint":
+    def part(
+        self, name: str, *, kept: dict[str, Any] | None = None, brief: bool = False
+    ) -> "Checkpoint":
         """Return the checkpoint of one of several loops, in the same file.
 
         Loops that come one after the other, each with a part, are resumed alike: one that had
@@ -153,6 +156,9 @@ class Checkpoint:
             Its name, another one for each loop.
         kept : dict, optional
             What the callback of this loop keeps.
+        brief : bool
+            Whether it is one of many short loops, at whose ends the file is not to be written
+            before it is time: who asked for the part then says `flush` of the whole at last.
 
         Returns
         -------
@@ -165,8 +171,25 @@ class Checkpoint:
         check_kept(call, kept)
         inner = copy.copy(self)
         inner.name, inner.above = f"{self.name}/{name}", self
+        inner.brief = flag(call, "brief", brief) or self.brief
         inner.depends_on, inner.kept = {}, kept
         return inner
+
+    def drop(self, name: str) -> None:
+        """Forget a part whose loop has ended, and that nothing will ask for again.
+
+        The state of many loops, one after the other, would fill memory and file: what each has
+        come to is in `kept`, or in the state of the whole.
+
+        Parameters
+        ----------
+        name : str
+            Its name; of its own parts nothing stays, either.
+        """
+        call = "Checkpoint.drop"
+        if not isinstance(name, str):
+            raise wrong_kind(call, "name", name, "a string")
+        self.file.drop(f"{self.name}/{name}")
 
     def begin(self, call: str, settings: Mapping[str, Any], params: Params) -> Tree:
         """Begin a loop: return the state that was saved, or None, and put `kept` back.
@@ -260,12 +283,12 @@ class Checkpoint:
         self.file.settled = {**self.file.settled, **new}
         if first:
             self.saved()  # rather now than after `interval` seconds: can such a state be saved?
-        if time.perf_counter() - self.file.written >= self.file.interval:
+        if self.file.due:
             self.file.write()
 
     def flush(self) -> None:
-        """Write what was kept last, if it is not written yet."""
-        if self.file.changed:
+        """Write what was kept last, if it is not written yet; of a `brief` part if it is time."""
+        if self.file.changed and (self.file.due or not self.brief):
             self.file.write()
 
     def saved(self) -> Saved:
@@ -299,6 +322,22 @@ class File:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             msg = f"Checkpoint: {path.parent} is no folder to write to; want one for {path.name}"
             raise CheckpointError(msg)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.perf_counter() - self.written >= self.interval
+
+    def drop(self, part: str) -> None:
+        """Forget a part and its own parts."""
+
+        def others(parts: dict[str, Any]) -> dict[str, Any]:
+            gone = [name for name in parts if f"{name}/".startswith(f"{part}/")]
+            return {name: of for name, of in parts.items() if name not in gone}
+
+        # In this order: wherever an interrupt falls, all parts that are left have a state.
+        self.saved, self.parts = others(self.saved), others(self.parts)
+        self.settled = others(self.settled)
 
     def write(self) -> None:
         """Write the file; if that fails, warn, for the loop is worth more."""

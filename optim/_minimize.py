@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from optim._checkpoint import Checkpoint
 from optim._evaluation import Objective, arrived, projected
 from optim._loop import Result, Step, run
+from optim._settings import function
 from optim._stationarity import check_tolerance
 from optim._tree import Array, Params, Projection, check_parameters, check_projection, describe
 from optim.optimizers import Optimizer
@@ -27,6 +28,7 @@ def minimize(
     steps: int,
     project: Projection | None = None,
     tolerance: float = 0.0,
+    until: Callable[[float, Params], object] | None = None,
     callback: Callable[[int, float, Params], object] | None = None,
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
@@ -54,6 +56,10 @@ def minimize(
         The loop ends at a point where `projected_gradient_norm` is at most this; without a
         projection that number is the norm of the gradient. The test costs one projection for
         each point; 0 omits it.
+    until : callable, optional
+        ``until(value, params)`` at each point, after its evaluation: a true value says that the
+        loop has converged, and ends it. From a checkpoint of such a loop no step is made any more,
+        while one that a callback has ended goes on.
     callback : callable, optional
         ``callback(step, value, params)`` at each point, where `step` counts the updates
         before it: 0 at the start, `steps` at the end. The loop stops if it returns a true
@@ -125,6 +131,8 @@ def minimize(
     if project is not None:
         check_projection("minimize", project, params)
     tolerance = check_tolerance("minimize", tolerance)
+    if until is not None:
+        function("minimize", "until", until, "a callable or None")
 
     objective = Objective("minimize", value_and_grad)
     state = optimizer.unchecked_init(params)
@@ -141,7 +149,9 @@ def minimize(
 
     def reached(p: Params, state: Any) -> Step:
         point = objective.at(p)
-        return arrived(point, Descent(state, point.gradient), project, tolerance)
+        step = arrived(point, Descent(state, point.gradient), project, tolerance)
+        met = until is not None and until(point.value, p)
+        return step._replace(converged=True) if met else step
 
     settings = {
         "value_and_grad": value_and_grad,
@@ -149,6 +159,7 @@ def minimize(
         "optimizer": optimizer,
         "project": project,
         "tolerance": tolerance,
+        "until": until,
     }
     return run(
         "minimize",

@@ -512,6 +512,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "seen": None,
         "noise": None,
         "callback": None,
+        "checkpoint": None,
     },
     blur.estimate_noise: {"picture": X, "psf": H},
     workflows.deblur: {
@@ -528,6 +529,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "steps": 1,
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.reconstruct: {
         "data": np.ones((2, 4, 9), complex),
@@ -542,6 +544,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "steps": 1,
         "callback": None,
         "progress": False,
+        "checkpoint": None,
     },
     workflows.l_curve: {
         "data": np.ones((2, 4, 9), complex),
@@ -552,6 +555,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "field_map": None,
         "times": None,
         "steps": 1,
+        "checkpoint": None,
     },
     workflows.retrieve_phase: {
         "stack": STACK,
@@ -564,6 +568,7 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "tolerance": 0.5,
         "seed": 0,
         "callback": None,
+        "checkpoint": None,
     },
     workflows.simulate_blur: {
         "sharp": X,
@@ -901,7 +906,8 @@ OF_ADAPTERS = {
 }
 MADE_BY_A_FUNCTION = {"Objective", "Residuals", "OperatorPhysics", "MRINufftlib"}  # of settings
 # Those that want workers, or arrays of their own, are called in interop/test_dask.py.
-MADE_BY_A_FUNCTION |= {"DistributedObjective", "Workers", "distributed_objective", "map_chunks"}
+MADE_BY_A_FUNCTION |= {"DistributedObjective", "Workers", "distributed_objective"}
+MADE_BY_A_FUNCTION |= {"map_chunks", "sum_chunks"}
 
 
 # --- values of the wrong kind -------------------------------------------------------------------

@@ -8,6 +8,7 @@ goes through of which a worker is killed twice. What fails makes the exit status
 """
 
 import argparse
+import gzip
 import json
 import os
 import random
@@ -24,6 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import nufftlib as nl
+from nufftlib import workflows
 from nufftlib.data import astronaut, brain
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +42,9 @@ JOBS = {
     "learn-trajectory --cluster": "--images set.zarr --size 64 --coils 3 --shots 8 --samples 64 "
     "--epochs 30 --batch 8 --augment flips,phase --noise 0.05 --no-figures",
     "calibrate-psf": "--image astronaut.npy --size 11x11 --steps 80",
+    "calibrate-pair": "--sharp astronaut.npy --blurred blurred.npy --size 11x11",
+    "deblur": "blurred.npy --psf psf.npy --steps 150",
+    "reconstruct": "scan.npz --method tv --l-curve",
 }
 
 
@@ -101,6 +107,8 @@ def read_all(folder: Path) -> set[str]:
                 _ = [arrays[key] for key in arrays]
         elif name.endswith(".json"):
             json.loads((folder / name).read_text())
+        elif name.endswith(".gz"):
+            gzip.decompress((folder / name).read_bytes())
         elif name.endswith(".html"):
             page = (folder / name).read_text(encoding="utf-8")
             assert page.rstrip().endswith("</html>"), name
@@ -202,6 +210,8 @@ def main() -> None:
         np.savez(folder / "set.npz", images=images[:12])
         save_zarr(folder / "set.zarr", images)
         np.save(folder / "astronaut.npy", astronaut()[:, 32:-32:4, 32:-32:4])
+        save_blurred(folder)
+        save_scan(folder / "scan.npz")
         for i, job in enumerate([given.only] if given.only else JOBS):
             place = folder / str(i)
             place.mkdir()
@@ -221,6 +231,23 @@ def save_zarr(path: Path, images: np.ndarray) -> None:
         str(path), shape=images.shape, chunks=(1, *images.shape[1:]), dtype=images.dtype
     )
     stored[...] = images
+
+
+def save_blurred(folder: Path) -> None:
+    """Write a PSF, and a picture that it has blurred, darker and encoded."""
+    psf, blurred = workflows.simulate_blur(np.load(folder / "astronaut.npy"), size=11, noise=0.01)
+    np.save(folder / "psf.npy", psf)
+    np.save(folder / "blurred.npy", (0.8 * blurred.clip(min=0)) ** 0.5)
+
+
+def save_scan(path: Path) -> None:
+    """Write the data of three frames."""
+    k, shape = nl.mri.trajectories.radial(48, 96), (64, 64)
+    maps, rng = nl.mri.birdcage_maps(4, shape), np.random.default_rng(0)
+    x = brain()[::4, ::4].astype(np.complex64)
+    y = [(1 + i) * nl.NUFFT(k, shape, norm="ortho")(maps * x) for i in range(3)]
+    noise = rng.standard_normal((3, 4, 48, 96)).astype(np.float32)
+    np.savez(path, data=np.stack(y) + 0.02 * noise, trajectory=k, shape=shape)
 
 
 if __name__ == "__main__":

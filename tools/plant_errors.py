@@ -58,6 +58,7 @@ MINIMIZE = ("tests/optim/test_minimize.py",)
 RESUMED = ("tests/optim/test_checkpoints.py", "-k", "not goes_on_from_every or numpy and float64")
 JOBS_RESUMED = ("tests/workflows/test_checkpoints.py",)
 COMMANDS_RESUMED = ("tests/cli/test_checkpoints.py",)
+CLUSTER = ("tests/interop/test_dask.py",)
 SOLVERS = ("tests/optim/test_solvers.py",)
 RAW = ("tests/io/test_raw.py",)
 RECONSTRUCT = ("tests/mri/test_reconstruct.py",)
@@ -1615,6 +1616,41 @@ PLANTS = [
         JOBS_RESUMED,
     ),
     Plant(
+        "the rounds of a pair that doubt again what they have found",
+        {"self.names, self.doubted = place.names, place.doubted": "self.names = place.names"},
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "the rounds of a pair that begin with its middle again",
+        {"if not whole and (place is None or not place.whole):": "if not whole:"},
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "the rounds of a pair that go on after they have settled",
+        {"while place.round < ROUNDS and not place.settled:": "while place.round < ROUNDS:"},
+        JOBS_RESUMED,
+    ),
+    Plant(
+        "a condition that ends a loop, and not the one that goes on from it",
+        {"return step._replace(converged=True) if met": "return step._replace(last=met) if met"},
+        RESUMED,
+    ),
+    Plant(
+        "short loops that write the file at their ends",
+        {"if self.file.changed and (self.file.due or not self.brief):": "if self.file.changed:"},
+        RESUMED,
+    ),
+    Plant(
+        "the part of a loop that is never forgotten",
+        {"        self.file.drop(": "        len("},
+        RESUMED,
+    ),
+    Plant(
+        "frames that are complete and not kept",
+        {"        kept.append(result)\n": "        kept = [*kept, result]\n"},
+        COMMANDS_RESUMED,
+    ),
+    Plant(
         "a checkpoint that stays beside a complete result",
         {"        folder.remove_checkpoint()\n": "        pass\n"},
         COMMANDS_RESUMED,
@@ -1623,6 +1659,26 @@ PLANTS = [
         "a checkpoint that a new job overwrites",
         {"        if there := self._there([CHECKPOINT]):": "        if there := self._there([]):"},
         COMMANDS_RESUMED,
+    ),
+    # --- clusters
+    Plant(
+        "a worker without the library is let in",
+        {"    if there != here:\n": "    if there != here and isinstance(there, str):\n"},
+        (*CLUSTER, "-k", "without_the_library"),
+    ),
+    Plant(
+        "chunks that are put together before their function is called",
+        {
+            "    for x in arrays:\n        pairs += [x,": (
+                "    for x in arrays:\n        pairs += [x.rechunk(-1).rechunk(x.chunks),"
+            )
+        },
+        (*CLUSTER, "-k", "no_more_chunks"),
+    ),
+    Plant(
+        "a scheduler without the library is asked nothing",
+        {"        self.greet_scheduler()\n": ""},
+        (*CLUSTER, "-k", "scheduler_without"),
     ),
     Plant(
         "a descent without its projection",

@@ -12,16 +12,17 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import optim
 from nufftlib import workflows
 from nufftlib.blur.calibrate.pair.rounds import Nuisance
 from nufftlib.cli.calibrated_psf import PSF_SIZE
+from nufftlib.cli.checkpoints import LongOptions, options_of_checkpoints
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, Writer
 from nufftlib.cli.interrupts import Interrupts
 from nufftlib.cli.jobs import (
     Each,
     Job,
-    Options,
     Real,
     arrays_file,
     finish,
@@ -61,7 +62,7 @@ class Differences(Each):
 
 
 @dataclass(frozen=True)
-class Settings(Options):
+class Settings(LongOptions):
     """The options of the command.
 
     Parameters
@@ -162,6 +163,7 @@ class Calibration:
     "which are from 0 to 1 where they were stored as integers.  [default: that of the residual]",
 )
 @options_of_files()
+@options_of_checkpoints()
 @options_of_result("out/pair")
 @click.pass_context
 def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
@@ -192,7 +194,9 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
 
     Ctrl-C ends the calibration early: the result of the rounds done is written, and the exit code
     is 130. Another Ctrl-C leaves the picture out. SIGTERM, SIGHUP and SIGXCPU do the same,
-    without the picture; the exit code is 128 and the signal's number.
+    without the picture; the exit code is 128 and the signal's number. checkpoint.npz in the folder
+    is the whole state, from which --resume goes on, after a crash as well; it is removed when the
+    result is complete.
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(image=None, steps=None, seed=None, **options)
     check_psf_format(settings.psf_format)
@@ -200,8 +204,12 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
     device = open_device(settings.device_name)
     s = settings
     make_pairs = prepare_own_pairs(s.sharp, s.blurred, s.size, "valid", s.encoding, one_unit=False)
-    with settings.claimed_folder(FIGURE) as folder:
-        calibration = calibrate(settings, device, make_pairs(device), ctx.obj)
+    with settings.claimed_folder(FIGURE, resume=s.resume) as folder:
+        pairs = make_pairs(device)
+        seen = read_masks(s, pairs)
+        contents = {**pairs.contents, "the masks": seen}
+        checkpoint = s.checkpoint(ctx, folder, pairs.sharp[0], contents)
+        calibration = calibrate(s, device, pairs, seen, ctx.obj, checkpoint)
         c, result = calibration, calibration.result
         files: dict[str, Writer] = {
             ARRAYS: arrays_of(result),
@@ -217,13 +225,18 @@ def calibrate_pair_command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def calibrate(
-    settings: Settings, device: Device, pairs: Pairs, interrupts: Interrupts
+    settings: Settings,
+    device: Device,
+    pairs: Pairs,
+    masks: list[Mask],
+    interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> Calibration:
     """Find the PSF, saying each round, and measure it."""
     s = settings
     names = s.nuisances if isinstance(s.nuisances, str) else ", ".join(s.nuisances)
     click.echo(f"Calibrating on the {device.title}: {names}", err=True)
-    seen = [device.xp.asarray(mask) for mask in read_masks(s, pairs)] or None
+    seen = [device.xp.asarray(mask) for mask in masks] or None
 
     def done(step: int, loss: float, _psf: Array) -> None:
         click.echo(f"  round {step + 1}: root mean square residual {math.sqrt(loss):.5g}", err=True)
@@ -238,6 +251,7 @@ def calibrate(
             seen=seen,
             noise=s.noise,
             callback=done,
+            checkpoint=checkpoint.part("pair"),
         )
     except ValueError as error:  # the pictures do not go together
         raise click.ClickException(str(error)) from error

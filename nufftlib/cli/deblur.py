@@ -8,9 +8,11 @@ from typing import Any
 import click
 import numpy as np
 
+import optim
 from nufftlib import workflows
 from nufftlib.blur.boundaries import BOUNDARIES
 from nufftlib.blur.deblur.job import STEPS
+from nufftlib.cli.checkpoints import options_of_checkpoints
 from nufftlib.cli.deblurred import (
     Deblurred,
     Settings,
@@ -104,6 +106,7 @@ from nufftlib.io.pictures import Picture, load_sized
     help="Axes of the PSF; 3: PICTURE is a stack of planes, and the PSF a cube.",
 )
 @encoding_option()
+@options_of_checkpoints()
 @options_of_result("out/deblur")
 @click.pass_context
 def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None:
@@ -126,7 +129,9 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
 
     Ctrl-C ends the steps early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the figure out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
-    figure; the exit code is 128 and the signal's number.
+    figure; the exit code is 128 and the signal's number. checkpoint.npz in the folder is the
+    whole state, from which --resume goes on, after a crash as well; it is removed when the result
+    is complete.
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(image=picture, seed=None, **options)
     check_together(settings)
@@ -144,8 +149,10 @@ def deblur_command(ctx: click.Context, /, picture: Path, **options: Any) -> None
     blurred, psf = given.values, cube.values
     check_fits(psf.shape[-d:], blurred.shape[-d:], "valid", "--psf")
     check_saturation(settings.saturation, blurred)
-    with settings.claimed_folder(FIGURE) as folder:
-        done = run(settings, device, blurred, psf, size, ctx.obj)
+    with settings.claimed_folder(FIGURE, resume=settings.resume) as folder:
+        read_from = {"the picture": blurred, "the PSF": psf}
+        checkpoint = settings.checkpoint(ctx, folder, device.xp.asarray(psf), read_from)
+        done = run(settings, device, blurred, psf, size, ctx.obj, checkpoint)
         result = done.result
         files: dict[str, Writer] = {
             **picture_file(done),
@@ -198,6 +205,7 @@ def run(
     psf: Values,
     pixel_size: tuple[float, ...] | None,
     interrupts: Interrupts,
+    checkpoint: optim.Checkpoint,
 ) -> Deblurred:
     """Run the method, with a progress bar."""
     steps = steps_of(settings)
@@ -221,6 +229,7 @@ def run(
         steps=steps,
         callback=done,
         progress=True,
+        checkpoint=checkpoint.part("deblur"),
     )
     interrupts.hold()
     return Deblurred(settings, device, blurred, psf, pixel_size, device.fetch(result))

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from nufftlib import workflows
 from nufftlib.blur.deblur.job import STEPS, Method
+from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import PICTURE, STACK, Writer
 from nufftlib.cli.jobs import (
-    Options,
     format_losses,
     format_speed,
     json_file,
@@ -39,7 +39,7 @@ SLACK = 0.1
 
 
 @dataclass(frozen=True)
-class Settings(Options):
+class Settings(LongOptions):
     """The options of the command.
 
     Parameters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+import optim
 from nufftlib import workflows
+from nufftlib.cli.checkpoints import options_of_checkpoints
 from nufftlib.cli.coils import Coils, prepared_coils
 from nufftlib.cli.devices import Device, open_device
 from nufftlib.cli.files import ARRAYS, FIGURE, IMAGE, L_CURVE, VOLUME, Writer
@@ -63,6 +64,26 @@ OPTIONS = {
     "field_map": "--field-map",
 }
 """The options that set a parameter of the functions that are called."""
+
+
+Frames = dict[str, list[workflows.ReconstructedImage]]
+"""The results of the frames that are complete, as a checkpoint keeps them."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The checkpoint of a command, which has begun.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The checkpoint.
+    frames : dict
+        What it keeps.
+    """
+
+    checkpoint: optim.Checkpoint
+    frames: Frames
 
 
 @click.command("reconstruct", cls=Job)
@@ -140,6 +161,7 @@ OPTIONS = {
     type=Whole(min=1),
     help=f"Steps at most.  [default: {', '.join(f'{n} ({m})' for m, n in STEPS.items() if n)}]",
 )
+@options_of_checkpoints()
 @options_of_result("out/reconstruct")
 @click.pass_context
 def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> None:
@@ -162,7 +184,9 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
 
     Ctrl-C ends the steps early: what there is then is written, and the exit code is 130.
     Another Ctrl-C leaves the figures out. SIGTERM, SIGHUP and SIGXCPU do the same, without the
-    figures; the exit code is 128 and the signal's number.
+    figures; the exit code is 128 and the signal's number. checkpoint.npz in the folder is the
+    whole state, from which --resume goes on, after a crash as well; it is removed when the result
+    is complete.
     """  # noqa: D301  # click wants the control character: keep the lines
     settings = Settings(image=data, seed=None, **options)
     check_together(settings)
@@ -178,10 +202,21 @@ def reconstruct_command(ctx: click.Context, /, data: Path, **options: Any) -> No
             Wavelets(prepared.scan.shape)
         except ValueError as error:
             raise refused(error, "--method", OPTIONS) from error
-    with settings.claimed_folder(IMAGE, FIGURE, L_CURVE) as folder:
+    with settings.claimed_folder(IMAGE, FIGURE, L_CURVE, resume=settings.resume) as folder:
+        contents = {
+            "the data": scan.data,
+            "the trajectory": scan.k,
+            "the noise scan": scan.noise,
+            "the coil maps": maps,
+            "the field map": field_map,
+        }
+        like = device.xp.asarray(scan.k[0])
+        frames: Frames = {"results": []}
+        checkpoint = settings.checkpoint(ctx, folder, like, contents, frames)
         try:
             with device.compilation_told():
-                done = run(settings, device, scan, prepared, field_map, ctx.obj)
+                saved = Resumed(checkpoint, frames)
+                done = run(settings, device, scan, prepared, field_map, ctx.obj, saved)
         except SettingError as error:
             raise refused(error, "DATA", OPTIONS) from error
         except ValueError as error:  # too few samples for coil maps, rates that decay too fast
@@ -298,6 +333,7 @@ def run(
     coils: Coils,
     field_map: NDArray[Any] | None,
     interrupts: Interrupts,
+    saved: Resumed,
 ) -> Reconstructed:
     """Reconstruct all frames, then the L-curve of the first."""
     announce(settings, device, coils.scan, scan.shape)
@@ -306,22 +342,23 @@ def run(
     if field_map is not None:
         times = times_of(settings, scan)
         given |= {"field_map": xp.asarray(field_map), "times": xp.asarray(times)}
-    results: list[workflows.ReconstructedImage] = []
-    first: Any = None
-    for result in solved(settings, device, coils, given, interrupts):
-        first = result if first is None else first
-        results.append(cut(device.fetch(result), scan.shape))
-    curve, interrupted = None, results[-1].interrupted
-    if settings.l_curve and not interrupted and first.weight > 0:
-        click.echo("L-curve ...", err=True)
-        arrays = arrays_of_frame(device, coils.scan, 0)
-        given["steps"] = settings.steps
-        try:
-            curve = workflows.l_curve(*arrays, coils.scan.shape, first, **given)
-        except KeyboardInterrupt:
-            interrupted = True
+    try:
+        results = solved(settings, device, coils, given, interrupts, saved)
+        curve, interrupted = None, results[-1].interrupted
+        if settings.l_curve and not interrupted and results[0].weight > 0:
+            click.echo("L-curve ...", err=True)
+            arrays = arrays_of_frame(device, coils.scan, 0)
+            given |= {"steps": settings.steps, "checkpoint": saved.checkpoint.part("L-curve")}
+            first = replace(results[0], maps=xp.asarray(results[0].maps))
+            try:
+                curve = workflows.l_curve(*arrays, coils.scan.shape, first, **given)
+            except KeyboardInterrupt:
+                interrupted = True
+    finally:
+        saved.checkpoint.flush()
     interrupts.hold()
-    return Reconstructed(settings, device, scan, coils, results, curve, interrupted)
+    images = [cut(result, scan.shape) for result in results]
+    return Reconstructed(settings, device, scan, coils, images, curve, interrupted)
 
 
 def announce(settings: Settings, device: Device, scan: Scan, shape: tuple[int, ...]) -> None:
@@ -377,13 +414,21 @@ def solved(
     coils: Coils,
     given: dict[str, Any],
     interrupts: Interrupts,
-) -> Iterator[workflows.ReconstructedImage]:
-    """Yield the result of each frame, with a progress bar, until one is interrupted."""
+    saved: Resumed,
+) -> list[workflows.ReconstructedImage]:
+    """Return the result of each frame, with a progress bar, until one is interrupted.
+
+    All have the maps of the first one, which the result has: those of each slice would fill the
+    checkpoint.
+    """
     scan, frames = coils.scan, len(coils.scan.data)
+    kept, checkpoint = saved.frames["results"], saved.checkpoint
+    if len(kept) == frames:
+        return kept
     if coils.maps is None and scan.data.shape[1] > 1:
         click.echo("Coil maps ...", err=True)
     maps = shared_maps(device, coils)
-    for frame, name in enumerate(scan.frames):
+    for frame, name in list(enumerate(scan.frames))[len(kept) :]:
 
         def done(step: int, _loss: float, _image: Array, frame: int = frame) -> None:
             last = step == given["steps"] and frame == frames - 1
@@ -399,11 +444,17 @@ def solved(
             noise=coils.noise,
             callback=done,
             progress=True,
+            checkpoint=checkpoint.part(f"frame {frame}", brief=frames > 1),
             **given,
         )
-        yield result
+        result = device.fetch(result)
+        result = replace(result, maps=kept[0].maps) if kept else result
         if result.interrupted:
-            return
+            return [*kept, result]
+        kept.append(result)
+        checkpoint.save(frame)
+        checkpoint.drop(f"frame {frame}")
+    return kept
 
 
 def cut(

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nufftlib import workflows
+from nufftlib.cli.checkpoints import LongOptions
 from nufftlib.cli.coils import Coils
 from nufftlib.cli.devices import Device
 from nufftlib.cli.files import FIGURE, IMAGE, L_CURVE, Writer
-from nufftlib.cli.jobs import Options, format_speed, json_file, report, versions
+from nufftlib.cli.jobs import format_speed, json_file, report, versions
 from nufftlib.io import Scan
 from nufftlib.io.stored import Unit
 from nufftlib.mri.reconstruct.job import STEPS, Method
@@ -26,7 +27,7 @@ LARGE_RESIDUAL = 1.5
 
 
 @dataclass(frozen=True)
-class Settings(Options):
+class Settings(LongOptions):
     """The options of the command.
 
     Parameters

@@ -1,5 +1,6 @@
 """Commands that are killed without a word: no file is half there, and --resume ends alike."""
 
+import gzip
 import itertools
 import json
 import subprocess
@@ -15,6 +16,7 @@ import nufftlib
 from nufftlib import workflows
 from nufftlib.cli import app
 from nufftlib.cli.interrupts import Interrupts
+from nufftlib.mri.reconstruct import curve
 
 OUT = Path("out/trajectory")
 ROOT = Path(nufftlib.__file__).parents[1]
@@ -43,8 +45,25 @@ LEARN = ("learn-trajectory", "--image", "brain.npy", "--steps", "3")
 VOLUME = ("learn-trajectory", "--volume", "head.npy", "--steps", "2", "--no-figures")
 SET = ("learn-trajectory", "--images", "set.npz", "--epochs", "2", "--batch", "2", "--no-figures")
 CALIBRATE = ("calibrate-psf", "--image", "astronaut.npy", "--steps", "4", "--no-figures")
+DEBLUR = ("deblur", "blurred.npy", "--psf", "psf.npy", "--steps", "4", "--no-figures")
+PAIR = ("calibrate-pair", "--sharp", "astronaut.npy", "--blurred", "blurred.npy", "--size", "5")
+FRAMES = ("reconstruct", "scan.npz", "--steps", "3", "--l-curve", "--no-figures")
 RENAME, DRAW = ("os.rename", ".npz"), ("open", ".figure.png")
 PLACED = "os.rename", ".figure.png"
+
+
+@pytest.fixture(autouse=True)
+def files():
+    """Write what the commands read besides."""
+    psf, blurred = workflows.simulate_blur(np.load("astronaut.npy"), size=5, noise=0.01, seed=0)
+    np.save("psf.npy", psf)
+    np.save("blurred.npy", blurred)
+    k, shape = nufftlib.mri.trajectories.radial(14, 24), (16, 16)
+    maps = nufftlib.mri.birdcage_maps(2, shape)
+    x = np.load("set.npz")["images"][:2, 4:20, 4:20]
+    noise = np.random.default_rng(0).standard_normal((2, 2, *k.shape[:-1])).astype("float32")
+    data = [nufftlib.NUFFT(k, shape)(maps * each.astype("complex64")) for each in x]
+    np.savez("scan.npz", data=data + 30 * noise, trajectory=k, shape=shape)
 
 
 def run(command, *more):
@@ -61,6 +80,8 @@ def readable(folder):
                 assert all(arrays[key] is not None for key in arrays)
         elif name.endswith(".json"):
             assert json.loads((folder / name).read_text())
+        elif name.endswith(".gz"):
+            gzip.decompress((folder / name).read_bytes())
         elif name.endswith(".html"):
             assert (folder / name).read_text(encoding="utf-8").rstrip().endswith("</html>")
         else:
@@ -77,8 +98,21 @@ def readable(folder):
         (VOLUME, RENAME, 3, {"checkpoint.npz"}),
         (SET, RENAME, 4, {"checkpoint.npz"}),  # in the middle of an epoch
         (CALIBRATE, RENAME, 8, {"checkpoint.npz"}),  # in the second method
+        (DEBLUR, RENAME, 9, {"checkpoint.npz"}),
+        ((*PAIR, "--no-figures"), RENAME, 2, {"checkpoint.npz"}),
+        (FRAMES, RENAME, 15, {"checkpoint.npz"}),  # in the L-curve, after two frames
     ],
-    ids=["step", "drawing", "result", "volume", "set", "calibration"],
+    ids=[
+        "step",
+        "drawing",
+        "result",
+        "volume",
+        "set",
+        "calibration",
+        "deblurring",
+        "pair",
+        "frames",
+    ],
 )
 def test_a_killed_run_goes_on_to_the_same_bits(command, event, number, left):
     arguments = [*event, str(number), *command, "--out", "killed", "--checkpoint-every", "0"]
@@ -191,3 +225,54 @@ def test_every_method_of_a_calibration_is_run_once(calibrate, monkeypatch):
         calibrate("--no-figures", code=130)
     calibrate("--no-figures", "--resume")
     assert len(solved) == 5 * 6 + 1  # the step that was interrupted counts twice
+
+
+def test_frames_that_are_complete_are_not_reconstructed_again(monkeypatch):
+    solved, plain = [], workflows.reconstruct
+
+    def counted(*arguments, callback, **settings):
+        def follow(step, *at):
+            solved.append(step)
+            return callback(step, *at)
+
+        return plain(*arguments, callback=follow, **settings)
+
+    def press(_, *, last):
+        if len(solved) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflows, "reconstruct", counted)
+    with monkeypatch.context() as pressed:
+        pressed.setattr(Interrupts, "step_done", press)
+        assert CliRunner().invoke(app.cli, FRAMES).exit_code == 130
+    folder = Path("out/reconstruct")
+    with np.load(folder / "checkpoint.npz") as arrays:
+        parts = json.loads(arrays["checkpoint"].tobytes())["parts"]
+    assert {*parts} == {"", "/frame 1", "/frame 1/loop"}
+    run(FRAMES, "--resume")
+    assert solved == [0, 1, 2, 3, 0, 1, 1, 2, 3]  # the step that was interrupted counts twice
+    with np.load(folder / "result.npz") as arrays:
+        assert len(arrays["image"]) == 2
+
+
+def test_an_l_curve_that_is_interrupted_goes_on(monkeypatch):
+    run(FRAMES, "--out", "whole")
+    calls, plain = itertools.count(), curve.prepared
+
+    def press(*arguments):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    with monkeypatch.context() as pressed:
+        pressed.setattr(curve, "prepared", press)
+        said = CliRunner().invoke(app.cli, FRAMES)
+    assert said.exit_code == 130
+    assert "in the L-curve, which is left out" in said.output
+    assert "The same command goes on with --resume." in said.output
+    left = []
+    monkeypatch.setattr(curve, "prepared", lambda *of: left.append(of) or plain(*of))
+    run(FRAMES, "--resume")
+    assert len(left) == 9 - 4
+    found, whole = (Path(out, "result.npz").read_bytes() for out in ("out/reconstruct", "whole"))
+    assert found == whole

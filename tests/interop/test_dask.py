@@ -1,9 +1,15 @@
 """Sums over items on workers: the same bits whoever computes them, and who is refused."""
 
+import functools
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +22,8 @@ from nufftlib.core.threads import available, threads
 
 pytest.importorskip("dask")
 pytest.importorskip("distributed")
-import dask.array as da  # it skips without dask
+import dask  # it skips without dask
+import dask.array as da
 
 from nufftlib.interop import dask as adapter
 from nufftlib.interop.dask import objective as objectives
@@ -248,6 +255,96 @@ def test_chunks_are_called_one_by_one():
     np.testing.assert_allclose(found, image(y, scale), rtol=1e-6)
 
 
+class Counted:
+    """Chunks of one megabyte that are made when they are asked for, and counted while they live."""
+
+    def __init__(self):
+        self.live = self.most = self.made = 0
+        self.lock = threading.Lock()
+
+    def add(self, sign):
+        with self.lock:
+            self.live += sign
+            self.made += sign > 0
+            self.most = max(self.most, self.live)
+
+    def chunk(self, number):
+        array = np.full((4, 2**15), float(number))
+        self.add(1)
+        weakref.finalize(array, self.add, -1)
+        return array
+
+    def array(self, count):
+        chunks = [
+            da.from_delayed(dask.delayed(self.chunk, pure=False)(i), (4, 2**15), float)
+            for i in range(count)
+        ]
+        return da.concatenate(chunks)
+
+
+class Target:
+    """What a result is written to: it keeps the sums."""
+
+    def __init__(self):
+        self.sums = {}
+
+    def __setitem__(self, where, chunk):
+        self.sums[where[0].start] = chunk.sum()
+
+
+@pytest.mark.parametrize(("scheduler", "threads"), [("synchronous", 1), ("threads", 2)])
+def test_no_more_chunks_are_there_than_are_at_work(scheduler, threads):
+    with dask.config.set(scheduler=scheduler, num_workers=threads):
+        for count in (16, 64):
+            counted, target = Counted(), Target()
+            found = adapter.map_chunks(
+                lambda x: 2 * x, counted.array(count), shape=(2**15,), dtype=float
+            )
+            da.store(found, target, lock=False)
+            assert target.sums == {4 * i: 2**18 * i for i in range(count)}
+            assert (counted.made, counted.live) == (count, 0)
+            assert counted.most <= 2 * threads + 1  # of 16, and of 64
+            counted = Counted()
+            total = adapter.sum_chunks(
+                lambda x: x.sum(axis=0), counted.array(count), shape=(2**15,), dtype=float
+            )
+            assert np.array_equal(total.compute(), np.full(2**15, 2.0 * count * (count - 1)))
+            assert (counted.made, counted.live) == (count, 0)
+            assert counted.most <= 2 * threads + 1  # of 16, and of 64
+
+
+def test_an_array_that_is_there_as_a_whole_is_seen():
+    counted = Counted()
+    whole = counted.array(16).rechunk((-1, -1))
+    adapter.map_chunks(lambda x: x, whole, shape=(2**15,), dtype=float).compute()
+    assert counted.most == 16
+
+
+def test_coils_chunk_by_chunk_give_the_image_of_all_coils():
+    shape, k = (16, 16), nl.mri.trajectories.radial(20, 32, dtype=np.float64)
+    F, S = nl.NUFFT(k, shape, engine="direct"), nl.mri.birdcage_maps(7, shape, dtype=complex)
+    A = F @ nl.Sense(S)
+    y = A(np.pad(np.ones((7, 6)), ((3, 6), (5, 5))) + 0j)
+    data, maps = (da.from_array(a, chunks=(2, *a.shape[1:])) for a in (y, S))
+    sum_of = functools.partial(adapter.sum_chunks, shape=shape, dtype=complex)
+
+    def gram(x):
+        return sum_of(lambda s: (F @ nl.Sense(s)).N(x), maps).compute(scheduler="synchronous")
+
+    rhs = sum_of(lambda y, s: (F @ nl.Sense(s)).H(y), data, maps)
+    assert rhs.chunks == ((16,), (16,))
+    rhs = rhs.compute(scheduler="synchronous")
+    np.testing.assert_allclose(rhs, A.H(y), rtol=1e-12)
+    with dask.config.set(num_workers=2):
+        threaded = sum_of(lambda y, s: (F @ nl.Sense(s)).H(y), data, maps).compute(
+            scheduler="threads"
+        )
+    assert np.array_equal(threaded, rhs)
+    found = optim.conjugate_gradient(gram, rhs, steps=8)
+    whole = optim.conjugate_gradient(A.N, A.H(y), steps=8)
+    np.testing.assert_allclose(found.params, whole.params, rtol=1e-8, atol=1e-10)
+
+
 def test_chunks_that_do_not_fit_are_refused():
     x = da.ones((4, 6), chunks=(2, -1))
     cases = [
@@ -261,6 +358,10 @@ def test_chunks_that_do_not_fit_are_refused():
             adapter.map_chunks(np.asarray, *arrays, shape=(6,), dtype=float)
     bad = adapter.map_chunks(lambda x: x[:, :3], x, shape=(6,), dtype=float)
     with pytest.raises(ValueError, match=r"float64 of shape \(2, 3\); want float64 of shape"):
+        bad.compute(scheduler="synchronous")
+    bad = adapter.sum_chunks(lambda x: x, x, shape=(6,), dtype=float)
+    said = r"sum_chunks\(function\): what a chunk adds is float64 of shape \(2, 6\); want .* \(6,\)"
+    with pytest.raises(ValueError, match=said):
         bad.compute(scheduler="synchronous")
 
 
@@ -304,6 +405,56 @@ def test_workers_of_another_version_are_refused(dask_pool, monkeypatch):
         pytest.raises(RuntimeError, match=r"has nufftlib .*; want nufftlib 0\.0\.7, as here"),
         adapter.connect(address),
     ):
+        pass
+
+
+@pytest.fixture
+def lacking(tmp_path):
+    """Return what starts a command of Dask in a Python that has all packages but this one."""
+    site, started = tmp_path / "site", []
+    site.mkdir()
+    places = [Path(p) for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    for path in (path for place in places for path in place.iterdir()):
+        ours = "nufftlib" in path.name or path.name == "optim" or path.suffix == ".pth"
+        if not ours and not (site / path.name).exists():
+            (site / path.name).symlink_to(path)
+
+    def start(command, *arguments):
+        code = f"import sys; sys.path.append({str(site)!r})\n"
+        code += f"from distributed.cli.dask_{command} import main; main(sys.argv[1:])"
+        called = [sys.executable, "-I", "-S", "-c", code, *arguments, "--no-dashboard"]
+        started.append(subprocess.Popen(called, cwd=tmp_path, stderr=subprocess.DEVNULL))
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_without_the_library_is_named_before_it_gets_work(dask_pool, lacking):
+    address = dask_pool.client.scheduler.address
+    lacking("worker", address, "--no-nanny")
+    dask_pool.client.wait_for_workers(3, timeout=30)
+    (new,) = dask_pool.client.nthreads().keys() - set(dask_pool.addresses)
+    try:
+        said = f"Workers: the worker {new} has no nufftlib; want nufftlib .*, as here"
+        with pytest.raises(RuntimeError, match=said):
+            dask_pool.look()  # as each step does
+        with pytest.raises(RuntimeError, match=said), adapter.connect(address):
+            pass
+    finally:
+        dask_pool.client.retire_workers([new])
+        dask_pool.look()
+
+
+def test_a_scheduler_without_the_library_is_named(lacking, tmp_path):
+    about = tmp_path / "scheduler.json"
+    lacking("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(about))
+    while not (about.exists() and about.read_text().endswith("}")):
+        time.sleep(0.05)
+    address = json.loads(about.read_text())["address"]
+    said = f"Workers: the scheduler {address} has no nufftlib; want nufftlib .*, as here"
+    with pytest.raises(RuntimeError, match=said), adapter.connect(address):
         pass
 
 

@@ -215,13 +215,17 @@ def test_a_loop_goes_on_for_longer_than_was_asked_first(tmp_path):
     assert_same(solve(optim.Checkpoint(path, resume=True), steps=9), solve(steps=9))
 
 
-def test_one_that_has_converged_stays_so(tmp_path):
+@pytest.mark.parametrize(
+    "end", [{"optimizer": optim.sgd(1.0), "tolerance": 1e-9}, {"until": lambda value, _: value < 1}]
+)
+def test_one_that_has_converged_stays_so(tmp_path, end):
     path, calls = tmp_path / "run.npz", []
-    run = partial(solve, optimizer=optim.sgd(1.0), tolerance=1e-9)
+    run = partial(solve, **end)
     whole = run(optim.Checkpoint(path))
     resumed = run(optim.Checkpoint(path, resume=True), callback=lambda *_: calls.append(None))
     assert_same(resumed, whole)
     assert resumed.converged
+    assert 0 < resumed.steps < 6
     assert not calls
 
 
@@ -293,6 +297,58 @@ def test_a_part_that_has_not_begun_again_is_not_lost(tmp_path):
     solve(optim.Checkpoint(path, resume=True).part("first"), steps=6)
     again = optim.Checkpoint(path, resume=True)
     assert [solve(again.part(name), steps=0).steps for name in ("first", "second")] == [6, 3]
+
+
+def test_brief_loops_leave_the_file_to_the_whole(tmp_path, monkeypatch):
+    path, written = tmp_path / "run.npz", []
+    replace = optim._checkpoint.replace
+    monkeypatch.setattr(
+        optim._checkpoint, "replace", lambda *of: written.append(None) or replace(*of)
+    )
+    checkpoint = optim.Checkpoint(path)
+    for i in range(3):
+        solve(checkpoint.part(f"{i}", brief=True))
+        solve(checkpoint.part(f"{i}", brief=True).part("of it"))
+    assert not written
+    checkpoint.flush()
+    assert len(written) == 1
+    solve(checkpoint.part("long"))
+    assert len(written) == 2
+
+
+def test_parts_that_are_dropped_are_gone_from_memory_and_file(tmp_path):
+    path = tmp_path / "run.npz"
+
+    def sum_of_losses(checkpoint, count, press=None):
+        done = checkpoint.begin("sum_of_losses", {}, np.ones(3)) or []
+        for i in range(len(done), count):
+            result = solve(checkpoint.part(f"loop {i}"), start=np.full(3, 1.0 + i))
+            solve(checkpoint.part(f"loop {i}").part("more"), steps=1)
+            done = [*done, result.history[-1]]
+            checkpoint.save(done)
+            checkpoint.drop(f"loop {i}")
+            if i == press:
+                break
+        checkpoint.flush()
+        return done
+
+    first = optim.Checkpoint(path)
+    sum_of_losses(first, 12, press=4)
+    assert list(first.file.parts) == list(first.file.settled) == [""]
+    record = json.loads(np.load(path)["checkpoint"].tobytes())
+    assert list(record["parts"]) == [""]
+    found = sum_of_losses(optim.Checkpoint(path, resume=True), 12)
+    assert found == sum_of_losses(optim.Checkpoint(tmp_path / "whole.npz"), 12)
+
+
+def test_a_part_is_dropped_by_its_whole_name(tmp_path):
+    checkpoint = optim.Checkpoint(tmp_path / "run.npz")
+    for name in ("1", "11"):
+        solve(checkpoint.part(name))
+    checkpoint.drop("1")
+    assert [*checkpoint.file.parts] == ["", "/11"]
+    with pytest.raises(TypeError, match=r"Checkpoint.drop: name is 1; want a string"):
+        checkpoint.drop(1)
 
 
 def test_seconds_go_on(tmp_path):

@@ -26,6 +26,7 @@ GOOD = {  # a call that works, for every public name that is called
         "params": START,
         "optimizer": optim.sgd(0.1),
         "project": None,
+        "until": None,
         **LOOP,
     },
     optim.projected_gradient: {
@@ -194,6 +195,7 @@ WRONG = {  # by the parameter's name: one name means one thing in all signatures
     "init": [*NO_FUNCTION, None],
     "update": [*NO_FUNCTION, None],
     "callback": NO_FUNCTION,
+    "until": NO_FUNCTION,
     "precondition": NO_FUNCTION,
     "operator": [*NO_FUNCTION, None],
     "gram": [*NO_FUNCTION, None],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import shutil
 from collections.abc import Mapping
 
@@ -142,6 +143,112 @@ def test_a_blind_calibration_goes_on(tmp_path):
     told = []
     blind(callback=lambda *at: told.append(at))
     assert goes_on(tmp_path, blind) == len(told) - 1 >= 5
+
+
+@pytest.fixture
+def each_write(monkeypatch, tmp_path):
+    """Return what asserts that a job goes on from whatever it writes, and how often it did."""
+
+    def goes_on_from_each(job, most):
+        path, copies, replace = tmp_path / "run.npz", [], optim._checkpoint.replace
+
+        def copied(*file):
+            replace(*file)
+            copies.append(shutil.copy(path, tmp_path / f"at-{len(copies)}.npz"))
+
+        whole = job()
+        with monkeypatch.context() as watched:
+            watched.setattr(optim._checkpoint, "replace", copied)
+            watched.setattr(os, "fsync", lambda _: None)  # no power is lost here
+            assert_same(job(checkpoint=optim.Checkpoint(path, interval=0)), whole)
+        # Some of them, and the last: a kill may come after it.
+        for i in {round(j * (len(copies) - 1) / (most - 1)) for j in range(most)}:
+            assert_same(job(checkpoint=optim.Checkpoint(copies[i], resume=True)), whole, f"at {i}")
+        return len(copies)
+
+    return goes_on_from_each
+
+
+COUNTS = workflows.simulate_blur(300 * SHARP, size=5, noise=3.0, seed=0)[1].clip(min=0)
+SEEN = np.random.default_rng(5).random(BLURRED.shape) < 0.97
+
+
+@pytest.mark.parametrize(
+    ("blurred", "settings", "writes"),
+    [
+        (BLURRED, {"method": "wiener", "boundary": "reflect"}, 3),
+        (BLURRED, {"method": "tv", "steps": 6}, 7 + 3),  # after the steps of its start
+        (BLURRED, {"method": "tv", "steps": 4, "seen": SEEN}, 5 + 3 * 3),
+        (COUNTS, {"method": "richardson-lucy"}, 3),
+        (COUNTS, {"method": "richardson-lucy", "weight": 1e-3, "steps": 5}, 6),
+    ],
+    ids=["wiener", "tv", "gaps", "counts", "counts and tv"],
+)
+def test_a_deblurring_goes_on(each_write, blurred, settings, writes):
+    job = functools.partial(workflows.deblur, blurred, TRUTH, **settings)
+    assert each_write(job, most=5) >= writes
+
+
+def test_richardson_and_lucy_end_where_they_ended():
+    result = workflows.deblur(COUNTS, TRUTH, method="richardson-lucy")
+    assert result.converged
+    assert result.steps < 100  # or the test above would not see the step after the last
+
+
+EVEN = (16, 16)  # wavelets want to halve it
+COILS = nl.mri.birdcage_maps(3, EVEN, dtype=np.complex128)
+NOISY = nl.NUFFT(K, EVEN, norm="ortho")(COILS * np.pad(IMAGES[0], ((0, 0), (0, 1))))
+NOISY = NOISY + 0.05 * RNG.standard_normal(NOISY.shape)
+
+
+@pytest.mark.parametrize("method", ["cg", "tv", "wavelet"])
+def test_a_reconstruction_goes_on(each_write, method):
+    given = {"maps": COILS, "method": method, "steps": 5, "noise": 0.05}
+    job = functools.partial(workflows.reconstruct, NOISY, K, EVEN, **given)
+    assert each_write(job, most=4) >= 6
+
+
+def test_an_adjoint_is_there_at_once(tmp_path):
+    path = tmp_path / "run.npz"
+    workflows.reconstruct(
+        NOISY, K, EVEN, maps=COILS, method="adjoint", checkpoint=optim.Checkpoint(path)
+    )
+    assert not path.exists()
+
+
+def test_an_l_curve_goes_on(each_write):
+    found = workflows.reconstruct(NOISY, K, EVEN, maps=COILS, noise=0.05)
+    curve = functools.partial(workflows.l_curve, NOISY, K, EVEN, found, steps=2)
+    assert each_write(curve, most=6) == 9 * (3 + 1)  # three points and what came of them
+
+
+OPTICS = nl.blur.ThroughFocus(11, (-0.5, 0.5), indices=(4, 5, 6))
+BEAD = nl.blur.poisson_noise(300 * OPTICS(np.asarray([0.05, 0.1, -0.1])) + 1.0, seed=0)
+
+
+def test_a_retrieval_of_the_phase_goes_on_with_its_starts(each_write):
+    job = functools.partial(workflows.retrieve_phase, BEAD, OPTICS, steps=4, starts=3)
+    assert each_write(job, most=6) >= 12  # its noise is not known: all starts are tried
+
+
+ALL = ("photometry", "clipping", "outliers", "gamma", "shift", "vignette")
+
+
+@pytest.mark.parametrize(("side", "shade", "nuisances"), [(96, 0.0, "auto"), (120, 0.1, ALL)])
+def test_a_calibration_of_a_pair_goes_on(each_write, monkeypatch, side, shade, nuisances):
+    monkeypatch.setattr(nl.blur.calibrate.pair.rounds, "CROP", 108)  # of the larger one
+    x = astronaut()[:1, 64 : 64 + side, 64 : 64 + side].astype(float)
+    light = (1 - shade * np.linspace(-1, 1, side) ** 2) * np.roll(x, 1, -1)
+    _, y = workflows.simulate_blur(light, size=5, noise=0.004, seed=0)
+    y = np.where(RNG.random(y.shape) < 1e-3, 1.3, (0.8 * y + 0.1).clip(min=0.2) ** 0.6)
+    job = functools.partial(workflows.calibrate_pair, x, y, size=5, nuisances=nuisances)
+    found = job()
+    writes = each_write(job, most=3)
+    if shade:
+        assert found.motion[0] != (0.0, 0.0, 0.0, 1.0)
+        assert writes >= len(found.losses) + 2  # the rounds of its middle, too
+    else:
+        assert writes == len(found.losses) < 7  # they have settled
 
 
 def goes_on(folder, job):

@@ -29,9 +29,10 @@ from nufftlib.blur.calibrate.objective import (
 from nufftlib.blur.calibrate.recipes import METHODS, RECIPES, Method
 from nufftlib.blur.operator import Blur
 from nufftlib.core.arrays import Array, common_namespace
-from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
+from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,19 +198,17 @@ def calibrate_psf(
         note_error(psf)
         return callback is not None and callback(step, loss, psf)
 
-    if checkpoint is not None:
-        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
-        settings = {
-            "sharp": sharp,
-            "blurred": blurred,
-            "method": method,
-            "size": tuple(start.shape),
-            "boundary": boundary,
-            "path": taken,
-            "tolerance": tolerance,
-            "truth": truth,
-        }
-        checkpoint.begin(call, settings, start)
+    settings = {
+        "sharp": sharp,
+        "blurred": blurred,
+        "method": method,
+        "size": tuple(start.shape),
+        "boundary": boundary,
+        "path": taken,
+        "tolerance": tolerance,
+        "truth": truth,
+    }
+    begun(call, checkpoint, settings, start)
     loop = time.perf_counter()
     result = recipe.solve(
         evaluate,
@@ -220,7 +219,7 @@ def calibrate_psf(
         progress=progress,
         checkpoint=checkpoint and checkpoint.part("loop", kept=kept),
     )
-    seconds = time.perf_counter() - loop if checkpoint is None else checkpoint.seconds
+    seconds = elapsed(checkpoint, loop)
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     errors = kept["errors"]

@@ -18,6 +18,7 @@ from nufftlib.core.arrays import Array, namespace
 from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 Method = Literal["wiener", "richardson-lucy", "tv"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -43,7 +44,8 @@ class DeblurredPicture(Run):
         The loss at the start and after each step: of ``"wiener"`` the error of the linear system
         (see `optim.conjugate_gradient`), of the others the objective.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     picture : array, of the blurred one's shape
@@ -90,6 +92,7 @@ def deblur(
     steps: int | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> DeblurredPicture:
     r"""Find the sharp picture of a blurred one whose PSF is known, or the sharp stack.
 
@@ -136,6 +139,9 @@ def deblur(
         true value stops the loop.
     progress : bool
         Whether to show a progress bar with the loss.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -199,16 +205,30 @@ def deblur(
         msg = f"{call}(weight): weight is 0; want a positive number with the method 'wiener'"
         raise ValueError(msg)
     clock = time.perf_counter()
-    model = without_gaps(model_of(call, blurred, psf, boundary, ndim, seen), noise)
+    model = model_of(call, blurred, psf, boundary, ndim, seen)
+    settings = {
+        "blurred": blurred,
+        "psf": psf,
+        "ndim": ndim,
+        "method": method,
+        "noise": noise,
+        "weight": weight,
+        "boundary": boundary,
+        "nonnegative": nonnegative,
+        "background": background,
+        "seen": seen,
+    }
+    begun(call, checkpoint, settings, blurred)
+    model = without_gaps(model, noise, checkpoint)
     noise = noise_of(model) if noise is None else noise
 
     def follow(step: int, loss: float, x: Array) -> object:
         return callback is not None and callback(step, loss, model.cropped(x))
 
-    taken, solve = prepared(model, method, noise, weight, nonnegative, background)
-    loop = time.perf_counter()
-    result = solve(steps=steps, callback=follow, progress=progress)
-    seconds = time.perf_counter() - loop
+    taken, solve = prepared(model, method, noise, weight, nonnegative, background, checkpoint)
+    loop, own = time.perf_counter(), checkpoint and checkpoint.part("loop")
+    result = solve(steps=steps, callback=follow, progress=progress, checkpoint=own)
+    seconds = elapsed(own, loop)
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     x = result.best_params
@@ -233,6 +253,7 @@ def prepared(
     weight: float | None,
     nonnegative: bool,
     background: float,
+    checkpoint: optim.Checkpoint | None,
 ) -> tuple[float, Callable[..., optim.Result]]:
     """Return the weight, given or chosen, and the function that solves."""
     smooth = smooth_weight(model, noise)
@@ -244,14 +265,22 @@ def prepared(
     if method == "wiener":
         found = smooth.weight if weight is None else weight
         return found, Wiener(model, found).solve
-    start = Wiener(model, smooth.weight).solve(steps=STEPS["wiener"])
-    if start.interrupted:
-        raise KeyboardInterrupt
-    x = start.params
+    x = wiener(model, smooth.weight, checkpoint, "start")
     length = variation_weight(smooth.weight, x, model.ndim) if weight is None else weight
     return length, lambda **settings: deblur_by_variation(
         model, length, x, nonnegative=nonnegative, **settings
     )
+
+
+def wiener(model: Model, weight: float, checkpoint: optim.Checkpoint | None, name: str) -> Array:
+    """Return Wiener's picture, with a part of the checkpoint for its steps."""
+    found = Wiener(model, weight).solve(
+        steps=STEPS["wiener"], checkpoint=checkpoint and checkpoint.part(name)
+    )
+    if found.interrupted:
+        raise KeyboardInterrupt
+    picture: Array = found.params
+    return picture
 
 
 def noise_of(model: Model) -> float:
@@ -260,7 +289,7 @@ def noise_of(model: Model) -> float:
     return noise_at(y, model.power(tuple(y.shape[-d:])), d)
 
 
-def without_gaps(model: Model, noise: float | None) -> Model:
+def without_gaps(model: Model, noise: float | None, checkpoint: optim.Checkpoint | None) -> Model:
     """Return the model with pixels that do not count as they would be seen.
 
     Their own values are nobody's, and gaps have edges: noise and weight would be those of the
@@ -269,12 +298,9 @@ def without_gaps(model: Model, noise: float | None) -> Model:
     if model.seen is None:
         return model
     model = model.filled_by_means()
-    for _ in range(ROUNDS):
+    for i in range(ROUNDS):
         weight = smooth_weight(model, noise_of(model) if noise is None else noise).weight
-        found = Wiener(model, weight).solve(steps=STEPS["wiener"])
-        if found.interrupted:
-            raise KeyboardInterrupt
-        model = model.filled(model.blur.apply(found.params))
+        model = model.filled(model.blur.apply(wiener(model, weight, checkpoint, f"gaps {i}")))
     return model
 
 

@@ -37,6 +37,7 @@ def richardson_lucy(
     steps: int,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> optim.Result:
     """Return the picture with the course of the iteration, from a picture of one brightness.
 
@@ -53,7 +54,7 @@ def richardson_lucy(
         Light of the detector beside the picture's.
     steps : int
         Number of steps at most.
-    callback, progress : Any
+    callback, progress, checkpoint : Any
         As for `optim.minimize`.
     """
     A, xp = model.map, array_namespace(model.blurred)
@@ -86,11 +87,14 @@ def richardson_lucy(
         new = xp.where(dark, x, x - x * g / scale)
         return xp.maximum(new, xp.zeros_like(x)), state
 
-    def follow(step: int, value: float, x: Array) -> bool:
-        asked = callback is not None and callback(step, value, x)
-        return bool(asked) or misfit[0] <= residual
+    def enough(_value: float, _x: Array) -> bool:
+        return misfit[0] <= residual
 
-    settings: dict[str, Any] = {"callback": follow, "progress": progress}
+    settings: dict[str, Any] = {
+        "until": enough,
+        "callback": callback,
+        "progress": progress,
+        "checkpoint": checkpoint,
+    }
     steps_of_its_own = optim.Optimizer(lambda _: (), update)
-    result = optim.minimize(value_and_grad, start, steps_of_its_own, steps=steps, **settings)
-    return result._replace(converged=bool(misfit) and misfit[0] <= residual)
+    return optim.minimize(value_and_grad, start, steps_of_its_own, steps=steps, **settings)

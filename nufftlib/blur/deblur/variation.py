@@ -43,6 +43,7 @@ def deblur_by_variation(
     steps: int,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> optim.Result:
     """Return the picture of least total variation with its course.
 
@@ -58,13 +59,17 @@ def deblur_by_variation(
         Whether the picture is nonnegative.
     steps : int
         Number of steps at most, the start not included.
-    callback, progress : Any
+    callback, progress, checkpoint : Any
         As for `optim.primal_dual`.
     """
     D = FiniteDifferences(model.pixels)
     f = HalfSquaredError(model.data) @ model.map
     L = optim.lipschitz(f.value_and_grad, start)
-    settings: dict[str, Any] = {"callback": callback, "progress": progress}
+    settings: dict[str, Any] = {
+        "callback": callback,
+        "progress": progress,
+        "checkpoint": checkpoint,
+    }
     return optim.primal_dual(
         f.value_and_grad,
         start,

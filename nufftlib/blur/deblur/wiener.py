@@ -83,6 +83,7 @@ class Wiener:
         steps: int,
         callback: Callable[[int, float, Array], object] | None = None,
         progress: bool = False,
+        checkpoint: optim.Checkpoint | None = None,
     ) -> optim.Result:
         """Return the solution with its course; it starts from the filter's.
 
@@ -90,11 +91,15 @@ class Wiener:
         ----------
         steps : int
             Steps of conjugate gradients at most.
-        callback, progress : Any
+        callback, progress, checkpoint : Any
             As for `optim.conjugate_gradient`.
         """
         b = self.model.map.adjoint(self.model.data)
-        settings: dict[str, Any] = {"callback": callback, "progress": progress}
+        settings: dict[str, Any] = {
+            "callback": callback,
+            "progress": progress,
+            "checkpoint": checkpoint,
+        }
         return optim.conjugate_gradient(
             self.matrix.apply,
             b,

@@ -39,6 +39,7 @@ from nufftlib.core.kinds import (
 )
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 SHIFTS: tuple[Shifts, ...] = ("common", "each")
 START = 0.2  # waves, root mean square of a start that is not zero
@@ -54,7 +55,7 @@ class RetrievedPhase(Run):
     losses : list of float
         The loss after each evaluation, from the start that led to the lowest one.
     seconds : float
-        Duration of all starts.
+        Duration of all starts; of a run that went on from a checkpoint with the time before that.
     interrupted : bool
         Whether Ctrl-C ended the search early.
     optics : ThroughFocus
@@ -159,6 +160,7 @@ def retrieve_phase(
     tolerance: float = 1e-6,
     seed: int = 0,
     callback: Callable[[int, float, Array], object] | None = None,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> RetrievedPhase:
     r"""Find the aberrations of a lens from pictures of a bead at several known defoci.
 
@@ -196,6 +198,9 @@ def retrieve_phase(
     callback : callable, optional
         ``callback(step, loss, coefficients)`` after each evaluation, with the best
         coefficients of the current start; a true value ends the search.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -256,7 +261,18 @@ def retrieve_phase(
     optional_function(call, "callback", callback)
     fit = Fit(noise_of(call, xp, stack, gain, std), optics, shifts)
     known = gain is not None or std is not None
-    best = search(fit, starting_points(fit, rng, starts), steps, tolerance, known, callback)
+    settings = {
+        "stack": stack,
+        "optics": optics,
+        "gain": gain,
+        "std": std,
+        "shifts": shifts,
+        "tolerance": tolerance,
+        "seed": seed,
+    }
+    begun(call, checkpoint, settings, stack)
+    points = starting_points(fit, rng, starts)
+    best = search(fit, points, steps, tolerance, known, callback, checkpoint)
     if not best.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     planes = fit.planes(best.params)
@@ -272,7 +288,7 @@ def retrieve_phase(
     coefficients = given(best.params[fit.tilts :])
     return RetrievedPhase(
         losses=best.history,
-        seconds=time.perf_counter() - clock,
+        seconds=elapsed(checkpoint, clock),
         interrupted=best.interrupted,
         optics=optics,
         coefficients=coefficients,
@@ -372,6 +388,7 @@ def search(
     tolerance: float,
     known: bool,
     callback: Callable[[int, float, Array], object] | None,
+    checkpoint: optim.Checkpoint | None,
 ) -> optim.Result:
     """Descend from the starts and return the lowest result."""
     ended = False
@@ -382,9 +399,14 @@ def search(
         return ended
 
     best: optim.Result | None = None
-    for point in points:
+    for i, point in enumerate(points):
         result = optim.levenberg_marquardt(
-            fit.evaluate, point, steps=steps, tolerance=tolerance, callback=follow
+            fit.evaluate,
+            point,
+            steps=steps,
+            tolerance=tolerance,
+            callback=follow,
+            checkpoint=checkpoint and checkpoint.part(f"start {i}"),
         )
         if best is None or (result.history and result.history[-1] < best.history[-1]):
             best = result

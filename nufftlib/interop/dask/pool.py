@@ -49,7 +49,7 @@ class Workers:
     TypeError
         If it is no synchronous client.
     RuntimeError
-        If no worker comes, or one has no nufftlib or another version of it.
+        If no worker comes, or one has no nufftlib or another version of it, or the scheduler.
     """
 
     def __init__(self, client: Any) -> None:
@@ -60,6 +60,7 @@ class Workers:
         self.client = client
         self.known: dict[int, tuple[Any, Any]] = {}
         self.addresses: list[str] = []
+        self.greet_scheduler()
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:
@@ -81,16 +82,22 @@ class Workers:
             by_name = {address: str(of["name"]) for address, of in found.items()}
             self.addresses = sorted(found, key=lambda address: (by_name[address], address))
 
+    # `metadata.version` is Python's own: who lacks the library has it.
+    def greet_scheduler(self) -> None:
+        """Refuse a scheduler with another library: all tasks are read there as well."""
+        client = self.client
+        try:
+            there: object = client.run_on_scheduler(metadata.version, "nufftlib")
+        except metadata.PackageNotFoundError as error:
+            there = error
+        check_version(f"the scheduler {client.scheduler.address}", there)
+
     def greet(self, found: dict[str, Any], new: set[str]) -> None:
         """Refuse workers with another library, and let those of a host share its processors."""
-        here = version("nufftlib")
-        # These functions are Python's own: a worker without the library has them.
         said = self.client.run(metadata.version, "nufftlib", workers=[*new], on_error="return")
         for address, there in said.items():
-            if there != here:
-                has = "no nufftlib" if isinstance(there, Exception) else f"nufftlib {there}"
-                msg = f"Workers: {address} has {has}; want nufftlib {here}, as here"
-                raise RuntimeError(msg)
+            if not isinstance(there, OSError):  # else it is gone again
+                check_version(f"the worker {address}", there)
         cores = self.client.run(available, workers=[*new], on_error="return")
         busy = Counter[str]()
         for worker in found.values():
@@ -233,6 +240,15 @@ class Workers:
             raise RuntimeError(msg) from error
 
 
+def check_version(who: str, there: object) -> None:
+    """Refuse another version of the library than here; an exception says that there is none."""
+    here = version("nufftlib")
+    if there != here:
+        has = "no nufftlib" if isinstance(there, Exception) else f"nufftlib {there}"
+        msg = f"Workers: {who} has {has}; want nufftlib {here}, as here"
+        raise RuntimeError(msg)
+
+
 def large_messages() -> Any:
     """Return a context in which Dask does not warn of large arguments."""
     return dask.config.set({"distributed.admin.large-graph-warning-threshold": "10GB"})
@@ -261,7 +277,7 @@ def connect(
     ConnectionError
         If nobody answers at the address.
     RuntimeError
-        If no worker comes, or one has no nufftlib or another version of it.
+        If no worker comes, or one has no nufftlib or another version of it, or the scheduler.
     TypeError, ValueError
         If an argument is of the wrong kind, there are to be fewer workers than one, or the address
         is none.

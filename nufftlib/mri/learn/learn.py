@@ -40,6 +40,7 @@ from nufftlib.core.kinds import (
 )
 from nufftlib.core.notebook import picture, samples
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 from nufftlib.mri.learn.objective import LossOrName, Maps, TrajectoryObjective
 from nufftlib.mri.learn.reconstructions import Reconstruction
 from nufftlib.mri.learn.stages import Fixed, certificate_of, stages
@@ -233,26 +234,24 @@ def learn_trajectory(
     )
     course = Course(callback)
     p = trajectory
-    if checkpoint is not None:
-        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
-        settings = {
-            "image": image,
-            "coil_maps": coil_maps,
-            "trajectory": trajectory,
-            "maps": maps,
-            "constants": constants,
-            "reconstruction": reconstruction,
-            "loss": loss,
-            "steps": steps,
-            "learning_rate": learning_rate,
-            "eps": eps,
-            "engine": engine,
-            "protocol": protocol,
-            "fixed": fixed,
-            "control_points": points,
-        }
-        checkpoint.begin(call, settings, trajectory)
-    begun = time.perf_counter()
+    settings = {
+        "image": image,
+        "coil_maps": coil_maps,
+        "trajectory": trajectory,
+        "maps": maps,
+        "constants": constants,
+        "reconstruction": reconstruction,
+        "loss": loss,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "eps": eps,
+        "engine": engine,
+        "protocol": protocol,
+        "fixed": fixed,
+        "control_points": points,
+    }
+    begun(call, checkpoint, settings, trajectory)
+    since = time.perf_counter()
     parts = stages(samples, protocol, fixed, points)
     for i, stage in enumerate(parts):
         done = course.steps
@@ -275,7 +274,7 @@ def learn_trajectory(
         p = result.best_params
         if course.ended:
             break
-    seconds = time.perf_counter() - begun if checkpoint is None else checkpoint.seconds
+    seconds = elapsed(checkpoint, since)
     path = receiver(protocol, samples).apply if protocol is not None else lambda k: k
     return LearnedTrajectory(
         trajectory=course.best,

@@ -26,6 +26,7 @@ from nufftlib.core.kinds import (
 from nufftlib.core.notebook import samples
 from nufftlib.core.pool import Pool, pool_or_here
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 from nufftlib.mri.learn.augment import Augmentation
 from nufftlib.mri.learn.epochs import Batches, Epochs, Told, mean_losses
 from nufftlib.mri.learn.images import ImagesObjective, Shuffled, check_images, taken
@@ -370,32 +371,29 @@ def learn_on_images(
         of_epoch = len(source) if isinstance(source, Shuffled) else None
         steps = batches
         judged = None if held_out is None else objective_of(held_out, HELD_OUT)
-    place = None
-    if checkpoint is not None:
-        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
-        settings = {
-            "images": images if stored is None else stored.digest,
-            "coil_maps": coil_maps,
-            "trajectory": trajectory,
-            "validation": validation,
-            "maps": maps,
-            "constants": constants,
-            "reconstruction": reconstruction,
-            "loss": loss,
-            "epochs": epochs,
-            "batch": batch,
-            "seed": seed,
-            "noise": noise,
-            "augment": augment,
-            "patience": patience,
-            "learning_rate": learning_rate,
-            "eps": eps,
-            "engine": engine,
-            "protocol": protocol,
-            "fixed": fixed,
-            "control_points": points,
-        }
-        place = checkpoint.begin(call, settings, trajectory)
+    settings = {
+        "images": images if stored is None or checkpoint is None else stored.digest,
+        "coil_maps": coil_maps,
+        "trajectory": trajectory,
+        "validation": validation,
+        "maps": maps,
+        "constants": constants,
+        "reconstruction": reconstruction,
+        "loss": loss,
+        "epochs": epochs,
+        "batch": batch,
+        "seed": seed,
+        "noise": noise,
+        "augment": augment,
+        "patience": patience,
+        "learning_rate": learning_rate,
+        "eps": eps,
+        "engine": engine,
+        "protocol": protocol,
+        "fixed": fixed,
+        "control_points": points,
+    }
+    place = begun(call, checkpoint, settings, trajectory)
     loop = Epochs(
         call,
         steps,
@@ -408,9 +406,9 @@ def learn_on_images(
         checkpoint,
         place,
     )
-    begun = time.perf_counter()
+    since = time.perf_counter()
     course = loop.run(stages(samples, protocol, fixed, points), trajectory, progress=progress)
-    seconds = time.perf_counter() - begun if checkpoint is None else checkpoint.seconds
+    seconds = elapsed(checkpoint, since)
     return LearnedOnImages(
         trajectory=course.best.trajectory,
         trajectory_start=course.start.trajectory,

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+import optim
 from nufftlib.core.arrays import Array
 from nufftlib.core.kinds import choice, instance, integer
+from nufftlib.inverse.resuming import begun
 from nufftlib.mri.reconstruct.job import (
     METHODS,
     STEPS,
@@ -59,6 +61,7 @@ def l_curve(
     field_map: Array | None = None,
     times: Array | None = None,
     steps: int | None = None,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> LCurve:
     """Reconstruct with weights around the one that was taken.
 
@@ -82,6 +85,9 @@ def l_curve(
     steps : int, optional
         Steps at most for each weight, by default 300 of ``"cg"``, which ends at an error of 1e-6,
         and 20 of the others.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def l_curve(
     ValueError
         If the method or the result has no weight, or as of `reconstruct`.
     KeyboardInterrupt
-        If Ctrl-C comes: a part of the curve is none.
+        If Ctrl-C comes: a part of the curve is none. A checkpoint has it, and goes on from there.
 
     References
     ----------
@@ -127,13 +133,31 @@ def l_curve(
     steps = MOST[method] if steps is None else integer(call, "steps", steps, least=0)
     shape = check_scan(call, data, trajectory, shape, found.maps, field_map, times)
     model = model_of(data, trajectory, shape, found.maps, field_map, times)
+    settings = {
+        "data": data,
+        "trajectory": trajectory,
+        "shape": shape,
+        "maps": found.maps,
+        "weight": found.weight,
+        "method": method,
+        "field_map": field_map,
+        "times": times,
+        "steps": steps,
+    }
+    points: list[tuple[float, float]] = begun(call, checkpoint, settings, data) or []
     weights = [f * found.weight for f in FACTORS]
-    residuals, penalties = [], []
-    for weight in weights:
+    for i, weight in enumerate(weights):
+        if i < len(points):
+            continue
         solve, penalty = prepared(model, method, weight, TOLERANCE)
-        result = solve(steps=steps)
+        result = solve(steps=steps, checkpoint=checkpoint and checkpoint.part(f"weight {i}"))
         if result.interrupted:
             raise KeyboardInterrupt
-        residuals.append(model.residual(result.params))
-        penalties.append(penalty(result.params))
-    return LCurve(np.asarray(weights), np.asarray(residuals), np.asarray(penalties))
+        points = [*points, (model.residual(result.params), penalty(result.params))]
+        if checkpoint is not None:
+            checkpoint.save(points)
+            checkpoint.drop(f"weight {i}")
+    if checkpoint is not None:
+        checkpoint.flush()
+    residuals, penalties = np.asarray(points).T
+    return LCurve(np.asarray(weights), residuals, penalties)

@@ -28,6 +28,7 @@ from nufftlib.core.kinds import (
 )
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.reconstruct.model import Model, model_of, root_mean_square
 from nufftlib.mri.reconstruct.penalties import Variation, Wavelets
@@ -65,7 +66,8 @@ class ReconstructedImage(Run):
         At the start and after each step: of ``"cg"`` the error of the linear system (see
         `optim.conjugate_gradient`), of ``"tv"`` and ``"wavelet"`` the objective.
     seconds : float
-        Duration of the optimisation loop.
+        Duration of the optimisation loop; of one that went on from a checkpoint with the time
+        before that.
     interrupted : bool
         Whether Ctrl-C ended the loop early.
     image : array, shape (*shape), complex
@@ -113,6 +115,7 @@ def reconstruct(
     steps: int | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
     progress: bool = False,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> ReconstructedImage:
     r"""Reconstruct the image of a scan with several coils.
 
@@ -154,6 +157,9 @@ def reconstruct(
         true value stops the loop. ``"adjoint"`` has no steps and calls it not.
     progress : bool
         Whether to show a progress bar.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -220,6 +226,18 @@ def reconstruct(
     if method == "wavelet":
         Wavelets(shape)  # refuses some shapes, before minutes of work
     clock = time.perf_counter()
+    settings = {
+        "data": data,
+        "trajectory": trajectory,
+        "shape": shape,
+        "method": method,
+        "maps": maps,
+        "noise": noise,
+        "weight": weight,
+        "field_map": field_map,
+        "times": times,
+    }
+    begun(call, checkpoint, settings, data)
     model = model_of(data, trajectory, shape, maps, field_map, times)
     if method == "adjoint":
         weight = 0.0
@@ -228,8 +246,10 @@ def reconstruct(
         weight = chosen_weight(model, method, noise) if weight is None else weight
     solve, penalty = prepared(model, method, weight, TOLERANCE)
     loop = time.perf_counter()
-    result = solve(steps=steps, callback=callback, progress=progress)
-    seconds = time.perf_counter() - loop
+    # The adjoint is there at once: no loop begins a part.
+    own = None if checkpoint is None or method == "adjoint" else checkpoint.part("loop")
+    result = solve(steps=steps, callback=callback, progress=progress, checkpoint=own)
+    seconds = elapsed(own, loop)
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     x = result.params

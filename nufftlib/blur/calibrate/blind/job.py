@@ -26,10 +26,11 @@ from nufftlib.blur.deblur.spectrum import estimate_noise
 from nufftlib.blur.operator import Blur, extended
 from nufftlib.blur.psfs.made import pixels_2d
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import instance, integer, optional_function, positive
+from nufftlib.core.kinds import integer, optional_function, positive
 from nufftlib.core.losses import HalfSquaredError
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 FIRST = 8.0  # times the weight, in the first round of a level
 LEAST, PER_VARIANCE = 5e-4, 5.0
@@ -193,11 +194,8 @@ def calibrate_blind(
         weight = max(LEAST, PER_VARIANCE * estimate_noise(blurred) ** 2)
     levels = pyramid(blurred, shape)
     start = initial_estimate(levels)
-    place: Place | None = None
-    if checkpoint is not None:
-        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
-        settings = {"blurred": blurred, "size": shape, "weight": weight, "rounds": rounds}
-        place = checkpoint.begin(call, settings, blurred)
+    settings = {"blurred": blurred, "size": shape, "weight": weight, "rounds": rounds}
+    place: Place | None = begun(call, checkpoint, settings, blurred)
     estimates = alternation(start, levels, weight, rounds, place)
     losses, last, interrupted = run_rounds(start, estimates, callback, checkpoint, place)
     while last.level > 0:
@@ -206,7 +204,7 @@ def calibrate_blind(
     if not interrupted:
         last = last._replace(psf=centred(last.psf))
         image, interrupted = restored(last, blurred)
-    seconds = time.perf_counter() - clock if checkpoint is None else checkpoint.seconds
+    seconds = elapsed(checkpoint, clock)
     return BlindCalibration(losses or [last.loss], seconds, interrupted, last.psf, image, weight)
 
 

@@ -32,10 +32,11 @@ from nufftlib.blur.operator import Blur, margins
 from nufftlib.blur.psf_grid import Values, hats, nodes_of, outer
 from nufftlib.blur.space_varying import SpaceVaryingBlur
 from nufftlib.core.arrays import Array
-from nufftlib.core.kinds import choice, flag, instance, integer, not_negative, optional_function
+from nufftlib.core.kinds import choice, flag, integer, not_negative, optional_function
 from nufftlib.core.noise import on_cpu
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 MOST_BYTES = 2**32
 """Largest memory of the quadratic function's matrices."""
@@ -243,19 +244,17 @@ def calibrate_field(
     def follow(step: int, loss: float, u: Array) -> object:
         return callback is not None and callback(step, loss, psfs_of(u))
 
-    if checkpoint is not None:
-        instance(call, "checkpoint", checkpoint, optim.Checkpoint, "an optim.Checkpoint or None")
-        settings = {
-            "sharp": sharp,
-            "blurred": blurred,
-            "grid": nodes,
-            "size": tuple(start.shape),
-            "boundary": boundary,
-            "smoothness": smoothness,
-            "noise": noise,
-            "tolerance": tolerance,
-        }
-        checkpoint.begin(call, settings, start)
+    settings = {
+        "sharp": sharp,
+        "blurred": blurred,
+        "grid": nodes,
+        "size": tuple(start.shape),
+        "boundary": boundary,
+        "smoothness": smoothness,
+        "noise": noise,
+        "tolerance": tolerance,
+    }
+    begun(call, checkpoint, settings, start)
     loop = time.perf_counter()
     result = optim.spectral_projected_gradient(
         value_and_grad,
@@ -267,7 +266,7 @@ def calibrate_field(
         progress=progress,
         checkpoint=checkpoint and checkpoint.part("loop"),
     )
-    seconds = time.perf_counter() - loop if checkpoint is None else checkpoint.seconds
+    seconds = elapsed(checkpoint, loop)
     if not result.history:  # Ctrl-C came before the first loss
         raise KeyboardInterrupt
     psfs = psfs_of(result.best_params)

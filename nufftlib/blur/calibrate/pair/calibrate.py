@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace
 
+import optim
 from nufftlib.blur.calibrate.objective import as_pairs, first_psf, several
 from nufftlib.blur.calibrate.pair.between import REACH, SMOOTHING
 from nufftlib.blur.calibrate.pair.deviations import psf_deviations
@@ -35,6 +36,7 @@ from nufftlib.core.arrays import Array, summary
 from nufftlib.core.kinds import choice, is_array, optional_function, positive
 from nufftlib.core.notebook import picture
 from nufftlib.core.run import Run
+from nufftlib.inverse.resuming import begun, elapsed
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +48,7 @@ class CalibratedPair(Run):
     losses : list of float
         The mean squared residual after each round, in units of the blurred picture.
     seconds : float
-        Duration of everything.
+        Duration of everything; of a run that went on from a checkpoint with the time before that.
     interrupted : bool
         Whether Ctrl-C ended the rounds early.
     psf : array, shape (height, width)
@@ -108,6 +110,7 @@ def calibrate_pair(
     seen: Array | Sequence[Array] | None = None,
     noise: float | None = None,
     callback: Callable[[int, float, Array], object] | None = None,
+    checkpoint: optim.Checkpoint | None = None,
 ) -> CalibratedPair:
     r"""Find the PSF between pictures that differ by more than a blur.
 
@@ -151,6 +154,9 @@ def calibrate_pair(
         `findings` says if the residual is larger.
     callback : callable, optional
         ``callback(round, mean_square, psf)`` after each round; a true value stops.
+    checkpoint : Checkpoint, optional
+        The file that the whole state is saved to, and from which the run may go on, see
+        `optim.Checkpoint`.
 
     Returns
     -------
@@ -208,9 +214,16 @@ def calibrate_pair(
     start = first_psf(call, several(sharp), size)
     pairs, levels = prepared(Blur(start), sharp, blurred, seen, names)
     names = large_enough(call, names, pairs, doubted=bool(doubted))
-    rounds = Rounds(names, doubted, levels, noise)
-    losses: list[float] = []
-    fit = None
+    settings = {
+        "sharp": sharp,
+        "blurred": blurred,
+        "size": tuple(start.shape),
+        "nuisances": nuisances,
+        "seen": seen,
+        "noise": noise,
+    }
+    place, before = begun(call, checkpoint, settings, start) or (None, ())
+    rounds, losses = Rounds(names, doubted, levels, noise), [*before]
     xp: Any = array_namespace(start)
 
     def result(fit: Fit, *, interrupted: bool) -> CalibratedPair:
@@ -222,7 +235,7 @@ def calibrate_pair(
         findings = findings_of(fit, levels, rounds.outliers, rounds.too_many)
         return CalibratedPair(
             losses=losses,
-            seconds=time.perf_counter() - clock,
+            seconds=elapsed(checkpoint, clock),
             interrupted=interrupted,
             psf=xp.astype(fit.psf, start.dtype, copy=False),
             deviations=xp.astype(unit * deviations, start.dtype, copy=False),
@@ -241,17 +254,26 @@ def calibrate_pair(
         )
 
     try:
-        for after in rounds.run(pairs):
-            fit = after
-            losses.append(fit.variance)
-            if callback is not None and callback(len(losses) - 1, fit.variance, fit.psf):
+        for after in rounds.run(pairs, place):
+            asked: object = False
+            if after.whole:
+                assert rounds.fit is not None
+                fit = rounds.fit
+                losses.append(fit.variance)
+                asked = callback is not None and callback(len(losses) - 1, fit.variance, fit.psf)
+            if checkpoint is not None:
+                checkpoint.save((after, (*losses,)))
+            if asked:
                 break
-        assert fit is not None
-        return result(fit, interrupted=False)
+        assert rounds.fit is not None
+        return result(rounds.fit, interrupted=False)
     except KeyboardInterrupt:
-        if fit is None:
+        if rounds.fit is None or not losses:
             raise
-        return result(fit, interrupted=True)  # also where the result itself was cut short
+        return result(rounds.fit, interrupted=True)  # also where the result itself was cut short
+    finally:
+        if checkpoint is not None:
+            checkpoint.flush()
 
 
 def checked_nuisances(call: str, nuisances: Any) -> tuple[Nuisance, ...]:

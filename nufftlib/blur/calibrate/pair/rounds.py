@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -42,6 +42,50 @@ MOST_OUTLIERS = 0.02  # of the pixels; more are of a model that does not fit
 CROP = 512  # pixels of a side on which exponent and motion are looked for
 
 
+class Differences(NamedTuple):
+    """What rounds change of a `Pair`, by its names."""
+
+    seen: Array
+    motion: tuple[float, ...]
+    gamma: float
+    edge: int
+    filled: Array | None
+    vignette: Array | None
+    black: Array | None
+
+
+class Place(NamedTuple):
+    """Where the rounds are: all that the next one needs, and what a checkpoint saves.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether they are those of the whole pictures, which may follow those of a part.
+    round : int
+        The number of the last one.
+    settled : bool
+        Whether it changed next to nothing.
+    found : tuple of Differences
+        Of each pair.
+    guess : ndarray of bool
+        That of the fit.
+    names, doubted : tuple of str
+        The differences that are fitted, and those in doubt.
+    outliers, too_many : tuple
+        Of each pair.
+    """
+
+    whole: bool
+    round: int
+    settled: bool
+    found: tuple[Differences, ...]
+    guess: Any
+    names: tuple[Nuisance, ...]
+    doubted: tuple[Nuisance, ...]
+    outliers: tuple[float, ...]
+    too_many: tuple[bool, ...]
+
+
 class Rounds:
     """The rounds of a calibration: differences, alignment, and which pixels count.
 
@@ -55,6 +99,11 @@ class Rounds:
         The clipping levels of each channel of each pair.
     given : float or None
         The noise that was given.
+
+    Attributes
+    ----------
+    fit : Fit or None
+        That of the last round.
     """
 
     def __init__(
@@ -68,9 +117,10 @@ class Rounds:
         self.tested = doubted
         self.outliers = [0.0] * len(levels)
         self.too_many = [False] * len(levels)
+        self.fit: Fit | None = None
 
-    def run(self, pairs: list[Pair]) -> Iterator[Fit]:
-        """Yield the fit after each round, until it settles.
+    def run(self, pairs: list[Pair], place: Place | None) -> Iterator[Place]:
+        """Yield the place after each round, until the fit settles; after a place those that follow.
 
         Of large pictures a part settles first, and with its exponent and motion then the whole.
         """
@@ -83,27 +133,58 @@ class Rounds:
         given = [pair.seen for pair in pairs]
         parts = [pair.cropped(CROP + 2 * pair.margin) for pair in pairs]
         whole = all(a is b for a, b in zip(parts, pairs, strict=True)) or any(map(blank, parts))
-        if not whole:
-            small, names, doubted = Fit(parts, fit.photometry), self.names, self.doubted
-            for after in self.settling(small, [part.seen for part in parts], self.differing):
-                small = after
+        if not whole and (place is None or not place.whole):
+            names, doubted, seen = self.names, self.doubted, [part.seen for part in parts]
+            small = Fit(parts, fit.photometry)
+            yield from self.settling(small, seen, self.differing, place, whole=False)
+            assert self.fit is not None
+            small, place = self.fit, None
             pairs = [pair.as_in(part) for pair, part in zip(pairs, small.pairs, strict=True)]
             fit = small.carried(pairs)
             if "vignette" in names:  # a part says little of the whole
                 self.names = (*(n for n in self.names if n != "vignette"), "vignette")
                 self.doubted = tuple(n for n in doubted if n == "vignette")
-        yield from self.settling(fit, given, self.differing if whole else self.vignetted)
+        change = self.differing if whole else self.vignetted
+        yield from self.settling(fit, given, change, place, whole=True)
 
-    def settling(self, fit: Fit, given: list[Array], change: Callable[[Fit], Fit]) -> Iterator[Fit]:
-        """Yield the fit after each round of changes and of sorting the pixels out."""
-        fit = self.sorted_out(fit, given).again()
-        yield fit
-        for _ in range(ROUNDS):
-            before = fit
-            fit = self.sorted_out(change(fit), given)
-            yield fit
-            if settled(before, fit):
-                break
+    def settling(
+        self,
+        fit: Fit,
+        given: list[Array],
+        change: Callable[[Fit], Fit],
+        place: Place | None,
+        *,
+        whole: bool,
+    ) -> Iterator[Place]:
+        """Yield the place after each round of changes and of sorting the pixels out."""
+        if place is None:
+            self.fit = self.sorted_out(fit, given).again()
+            place = self.placed(self.fit, 0, whole=whole, done=False)
+            yield place
+        else:
+            self.fit = self.restored(fit.pairs, fit.photometry, place)
+        while place.round < ROUNDS and not place.settled:
+            before = self.fit
+            self.fit = self.sorted_out(change(before), given)
+            done = settled(before, self.fit)
+            place = self.placed(self.fit, place.round + 1, whole=whole, done=done)
+            yield place
+
+    def placed(self, fit: Fit, number: int, *, whole: bool, done: bool) -> Place:
+        """Return the place after a round."""
+        names = Differences._fields
+        found = tuple(Differences(*(getattr(pair, n) for n in names)) for pair in fit.pairs)
+        pixels = tuple(self.outliers), tuple(self.too_many)
+        return Place(whole, number, done, found, fit.guess, self.names, self.doubted, *pixels)
+
+    def restored(self, pairs: Sequence[Pair], photometry: bool, place: Place) -> Fit:
+        """Return the fit at a place, of the pairs as they were before the first round."""
+        self.names, self.doubted = place.names, place.doubted
+        self.outliers, self.too_many = [*place.outliers], [*place.too_many]
+        found = [
+            replace(pair, **its._asdict()) for pair, its in zip(pairs, place.found, strict=True)
+        ]
+        return Fit(found, photometry, place.guess)
 
     def differing(self, fit: Fit) -> Fit:
         """Return the fit after a search for exponent and motion."""
