@@ -19,6 +19,9 @@ from nufftlib.nufft.engines.grid.cpu.points import Cells, GridPoints
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
 from nufftlib.nufft.engines.grid.layout import Layout
 
+LEAST = 2**16
+"""Cells to which the points of a slab are spread, at least: less is not worth handing over."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -202,8 +205,11 @@ class Grid:
         directed = direction is not None
         loop = loops.spreading(*self._setting(), directed)
         given = data, direction if directed else data
-        for slabs in cells.slabs:
-            run(loop, slabs, *self._where(cells), *given)
+        width, sizes = self.layout.kernel.width, self.layout.sizes
+        slabs = cells.slabs(sizes[0], width, LEAST / width ** len(sizes))
+        # First all of even number, then the others: no two at once that touch a common cell.
+        for some in (slabs[0::2], slabs[1::2]):
+            run(loop, [(slab.begin, slab.end) for slab in some], *self._where(cells), *given)
         self._add_crowds(loop, cells, *given)
 
     def add_crowds(self, cells: Cells, data: Any) -> None:

@@ -1,0 +1,229 @@
+"""The compiled steps of density weights: passes over sorted points, of many threads without a break.
+
+A slab is passed once all that it reads is complete, and nobody reads any more what it overwrites.
+Slabs of even and of odd number take turns: each waits for its two neighbours alone, so that no
+thread waits for the slowest.
+
+Points that follow each other in the sort lie in the same cells, and the second would wait for the
+sum of the first. So a batch takes its points from `STREAMS` places of the slab in turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, uint64
+
+from nufftlib.core.caching import remembered
+from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, Loop, compiled
+from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_point, read_point
+from nufftlib.nufft.engines.grid.cpu.turns import give_way, seen, take, tell
+from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
+
+STREAMS = 8
+"""Places of a slab from which points are taken in turn."""
+
+BATCH = 64
+"""Points of a batch: their kernels fit the nearest cache."""
+
+PATIENCE = 200
+"""Looks at a count before other threads get the processor."""
+
+
+@njit(inline="always")
+def wait_for(counts: Any, index: Any, value: Any) -> None:
+    """Wait until a count has a value."""
+    looks = 0
+    while seen(counts, index) < value:
+        looks += 1
+        if looks % PATIENCE == 0:
+            give_way()
+
+
+@njit(**SETTINGS)
+def batch_of(points: Any, begin: Any, end: Any, first: Any) -> Any:
+    """List the points of a batch, from position `first` of every stream on; return how many."""
+    length = (end - begin + STREAMS - 1) // STREAMS
+    count = 0
+    for position in range(first, min(first + BATCH // STREAMS, length)):
+        for stream in range(STREAMS):
+            i = begin + stream * length + position
+            if i < end:
+                points[count] = i
+                count += 1
+    return count
+
+
+@njit(**SETTINGS)
+def clear(grid: Any, begin: Any, end: Any) -> None:
+    """Set a range of a flat grid to zero, around its end."""
+    grid[begin : min(end, len(grid))] = 0
+    grid[: max(end - len(grid), 0)] = 0
+
+
+@njit(**SETTINGS)
+def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
+    """Add the columns behind the period to the first, and copy the first behind it, by lines."""
+    lines = len(grid) // length
+    for number in range(begin, end):
+        first = (number % lines) * length
+        line = grid[first : first + length]
+        for column in range(period, length):
+            line[column % period] += line[column]
+        for column in range(period, length):
+            line[column] = line[column % period]
+
+
+@njit(**SETTINGS)
+def next_slab(counts: Any, slabs: Any, passes: Any) -> Any:
+    """Take the next slab, and wait until it may be passed; return its number and its pass.
+
+    Without a slab left, the pass is as many as there are. ``counts[s]`` is how many passes slab
+    ``s`` has behind it, and ``counts[slabs]`` how many slabs are taken.
+    """
+    task = take(counts, slabs)
+    if slabs == 1:
+        return 0, min(task, passes)
+    half = slabs // 2
+    turn = task // half
+    done = turn // 2
+    if done >= passes:
+        return 0, passes
+    # Each turn begins a slab later, so that its first slabs need only the first of the turn before.
+    slab = (turn + 2 * (task % half)) % slabs
+    if turn > 0:
+        needed = done + turn % 2
+        wait_for(counts, (slab + 1) % slabs, needed)
+        wait_for(counts, (slab + slabs - 1) % slabs, needed)
+    return slab, done
+
+
+@remembered(maxsize=None)
+def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
+    """Compile passes of ``w <- w / |z|``, ``z = C w``, spread at once; with `slopes` all are kept.
+
+    Pass ``n`` reads the grid of the one before, but for pass 0, and then spreads `w` on the other
+    one, but for pass `last`, if it `adds`.
+    """
+    orders = 2 if slopes else 1
+    lanes = ndim * orders * whole_chunks(width)
+    values = 1 + ndim * slopes
+
+    def step(  # type: ignore[no-untyped-def]
+        counts, slabs, passes, last, adds, grids, line, period, plane_at, row_at,
+        polynomials, starts, offsets, w, z, D, begin, end,
+    ):  # fmt: skip
+        if begin == end:
+            return
+        kernel = np.empty((BATCH, lanes), w.dtype)
+        read = np.empty((BATCH, values), w.dtype)
+        points = np.empty(BATCH, np.int64)
+        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+        while passes[0] + done < passes[1]:
+            n = passes[0] + done
+            source, target = grids[(n + 1) % 2], grids[n % 2]
+            first, stop = slabs[slab, 0], slabs[slab, 1]
+            spreads = adds and n < last
+            if spreads:
+                clear(target, slabs[slab, 2], slabs[slab, 3])
+            for position in range(0, (stop - first + STREAMS - 1) // STREAMS, BATCH // STREAMS):
+                count = batch_of(points, first, stop, position)
+                for b in range(count):
+                    evaluate_point(
+                        kernel, b, polynomials, offsets, points[b], ndim, orders, degree, width
+                    )
+                if n > 0:
+                    for b in range(count):
+                        read_point(
+                            read, source, plane_at, row_at, starts, points[b],
+                            kernel, b, ndim, orders, width,
+                        )  # fmt: skip
+                    for b in range(count):
+                        i = uint64(points[b])
+                        w[i] /= abs(read[b, 0])
+                        if slopes:
+                            z[n - 1, i] = read[b, 0]
+                            for axis in range(ndim):
+                                D[n - 1, i, axis] = read[b, 1 + axis]
+                if spreads:
+                    for b in range(count):
+                        add_point(
+                            target, plane_at, row_at, starts, points[b],
+                            kernel, b, w[points[b]], ndim, orders, width,
+                        )  # fmt: skip
+            if spreads:
+                close(target, slabs[slab, 4], slabs[slab, 5], line, period)
+            tell(counts, slab, done + 1)
+            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+
+    loop: Loop = compiled(step, ndim, width, degree, slopes)
+    return loop
+
+
+@remembered(maxsize=None)
+def backward_step(ndim: int, width: int, degree: int) -> Loop:
+    """Compile the transposes of the steps, the last one first.
+
+    Pass ``n`` reads ``C p`` and ``D p`` of step ``s = last - n``, but for pass 0: with the weights
+    `w` before it ``bar = q + C p`` is the gradient by `w`, and ``gradient += p (D w) + w (D p)``.
+    In pass 0 ``q`` holds the gradient by the last weights. Then, but for pass `last`, `q` and `p`
+    become those of the step to `w`, in which ``C`` gave `z`, `w` the weights before that (they are
+    not kept, but ``w |z|``), and `p` is spread if it `adds`.
+    """
+    lanes = 2 * ndim * whole_chunks(width)
+
+    def step(  # type: ignore[no-untyped-def]
+        counts, slabs, passes, last, adds, grids, line, period, plane_at, row_at,
+        polynomials, starts, offsets, w, z, D, p, q, gradient, begin, end,
+    ):  # fmt: skip
+        if begin == end:
+            return
+        kernel = np.empty((BATCH, lanes), w.dtype)
+        read = np.zeros((BATCH, 1 + ndim), w.dtype)
+        points = np.empty(BATCH, np.int64)
+        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+        while passes[0] + done < passes[1]:
+            n = passes[0] + done
+            s = last - n
+            source, target = grids[(n + 1) % 2], grids[n % 2]
+            first, stop = slabs[slab, 0], slabs[slab, 1]
+            spreads = adds and n < last
+            if spreads:
+                clear(target, slabs[slab, 2], slabs[slab, 3])
+            for position in range(0, (stop - first + STREAMS - 1) // STREAMS, BATCH // STREAMS):
+                count = batch_of(points, first, stop, position)
+                for b in range(count):
+                    evaluate_point(
+                        kernel, b, polynomials, offsets, points[b], ndim, 2, degree, width
+                    )
+                if n > 0:
+                    for b in range(count):
+                        read_point(
+                            read, source, plane_at, row_at, starts, points[b],
+                            kernel, b, ndim, 2, width,
+                        )  # fmt: skip
+                for b in range(count):
+                    i = uint64(points[b])
+                    bar = q[i]
+                    if n > 0:
+                        bar += read[b, 0]
+                        for axis in range(ndim):
+                            gradient[i, axis] += p[i] * D[s, i, axis] + w[i] * read[b, 1 + axis]
+                    if n < last:
+                        q[i] = bar / abs(z[s - 1, i])
+                        p[i] = -np.sign(z[s - 1, i]) * w[i] * q[i]
+                        w[i] *= abs(z[s - 1, i])
+                if spreads:
+                    for b in range(count):
+                        add_point(
+                            target, plane_at, row_at, starts, points[b],
+                            kernel, b, p[points[b]], ndim, 2, width,
+                        )  # fmt: skip
+            if spreads:
+                close(target, slabs[slab, 4], slabs[slab, 5], line, period)
+            tell(counts, slab, done + 1)
+            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+
+    loop: Loop = compiled(step, ndim, width, degree)
+    return loop

@@ -1,0 +1,62 @@
+"""Tasks that threads of one compiled loop take in turn, and the counts by which they wait.
+
+A task is taken by one thread alone, and a count that is seen has all before it done: the processor
+keeps both promises, and the compiler no order of its own. Who waits gives way to other threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+WIDE = 16
+"""Counts of a line of the cache, and of that which a processor fetches with it: each has its own,
+so that threads do not wait for a line that another one writes."""
+
+give_way: Any = types.ExternalFunction("sched_yield", types.int32())
+"""Let other threads have the processor."""
+
+
+def pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """Return the pointer to a count."""
+    data = context.make_array(array_type)(context, builder, array).data
+    wide = context.get_constant(types.intp, WIDE)
+    return builder.gep(data, [builder.mul(index, wide)])
+
+
+@intrinsic
+def take(_: Any, counts: Any, index: Any) -> Any:
+    """Return a count, and add one to it, at once."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = pointer(context, builder, signature.args[0], *arguments)
+        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
+
+    return types.int64(counts, types.intp), emit
+
+
+@intrinsic
+def seen(_: Any, counts: Any, index: Any) -> Any:
+    """Return a count; what was written before it was set is seen from now on."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = pointer(context, builder, signature.args[0], *arguments)
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(counts, types.intp), emit
+
+
+@intrinsic
+def tell(_: Any, counts: Any, index: Any, value: Any) -> Any:
+    """Set a count; who sees it sees all that was written before."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        counts_array, index_value, number = arguments
+        place = pointer(context, builder, signature.args[0], counts_array, index_value)
+        builder.store_atomic(number, place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(counts, types.intp, types.int64), emit
