@@ -172,6 +172,10 @@ class Engine(ABC):
         """
         return ImageStack(self, self.xp.asarray(x, copy=True) if lasting else x)
 
+    def fix_adjoint(self, points: Points, y: Array) -> FixedImages:
+        """Return the images ``F^H y`` of data (B, M), prepared as by `fix`."""
+        return self.fix(self.adjoint(points, y))
+
     # --- coils: sums over stacks of images that nobody keeps -------------------------------
 
     def coil_forward(self, points: Points, images: CoilImages) -> Array:

@@ -114,6 +114,23 @@ class Grid:
             out,
         )
 
+    def cut(self) -> None:
+        """Deconvolve the image on the grid twice, and set all around it to zero.
+
+        It is `crop`, and then `pad`.
+        """
+        table = self.tables
+        shape = (1,) * (3 - len(self.layout.shape)) + self.layout.shape
+        rows = table.extent[0] * table.extent[1]
+        run(
+            loops.cut,
+            split(rows, self.cells.size),
+            self.cells,
+            shape,
+            table.sizes,
+            table.factors,
+        )
+
     def pad_coils(self, image: Any, maps: Any, start: int) -> None:
         """Lay images of coils on the grid, those that are numbered from `start`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,20 +159,19 @@ def cut(ends: Any, height: int, size: int, width: int, least: float) -> list[Sla
     neighbours thus touch no common cell. They depend only on the points. Those of fewer than
     `least` points are joined.
     """
+    ends = ends.tolist()
     wanted = max(ends[-1] / SLABS, least)
     slabs: list[Slab] = []
     begin = top = 0
     while size - top >= width - 1 and top < size:
         # The first row at which the slab is high enough and full; all, if too little is left.
-        row = max(
-            -(-(top + max(width - 1, 1)) // height), np.searchsorted(ends, begin + wanted) + 1
-        )
-        bottom = int(row) * height if size - row * height >= width - 1 else size
-        end = int(ends[min(row, len(ends)) - 1] if bottom < size else ends[-1])
+        row = max(-(-(top + max(width - 1, 1)) // height), bisect_left(ends, begin + wanted) + 1)
+        bottom = row * height if size - row * height >= width - 1 else size
+        end = ends[min(row, len(ends)) - 1] if bottom < size else ends[-1]
         slabs.append(Slab(begin, end, top, bottom))
         begin, top = end, bottom
     if len(slabs) < 2:
-        return [Slab(0, int(ends[-1]), 0, size)]
+        return [Slab(0, ends[-1], 0, size)]
     if len(slabs) % 2:  # the last two become one
         before, last = slabs[-2:]
         slabs[-2:] = [Slab(before.begin, last.end, before.top, last.bottom)]

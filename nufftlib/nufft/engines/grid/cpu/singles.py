@@ -80,50 +80,51 @@ class Point(Rows):
 
 
 @emitted  # type: ignore[untyped-decorator]
-def evaluate_point(
-    _: Any, kernel: Any, n: Any, polynomials: Any, offsets: Any, i: Any,
+def evaluate_points(
+    _: Any, kernel: Any, polynomials: Any, offsets: Any, begin: Any, count: Any,
     ndim: Any, orders: Any, degree: Any, width: Any,
 ) -> Any:  # fmt: skip
-    """``kernel[n, axis, order, l] = sum_p polynomials[p, axis, order, l] offsets[i, axis]^p``."""
-    d, count, top, W = (x.literal_value for x in (ndim, orders, degree, width))
+    """``kernel[n, axis, order, l] = sum_p polynomials[p, axis, order, l] x[axis]^p``.
+
+    For the points ``begin, ..., begin + count - 1`` with ``x = offsets[begin + n]``.
+    """
+    d, each, top, W = (x.literal_value for x in (ndim, orders, degree, width))
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         r = Point(context, builder, kernel, d, W)
-        to, source, given = (
-            r.data(signature.args[i], arguments[i]) for i in (0, 2, 3)
-        )
-        size = d * count * r.cells
-        lanes = WIDEST // context.get_abi_sizeof(r.real)
-        first = builder.mul(arguments[4], r.constant(d))
-        x = [
-            r.spread(builder.load(builder.gep(given, [builder.add(first, r.constant(a))])))
-            for a in range(d)
-        ]
-        run = builder.mul(arguments[1], r.constant(size))
-        wide = lanes // LANES
+        to, source, given = map(r.data, signature.args[:3], arguments[:3])
+        first, points = arguments[3:5]
+        size = d * each * r.cells
+        lanes = max(LANES, WIDEST // context.get_abi_sizeof(r.real))
         for begin in range(0, size, lanes):
-            parts = [
-                x[at // (count * r.cells)] for at in range(begin, min(begin + lanes, size), LANES)
-            ]
-            argument, length = parts[0], LANES * len(parts)
-            if len(parts) == 2 and wide == 2:
-                both = ir.Constant(ir.VectorType(ir.IntType(32), length), list(range(length)))
-                argument = builder.shuffle_vector(parts[0], parts[1], both)
+            chunks = range(begin, min(begin + lanes, size), LANES)
+            length = LANES * len(chunks)
+            all_lanes = ir.Constant(ir.VectorType(ir.IntType(32), length), list(range(length)))
             vector = ir.VectorType(r.real, length).as_pointer()
 
-            def load(p: int) -> Any:
-                pointer = builder.gep(source, [r.constant(p * size + begin)])  # noqa: B023
-                return r.load(builder.bitcast(pointer, vector))  # noqa: B023
+            def place(data: Any, index: Any) -> Any:
+                return builder.bitcast(builder.gep(data, [index]), vector)  # noqa: B023
 
-            value = load(top)
-            for p in reversed(range(top)):
-                value = r.add_product(load(p), argument, value)
-            pointer = builder.gep(to, [builder.add(run, r.constant(begin))])
-            r.store(value, builder.bitcast(pointer, vector))
+            # Loaded once for all points: the processor has registers for them.
+            series = [r.load(place(source, r.constant(p * size + begin))) for p in range(top + 1)]
+            with cgutils.for_range(builder, points) as loop:
+                point = builder.mul(builder.add(first, loop.index), r.constant(d))
+                x = []
+                for chunk in chunks:
+                    index = builder.add(point, r.constant(chunk // (each * r.cells)))
+                    x.append(r.spread(builder.load(builder.gep(given, [index]))))
+                argument = x[0]
+                if len(x) == 2:
+                    argument = builder.shuffle_vector(x[0], x[1], all_lanes)
+                value = series[top]
+                for p in reversed(range(top)):
+                    value = r.add_product(series[p], argument, value)
+                index = builder.mul(loop.index, r.constant(size))
+                r.store(value, place(to, builder.add(index, r.constant(begin))))
         return context.get_dummy_value()
 
     return types.void(
-        kernel, types.intp, polynomials, offsets, types.intp, ndim, orders, degree, width
+        kernel, polynomials, offsets, types.intp, types.intp, ndim, orders, degree, width
     ), emit
 
 

@@ -3,9 +3,6 @@
 A slab is passed once all that it reads is complete, and nobody reads any more what it overwrites.
 Slabs of even and of odd number take turns: each waits for its two neighbours alone, so that no
 thread waits for the slowest.
-
-Points that follow each other in the sort lie in the same cells, and the second would wait for the
-sum of the first. So a batch takes its points from `STREAMS` places of the slab in turn.
 """
 
 from __future__ import annotations
@@ -17,12 +14,9 @@ from numba import njit, uint64
 
 from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, Loop, compiled
-from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_point, read_point
+from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_points, read_point
 from nufftlib.nufft.engines.grid.cpu.turns import give_way, seen, take, tell
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
-
-STREAMS = 8
-"""Places of a slab from which points are taken in turn."""
 
 BATCH = 64
 """Points of a batch: their kernels fit the nearest cache."""
@@ -39,20 +33,6 @@ def wait_for(counts: Any, index: Any, value: Any) -> None:
         looks += 1
         if looks % PATIENCE == 0:
             give_way()
-
-
-@njit(**SETTINGS)
-def batch_of(points: Any, begin: Any, end: Any, first: Any) -> Any:
-    """List the points of a batch, from position `first` of every stream on; return how many."""
-    length = (end - begin + STREAMS - 1) // STREAMS
-    count = 0
-    for position in range(first, min(first + BATCH // STREAMS, length)):
-        for stream in range(STREAMS):
-            i = begin + stream * length + position
-            if i < end:
-                points[count] = i
-                count += 1
-    return count
 
 
 @njit(**SETTINGS)
@@ -112,13 +92,12 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
 
     def step(  # type: ignore[no-untyped-def]
         counts, slabs, passes, last, adds, grids, line, period, plane_at, row_at,
-        polynomials, starts, offsets, w, z, D, begin, end,
+        polynomials, starts, offsets, w, z, D, thread, end,
     ):  # fmt: skip
-        if begin == end:
+        if thread == end:
             return
         kernel = np.empty((BATCH, lanes), w.dtype)
         read = np.empty((BATCH, values), w.dtype)
-        points = np.empty(BATCH, np.int64)
         slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
         while passes[0] + done < passes[1]:
             n = passes[0] + done
@@ -127,20 +106,19 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
             spreads = adds and n < last
             if spreads:
                 clear(target, slabs[slab, 2], slabs[slab, 3])
-            for position in range(0, (stop - first + STREAMS - 1) // STREAMS, BATCH // STREAMS):
-                count = batch_of(points, first, stop, position)
-                for b in range(count):
-                    evaluate_point(
-                        kernel, b, polynomials, offsets, points[b], ndim, orders, degree, width
-                    )
+            for begin in range(first, stop, BATCH):
+                count = min(BATCH, stop - begin)
+                evaluate_points(
+                    kernel, polynomials, offsets, begin, count, ndim, orders, degree, width
+                )
                 if n > 0:
                     for b in range(count):
                         read_point(
-                            read, source, plane_at, row_at, starts, points[b],
+                            read, source, plane_at, row_at, starts, begin + b,
                             kernel, b, ndim, orders, width,
                         )  # fmt: skip
                     for b in range(count):
-                        i = uint64(points[b])
+                        i = uint64(begin + b)
                         w[i] /= abs(read[b, 0])
                         if slopes:
                             z[n - 1, i] = read[b, 0]
@@ -149,8 +127,8 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
                 if spreads:
                     for b in range(count):
                         add_point(
-                            target, plane_at, row_at, starts, points[b],
-                            kernel, b, w[points[b]], ndim, orders, width,
+                            target, plane_at, row_at, starts, begin + b,
+                            kernel, b, w[begin + b], ndim, orders, width,
                         )  # fmt: skip
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
@@ -175,13 +153,12 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
 
     def step(  # type: ignore[no-untyped-def]
         counts, slabs, passes, last, adds, grids, line, period, plane_at, row_at,
-        polynomials, starts, offsets, w, z, D, p, q, gradient, begin, end,
+        polynomials, starts, offsets, w, z, D, p, q, gradient, thread, end,
     ):  # fmt: skip
-        if begin == end:
+        if thread == end:
             return
         kernel = np.empty((BATCH, lanes), w.dtype)
         read = np.zeros((BATCH, 1 + ndim), w.dtype)
-        points = np.empty(BATCH, np.int64)
         slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
         while passes[0] + done < passes[1]:
             n = passes[0] + done
@@ -191,20 +168,19 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
             spreads = adds and n < last
             if spreads:
                 clear(target, slabs[slab, 2], slabs[slab, 3])
-            for position in range(0, (stop - first + STREAMS - 1) // STREAMS, BATCH // STREAMS):
-                count = batch_of(points, first, stop, position)
-                for b in range(count):
-                    evaluate_point(
-                        kernel, b, polynomials, offsets, points[b], ndim, 2, degree, width
-                    )
+            for begin in range(first, stop, BATCH):
+                count = min(BATCH, stop - begin)
+                evaluate_points(
+                    kernel, polynomials, offsets, begin, count, ndim, 2, degree, width
+                )
                 if n > 0:
                     for b in range(count):
                         read_point(
-                            read, source, plane_at, row_at, starts, points[b],
+                            read, source, plane_at, row_at, starts, begin + b,
                             kernel, b, ndim, 2, width,
                         )  # fmt: skip
                 for b in range(count):
-                    i = uint64(points[b])
+                    i = uint64(begin + b)
                     bar = q[i]
                     if n > 0:
                         bar += read[b, 0]
@@ -217,8 +193,8 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
                 if spreads:
                     for b in range(count):
                         add_point(
-                            target, plane_at, row_at, starts, points[b],
-                            kernel, b, p[points[b]], ndim, 2, width,
+                            target, plane_at, row_at, starts, begin + b,
+                            kernel, b, p[begin + b], ndim, 2, width,
                         )  # fmt: skip
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
