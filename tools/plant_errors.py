@@ -1171,17 +1171,17 @@ PLANTS = [
     ),
     Plant(
         "a step of the density weights divides by C w with its sign",
-        {"w[i] /= abs(s[0])": "w[i] /= s[0] * s[0]"},
+        {"w[i] /= abs(read[b, 0])": "w[i] /= read[b, 0] * read[b, 0]"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
         "the gradient of the density weights forgets how the weights before moved",
-        {"bar += s[0]": "bar += 0 * s[0]"},
+        {"bar += read[b, 0]": "bar += 0 * read[b, 0]"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
         "the weights before a step are those after it",
-        {"w[i] *= abs(z[i])": "w[i] *= 1"},
+        {"w[i] *= abs(z[s - 1, i])": "w[i] *= 1"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
