@@ -240,7 +240,8 @@ def begun(weights: PipeMenon, F: NUFFT) -> tuple[Gridding, Array]:
     """Return the gridding at the trajectory of an operator, and the first weights."""
     T = F.transform
     assert weights.grid is not None  # it has been settled
-    C = T.engine.gridding(T.flat_points(F.trajectory), weights.grid, weights.width)
+    k = T.flat_points(F.trajectory)
+    C = T.engine.gridding_at(T.points, k, weights.grid, weights.width)
     first = T.xp.ones_like(F.trajectory[..., 0]) if weights.start is None else weights.start
     return C, T.xp.reshape(first, (-1,))
 

@@ -163,6 +163,12 @@ class Engine(ABC):
         The kernel is `width` cells wide; along each axis the grid has twice as many, at least.
         """
 
+    def gridding_at(
+        self, points: Points, trajectory: Array, shape: tuple[int, ...], width: int
+    ) -> Gridding:
+        """Return `gridding` at points (M, d) that have been prepared as well."""
+        return self.gridding(trajectory, shape, width)
+
     def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Prepare images (B, *shape) for sampling at any trajectory.
 

@@ -108,6 +108,13 @@ class GridEngine(Engine):
         """On a grid of this shape, which is not oversampled."""
         return GridGridding(self, self.prepare(trajectory), density_layout(shape, width))
 
+    def gridding_at(
+        self, points: Points, trajectory: Array, shape: tuple[int, ...], width: int
+    ) -> Gridding:
+        """What is known of the points on this grid is kept with them."""
+        assert isinstance(points, GridPoints)
+        return GridGridding(self, points, density_layout(shape, width))
+
     @property
     def layout(self) -> Layout:
         """The grid for this shape and accuracy."""

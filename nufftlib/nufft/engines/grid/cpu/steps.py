@@ -18,8 +18,12 @@ from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_points, 
 from nufftlib.nufft.engines.grid.cpu.turns import give_way, seen, take, tell
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
 
-BATCH = 64
+BATCH = 128
 """Points of a batch: their kernels fit the nearest cache."""
+
+APART = 16
+"""Points of a batch that are added one after the other lie so far apart in the sort. Neighbours
+cover the same cells, and one would wait for the other's sum to be written."""
 
 PATIENCE = 200
 """Looks at a count before other threads get the processor."""
@@ -125,11 +129,12 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
                             for axis in range(ndim):
                                 D[n - 1, i, axis] = read[b, 1 + axis]
                 if spreads:
-                    for b in range(count):
-                        add_point(
-                            target, plane_at, row_at, starts, begin + b,
-                            kernel, b, w[begin + b], ndim, orders, width,
-                        )  # fmt: skip
+                    for first_of in range(APART):
+                        for b in range(first_of, count, APART):
+                            add_point(
+                                target, plane_at, row_at, starts, begin + b,
+                                kernel, b, w[begin + b], ndim, orders, width,
+                            )  # fmt: skip
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
             tell(counts, slab, done + 1)
@@ -191,11 +196,12 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
                         p[i] = -np.sign(z[s - 1, i]) * w[i] * q[i]
                         w[i] *= abs(z[s - 1, i])
                 if spreads:
-                    for b in range(count):
-                        add_point(
-                            target, plane_at, row_at, starts, begin + b,
-                            kernel, b, p[begin + b], ndim, 2, width,
-                        )  # fmt: skip
+                    for first_of in range(APART):
+                        for b in range(first_of, count, APART):
+                            add_point(
+                                target, plane_at, row_at, starts, begin + b,
+                                kernel, b, p[begin + b], ndim, 2, width,
+                            )  # fmt: skip
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
             tell(counts, slab, done + 1)
