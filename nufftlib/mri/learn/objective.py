@@ -343,8 +343,7 @@ class Shared:
         """The density weights, and their Jacobian unless they are constants."""
         # The density of the published example: its kernel, on the image's grid.
         F = self.F
-        settings = {"width": 7, "grid": F.shape}
-        weights = PipeMenon(F, **settings, iterations=self.iterations, start=self.start)
+        weights = PipeMenon(F, width=7, grid=F.shape, iterations=self.iterations, start=self.start)
         k = F.trajectory
         return (weights(k), None) if self.constants else weights.linearize(k)
 

@@ -119,7 +119,7 @@ class Passes:
         closes = not self.cells.crowds
         slabs = self.cells.slabs(size, width, FEWEST)
         if ndim == 1:
-            halo, lines, unit, end = whole_chunks(width) - 1, 0, 1, table.extent[2]
+            halo, lines, unit, end = whole_chunks(width) - 1, 1, 1, table.extent[2]
         else:
             halo, lines, end = width - 1, table.extent[1] if ndim == 3 else 1, size
             unit = lines * table.extent[2]
@@ -133,12 +133,12 @@ class Passes:
             else:
                 last = end if number == len(slabs) - 1 else bottom
                 clear, close = (top + halo, last), (top, bottom + halo)
-            close = tuple(lines * row for row in close)
-            if ndim == 1 and number == len(slabs) - 1:
-                close = 0, 1
-            rows.append([slab.begin, slab.end, *(unit * row for row in clear), *close])
             if not closes:
-                rows[-1][4:] = 0, 0
+                close = 0, 0
+            elif ndim == 1:  # one line, which the last slab closes
+                close = 0, int(number == len(slabs) - 1)
+            row = [unit * clear[0], unit * clear[1], lines * close[0], lines * close[1]]
+            rows.append([slab.begin, slab.end, *row])
         return np.array(rows, np.int64)
 
 

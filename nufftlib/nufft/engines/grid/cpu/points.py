@@ -33,7 +33,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Slab:
-    """The points from `begin` to `end`, which begin in cells `top` to `bottom` of the first axis."""
+    """The points from `begin` to `end`: those of the first axis' cells from `top` to `bottom`."""
 
     begin: int
     end: int

@@ -1,4 +1,4 @@
-"""The compiled steps of density weights: passes over sorted points, of many threads without a break.
+"""The compiled steps of density weights: passes over sorted points that threads do not break off.
 
 A slab is passed once all that it reads is complete, and nobody reads any more what it overwrites.
 Slabs of even and of odd number take turns: each waits for its two neighbours alone, so that no
@@ -39,14 +39,14 @@ def wait_for(counts: Any, index: Any, value: Any) -> None:
             give_way()
 
 
-@njit(**SETTINGS)
+@njit(**SETTINGS)  # type: ignore[untyped-decorator]
 def clear(grid: Any, begin: Any, end: Any) -> None:
     """Set a range of a flat grid to zero, around its end."""
     grid[begin : min(end, len(grid))] = 0
     grid[: max(end - len(grid), 0)] = 0
 
 
-@njit(**SETTINGS)
+@njit(**SETTINGS)  # type: ignore[untyped-decorator]
 def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
     """Add the columns behind the period to the first, and copy the first behind it, by lines."""
     lines = len(grid) // length
@@ -59,7 +59,7 @@ def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
             line[column] = line[column % period]
 
 
-@njit(**SETTINGS)
+@njit(**SETTINGS)  # type: ignore[untyped-decorator]
 def next_slab(counts: Any, slabs: Any, passes: Any) -> Any:
     """Take the next slab, and wait until it may be passed; return its number and its pass.
 
@@ -175,9 +175,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
                 clear(target, slabs[slab, 2], slabs[slab, 3])
             for begin in range(first, stop, BATCH):
                 count = min(BATCH, stop - begin)
-                evaluate_points(
-                    kernel, polynomials, offsets, begin, count, ndim, 2, degree, width
-                )
+                evaluate_points(kernel, polynomials, offsets, begin, count, ndim, 2, degree, width)
                 if n > 0:
                     for b in range(count):
                         read_point(

@@ -16,6 +16,8 @@ WIDE = 16
 """Counts of a line of the cache, and of that which a processor fetches with it: each has its own,
 so that threads do not wait for a line that another one writes."""
 
+shared: Any = intrinsic  # a type checker would take its first argument for the caller's
+
 give_way: Any = types.ExternalFunction("sched_yield", types.int32())
 """Let other threads have the processor."""
 
@@ -27,7 +29,7 @@ def pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any)
     return builder.gep(data, [builder.mul(index, wide)])
 
 
-@intrinsic
+@shared  # type: ignore[untyped-decorator]
 def take(_: Any, counts: Any, index: Any) -> Any:
     """Return a count, and add one to it, at once."""
 
@@ -38,7 +40,7 @@ def take(_: Any, counts: Any, index: Any) -> Any:
     return types.int64(counts, types.intp), emit
 
 
-@intrinsic
+@shared  # type: ignore[untyped-decorator]
 def seen(_: Any, counts: Any, index: Any) -> Any:
     """Return a count; what was written before it was set is seen from now on."""
 
@@ -49,7 +51,7 @@ def seen(_: Any, counts: Any, index: Any) -> Any:
     return types.int64(counts, types.intp), emit
 
 
-@intrinsic
+@shared  # type: ignore[untyped-decorator]
 def tell(_: Any, counts: Any, index: Any, value: Any) -> Any:
     """Set a count; who sees it sees all that was written before."""
 
