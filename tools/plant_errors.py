@@ -1185,6 +1185,28 @@ PLANTS = [
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
+        "density weights begin at ones, whatever is given",
+        {
+            "if weights.start is None else weights.start": "if True else weights.start",
+        },
+        ("tests/mri/test_derivatives.py", "-k", "begin_at_others"),
+    ),
+    Plant(
+        "a slab leaves lines open that it is the last to add to",
+        {"(top + halo, last), (top, bottom + halo)": "(top + halo, last), (top, bottom)"},
+        ("tests/nufft/test_grid.py", "-k", "slabs_that_wait"),
+    ),
+    Plant(
+        "an image that stays on its grid is deconvolved once",
+        {"cells[m, c] *= factor * factor": "cells[m, c] *= factor"},
+        ("tests/nufft/test_grid.py", "-k", "stays_on_its_grid"),
+    ),
+    Plant(
+        "an objective keeps the density's start of the step before",
+        {'object.__setattr__(other, "density_start", weights)': "pass"},
+        ("tests/workflows/test_jobs.py", "-k", "step_before"),
+    ),
+    Plant(
         "the scale of density weights forgets that the data of the image are weighted",
         {
             "above = xp.sum(dot(xp, self.data, dy) + dot(xp, ddata, self.y))": (

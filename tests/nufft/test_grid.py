@@ -354,6 +354,56 @@ def test_very_many_points_in_one_place_add_up_in_single_precision(monkeypatch, s
     assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("grid", "width"),
+    [((300,), 4), ((17,), 7), ((200, 90), 7), ((33, 50), 16), ((6, 7), 2), ((60, 20, 21), 4)],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_density_weights_by_slabs_that_wait_for_their_neighbours(monkeypatch, grid, width, dtype):
+    """As by matrices, and the same bits on any number of threads."""
+    local = np.random.default_rng(len(grid))
+    k = local.uniform(-0.5, 0.5, (9000, len(grid))).astype(dtype)
+    k[:3000] *= 0.1
+    bar = local.standard_normal(len(k)).astype(dtype)
+    monkeypatch.setattr(parallel, "LITTLE", 1)
+
+    def found(engine):
+        F = nl.NUFFT(k, (6,) * len(grid), engine=engine)
+        weights = nl.mri.PipeMenon(F, width=width, grid=grid, iterations=3)
+        w, J = weights.linearize(k)
+        np.testing.assert_array_equal(w, weights(k))
+        iteration = J.iteration
+        return iteration.weights, iteration.cotangent(bar)
+
+    results = []
+    for count in (1, 2, 3, 7):
+        with on_threads(count, monkeypatch):
+            results.append(found("grid"))
+    for result in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(result, results[0], strict=True))
+    want = found("direct")
+    limit = 1e-5 if dtype == "float32" else 1e-12
+    assert all(distance(a, b) < limit for a, b in zip(results[0], want, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(8,), (9, 7), (6, 8), (5, 4, 6), (4, 1)], ids=str)
+@pytest.mark.parametrize("limit", [2**30, 2**10])
+def test_the_image_of_data_stays_on_its_grid(shape, limit):
+    """`fix_adjoint` is `adjoint` and `fix`, with and without the memory for a grid."""
+    k = rng.uniform(-0.5, 0.5, (30, len(shape)))
+    y = rng.standard_normal((2, 30)) + 1j * rng.standard_normal((2, 30))
+    F = nl.NUFFT(k, shape, engine="grid", norm="ortho", memory_limit=limit)
+    T = F.transform
+    for data in (y, y[:1]):
+        images = T.fix_adjoint(data)
+        assert distance(T.scaled(images.values(T.points)), F(F.H(data))) < 1e-12
+        fixed = T.fix(F.H(data))
+        for got, want in zip(images.linearize(T.points), fixed.linearize(T.points), strict=True):
+            got, want = (x if hasattr(x, "shape") else x.adjoint(data) for x in (got, want))
+            assert distance(got, want) < 1e-12
+
+
 def test_density_weights_of_a_crowd_and_of_any_number_of_threads(monkeypatch):
     k = rng.uniform(-0.5, 0.5, (40_000, 2))
     k[:20_000] = 0.123

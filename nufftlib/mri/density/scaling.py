@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
-from nufftlib.nufft.engines.base import TrajectoryJacobian, fold
+from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian, fold
 from nufftlib.nufft.operator import NUFFT
 from nufftlib.nufft.transform import Transform
 
@@ -24,11 +25,9 @@ class Scaling:
         The operator.
     w : array, shape (M,)
         The weights.
-    derived : bool
-        Whether their derivative is asked for.
     """
 
-    def __init__(self, F: NUFFT, w: Array, *, derived: bool = False) -> None:
+    def __init__(self, F: NUFFT, w: Array) -> None:
         self.F, self.xp = F, F.transform.xp
         xp = self.xp
         self.w = xp.reshape(w, F.trajectory.shape[:-1])
@@ -39,12 +38,9 @@ class Scaling:
         # the factor of the norm: squares stay in range.
         self.largest = xp.sum(self.w * self.v)
         self.data = self._complex(self.w * self.v / self.largest)
-        self.y: Array
-        if derived:
-            self.y, self.J = sampled(F, self.data)
-        else:
-            T = F.transform
-            self.y = T.with_batch(T.fix_adjoint(self.data).values(T.points), ())
+        T = F.transform
+        self.image = T.fix_adjoint(self.data)
+        self.y = T.with_batch(self.image.values(T.points), ())
         self.below = xp.sum(self.w * abs2(xp, self.y))
         self.factor = xp.sum(dot(xp, self.data, self.y)) / self.below
 
@@ -52,6 +48,11 @@ class Scaling:
     def weights(self) -> Array:
         """The scaled weights, in the shape of the samples."""
         return self.w * self.factor
+
+    @cached_property
+    def J(self) -> Slopes:
+        """The Jacobian of ``F x`` by the trajectory, where ``x = F^H d`` is held."""
+        return Slopes.of(self.F, self.image)[1]
 
     # dc = (sum d dy + dd y - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2, with the data d = w v,
     # y = F F^H d, dy = dF F^H d + F (dF^H d + F^H dd)
@@ -75,7 +76,7 @@ class Scaling:
         above = xp.sum(bar * self.w) / self.below  # the gradient by |x|^2 = <d, y>
         below = -self.factor * above  # and by sum w |y|^2
         y_bar = above * self.data + 2.0 * below * self.w * self.y
-        Fx_bar, K = sampled(F, y_bar)
+        Fx_bar, K = Slopes.of(F, F.transform.fix_adjoint(y_bar))
         data_bar = (xp.real(Fx_bar) + above * xp.real(self.y)) / self.largest
         w_bar = self.factor * bar + below * abs2(xp, self.y) + data_bar * self.v
         v_bar = data_bar * self.w
@@ -108,6 +109,13 @@ class Slopes:
     transform: Transform
     jacobian: TrajectoryJacobian
 
+    @classmethod
+    def of(cls, F: NUFFT, image: FixedImages) -> tuple[Array, Slopes]:
+        """Return the data of an image, and this Jacobian."""
+        T = F.transform
+        y, jacobian = image.linearize(T.points)
+        return T.with_batch(y, ()), cls(T, jacobian)
+
     def apply(self, dk: Array) -> Array:
         """Return the change of the data along a direction of the trajectory."""
         T = self.transform
@@ -117,13 +125,6 @@ class Slopes:
         """Return the gradient by the trajectory, from that by the data."""
         T = self.transform
         return T.as_gradient(self.jacobian.adjoint(T.flat_data(y)))
-
-
-def sampled(F: NUFFT, data: Array) -> tuple[Array, Slopes]:
-    """Return ``F x`` with its Jacobian by the trajectory, where ``x = F^H d`` is held."""
-    T = F.transform
-    y, jacobian = T.fix_adjoint(data).linearize(T.points)
-    return T.with_batch(y, ()), Slopes(T, jacobian)
 
 
 def abs2(xp: Namespace, x: Array) -> Array:

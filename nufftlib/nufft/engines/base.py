@@ -179,8 +179,8 @@ class Engine(ABC):
         return ImageStack(self, self.xp.asarray(x, copy=True) if lasting else x)
 
     def fix_adjoint(self, points: Points, y: Array) -> FixedImages:
-        """Return the images ``F^H y`` of data (B, M), prepared as by `fix`."""
-        return self.fix(self.adjoint(points, y))
+        """Return the images ``F^H y`` of data (B, M), prepared as by `fix` and lasting."""
+        return self.fix(self.adjoint(points, y), lasting=True)
 
     # --- coils: sums over stacks of images that nobody keeps -------------------------------
 
