@@ -1203,7 +1203,7 @@ PLANTS = [
     ),
     Plant(
         "an objective keeps the density's start of the step before",
-        {'object.__setattr__(other, "density_start", weights)': "pass"},
+        {"vars(self), density_start=weights, ": "vars(self), "},
         ("tests/workflows/test_jobs.py", "-k", "step_before"),
     ),
     Plant(

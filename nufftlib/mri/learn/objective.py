@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -257,9 +256,9 @@ class TrajectoryObjective(Map):
         call = "TrajectoryObjective.begun_at"
         iterations = integer(call, "iterations", iterations, least=0)
         check_start(call, self.nufft, weights, "weights")
-        other = copy.copy(self)
-        object.__setattr__(other, "density_start", weights)
-        object.__setattr__(other, "density_iterations", iterations)
+        # A copy would forget what has been prepared, and check all again.
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), density_start=weights, density_iterations=iterations)
         return other
 
     # S^H F^H (d y) = F^H (d sum_c y_c) of maps of ones, and sum_c y_c = F (sum_c s_c) x: one coil

@@ -21,7 +21,7 @@ from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
 BATCH = 128
 """Points of a batch: their kernels fit the nearest cache."""
 
-APART = 16
+APART = 32
 """Points of a batch that are added one after the other lie so far apart in the sort. Neighbours
 cover the same cells, and one would wait for the other's sum to be written."""
 
