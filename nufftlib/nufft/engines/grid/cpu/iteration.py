@@ -91,7 +91,7 @@ class Passes:
         ndim, width, _ = self.setting
         taps = len(cells.order) * (passes[1] - passes[0]) * width**ndim
         helpers = workers(taps)
-        counts = np.zeros((len(slabs) + 1) * WIDE, np.int64)
+        counts = np.zeros(2 * len(slabs) * WIDE, np.int64)
         run(
             loop,
             [(thread, thread + 1) for thread in range(min(helpers, -(-len(slabs) // 2)))],

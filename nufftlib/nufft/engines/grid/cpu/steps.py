@@ -15,7 +15,7 @@ from numba import njit, uint64
 from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, Loop, compiled
 from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_points, read_point
-from nufftlib.nufft.engines.grid.cpu.turns import give_way, seen, take, tell
+from nufftlib.nufft.engines.grid.cpu.turns import seen, sleep, take, tell
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
 
 BATCH = 128
@@ -25,18 +25,11 @@ APART = 32
 """Points of a batch that are added one after the other lie so far apart in the sort. Neighbours
 cover the same cells, and one would wait for the other's sum to be written."""
 
-PATIENCE = 200
-"""Looks at a count before other threads get the processor."""
+PATIENCE = 100
+"""Looks for a slab before other threads get the processor."""
 
-
-@njit(inline="always")
-def wait_for(counts: Any, index: Any, value: Any) -> None:
-    """Wait until a count has a value."""
-    looks = 0
-    while seen(counts, index) < value:
-        looks += 1
-        if looks % PATIENCE == 0:
-            give_way()
+NAP = 50
+"""Microseconds that they get it for, at least."""
 
 
 @njit(**SETTINGS)  # type: ignore[untyped-decorator]
@@ -60,27 +53,33 @@ def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
 
 
 @njit(**SETTINGS)  # type: ignore[untyped-decorator]
-def next_slab(counts: Any, slabs: Any, passes: Any) -> Any:
-    """Take the next slab, and wait until it may be passed; return its number and its pass.
+def next_slab(counts: Any, slabs: Any, passes: Any, last: Any) -> Any:
+    """Take a slab that may be passed, of the first pass there is; return its number and its pass.
 
-    Without a slab left, the pass is as many as there are. ``counts[s]`` is how many passes slab
-    ``s`` has behind it, and ``counts[slabs]`` how many slabs are taken.
+    ``counts[s]`` is how many passes slab ``s`` has behind it, and ``counts[slabs + s]`` how many
+    it has been taken for. Without a slab left, the pass is as many as there are. The search
+    begins behind the last slab that this thread has passed. If all must wait for others, so does
+    the thread; whoever holds a slab up, other threads pass all that do not touch it before.
     """
-    task = take(counts, slabs)
-    if slabs == 1:
-        return 0, min(task, passes)
-    half = slabs // 2
-    turn = task // half
-    done = turn // 2
-    if done >= passes:
-        return 0, passes
-    # Each turn begins a slab later, so that its first slabs need only the first of the turn before.
-    slab = (turn + 2 * (task % half)) % slabs
-    if turn > 0:
-        needed = done + turn % 2
-        wait_for(counts, (slab + 1) % slabs, needed)
-        wait_for(counts, (slab + slabs - 1) % slabs, needed)
-    return slab, done
+    looks = 0
+    while True:
+        found, least, left = 0, passes, False
+        for step in range(1, slabs + 1):
+            slab = (last + step) % slabs
+            turn = seen(counts, slabs + slab)
+            left |= turn < passes
+            if turn < least and seen(counts, slab) == turn:
+                needed = turn + slab % 2
+                before = seen(counts, (slab + slabs - 1) % slabs)
+                if slabs == 1 or min(before, seen(counts, (slab + 1) % slabs)) >= needed:
+                    found, least = slab, turn
+        if not left:
+            return 0, passes
+        if least < passes and take(counts, slabs + found, least):
+            return found, least
+        looks += 1
+        if looks % PATIENCE == 0:
+            sleep(NAP)
 
 
 @remembered(maxsize=None)
@@ -102,7 +101,7 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
             return
         kernel = np.empty((BATCH, lanes), w.dtype)
         read = np.empty((BATCH, values), w.dtype)
-        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0], 2 * thread - 1)
         while passes[0] + done < passes[1]:
             n = passes[0] + done
             source, target = grids[(n + 1) % 2], grids[n % 2]
@@ -138,7 +137,7 @@ def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
             tell(counts, slab, done + 1)
-            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0], slab)
 
     loop: Loop = compiled(step, ndim, width, degree, slopes)
     return loop
@@ -164,7 +163,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
             return
         kernel = np.empty((BATCH, lanes), w.dtype)
         read = np.zeros((BATCH, 1 + ndim), w.dtype)
-        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+        slab, done = next_slab(counts, len(slabs), passes[1] - passes[0], 2 * thread - 1)
         while passes[0] + done < passes[1]:
             n = passes[0] + done
             s = last - n
@@ -203,7 +202,7 @@ def backward_step(ndim: int, width: int, degree: int) -> Loop:
             if spreads:
                 close(target, slabs[slab, 4], slabs[slab, 5], line, period)
             tell(counts, slab, done + 1)
-            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0])
+            slab, done = next_slab(counts, len(slabs), passes[1] - passes[0], slab)
 
     loop: Loop = compiled(step, ndim, width, degree)
     return loop

@@ -1,7 +1,7 @@
-"""Tasks that threads of one compiled loop take in turn, and the counts by which they wait.
+"""Counts by which threads of one compiled loop share tasks: which are taken, and which are done.
 
 A task is taken by one thread alone, and a count that is seen has all before it done: the processor
-keeps both promises, and the compiler no order of its own. Who waits gives way to other threads.
+keeps both promises, and the compiler no order of its own.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ so that threads do not wait for a line that another one writes."""
 
 shared: Any = intrinsic  # a type checker would take its first argument for the caller's
 
-give_way: Any = types.ExternalFunction("sched_yield", types.int32())
-"""Let other threads have the processor."""
+sleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
+"""Let other threads have the processor for so many microseconds, at least."""
 
 
 def pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -30,14 +30,17 @@ def pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any)
 
 
 @shared  # type: ignore[untyped-decorator]
-def take(_: Any, counts: Any, index: Any) -> Any:
-    """Return a count, and add one to it, at once."""
+def take(_: Any, counts: Any, index: Any, value: Any) -> Any:
+    """Raise a count by one if it has this value, and return whether it had: to one thread alone."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = pointer(context, builder, signature.args[0], *arguments)
-        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
+        array, at, value = arguments
+        place = pointer(context, builder, signature.args[0], array, at)
+        more = builder.add(value, ir.Constant(ir.IntType(64), 1))
+        pair = builder.cmpxchg(place, value, more, "acq_rel", "acquire")
+        return builder.extract_value(pair, 1)
 
-    return types.int64(counts, types.intp), emit
+    return types.boolean(counts, types.intp, types.int64), emit
 
 
 @shared  # type: ignore[untyped-decorator]
