@@ -1,8 +1,8 @@
-"""The compiled steps of density weights: passes over sorted points that threads do not break off.
+"""The compiled steps of density weights: all passes over sorted points in one call of a thread.
 
-A slab is passed once all that it reads is complete, and nobody reads any more what it overwrites.
-Slabs of even and of odd number take turns: each waits for its two neighbours alone, so that no
-thread waits for the slowest.
+A slab may be passed once all that it reads is complete, and nobody reads any more what it
+overwrites. Slabs of even and of odd number take turns: each needs its two neighbours alone. Who
+passes it when does not change a sum, so that any number of threads gives the same bits.
 """
 
 from __future__ import annotations
