@@ -355,11 +355,17 @@ def test_very_many_points_in_one_place_add_up_in_single_precision(monkeypatch, s
 
 
 @pytest.mark.parametrize(
-    ("grid", "width"),
-    [((300,), 4), ((17,), 7), ((200, 90), 7), ((33, 50), 16), ((6, 7), 2), ((60, 20, 21), 4)],
+    ("grid", "width", "dtype"),
+    [
+        ((300,), 4, "float64"),
+        ((200, 90), 7, "float32"),
+        ((200, 90), 7, "float64"),
+        ((33, 50), 16, "float64"),  # slabs that are hardly higher than the kernel
+        ((6, 7), 2, "float64"),  # more columns are copied than there are
+        ((60, 20, 21), 4, "float64"),
+    ],
     ids=str,
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_density_weights_by_slabs_that_wait_for_their_neighbours(monkeypatch, grid, width, dtype):
     """As by matrices, and the same bits on any number of threads."""
     local = np.random.default_rng(len(grid))
