@@ -103,7 +103,8 @@ def pipe_menon(
     ((8, 16), True)
     """
     width, grid, iterations = checked("pipe_menon", F, width, grid, iterations)
-    check_start("pipe_menon", F, start)
+    if start is not None:
+        check_start("pipe_menon", F, start)
     weights = PipeMenon(F, width=width, grid=grid, iterations=iterations, start=start)
     return weights(F.trajectory)
 
@@ -122,10 +123,8 @@ def checked(
     return width, grid, iterations
 
 
-def check_start(call: str, F: NUFFT, start: Array | None, name: str = "start") -> None:
+def check_start(call: str, F: NUFFT, start: Array, name: str = "start") -> None:
     """Refuse weights to begin at that are not one positive number for each point."""
-    if start is None:
-        return
     call = f"{call}({name})"
     check_alike(call, name, start, "the points", F.trajectory[..., 0])
     xp = F.transform.xp
@@ -192,7 +191,8 @@ class PipeMenon(Map):
 
     def __post_init__(self) -> None:
         settings = checked("PipeMenon", self.F, self.width, self.grid, self.iterations)
-        check_start("PipeMenon", self.F, self.start)
+        if self.start is not None:
+            check_start("PipeMenon", self.F, self.start)
         for name, value in zip(("width", "grid", "iterations"), settings, strict=True):
             object.__setattr__(self, name, value)
 

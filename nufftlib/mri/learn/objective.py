@@ -147,7 +147,8 @@ class TrajectoryObjective(Map):
         if self.noise is not None:
             check_alike(f"{call}(noise)", "noise", self.noise, "the data", self._no_data)
         iterations = integer(call, "density_iterations", self.density_iterations, least=0)
-        check_start(call, self.nufft, self.density_start, "density_start")
+        if self.density_start is not None:
+            check_start(call, self.nufft, self.density_start, "density_start")
         settled = {
             "density_iterations": iterations,
             "maps": choice(call, "maps", self.maps, get_args(Maps)),
