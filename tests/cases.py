@@ -748,9 +748,10 @@ def jacobian_on_the_grid(m):
     return J, m.real(3, 4, 2)
 
 
-def jacobian_of_density_weights(m):
+def jacobian_of_density_weights(m, *, begun=False):
     F = nl.NUFFT(m.trajectory(3, 4, 2), (9, 10), engine="direct")
-    weights = nl.mri.PipeMenon(F, width=4, grid=(9, 10), iterations=3)
+    start = m.row.xp.abs(m.real(3, 4)) + 0.5 if begun else None
+    weights = nl.mri.PipeMenon(F, width=4, grid=(9, 10), iterations=3, start=start)
     return weights.linearize(F.trajectory)[1], m.real(3, 4, 2)
 
 
@@ -1389,6 +1390,10 @@ CASES = [
     Case("jacobian of a nufft on the grid", jacobian_on_the_grid, host=True),
     Case("hessian of a nufft", hessian_of_nufft),
     Case("jacobian of density weights", jacobian_of_density_weights),
+    Case(
+        "jacobian of density weights that begin at others",
+        lambda m: jacobian_of_density_weights(m, begun=True),
+    ),
     # The iteration and the phases of small voxels magnify rounding.
     Case("jacobian of the loss of a trajectory", jacobian_of_job_1("estimated"), eps_single=1e-5),
     Case(

@@ -337,8 +337,20 @@ FUNCTIONS = {  # a call that works, of every public function and class
     mri.cell_count_weights: {"F": F, "grid": (8, 8)},
     mri.shell_weights: {"F": nl.NUFFT(CURVE, SHAPE, engine="direct")},
     mri.voronoi_weights: {"F": F},
-    mri.pipe_menon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
-    mri.PipeMenon: {"F": F, "width": 4, "grid": (16, 16), "iterations": 1},
+    mri.pipe_menon: {
+        "F": F,
+        "width": 4,
+        "grid": (16, 16),
+        "iterations": 1,
+        "start": np.ones_like(POINTS),
+    },
+    mri.PipeMenon: {
+        "F": F,
+        "width": 4,
+        "grid": (16, 16),
+        "iterations": 1,
+        "start": np.ones_like(POINTS),
+    },
     mri.Scanner: {"gmax": 40e-3, "smax": 180.0, "raster": 1e-5, "gamma": 1e7, "norm": "l2"},
     mri.Protocol: {
         "scanner": SCANNER,
@@ -431,6 +443,8 @@ FUNCTIONS = {  # a call that works, of every public function and class
         "reconstruction": "adjoint",
         "loss": "mse",
         "noise": F(COILS),
+        "density_start": np.ones_like(POINTS),
+        "density_iterations": 1,
     },
     workflows.ImagesObjective: {
         "images": X[None],
@@ -808,6 +822,10 @@ METHODS = {  # of every other public method
     "SampledJacobian.gauss_newton": (JACOBIAN.gauss_newton, {"weights": POINTS}),
     "SampledJacobian.hessian": (JACOBIAN.hessian, {"r": POINTS + 0j, "weights": POINTS}),
     "TrajectoryObjective.reconstruct": (OBJECTIVE.reconstruct, {"k": K}),
+    "TrajectoryObjective.begun_at": (
+        OBJECTIVE.begun_at,
+        {"weights": np.ones_like(POINTS), "iterations": 1},
+    ),
     "ImagesObjective.reconstruct": (OF_IMAGES.reconstruct, {"k": K, "which": [0]}),
     "ImagesObjective.scores": (OF_IMAGES.scores, {"k": K}),
     "Augmentation.__call__": (
@@ -1100,6 +1118,10 @@ WRONG = {  # by the argument's name, or by the call and the name where it means 
     "Sense(maps)": NO_ARRAY,
     "birdcage_maps(angle)": NO_NUMBER,
     "TrajectoryObjective(noise)": NO_ARRAY,
+    "TrajectoryObjective(density_start)": [x for x in NO_ARRAY if x is not None],
+    "density_iterations": NO_INTEGER,
+    "pipe_menon(start)": [x for x in NO_ARRAY if x is not None],
+    "PipeMenon(start)": [x for x in NO_ARRAY if x is not None],
     "constants": NO_FLAG,
     "reconstruction": NO_NAME,
     **{f"{job}(loss)": NO_NAME for job in JOBS},

@@ -1184,18 +1184,40 @@ PLANTS = [
     ),
     Plant(
         "a step of the density weights divides by C w with its sign",
-        {"w[i] /= abs(s[0])": "w[i] /= s[0] * s[0]"},
+        {"w[i] /= abs(read[b, 0])": "w[i] /= read[b, 0] * read[b, 0]"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
         "the gradient of the density weights forgets how the weights before moved",
-        {"bar += s[0]": "bar += 0 * s[0]"},
+        {"bar += read[b, 0]": "bar += 0 * read[b, 0]"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
     ),
     Plant(
         "the weights before a step are those after it",
-        {"w[i] *= abs(z[i])": "w[i] *= 1"},
+        {"w[i] *= abs(z[s - 1, i])": "w[i] *= 1"},
         ("tests/mri/test_derivatives.py", "-k", "density_weights and grid-1"),
+    ),
+    Plant(
+        "density weights begin at ones, whatever is given",
+        {
+            "if weights.start is None else weights.start": "if True else weights.start",
+        },
+        ("tests/mri/test_derivatives.py", "-k", "begin_at_others"),
+    ),
+    Plant(
+        "a slab leaves lines open that it is the last to add to",
+        {"(top + halo, last), (top, bottom + halo)": "(top + halo, last), (top, bottom)"},
+        ("tests/nufft/test_grid.py", "-k", "slabs_that_wait"),
+    ),
+    Plant(
+        "an image that stays on its grid is deconvolved once",
+        {"cells[m, c] *= factor * factor": "cells[m, c] *= factor"},
+        ("tests/nufft/test_grid.py", "-k", "stays_on_its_grid"),
+    ),
+    Plant(
+        "an objective keeps the density's start of the step before",
+        {"vars(self), density_start=weights, ": "vars(self), "},
+        ("tests/workflows/test_jobs.py", "-k", "step_before"),
     ),
     Plant(
         "the scale of density weights forgets that the data of the image are weighted",

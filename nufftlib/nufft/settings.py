@@ -39,9 +39,9 @@ def check_trajectory(xp: Namespace, trajectory: Array, shape: tuple[int, ...]) -
             f"least one point, the last axis matching the image shape {shape}"
         )
         raise ValueError(msg)
-    finite = xp.all(xp.isfinite(trajectory), axis=-1)
-    if not bool(xp.all(finite)):
-        bad = xp.reshape(~finite, (-1,))
+    finite = xp.isfinite(trajectory)
+    if not bool(xp.all(finite)):  # of all numbers: point by point takes ten times as long
+        bad = xp.reshape(~xp.all(finite, axis=-1), (-1,))
         first = int(xp.argmax(xp.astype(bad, xp.int8)))
         index: list[int] = []
         for size in reversed(trajectory.shape[:-1]):

@@ -118,6 +118,10 @@ class Transform:
             return self.engine.fix(flat, lasting=lasting)
         return self.engine.coil_fix(CoilImages(flat, self.maps), lasting=lasting)
 
+    def fix_adjoint(self, y: Array) -> FixedImages:
+        """Return the images of data, prepared for any points; without maps."""
+        return self.engine.fix_adjoint(self.points, self.flat_data(self.scale * y))
+
     def scaled(self, x: Array) -> Array:
         """Return ``s x``, of an array that is nobody else's: in its place, where it can be."""
         if self.scale != 1.0:

@@ -36,6 +36,7 @@ SETTINGS = {
     "matern_factor": (0.3,),
     "monomials": (6,),
     "nodes": (20,),
+    "point_polynomials": (layout((24, 24), 1e-3, True), np.dtype("f4"), 2),
     "pupil": (16, (4, 5)),
     "spread_of_light": (16, 16, 1.0, False),
     "forward_step": (2, 5, 6, False),

@@ -80,6 +80,41 @@ def test_density_weights(engine, ndim, iterations):
         assert nl.inner(J.adjoint(v), dk) == pytest.approx(nl.inner(v, J(dk)), rel=1e-10)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_density_weights_that_begin_at_others(engine):
+    """Their scale does not matter; the derivative is that of the steps from there."""
+    rng = np.random.default_rng(8)
+    k = rng.uniform(-0.5, 0.5, (4, 7, 2))
+    F, settings = nl.NUFFT(k, (9, 10), engine=engine, eps=1e-12), {"width": 4, "grid": (9, 10)}
+    first = mri.pipe_menon(F, iterations=4, **settings)
+    w = mri.pipe_menon(F, iterations=3, start=first, **settings)
+    np.testing.assert_allclose(w, mri.pipe_menon(F, iterations=7, **settings), rtol=1e-9)
+    np.testing.assert_allclose(
+        w, mri.pipe_menon(F, iterations=3, start=5 * first, **settings), rtol=1e-9
+    )
+    for iterations in (0, 2):
+        weights = mri.PipeMenon(F, iterations=iterations, start=first, **settings)
+        _, J = weights.linearize(k)
+        dk, v = rng.standard_normal(k.shape), rng.standard_normal(w.shape)
+        assert relative(J(dk), difference(lambda h: weights(k + h * dk))) < 1e-6  # noqa: B023
+        assert nl.inner(J.adjoint(v), dk) == pytest.approx(nl.inner(v, J(dk)), rel=1e-10)
+
+
+def test_weights_to_begin_at_that_do_not_fit_are_refused():
+    F = nl.NUFFT(np.random.default_rng(9).uniform(-0.5, 0.5, (50, 2)), (16, 16), engine="direct")
+    good = np.ones(50)
+    for bad, message in (
+        (good[:49], r"start has the shape \(49,\)"),
+        (good.astype("f4"), "dtype float32; want those of the points"),
+        (np.concatenate([[0.0, -1.0, np.nan, np.inf], good[4:]]), "4 of the weights are not"),
+    ):
+        for make in (mri.pipe_menon, mri.PipeMenon):
+            with pytest.raises(ValueError, match=message):
+                make(F, start=bad)
+    with pytest.raises(ValueError, match=r"PipeMenon\(k\): k has the shape \(49, 2\)"):
+        mri.PipeMenon(F, start=good)(F.trajectory[:49])
+
+
 def test_density_weights_with_the_default_settings():
     rng = np.random.default_rng(3)
     k = rng.uniform(-0.5, 0.5, (60, 2))

@@ -64,6 +64,38 @@ def test_the_whole_loss_of_total_variation_against_finite_differences(maps):
     assert gradient_error(replace(objective(maps=maps), reconstruction=recipe)) < 1e-6
 
 
+@pytest.mark.parametrize("maps", ["ones", "estimated"])
+def test_the_loss_of_a_density_that_begins_at_the_weights_of_the_step_before(maps):
+    """It is a function of its own, with the gradient of what it computes."""
+    job = objective(maps=maps, engine="grid")
+    value, J = job.linearize(K)
+    settings = {"width": 7, "grid": IMAGE.shape, "iterations": 10}
+    np.testing.assert_array_equal(J.weights, nl.mri.pipe_menon(job.nufft, **settings))
+    moved, few = K + 1e-3 * np.sin(np.arange(K.size)).reshape(K.shape), job.begun_at(J.weights, 2)
+    assert gradient_error(few, moved) < 1e-6
+    assert few.spectrum is job.spectrum  # the images of the coils are not transformed again
+    assert float(few(K)) != float(value)
+    written = replace(job, density_start=J.weights, density_iterations=2)
+    assert float(written(moved)) == float(few(moved))
+    # Two steps go on from ten: the weights are those of twelve.
+    F = job.nufft
+    want = nl.mri.pipe_menon(F, width=7, grid=IMAGE.shape, iterations=12)
+    np.testing.assert_allclose(few.linearize(K)[1].weights, want, rtol=1e-9)
+
+
+def test_an_objective_without_density_weights_has_none():
+    job = replace(objective(maps="true"), reconstruction="cg")
+    assert job.linearize(K)[1].weights is None
+
+
+def test_a_start_of_the_density_that_does_not_fit_is_refused():
+    job = objective()
+    with pytest.raises(ValueError, match=r"TrajectoryObjective.begun_at\(weights\): weights has"):
+        job.begun_at(np.ones(3), 2)
+    with pytest.raises(ValueError, match=r"\(density_start\): 54 of the weights are not positive"):
+        replace(job, density_start=np.zeros(K.shape[:-1]))
+
+
 @pytest.mark.parametrize(("name", "most"), [("cg", 1e-2), ("tv", 1e-1)])
 def test_default_tolerances_leave_a_gradient_that_is_near(name, most):
     image = data.brain()[::8, ::8].astype(np.float64)

@@ -20,12 +20,13 @@ def pipe_menon(
     width: int = 4,
     grid: tuple[int, ...] | None = None,
     iterations: int = 30,
+    start: Array | None = None,
 ) -> Array:
     r"""Density-compensation weights by the fixed point of Pipe and Menon.
 
     .. math:: w \leftarrow w / |C w|, \qquad C = \text{interpolate} \circ \text{spread},
 
-    from ``w = 1``. The weights are then scaled to
+    from ``w = 1``, or from `start`. The weights are then scaled to
     :math:`\langle x, F^H w F x \rangle = \langle x, x \rangle` for the image :math:`x = F^H (w v)`
     with the spectrum :math:`v = 1 / (1 + \sum_a (N_a k_a)^2)` of a usual picture. For every
     norm of ``F`` the density-compensated adjoint thus has the scale of the image.
@@ -42,6 +43,9 @@ def pipe_menon(
         ``width / grid`` share density.
     iterations : int
         Number of iterations.
+    start : array, shape trajectory.shape[:-1], real, optional
+        Positive weights of any scale to begin at, such as those of a trajectory that has moved a
+        little since. By default all are one.
 
     Returns
     -------
@@ -51,9 +55,10 @@ def pipe_menon(
     Raises
     ------
     ValueError
-        If width, grid or iterations is out of range.
+        If width, grid or iterations is out of range, or `start` does not fit the trajectory or is
+        not positive.
     TypeError
-        If one of them is no integer, or `F` no NUFFT.
+        If one of them is no integer, `start` no such array, or `F` no NUFFT.
 
     Notes
     -----
@@ -98,7 +103,10 @@ def pipe_menon(
     ((8, 16), True)
     """
     width, grid, iterations = checked("pipe_menon", F, width, grid, iterations)
-    return PipeMenon(F, width=width, grid=grid, iterations=iterations)(F.trajectory)
+    if start is not None:
+        check_start("pipe_menon", F, start)
+    weights = PipeMenon(F, width=width, grid=grid, iterations=iterations, start=start)
+    return weights(F.trajectory)
 
 
 def checked(
@@ -113,6 +121,18 @@ def checked(
     given = default if grid is None else grid
     grid = sizes(call, "grid", given, wish, counts=(len(F.shape),), least=2 * width)
     return width, grid, iterations
+
+
+def check_start(call: str, F: NUFFT, start: Array, name: str = "start") -> None:
+    """Refuse weights to begin at that are not one positive number for each point."""
+    call = f"{call}({name})"
+    check_alike(call, name, start, "the points", F.trajectory[..., 0])
+    xp = F.transform.xp
+    good = xp.isfinite(start) & (start > 0)
+    if not bool(xp.all(good)):
+        bad = int(xp.sum(xp.astype(~good, xp.int32)))
+        msg = f"{call}: {bad} of the weights are not positive, or not finite; want them positive"
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,13 +154,17 @@ class PipeMenon(Map):
         Size of the periodic grid.
     iterations : int
         Number of iterations.
+    start : array, optional
+        Weights to begin at. They are a constant: the derivative is that of the iterations from
+        there, however few.
 
     Raises
     ------
     ValueError
-        If width, grid or iterations is out of range.
+        If width, grid or iterations is out of range, or `start` does not fit the trajectory or is
+        not positive.
     TypeError
-        If one of them is no integer, or `F` no NUFFT.
+        If one of them is no integer, `start` no such array, or `F` no NUFFT.
 
     Notes
     -----
@@ -163,9 +187,12 @@ class PipeMenon(Map):
     width: int = field(default=4, kw_only=True)
     grid: tuple[int, ...] | None = field(default=None, kw_only=True)
     iterations: int = field(default=30, kw_only=True)
+    start: Array | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         settings = checked("PipeMenon", self.F, self.width, self.grid, self.iterations)
+        if self.start is not None:
+            check_start("PipeMenon", self.F, self.start)
         for name, value in zip(("width", "grid", "iterations"), settings, strict=True):
             object.__setattr__(self, name, value)
 
@@ -201,6 +228,8 @@ class PipeMenon(Map):
     def _check(self, k: Array) -> None:
         xp = common_namespace("PipeMenon(k)", k=k, trajectory=self.F.trajectory)
         check_precision(xp, "PipeMenon(k)", k=k, trajectory=self.F.trajectory)
+        if self.start is not None:
+            check_alike("PipeMenon(k)", "k", k, "the trajectory of start", self.F.trajectory)
 
     def _at(self, k: Array) -> NUFFT:
         self._check(k)
@@ -211,8 +240,10 @@ def begun(weights: PipeMenon, F: NUFFT) -> tuple[Gridding, Array]:
     """Return the gridding at the trajectory of an operator, and the first weights."""
     T = F.transform
     assert weights.grid is not None  # it has been settled
-    C = T.engine.gridding(T.flat_points(F.trajectory), weights.grid, weights.width)
-    return C, T.xp.ones_like(T.xp.reshape(F.trajectory[..., 0], (-1,)))
+    k = T.flat_points(F.trajectory)
+    C = T.engine.gridding_at(T.points, k, weights.grid, weights.width)
+    first = T.xp.ones_like(F.trajectory[..., 0]) if weights.start is None else weights.start
+    return C, T.xp.reshape(first, (-1,))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
-from nufftlib.nufft.engines.base import fold
+from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian, fold
 from nufftlib.nufft.operator import NUFFT
+from nufftlib.nufft.transform import Transform
 
 
 class Scaling:
@@ -36,11 +39,12 @@ class Scaling:
         # the factor of the norm: squares stay in range.
         self.largest = xp.sum(self.w * self.v)
         self.data = self._complex(self.w * self.v / self.largest)
-        data_at = F.as_map("trajectory", F.adjoint(self.data))
+        T = F.transform
+        image = T.fix_adjoint(self.data)
         if linearized:
-            self.y, self.J = data_at.linearize(F.trajectory)
+            self.y, self.J = Slopes.of(F, image)
         else:
-            self.y = data_at(F.trajectory)
+            self.y = T.with_batch(image.values(T.points), ())
         self.below = xp.sum(self.w * abs2(xp, self.y))
         self.factor = xp.sum(dot(xp, self.data, self.y)) / self.below
 
@@ -71,7 +75,7 @@ class Scaling:
         above = xp.sum(bar * self.w) / self.below  # the gradient by |x|^2 = <d, y>
         below = -self.factor * above  # and by sum w |y|^2
         y_bar = above * self.data + 2.0 * below * self.w * self.y
-        Fx_bar, K = F.linearize(F.adjoint(y_bar), wrt="trajectory")
+        Fx_bar, K = Slopes.of(F, F.transform.fix_adjoint(y_bar))
         data_bar = (xp.real(Fx_bar) + above * xp.real(self.y)) / self.largest
         w_bar = self.factor * bar + below * abs2(xp, self.y) + data_bar * self.v
         v_bar = data_bar * self.w
@@ -87,6 +91,39 @@ class Scaling:
 
     def _complex(self, data: Array) -> Array:
         return self.xp.astype(data, complex_dtype(self.xp, data))
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """The Jacobian of the data of held images by the trajectory.
+
+    Parameters
+    ----------
+    transform : Transform
+        The transform at the trajectory.
+    jacobian : TrajectoryJacobian
+        The engine's.
+    """
+
+    transform: Transform
+    jacobian: TrajectoryJacobian
+
+    @classmethod
+    def of(cls, F: NUFFT, image: FixedImages) -> tuple[Array, Slopes]:
+        """Return the data of an image, and this Jacobian."""
+        T = F.transform
+        y, jacobian = image.linearize(T.points)
+        return T.with_batch(y, ()), cls(T, jacobian)
+
+    def apply(self, dk: Array) -> Array:
+        """Return the change of the data along a direction of the trajectory."""
+        T = self.transform
+        return T.with_batch(self.jacobian.apply(T.flat_points(dk)), ())
+
+    def adjoint(self, y: Array) -> Array:
+        """Return the gradient by the trajectory, from that by the data."""
+        T = self.transform
+        return T.as_gradient(self.jacobian.adjoint(T.flat_data(y)))
 
 
 def abs2(xp: Namespace, x: Array) -> Array:

@@ -20,14 +20,14 @@ from nufftlib.core.arrays import (
     common_namespace,
     is_complex,
 )
-from nufftlib.core.kinds import choice, flag, instance
+from nufftlib.core.kinds import choice, flag, instance, integer
 from nufftlib.core.losses import MeanAbsoluteError, MeanSquaredError
 from nufftlib.core.operator import LinearOperator, Map
 from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.shapes import Fixed
 from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.mri.coils.low_frequency import Centre, CoilEstimate
-from nufftlib.mri.density.pipe_menon import PipeMenon
+from nufftlib.mri.density.pipe_menon import PipeMenon, check_start
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.coils import CoilNUFFT
@@ -75,6 +75,10 @@ class TrajectoryObjective(Map):
         a function from the image, divided by its mean, to a map to one number.
     noise : array, shape (coils, *trajectory.shape[:-1]), complex, optional
         Noise that is added to the data.
+    density_start : array, shape trajectory.shape[:-1], real, optional
+        Constant weights that the iteration of the density begins at, see `begun_at`.
+    density_iterations : int
+        Number of its iterations.
 
     Examples
     --------
@@ -98,6 +102,8 @@ class TrajectoryObjective(Map):
     reconstruction: str | Reconstruction = field(default="adjoint", kw_only=True)
     loss: LossOrName = field(default="mse", kw_only=True)
     noise: Array | None = field(default=None, kw_only=True)
+    density_start: Array | None = field(default=None, kw_only=True)
+    density_iterations: int = field(default=10, kw_only=True)
 
     def __post_init__(self) -> None:
         call = "TrajectoryObjective"
@@ -140,7 +146,11 @@ class TrajectoryObjective(Map):
             raise ValueError(msg)
         if self.noise is not None:
             check_alike(f"{call}(noise)", "noise", self.noise, "the data", self._no_data)
+        iterations = integer(call, "density_iterations", self.density_iterations, least=0)
+        if self.density_start is not None:
+            check_start(call, self.nufft, self.density_start, "density_start")
         settled = {
+            "density_iterations": iterations,
             "maps": choice(call, "maps", self.maps, get_args(Maps)),
             "constants": flag(call, "constants", self.constants),
             "reconstruction": reconstruction_of(call, self.reconstruction),
@@ -201,6 +211,56 @@ class TrajectoryObjective(Map):
         """
         check_points("TrajectoryObjective.reconstruct(k)", k, self)
         return scaled(Acquired(self, k).image, self.reference)
+
+    def begun_at(self, weights: Array, iterations: int) -> TrajectoryObjective:
+        """Return the objective whose density begins at weights, and takes so many iterations.
+
+        At a trajectory that has moved by a step, a few iterations from the weights before the step
+        do what ten from ones do, and more. These weights are a constant of the new objective,
+        which is a function of its own: its gradient is exact, but its values are not to be
+        compared with those of the old one. A loop that renews the weights at each step thus suits
+        optimisers that take no more than a gradient at each, and no line search.
+
+        Parameters
+        ----------
+        weights : array, shape trajectory.shape[:-1], real
+            Positive weights of any scale, such as ``J.weights`` of the Jacobian of `linearize`.
+        iterations : int
+            Number of iterations.
+
+        Returns
+        -------
+        TrajectoryObjective
+            It shares all that has been prepared of the image and the coils.
+
+        Raises
+        ------
+        ValueError
+            If the weights do not fit the trajectory of `nufft`, or are not positive.
+        TypeError
+            If they are no array like it, or `iterations` is no integer.
+
+        Examples
+        --------
+        >>> import nufftlib as nl
+        >>> from nufftlib import data, workflows
+        >>> image = data.brain()[::4, ::4]
+        >>> k = nl.mri.trajectories.radial(8, 64)
+        >>> objective = workflows.TrajectoryObjective(
+        ...     image, nl.mri.birdcage_maps(4, image.shape), nl.NUFFT(k, image.shape), "ones"
+        ... )
+        >>> for _ in range(2):
+        ...     value, J = objective.linearize(k)
+        ...     k = k - 0.05 * J.adjoint(value / value)
+        ...     objective = objective.begun_at(J.weights, iterations=3)
+        """
+        call = "TrajectoryObjective.begun_at"
+        iterations = integer(call, "iterations", iterations, least=0)
+        check_start(call, self.nufft, weights, "weights")
+        # A copy would forget what has been prepared, and check all again.
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), density_start=weights, density_iterations=iterations)
+        return other
 
     # S^H F^H (d y) = F^H (d sum_c y_c) of maps of ones, and sum_c y_c = F (sum_c s_c) x: one coil
     @property
@@ -267,17 +327,23 @@ class Shared:
         The operator at the trajectory.
     constants : bool
         Whether nobody asks for derivatives of what is shared.
+    start : array, optional
+        Weights that the density begins at.
+    iterations : int
+        Number of its iterations.
     """
 
     F: NUFFT
     constants: bool
+    start: Array | None = None
+    iterations: int = 10
 
     @cached_property
     def density(self) -> tuple[Array, LinearOperator | None]:
         """The density weights, and their Jacobian unless they are constants."""
         # The density of the published example: its kernel, on the image's grid.
         F = self.F
-        weights = PipeMenon(F, width=7, grid=F.shape, iterations=10)
+        weights = PipeMenon(F, width=7, grid=F.shape, iterations=self.iterations, start=self.start)
         k = F.trajectory
         return (weights(k), None) if self.constants else weights.linearize(k)
 
@@ -309,14 +375,17 @@ class Acquired:
         assert isinstance(self.spectrum, SampledJacobian)
         assert isinstance(self.spectrum.nufft, CoilNUFFT)
         F = self.spectrum.nufft.nufft  # the operator at k that the data were computed with
-        shared = Shared(F, objective.constants) if shared is None else shared
+        if shared is None:
+            begin = objective.density_start, objective.density_iterations
+            shared = Shared(F, objective.constants, *begin)
         coils, noise = objective.scanned
         y = y if noise is None else y + noise
         self.density: LinearOperator | None = None
         self.estimate: CoilEstimate | None = None
-        d: Array = None
+        self.weights: Array = None
         if objective.needs_density:
-            d, self.density = shared.density
+            self.weights, self.density = shared.density
+        d = self.weights
         if objective.maps == "estimated":
             self.estimate = CoilEstimate(shared.centre, y, d)
             S = self.estimate.maps
@@ -374,6 +443,11 @@ class ObjectiveJacobian(LinearOperator):
     def value(self) -> Array:
         """The loss."""
         return self.linearized_loss[0]
+
+    @property
+    def weights(self) -> Array:
+        """The density weights at the trajectory; None where they take no part."""
+        return self.acquired.weights
 
     def _check_argument(self, call: str, label: str, x: Array) -> None:
         if label == "x":

@@ -163,6 +163,12 @@ class Engine(ABC):
         The kernel is `width` cells wide; along each axis the grid has twice as many, at least.
         """
 
+    def gridding_at(
+        self, points: Points, trajectory: Array, shape: tuple[int, ...], width: int
+    ) -> Gridding:
+        """Return `gridding` at points (M, d) that have been prepared as well."""
+        return self.gridding(trajectory, shape, width)
+
     def fix(self, x: Array, *, lasting: bool = False) -> FixedImages:
         """Prepare images (B, *shape) for sampling at any trajectory.
 
@@ -171,6 +177,10 @@ class Engine(ABC):
         again has to copy them. Else they are for one use.
         """
         return ImageStack(self, self.xp.asarray(x, copy=True) if lasting else x)
+
+    def fix_adjoint(self, points: Points, y: Array) -> FixedImages:
+        """Return the images ``F^H y`` of data (B, M), prepared as by `fix` and lasting."""
+        return self.fix(self.adjoint(points, y), lasting=True)
 
     # --- coils: sums over stacks of images that nobody keeps -------------------------------
 

@@ -14,6 +14,7 @@ from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
 from nufftlib.nufft.engines.base import (
     CoilImages,
     Engine,
+    FixedImages,
     Points,
     TrajectoryJacobian,
     batch_blocks,
@@ -77,6 +78,23 @@ class GridEngine(Engine):
         """As `fix`, without the images of the coils."""
         return self._fixed(real_parts(images.x), real_parts(images.maps), lasting)
 
+    def fix_adjoint(self, points: Points, y: Array) -> FixedImages:
+        """The images stay on their grids, deconvolved twice, if these fit `memory_limit`."""
+        data = real_parts(y)
+        if data.shape[0] * self._grid_bytes(data.dtype) > self.memory_limit:
+            return super().fix_adjoint(points, y)
+        kept = []
+        for block in self._blocks(data.shape[0], data.dtype, self.memory_limit):
+            grid = Grid(self.layout, data.dtype, block.stop - block.start)
+            grid.spread(points, data[block], None)
+            grid.fold()
+            grid.transform(inverse=True)
+            grid.cut()
+            grid.transform(inverse=False)
+            grid.wrap()
+            kept.append((block, grid))
+        return GridImages(self, np.empty((data.shape[0], 0), data.dtype), None, tuple(kept))
+
     def _fixed(self, x: Any, maps: Any, lasting: bool) -> GridImages:
         images = GridImages(self, x, maps)
         if not lasting:
@@ -94,6 +112,13 @@ class GridEngine(Engine):
     def gridding(self, trajectory: Array, shape: tuple[int, ...], width: int) -> Gridding:
         """On a grid of this shape, which is not oversampled."""
         return GridGridding(self, self.prepare(trajectory), density_layout(shape, width))
+
+    def gridding_at(
+        self, points: Points, trajectory: Array, shape: tuple[int, ...], width: int
+    ) -> Gridding:
+        """What is known of the points on this grid is kept with them."""
+        assert isinstance(points, GridPoints)
+        return GridGridding(self, points, density_layout(shape, width))
 
     @property
     def layout(self) -> Layout:

@@ -313,6 +313,31 @@ def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-de
 
 
 @compiled
+def cut(grid, shape, sizes, factors, begin, end):  # type: ignore[no-untyped-def]
+    """`crop`, and `pad` of what it gives, of the rows of a grid in their place."""
+    negative = shape[2] // 2
+    for row in range(begin, end):
+        plane, line = row // grid.shape[1], row % grid.shape[1]
+        cells = grid[plane, line]
+        p = voxel_in(plane, shape[0], sizes[0])
+        q = voxel_in(line, shape[1], sizes[1])
+        if p < 0 or q < 0:
+            cells[...] = 0
+            continue
+        outer = factors[0][abs(p - shape[0] // 2)] * factors[1][abs(q - shape[1] // 2)]
+        for m in range(shape[2] - negative):
+            factor = outer * factors[2][m]
+            for c in range(cells.shape[1]):
+                cells[m, c] *= factor * factor
+        cells[shape[2] - negative : sizes[2] - negative] = 0
+        for m in range(negative):
+            factor = outer * factors[2][negative - m]
+            for c in range(cells.shape[1]):
+                cells[sizes[2] - negative + m, c] *= factor * factor
+        cells[sizes[2] :] = 0
+
+
+@compiled
 def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
     """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
     coils, columns = maps.shape[0], image.shape[3]

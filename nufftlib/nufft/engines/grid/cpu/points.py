@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from nufftlib.nufft.engines.base import Points
-from nufftlib.nufft.engines.grid.cpu.parallel import Range
 from nufftlib.nufft.engines.grid.cpu.sorting import locate_all, most_in_a_cell, sort_by_bins
 
 BINS = {1: (6,), 2: (3, 5), 3: (2, 3, 5)}
@@ -22,10 +22,6 @@ SLABS = 32
 """Slabs into which a large grid is cut for spreading."""
 
 
-LEAST = 2**16
-"""Cells to which the points of a slab are spread, at least: less is not worth handing over."""
-
-
 CROWD = 2048
 """Points that begin in one cell and are too many to be added up in single precision, one after the
 other: the sum of equal ones is off by 2e-7 of it for each."""
@@ -33,6 +29,16 @@ other: the sum of equal ones is off by 2e-7 of it for each."""
 
 KEPT = 2
 """Grids for which points stay sorted: those used last."""
+
+
+@dataclass(frozen=True)
+class Slab:
+    """The points from `begin` to `end`: those of the first axis' cells from `top` to `bottom`."""
+
+    begin: int
+    end: int
+    top: int
+    bottom: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +62,22 @@ class Cells:
         Position of each point in its cell: the argument of the kernel's polynomials.
     order : array, shape (M,), int
         Number of each point in the trajectory.
-    slabs : tuple of two lists of (begin, end)
-        Ranges of points that may be spread at once: first all of the first list, then all
-        of the second.
+    ends : array, shape (rows of bins,)
+        How many points lie in all rows of bins up to each, but for those of crowds.
     crowds : list of Crowd
-        The other points, behind those of the slabs.
+        The points of crowded bins, behind the others.
     """
 
     starts: Any
     offsets: Any
     order: Any
-    slabs: tuple[list[Range], list[Range]]
+    ends: Any
     crowds: list[Crowd]
+
+    def slabs(self, size: int, width: int, least: float) -> list[Slab]:
+        """Cut the first axis, of so many cells, into slabs of `least` points or more."""
+        height = 1 << BINS[self.starts.shape[1]][0]
+        return cut(self.ends, height, size, width, least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +119,7 @@ class GridPoints(Points):
 def located_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
     """Find the cells of points, in the given order; they may be read, not spread."""
     starts, offsets = locate_all(axes, sizes, width)
-    return Cells(starts, offsets, np.arange(len(starts), dtype=np.int32), ([], []), [])
+    return Cells(starts, offsets, np.arange(len(starts), dtype=np.int32), np.empty(0, int), [])
 
 
 def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Cells:
@@ -132,9 +142,7 @@ def sort_points(axes: tuple[Any, ...], sizes: tuple[int, ...], width: int) -> Ce
             begin += count
         counts[crowded] = 0
     ends_of_rows = np.cumsum(counts.reshape(len(ends), -1).sum(axis=1))
-    least = LEAST / width ** len(axes)
-    slabs = cut(ends_of_rows, 1 << shifts[0], sizes[0], width, least)
-    return Cells(starts, offsets, order, slabs, crowds)
+    return Cells(starts, offsets, order, ends_of_rows, crowds)
 
 
 def even_then_odd(x: Any, bounds: Any) -> Any:
@@ -143,30 +151,28 @@ def even_then_odd(x: Any, bounds: Any) -> Any:
     return np.concatenate(parts[0::2] + parts[1::2])
 
 
-def cut(
-    ends: Any, height: int, size: int, width: int, least: float
-) -> tuple[list[Range], list[Range]]:
-    """Cut the first axis into slabs of about equally many points, and take every other.
+def cut(ends: Any, height: int, size: int, width: int, least: float) -> list[Slab]:
+    """Cut the first axis into slabs of about equally many points.
 
     Points of a slab reach at most ``width - 1`` cells into the next slab, also around the
-    edge of the period. Slabs are at least that high, and their number is even. Two slabs of
-    one list thus touch no common cell. They depend only on the points. Those of fewer than
+    edge of the period. Slabs are at least that high, and their number is even. Two that are no
+    neighbours thus touch no common cell. They depend only on the points. Those of fewer than
     `least` points are joined.
     """
+    ends = ends.tolist()
     wanted = max(ends[-1] / SLABS, least)
-    slabs: list[Range] = []
+    slabs: list[Slab] = []
     begin = top = 0
     while size - top >= width - 1 and top < size:
         # The first row at which the slab is high enough and full; all, if too little is left.
-        row = max(
-            -(-(top + max(width - 1, 1)) // height), np.searchsorted(ends, begin + wanted) + 1
-        )
+        row = max(-(-(top + max(width - 1, 1)) // height), bisect_left(ends, begin + wanted) + 1)
         bottom = row * height if size - row * height >= width - 1 else size
-        end = int(ends[min(row, len(ends)) - 1] if bottom < size else ends[-1])
-        slabs.append((begin, end))
+        end = ends[min(row, len(ends)) - 1] if bottom < size else ends[-1]
+        slabs.append(Slab(begin, end, top, bottom))
         begin, top = end, bottom
-    if len(slabs) % 2:  # the last two become one
-        slabs[-2:] = [(slabs[-2][0], slabs[-1][1])] if len(slabs) > 1 else []
     if len(slabs) < 2:
-        return [(0, int(ends[-1]))], []
-    return slabs[0::2], slabs[1::2]
+        return [Slab(0, ends[-1], 0, size)]
+    if len(slabs) % 2:  # the last two become one
+        before, last = slabs[-2:]
+        slabs[-2:] = [Slab(before.begin, last.end, before.top, last.bottom)]
+    return slabs

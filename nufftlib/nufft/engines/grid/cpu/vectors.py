@@ -187,53 +187,6 @@ def read_rows(
 
 
 @emitted  # type: ignore[untyped-decorator]
-def read_cell(
-    _: Any, s: Any, grid: Any, at: Any, w: Any, planes: Any, rows: Any, width: Any, slopes: Any
-) -> Any:
-    """``s[0]`` becomes the value of a grid of reals at a point.
-
-    With `slopes`, ``s[1:4]`` become its derivatives by the last axis, the middle and the first.
-    """
-    A, B, W = (n.literal_value for n in (planes, rows, width))
-    wanted = [(0, 0)] + ([(0, 1)] * (B > 1) + [(1, 0)] * (A > 1) if slopes.literal_value else [])
-    # Which sum over rows goes with which weights of the last axis.
-    results = [(0, 0, 0)]
-    if slopes.literal_value:
-        results += [(1, 0, 1)] + [(p + p + q + 1, wanted.index((p, q)), 0) for p, q in wanted[1:]]
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        r = Rows(context, builder, grid)
-        zero = ir.Constant(r.chunk, [0.0] * LANES)
-        to, source, offsets, weights = map(r.data, signature.args[:4], arguments[:4])
-        chunks = range(0, whole_chunks(W), LANES)
-        sums = {(c, k): r.register(zero) for c in chunks for k in range(len(wanted))}
-        with cgutils.for_range(builder, r.constant(A)) as plane:
-            inner = {(c, q): zero for c in chunks for q in range(2)}
-            for row in range(B):
-                start = r.start(offsets, plane.index, B, row)
-                for c in chunks:
-                    value = r.load(r.at(source, builder.add(start, r.constant(c))))
-                    for q in range(1 + max(q for _, q in wanted)):
-                        factor = r.weight(weights, W, 1, q, r.constant(row))
-                        inner[c, q] = r.add_product(inner[c, q], factor, value)
-            for (c, k), total in sums.items():
-                p, q = wanted[k]
-                factor = r.weight(weights, W, 0, p, plane.index)
-                builder.store(r.add_product(builder.load(total), factor, inner[c, q]), total)
-        for place, k, order in results:
-            products = zero
-            for c in chunks:
-                last = r.constant(whole_chunks(W) * (ORDERS * 2 + order) + c)
-                products = r.add_product(
-                    products, r.load(r.at(weights, last)), builder.load(sums[c, k])
-                )
-            builder.store(r.total(products), builder.gep(to, [r.constant(place)]))
-        return context.get_dummy_value()
-
-    return types.void(s, grid, at, w, planes, rows, width, slopes), emit
-
-
-@emitted  # type: ignore[untyped-decorator]
 def add_rows(
     _: Any, t: Any, grid: Any, at: Any, w: Any,
     planes: Any, rows: Any, width: Any, run: Any, directed: Any,
