@@ -185,30 +185,31 @@ class Grid:
             end = min(begin + n, total)
             self.cells[:, :, : end - begin] += self.cells[:, :, begin:end]
 
-    def read(self, mode: loops.Mode, points: Points, data: Any, out: Any) -> None:
+    def read(self, mode: loops.Mode, points: Points, data: Any, out: Any, *more: Any) -> None:
         """Interpolate at points; see `loops.interpolation` for the modes."""
         assert isinstance(points, GridPoints)
         cells = points.to_read(self.layout.sizes, self.layout.kernel.width)
         loop = loops.interpolation(*self._setting(), mode)
         M = len(cells.order)
         taps = self.layout.kernel.width ** len(self.layout.shape) * self.reals
-        run(loop, split(M, M * taps), *self._where(cells), data, out)
+        run(loop, split(M, M * taps), *self._where(cells), data, out, *(more or (None, None)))
 
-    def spread(self, points: Points, data: Any, direction: Any) -> None:
-        """Add points to an empty grid, or their derivative along `direction`."""
-        self.cells[...] = 0
+    def spread(self, points: Points, data: Any, direction: Any, weights: Any = None) -> None:
+        """Add points, times weights, to an empty grid, or their derivative along `direction`."""
+        rows = self.tables.extent[0] * self.tables.extent[1]
+        run(loops.clear, split(rows, self.cells.size), self.cells)
         assert isinstance(points, GridPoints)
         cells = points.cells(self.layout.sizes, self.layout.kernel.width)
-        directed = direction is not None
-        loop = loops.spreading(*self._setting(), directed)
-        given = data, direction if directed else data
+        loop = loops.spreading(*self._setting(), direction is not None, weights is not None)
+        given = data, direction, weights
         for slabs in cells.slabs:
             run(loop, slabs, *self._where(cells), *given)
         self._add_crowds(loop, cells, *given)
 
     def add_crowds(self, cells: Cells, data: Any) -> None:
         """Add the points of crowded bins, which the slabs leave out."""
-        self._add_crowds(loops.spreading(*self._setting(), False), cells, data, data)
+        loop = loops.spreading(*self._setting(), False, False)
+        self._add_crowds(loop, cells, data, None, None)
 
     def _add_crowds(self, loop: loops.Loop, cells: Cells, *data: Any) -> None:
         table, width = self.tables, self.layout.kernel.width

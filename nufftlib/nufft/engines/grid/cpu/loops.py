@@ -33,7 +33,7 @@ AHEAD = 64
 """Points whose data are read at once. The data are scattered in memory; the processor waits for
 all of them together, not for each."""
 
-Mode = Literal["values", "linearize", "directional", "gradient", "curvature"]
+Mode = Literal["values", "linearize", "directional", "gradient", "vjp", "curvature"]
 Loop = Callable[..., None]
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
@@ -105,6 +105,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         ``data[b, j, :]`` becomes the derivative along ``out[j]``.
     gradient
         ``out[j, axis] += <data[:, j], derivative>``.
+    vjp
+        ``out[j, axis] += weights[j] <given[:, j], derivative>``, ``out[j, ndim]`` gains the inner
+        product with the value, and ``data[b, j, :]`` becomes the value times ``weights[j]``.
     curvature
         ``out[j, axis, axis'] += <data[:, j], second derivative>``.
     """
@@ -114,11 +117,14 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     padded = whole_chunks(width)
     first = mode != "values"
     second = mode == "curvature"
+    valued = mode in ("values", "linearize", "vjp")
+    sloped = mode in ("gradient", "linearize", "directional", "vjp")
     orders = 1 + first + second
 
     def interpolate(  # type: ignore[no-untyped-def]
-        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
-    ):
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, given, weights,
+        begin, end,
+    ):  # fmt: skip
         zero = grid.dtype.type(0)
         w = np.ones((3, ORDERS, padded), grid.dtype)  # axis, order of the derivative, cell
         t = np.empty((6, run), grid.dtype)
@@ -144,9 +150,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                 w2 = w[2, 2, b]
                 for c in range(reals):
                     r = b * reals + c
-                    if mode == "values" or mode == "linearize":
+                    if valued:
                         s[0, c] += w0 * t[0, r]
-                    if mode == "gradient" or mode == "linearize" or mode == "directional":
+                    if sloped:
                         s[1, c] += w1 * t[0, r]
                         if ndim >= 2:
                             s[2, c] += w0 * t[1, r]
@@ -161,6 +167,18 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                             s[7, c] += w1 * t[2, r]
                             s[8, c] += w0 * t[4, r]
                             s[9, c] += w0 * t[5, r]
+            if mode == "vjp":
+                weight = weights[j]
+                for axis in range(ndim):
+                    total = zero
+                    for c in range(reals):
+                        total += given[c // parts, j, c % parts] * s[ndim - axis, c]
+                    out[j, axis] += weight * total
+                total = zero
+                for c in range(reals):
+                    total += given[c // parts, j, c % parts] * s[0, c]
+                    data[c // parts, j, c % parts] = weight * s[0, c]
+                out[j, ndim] += total
             if mode == "values" or mode == "linearize":
                 for c in range(reals):
                     data[c // parts, j, c % parts] = s[0, c]
@@ -199,11 +217,13 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
 
 
 @remembered(maxsize=None)
-def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
+def spreading(
+    ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool, weighted: bool
+) -> Loop:
     """Compile the loop that adds points to the grid: the transpose of "values".
 
     If `directed`, compile the transpose of the derivative along ``direction[j]``,
-    ``sum_a direction[j, a] d_a``, instead.
+    ``sum_a direction[j, a] d_a``, instead; if `weighted`, that of ``weights[j]`` times it.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
@@ -211,8 +231,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     padded = whole_chunks(width)
 
     def spread(  # type: ignore[no-untyped-def]
-        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
-    ):
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, weights,
+        begin, end,
+    ):  # fmt: skip
         w = np.ones((3, ORDERS, padded), grid.dtype)
         t = np.zeros((2, run), grid.dtype)
         at = np.empty(planes * rows, np.uint64)
@@ -223,6 +244,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
                 for ahead in range(i, min(i + uint64(AHEAD), uint64(end))):
                     for c in range(reals):
                         y[ahead - i, c] = data[c // parts, uint64(order[ahead]), c % parts]
+                    if weighted:
+                        for c in range(reals):
+                            y[ahead - i, c] *= weights[uint64(order[ahead])]
             j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
@@ -239,8 +263,15 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
             add_rows(t, grid, at, w, planes, rows, width, run, directed)
 
-    loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed)
+    loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed, weighted)
     return loop
+
+
+@compiled
+def clear(grid, begin, end):  # type: ignore[no-untyped-def]
+    """Make rows of the grid zero."""
+    for row in range(begin, end):
+        grid[row // grid.shape[1], row % grid.shape[1]] = 0
 
 
 @njit(inline="always")
