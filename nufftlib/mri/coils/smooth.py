@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import device
 
-from nufftlib.core.arrays import Array, Namespace, is_single, real_dtype
+from nufftlib.core.arrays import Array, Namespace, is_single, item_bytes, real_dtype
 from nufftlib.core.caching import remembered
 from nufftlib.core.fourier import fast_size, fft, ifft
 from nufftlib.mri.coils.nodes import Nodes, Spline
+from nufftlib.nufft.engines.base import Whole, parts
+
+BLOCK = 2**21
+"""Bytes of coils, padded, that are smoothed at once: the cache holds them."""
 
 
 def gaussian_smooth(xp: Namespace, c: Array, sigma: float, nodes: Nodes) -> Array:
@@ -27,7 +31,11 @@ def gaussian_smooth(xp: Namespace, c: Array, sigma: float, nodes: Nodes) -> Arra
     filters = [
         gaussian_filter(axis.nodes, sigma / axis.step, axis.step, single) for axis in nodes.axes
     ]
-    return filter_axes(xp, c, filters)
+    item = math.prod(len(spectrum) for spectrum, _ in filters) * item_bytes(xp, c)
+    whole = Whole(xp, c.shape[0])
+    for part in parts(c.shape[0], max(1, BLOCK // item)):
+        whole.put(part, filter_axes(xp, c[part, ...], filters))
+    return whole.result
 
 
 class Filter(NamedTuple):

@@ -317,9 +317,11 @@ class Acquired:
         d: Array = None
         if objective.needs_density:
             d, self.density = shared.density
-        if objective.maps == "estimated":
-            estimate = CoilEstimate(shared.centre, y, d)
-            S, self.estimate = estimate.maps, None if objective.constants else estimate
+        if objective.maps == "estimated" and objective.constants:
+            S = CoilEstimate(shared.centre, y, d).maps  # all else of it goes
+        elif objective.maps == "estimated":
+            self.estimate = CoilEstimate(shared.centre, y, d)
+            S = self.estimate.maps
         elif objective.maps == "true":
             S = coils
         else:
