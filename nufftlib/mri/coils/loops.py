@@ -23,8 +23,8 @@ from numba import uint64
 
 from nufftlib.nufft.engines.grid.cpu.loops import compiled
 
-GROUPS = 64
-"""Most groups of a block: 32 coils take 32 KB in single precision."""
+GROUPS = 256
+"""Most groups of a block: 32 coils take 200 KB in single precision."""
 
 PLACES, TAPS = 2, 6
 """Most places of a group, and taps of a voxel."""

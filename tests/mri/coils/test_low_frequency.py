@@ -115,13 +115,13 @@ def passes_of(shape, steps, dtype="c16"):
 SHAPES = [
     ((36,), (1,)),
     ((37,), (2,)),
-    ((300,), (2,)),
+    ((1100,), (2,)),
     ((7, 40), (1, 1)),
     ((36, 5), (2, 1)),
     ((37, 70), (2, 1)),
     ((5, 38), (1, 2)),
     ((38, 39), (2, 2)),
-    ((33, 270), (2, 2)),
+    ((33, 1050), (2, 2)),
     ((34, 3, 36), (2, 1, 2)),
     ((35, 3, 10), (2, 1, 1)),
 ]
@@ -190,7 +190,9 @@ def test_passes_take_arrays_of_other_libraries_on_the_host(host_row):
     given = (host_row.array(x, str(x.dtype)) for x in (s, g, a_bar, bar))
     got = FusedPasses(host_row.xp, nodes, next(given)).images_bar(*given)
     assert host_row.owns(got, "complex128")
-    np.testing.assert_array_equal(host_row.numpy(got), want)
+    # Read-only arrays have compiled loops of their own, which may fuse other products.
+    tolerance = 1e-14 * np.max(np.abs(want))
+    np.testing.assert_allclose(host_row.numpy(got), want, rtol=0, atol=tolerance)
 
 
 # --- the samples near the centre ------------------------------------------------------------

@@ -121,23 +121,23 @@ class Grid:
         run(
             loops.pad_coils,
             split(rows, self.cells.size),
-            self._image(image),
-            self._image(maps),
+            numbers(self._image(image)),
+            numbers(self._image(maps)),
             start,
             table.sizes,
             table.factors,
-            self.cells,
+            self._complex_cells,
         )
 
     def crop_coils(self, image: Any, maps: Any, start: int) -> None:
         """Add coil by coil to the images that they are of: the transpose of `pad_coils`."""
-        table, out = self.tables, self._image(image)
+        table, out = self.tables, numbers(self._image(image))
         run(
             loops.crop_coils,
             split(out.shape[1] * out.shape[2], self.cells.size),
-            self.cells,
+            self._complex_cells,
             start,
-            self._image(maps),
+            numbers(self._image(maps)),
             table.sizes,
             table.factors,
             out,
@@ -149,9 +149,8 @@ class Grid:
         Rows without voxels are zero before the forward transform and unused after the inverse
         one. They are transformed only along the axes before their own.
         """
-        period = self.cells[:, :, : self.layout.sizes[-1]]
-        complex_cells = period.view(np.result_type(self.cells.dtype, np.complex64))
-        grid = complex_cells.reshape(*self.layout.sizes, -1, copy=False)
+        period = self._complex_cells[:, :, : self.layout.sizes[-1]]
+        grid = period.reshape(*self.layout.sizes, -1, copy=False)
         function: Any = scipy.fft.ifft if inverse else scipy.fft.fft
         norm, count = "forward" if inverse else "backward", workers(8 * self.cells.size)
         axes = range(len(self.layout.sizes))
@@ -242,6 +241,16 @@ class Grid:
             cells.order,
         )
 
+    @property
+    def _complex_cells(self) -> Any:
+        return self.cells.view(np.result_type(self.cells.dtype, np.complex64))
+
     def _image(self, image: Any) -> Any:
         missing = 3 - len(self.layout.shape)
         return image.reshape(image.shape[0], *(1,) * missing, *image.shape[1:])
+
+
+def numbers(parts: Any) -> Any:
+    """View real and imaginary parts along the last axis as complex numbers, a single as reals."""
+    real = parts.shape[-1] == 1
+    return (parts if real else parts.view(np.result_type(parts.dtype, np.complex64)))[..., 0]

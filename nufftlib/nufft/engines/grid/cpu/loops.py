@@ -33,6 +33,9 @@ AHEAD = 64
 """Points whose data are read at once. The data are scattered in memory; the processor waits for
 all of them together, not for each."""
 
+TILE = 64
+"""Voxels of all coils that are brought from one order to another at once."""
+
 Mode = Literal["values", "linearize", "directional", "gradient", "vjp", "curvature"]
 Loop = Callable[..., None]
 
@@ -340,31 +343,41 @@ def crop(grid, sizes, factors, image, begin, end):  # type: ignore[no-untyped-de
                     voxels[negative + m, part] = factor * first[m, coil * parts + part]
 
 
+@njit(inline="always")
+def runs_of_cells(voxels: Any, cells: Any) -> Any:
+    """Return the two runs of voxels along an axis: the first voxel, the end and the first cell."""
+    negative = voxels // 2
+    return (0, negative, cells - negative), (negative, voxels, 0)
+
+
 @compiled
 def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
-    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
-    coils, columns = maps.shape[0], image.shape[3]
-    negative = columns // 2
-    zero = grid.dtype.type(0)
+    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``.
+
+    Numbers are complex here, but those of maps that are real. Neighbours are voxels in the maps,
+    coils in the grid: products are made in a row of their own, so that they are not one by one.
+    """
+    coils, (_, planes, rows, columns) = len(maps), image.shape
+    product, factor = np.empty(TILE, grid.dtype), np.empty(TILE, factors[2].dtype)
     for row in range(begin, end):
         plane, line = row // grid.shape[1], row % grid.shape[1]
         grid[plane, line] = 0
-        p = voxel_in(plane, image.shape[1], sizes[0])
-        q = voxel_in(line, image.shape[2], sizes[1])
+        p, q = voxel_in(plane, planes, sizes[0]), voxel_in(line, rows, sizes[1])
         if p < 0 or q < 0:
             continue
-        outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
-        cells = grid[plane, line]
-        for coil in range(grid.shape[3] // 2):
-            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
-            for m in range(columns):
-                n = m - negative
-                factor = outer * factors[2][abs(n)]
-                cell = n if n >= 0 else n + sizes[2]
-                re, im = factor * x[m, 0], factor * x[m, 1]
-                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
-                cells[cell, 2 * coil] = u * re - v * im
-                cells[cell, 2 * coil + 1] = u * im + v * re
+        outer = factors[0][abs(p - planes // 2)] * factors[1][abs(q - rows // 2)]
+        for voxel, last, cell in runs_of_cells(columns, sizes[2]):
+            for first in range(voxel, last, TILE):
+                n, at = uint64(first), uint64(cell + first - voxel)
+                count = uint64(min(TILE, last - first))
+                for m in range(min(TILE, last - first)):
+                    factor[m] = outer * factors[2][abs(first + m - columns // 2)]
+                for c in range(grid.shape[3]):
+                    b, s = (start + c) // coils, (start + c) % coils
+                    for m in range(count):
+                        product[m] = maps[s, p, q, n + m] * (factor[m] * image[b, p, q, n + m])
+                    for m in range(count):
+                        grid[plane, line, at + m, c] = product[m]
 
 
 @compiled
@@ -373,24 +386,26 @@ def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: i
 
     One thread adds all coils of a row, in their order.
     """
-    coils, columns = maps.shape[0], image.shape[3]
-    negative = columns // 2
-    zero = grid.dtype.type(0)
+    coils, (_, planes, rows, columns) = len(maps), image.shape
+    values, factor = np.empty(TILE, grid.dtype), np.empty(TILE, factors[2].dtype)
     for row in range(begin, end):
-        p, q = row // image.shape[2], row % image.shape[2]
-        n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
+        p, q = row // rows, row % rows
+        n0, n1 = p - planes // 2, q - rows // 2
         outer = factors[0][abs(n0)] * factors[1][abs(n1)]
-        cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
-        for coil in range(grid.shape[3] // 2):
-            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
-            for m in range(columns):
-                n = m - negative
-                factor = outer * factors[2][abs(n)]
-                cell = n if n >= 0 else n + sizes[2]
-                re, im = factor * cells[cell, 2 * coil], factor * cells[cell, 2 * coil + 1]
-                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
-                x[m, 0] += u * re + v * im
-                x[m, 1] += u * im - v * re
+        plane, line = n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]
+        for voxel, last, cell in runs_of_cells(columns, sizes[2]):
+            for first in range(voxel, last, TILE):
+                n, at = uint64(first), uint64(cell + first - voxel)
+                count = uint64(min(TILE, last - first))
+                for m in range(min(TILE, last - first)):
+                    factor[m] = outer * factors[2][abs(first + m - columns // 2)]
+                for c in range(grid.shape[3]):
+                    b, s = (start + c) // coils, (start + c) % coils
+                    for m in range(count):
+                        values[m] = grid[plane, line, at + m, c]
+                    for m in range(count):
+                        value = factor[m] * values[m]
+                        image[b, p, q, n + m] += np.conj(maps[s, p, q, n + m]) * value
 
 
 @compiled
