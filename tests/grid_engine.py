@@ -82,6 +82,9 @@ SETTINGS = {
 }
 
 
+BY = "coil weights' vjp by points", "coil weights' vjp by data", "coil weights' vjp by weights"
+
+
 def compute(engine, arrays):
     """Return all that an engine computes."""
     k, dk, x, y, w, u, s, v = arrays
@@ -108,6 +111,8 @@ def compute(engine, arrays):
         "coil derivative_adjoint": engine.coil_adjoint(points, v, s, dk),
         "coil jvp": engine.coil_fix(coils).jvp(points, dk),
         "coil vjp": engine.coil_fix(coils, lasting=True).vjp(points, v),
+        "coil weighted adjoint": engine.weighted_adjoint(points, v, w, s),
+        **dict(zip(BY, engine.weighted_adjoint_vjp(points, coils, v, w), strict=True)),
         "density": C.apply(w),
         "density and slopes": np.concatenate([values[:, None], slopes], axis=-1),
         "density along": C.along(dk, w),
@@ -118,6 +123,7 @@ TOLERANCES = {"forward": 1, "linearized value": 1, "adjoint": 1, "curvature": 16
 TOLERANCES |= {
     f"coil {way}{maps}": 1 for way in ("forward", "adjoint") for maps in ("", ", real maps")
 }
+TOLERANCES |= {"coil weighted adjoint": 1, BY[1]: 1}
 """In eps; a first derivative has 4."""
 
 

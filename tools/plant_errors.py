@@ -111,7 +111,7 @@ STARS = (
 )
 EDGES = ("tests/workflows/test_slanted_edge.py", "-k", "without_noise or deviations")
 ESTIMATED = ("tests/mri/test_derivatives.py", "-k", "estimated_maps and direct")
-EVERY_OTHER_ROW = ("tests/mri/coils/test_low_frequency.py", "-k", "not 34 and not library")
+EVERY_OTHER_VOXEL = ("tests/mri/coils/test_low_frequency.py", "-k", "not 34 and not library")
 SPREADING = ("tests/mri/test_derivatives.py", "-k", "spreading and direct")
 MRINUFFT = ("tests/interop/test_mrinufft.py",)
 SIGPY = ("tests/interop/test_sigpy.py", "-k", "apps or single or imaginary or nufft")
@@ -2489,24 +2489,24 @@ PLANTS = [
     Plant(
         "maps: the phase is held",
         {
-            "(p * self.rows.up(xp, a_bar) + 1j * p * turn)": "(p * self.rows.up(xp, a_bar))",
+            "(p * self.nodes.up(xp, a_bar) + 1j * p * turn)": "(p * self.nodes.up(xp, a_bar))",
         },
         ESTIMATED,
     ),
     Plant(
         "maps: the nodes of a spline do not move with the samples",
-        {" + (window * change)[:, None] * (rows.step * along)": ""},
-        EVERY_OTHER_ROW,
+        {" + window[:, None] * change\n": "\n"},
+        EVERY_OTHER_VOXEL,
     ),
     Plant(
-        "maps: smoothing of nodes as if they were rows",
+        "maps: smoothing of nodes as if they were voxels",
         {"np.real(np.fft.fft(kernel)) * unmixed**2": "np.real(np.fft.fft(kernel))"},
-        EVERY_OTHER_ROW,
+        EVERY_OTHER_VOXEL,
     ),
     Plant(
         "maps: compiled loops turn phases the other way",
-        {"re * bar[2 * r + 1] - im * bar[2 * r]": "im * bar[2 * r] - re * bar[2 * r + 1]"},
-        EVERY_OTHER_ROW,
+        {"(x * bar_im[r] - y * bar_re[r])": "(y * bar_re[r] - x * bar_im[r])"},
+        EVERY_OTHER_VOXEL,
     ),
     Plant(
         "coils: maps of another image's shape are read",
@@ -2516,7 +2516,22 @@ PLANTS = [
     Plant(
         "maps: a compiled loop without the projection",
         {"(along[c, r] - smooth[c, r] * part[r])": "along[c, r]"},
-        EVERY_OTHER_ROW,
+        EVERY_OTHER_VOXEL,
+    ),
+    Plant(
+        "maps: slopes of one axis of nodes alone",
+        {"[*(value * other for other in slopes), total": "[*slopes, total"},
+        EVERY_OTHER_VOXEL,
+    ),
+    Plant(
+        "maps: voxels beside the image are added to the nodes",
+        {"    if block.before:\n        nodes[EVEN, more] = 0\n": ""},
+        EVERY_OTHER_VOXEL,
+    ),
+    Plant(
+        "coils: weights are not in the gradient by the points",
+        {"out[j, axis] += weight * total": "out[j, axis] += total"},
+        ("tests/nufft/test_coils.py", "-k", "weights"),
     ),
     Plant(
         "maps: the window is held",

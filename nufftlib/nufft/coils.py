@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nufftlib.core.arrays import Array, check_precision, common_namespace, conj
+from nufftlib.core.arrays import Array, check_alike, check_precision, common_namespace, conj
 from nufftlib.core.diagonal import Diagonal
 from nufftlib.core.operator import LinearOperator, Map, parameter
 from nufftlib.core.shapes import Exchanged
@@ -91,6 +91,53 @@ class CoilNUFFT(Transforming):
             return super()._linearize(name, x)
         own = self.transform.xp.asarray(x, copy=True)  # the Jacobian transforms it again
         return FixedImage(self, own, lasting=False).linearize(self.nufft.trajectory)
+
+    # S^H F^H (w y), and of <x, S^H F^H (w y)>: w B(x, y), w F S x, sum_c Re(conj(y_c) (F S x)_c)
+    def weighted_adjoint(self, y: Array, weights: Array) -> Array:
+        r"""Return ``S^H F^H (w y)``, for which ``w y`` is not made.
+
+        Parameters
+        ----------
+        y : array, shape (coils, \*samples), complex
+            Data.
+        weights : array, shape (\*samples), real
+            ``w``.
+
+        Returns
+        -------
+        array, shape (\*shape), complex
+            The image.
+        """
+        self._check_weighted(y, weights)
+        return self.transform.weighted_adjoint(y, weights)
+
+    def weighted_adjoint_vjp(
+        self, x: Array, y: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        r"""Return the gradients of ``<x, weighted_adjoint(y, w)>``, all of one transform.
+
+        Parameters
+        ----------
+        x : array, shape (\*shape), complex
+            An image.
+        y, weights
+            As of `weighted_adjoint`.
+
+        Returns
+        -------
+        by_trajectory, by_data, by_weights : array
+            Like the trajectory, the data and the weights.
+        """
+        self._check("weighted_adjoint_vjp(x)", "x", x)
+        self._check_weighted(y, weights)
+        return self.transform.weighted_adjoint_vjp(x, y, weights)
+
+    def _check_weighted(self, y: Array, weights: Array) -> None:
+        self._check("weighted_adjoint(y)", "y", y)
+        one_each = self.nufft.trajectory[..., 0]
+        check_alike(
+            "CoilNUFFT.weighted_adjoint(weights)", "weights", weights, "the points", one_each
+        )
 
     # S^H F^H W F S
     def gram(self, weights: Array | None = None) -> LinearOperator:

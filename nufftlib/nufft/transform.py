@@ -85,6 +85,28 @@ class Transform:
             return self.as_images(E.adjoint(self.points, flat), y)
         return self.as_images(E.coil_adjoint(self.points, flat, self.maps), y)
 
+    # x = s sum_c conj(s_c) F^H (w y_c)
+    def weighted_adjoint(self, y: Array, weights: Array) -> Array:
+        """Return the images of the coils' data times weights of the samples."""
+        flat, w = self.flat_data(y), self.xp.reshape(weights, (-1,))
+        return self.as_images(self.engine.weighted_adjoint(self.points, flat, w, self.maps), y)
+
+    # of <x, S^H F^H (w y)>: w B(x, y), w F S x, and Re conj(y) F S x, summed over batch and coils
+    def weighted_adjoint_vjp(
+        self, x: Array, y: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return the gradients of ``<x, weighted_adjoint(y, w)>`` by points, data and weights.
+
+        All three come of one pass over the points.
+        """
+        images = CoilImages(self.flat_images(x), self.maps)
+        flat, w = self.flat_data(y), self.xp.reshape(weights, (-1,))
+        by_points, by_data, by_weights = self.engine.weighted_adjoint_vjp(
+            self.points, images, flat, w
+        )
+        by_weights = self.xp.reshape(self.scaled(by_weights), self.samples)
+        return self.as_gradient(by_points), self.as_data(by_data, x), by_weights
+
     # -2 pi i s sum_a dk_a F(n_a x)
     def derivative(self, dk: Array, x: Array) -> Array:
         """Return the change of the data of images along a direction of the points."""

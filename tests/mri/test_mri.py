@@ -8,8 +8,8 @@ import pytest
 
 import nufftlib as nl
 from nufftlib import data, mri, workflows
+from nufftlib.mri.coils.nodes import Nodes, Spline
 from nufftlib.mri.coils.normalize import normalize_coils
-from nufftlib.mri.coils.rows import Rows
 from nufftlib.mri.coils.smooth import gaussian_smooth
 from nufftlib.mri.learn.reconstructions import AdjointReconstruction
 
@@ -439,7 +439,7 @@ def test_samples_outside_of_the_centre_do_not_matter():
 def test_smoothing_is_a_gaussian_of_the_given_width():
     spot = np.zeros((1, 101, 101))
     spot[0, 50, 50] = 1
-    smooth = gaussian_smooth(np, spot, 5.0, Rows(101, 1))[0]
+    smooth = gaussian_smooth(np, spot, 5.0, Nodes((Spline(101, 1),) * 2))[0]
     n = np.arange(101) - 50
     variance = np.sum(smooth * n[:, None] ** 2) / np.sum(smooth)
     assert np.sqrt(variance) == pytest.approx(5.0, rel=1e-3)
@@ -460,7 +460,8 @@ def test_smoothing_written_out(row, shape, sigma, dtype):
         G = np.exp(-((n[:, None] - n[None, :]) ** 2) / (2 * sigma**2))
         scale = scale * G.sum(axis=1).reshape(-1, *(1 for _ in shape[axis:]))
         want = np.moveaxis(np.tensordot(G, want, axes=(1, axis)), 0, axis)
-    got = gaussian_smooth(row.xp, row.array(x, dtype), sigma, Rows(shape[0], 1))
+    nodes = Nodes(tuple(Spline(size, 1) for size in shape))
+    got = gaussian_smooth(row.xp, row.array(x, dtype), sigma, nodes)
     assert row.owns(got, dtype)
     error = np.abs(row.numpy(got) - want) / scale
     assert error.max() < 40 * np.finfo(dtype).eps

@@ -55,6 +55,38 @@ def test_coils_keep_no_stack_of_images(engine):
             tracemalloc.stop()
 
 
+def test_weights_of_the_data_and_the_gradients_through_them(row):
+    k, maps, y, x = rng.uniform(-0.5, 0.5, (5, 8, 2)), noise(3, 6, 5), noise(3, 5, 8), noise(6, 5)
+    w = rng.uniform(0.5, 1.5, (5, 8))
+    F, D = (nl.NUFFT(row.array(k, "float64"), (6, 5), norm="ortho", eps=1e-12), row.array)
+    A = F @ nl.Sense(D(maps, "complex128"))
+    got = A.weighted_adjoint(D(y, "complex128"), D(w, "float64"))
+    want = (nl.NUFFT(k, (6, 5), norm="ortho", eps=1e-12) @ nl.Sense(maps)).adjoint(w * y)
+    np.testing.assert_allclose(row.numpy(got), want, rtol=0, atol=1e-11)
+    found = A.weighted_adjoint_vjp(D(x, "complex128"), D(y, "complex128"), D(w, "float64"))
+    points, data, weights = (row.numpy(part) for part in found)
+    E = nl.NUFFT(k, (6, 5), norm="ortho", engine="direct") @ nl.Sense(maps)
+    np.testing.assert_allclose(points, E.vjp("trajectory", x, w * y), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(data, w * E(x), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(weights, np.sum((y.conj() * E(x)).real, axis=0), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("y", "w", "want"),
+    [
+        (noise(3, 9), np.ones(8), "y has the shape"),
+        (noise(3, 8).astype("c8"), np.ones(8), "y has the dtype complex64"),
+        (noise(3, 8), np.ones(9), "weights has the shape"),
+        (noise(3, 8), np.ones(8, "f4"), "weights has the shape .* and dtype float32"),
+    ],
+)
+def test_data_and_weights_that_do_not_go_with_each_other_are_refused(y, w, want):
+    A = nl.NUFFT(rng.uniform(-0.5, 0.5, (8, 2)), (6, 5)) @ nl.Sense(noise(3, 6, 5))
+    for call in (A.weighted_adjoint, lambda *given: A.weighted_adjoint_vjp(noise(6, 5), *given)):
+        with pytest.raises((ValueError, TypeError), match=want):
+            call(y, w)
+
+
 def test_neighbours_in_a_product_find_each_other():
     k, maps = rng.uniform(-0.5, 0.5, (50, 2)), noise(3, 6, 5)
     F, S = nl.NUFFT(k, (6, 5), eps=1e-12), nl.Sense(maps)

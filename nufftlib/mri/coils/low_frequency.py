@@ -17,9 +17,9 @@ from nufftlib.core.arrays import (
     common_namespace,
 )
 from nufftlib.core.kinds import instance, positive
+from nufftlib.mri.coils.nodes import nodes_of
 from nufftlib.mri.coils.normalize import root_of_largest
 from nufftlib.mri.coils.passes import ArrayPasses, FusedPasses, Passes
-from nufftlib.mri.coils.rows import rows_of
 from nufftlib.mri.coils.smooth import gaussian_smooth
 from nufftlib.nufft.engines.base import fold
 from nufftlib.nufft.operator import NUFFT
@@ -84,7 +84,7 @@ def low_frequency_maps(
 
 
 class Centre:
-    """What estimates of coil maps at one trajectory share: the samples in the window, and rows.
+    """What estimates of coil maps at one trajectory share: the samples in the window, and nodes.
 
     Parameters
     ----------
@@ -108,21 +108,19 @@ class Centre:
             )
             raise ValueError(msg)
         self.near = Near(xp, kept)
-        self.rows = rows = rows_of(F.shape[0], radius, self.smoothing)
-        first = [1.0, *(0.0 for _ in F.shape[1:])]  # the axis of the rows
-        along = xp.asarray(first, dtype=k.dtype, device=device(k))
-        self.stretch = 1.0 + (rows.step - 1.0) * along
+        self.nodes = nodes = nodes_of(F.shape, radius, self.smoothing)
+        steps = [float(axis.step) for axis in nodes.axes]
+        self.stretch = xp.asarray(steps, dtype=k.dtype, device=device(k))
         window, slope, k = (self.near.take(x) for x in (window, slope, k))
-        points, shape = k * self.stretch, (rows.nodes, *F.shape[1:])
-        self.F = replace(F, trajectory=points, shape=shape, norm=None)
+        self.F = replace(F, trajectory=k * self.stretch, shape=nodes.shape, norm=None)
         # Samples are divided by b, a function of k: their waves then are those of the nodes.
-        unmixed, change = rows.unmixed(xp, points[:, 0])
+        unmixed, change = nodes.unmixed(xp, k)
         self.window = window * unmixed
-        self.slope = slope * unmixed[:, None] + (window * change)[:, None] * (rows.step * along)
+        self.slope = slope * unmixed[:, None] + window[:, None] * change
 
     def smoothed(self, a: Array) -> Array:
         """Return ``K a`` of the nodes of magnitudes."""
-        return gaussian_smooth(self.xp, a, self.smoothing, self.rows)
+        return gaussian_smooth(self.xp, a, self.smoothing, self.nodes)
 
 
 class CoilEstimate:
@@ -135,8 +133,8 @@ class CoilEstimate:
     with the root sum of squares over the coils :math:`\|\cdot\|`, the window :math:`m` and the
     smoothing :math:`P`. Where a root or a magnitude is zero, zero is used.
 
-    Both :math:`s` and :math:`P |u|` are splines of every other row, where these carry them (see
-    `Rows`): :math:`F` computes the nodes of :math:`s` from the samples in the window alone, and
+    Both :math:`s` and :math:`P |u|` are splines of every other voxel, where these carry them (see
+    `Nodes`): :math:`F` computes the nodes of :math:`s` from the samples in the window alone, and
     :math:`P` is :math:`U K U^T`. :math:`P` needs no mass: factors of a voxel cancel.
 
     Parameters
@@ -174,7 +172,7 @@ class CoilEstimate:
         self.images = centre.F.adjoint(self.w * self.y)
         fused = F.engine != "direct" and data.__dlpack_device__()[0] == DEVICE_CPU
         make: Callable[..., Passes] = FusedPasses if fused else ArrayPasses
-        self.passes = make(xp, centre.rows, self.images)
+        self.passes = make(xp, centre.nodes, self.images)
         self.smooth = centre.smoothed(self.passes.magnitudes())
 
     @cached_property
@@ -211,7 +209,7 @@ class CoilEstimate:
         if dd is not None:
             dq = dq + at.window * (near.take(dd) / self.d_root / self.d_root) * self.y
         ds = ds + F.adjoint(dq)
-        passes = ArrayPasses(xp, at.rows, self.images)
+        passes = ArrayPasses(xp, at.nodes, self.images)
         return passes.maps_tangent(self.smooth, at.smoothed(passes.magnitudes_tangent(ds)), ds)
 
     def cotangents(self, maps_bar: Array) -> tuple[Array, Array, Array]:

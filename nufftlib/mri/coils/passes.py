@@ -1,6 +1,6 @@
 r"""Passes over all voxels between coil images and their maps, and back.
 
-Coil images :math:`s` and magnitudes :math:`g` are splines over the rows, of few nodes (`Rows`):
+Coil images :math:`s` and magnitudes :math:`g` are splines of few `Nodes`:
 
 .. math::
     u = s / \|s\|, \quad p = u / |u|, \quad t = g\, p, \quad S = t / \|t\|
@@ -12,6 +12,7 @@ all coils of a voxel in the cache. Where a root or a magnitude is zero, zero is 
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -20,12 +21,12 @@ import numpy as np
 from nufftlib.core.arrays import Array, Namespace
 from nufftlib.core.dlpack import as_numpy, empty, from_numpy, zeros
 from nufftlib.core.pointwise import magnitude_and_phase
+from nufftlib.mri.coils.nodes import Nodes, Spline
 from nufftlib.mri.coils.normalize import Normalized
-from nufftlib.mri.coils.rows import Rows
 
 
 class Passes(Protocol):
-    """The passes of one set of coil images, with arrays (coils, nodes, ...) but for the maps."""
+    r"""The passes of one set of coil images, with arrays (coils, \*nodes) but for the maps."""
 
     def magnitudes(self) -> Array:
         """Return the transpose of the spline of ``|u|``."""
@@ -41,60 +42,60 @@ class Passes(Protocol):
 
 
 class ArrayPasses:
-    """The passes by the array API.
+    r"""The passes by the array API.
 
     Parameters
     ----------
     xp : module
         Namespace of the arrays.
-    rows : Rows
+    nodes : Nodes
         The spline.
-    s : array, shape (coils, nodes, ...), complex
+    s : array, shape (coils, \*nodes), complex
         The coil images.
     """
 
-    def __init__(self, xp: Namespace, rows: Rows, s: Array) -> None:
-        self.xp, self.rows = xp, rows
-        self.images = Normalized(xp, rows.up(xp, s))
+    def __init__(self, xp: Namespace, nodes: Nodes, s: Array) -> None:
+        self.xp, self.nodes = xp, nodes
+        self.images = Normalized(xp, nodes.up(xp, s))
         self.magnitude, self.phase = magnitude_and_phase(
             "low_frequency_maps(data)", self.images.value
         )
 
     def magnitudes(self) -> Array:
         """Return the transpose of the spline of ``|u|``."""
-        return self.rows.down(self.xp, self.magnitude)
+        return self.nodes.down(self.xp, self.magnitude)
 
     def maps(self, g: Array) -> Array:
         """Return the maps."""
-        return self._smoothed(self.rows.up(self.xp, g)).value
+        return self._smoothed(self.nodes.up(self.xp, g)).value
 
     # d|u| = Re(conj(p) du)
     def magnitudes_tangent(self, ds: Array) -> Array:
         """Return the change of `magnitudes` along a change of ``s``."""
         xp = self.xp
-        return self.rows.down(xp, xp.real(self._turned(ds)))
+        return self.nodes.down(xp, xp.real(self._turned(ds)))
 
     # dt = dg p + g dp,  dp = i p Im(conj(p) du) / |u|
     def maps_tangent(self, g: Array, dg: Array, ds: Array) -> Array:
         """Return the change of the maps along changes of ``g`` and ``s``."""
-        xp, p, smooth = self.xp, self.phase, self.rows.up(self.xp, g)
+        xp, p, smooth = self.xp, self.phase, self.nodes.up(self.xp, g)
         dp = 1j * p * (xp.imag(self._turned(ds)) * self._inverse_magnitude)
-        return self._smoothed(smooth).derivative(self.rows.up(xp, dg) * p + smooth * dp)
+        return self._smoothed(smooth).derivative(self.nodes.up(xp, dg) * p + smooth * dp)
 
     def magnitudes_bar(self, g: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``g``."""
         xp = self.xp
-        t_bar = self._smoothed(self.rows.up(xp, g)).derivative(maps_bar)
-        return self.rows.down(xp, xp.real(xp.conj(self.phase) * t_bar))
+        t_bar = self._smoothed(self.nodes.up(xp, g)).derivative(maps_bar)
+        return self.nodes.down(xp, xp.real(xp.conj(self.phase) * t_bar))
 
     # u_bar = p (a_bar + i g Im(conj(p) t_bar) / |u|)
     def images_bar(self, g: Array, a_bar: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``s``."""
-        xp, p, smooth = self.xp, self.phase, self.rows.up(self.xp, g)
+        xp, p, smooth = self.xp, self.phase, self.nodes.up(self.xp, g)
         t_bar = self._smoothed(smooth).derivative(maps_bar)
         turn = smooth * xp.imag(xp.conj(p) * t_bar) * self._inverse_magnitude
-        s_bar = self.images.derivative(p * self.rows.up(xp, a_bar) + 1j * p * turn)
-        return self.rows.down(xp, s_bar)
+        s_bar = self.images.derivative(p * self.nodes.up(xp, a_bar) + 1j * p * turn)
+        return self.nodes.down(xp, s_bar)
 
     def _smoothed(self, smooth: Array) -> Normalized:
         return Normalized(self.xp, smooth * self.phase)
@@ -102,7 +103,7 @@ class ArrayPasses:
     def _turned(self, ds: Array) -> Array:
         """``conj(p) du``."""
         xp = self.xp
-        return xp.conj(self.phase) * self.images.derivative(self.rows.up(xp, ds))
+        return xp.conj(self.phase) * self.images.derivative(self.nodes.up(xp, ds))
 
     @cached_property
     def _inverse_magnitude(self) -> Array:
@@ -117,32 +118,31 @@ class FusedPasses:
 
     Parameters
     ----------
-    xp, rows, s
-        As of `ArrayPasses`.
+    xp, nodes, s
+        As of `ArrayPasses`; of the axes between the first and the last all voxels are nodes.
     """
 
-    def __init__(self, xp: Namespace, rows: Rows, s: Array) -> None:
-        self.xp, self.rows = xp, rows
+    def __init__(self, xp: Namespace, nodes: Nodes, s: Array) -> None:
+        self.xp, self.nodes = xp, nodes
         self.s = real_rows(s)
-        self.rest = tuple(s.shape[2:])
 
     def magnitudes(self) -> Array:
         """Return the transpose of the spline of ``|u|``."""
         from nufftlib.mri.coils.loops import magnitudes
 
-        coils, nodes, reals = self.s.shape
-        out = zeros((coils, nodes, reals // 2), self.s.dtype)
+        coils, rows, reals = self.s.shape
+        out = zeros((coils, rows, reals // 2), self.s.dtype)
         self._run(magnitudes, out)
-        return self._nodes(out)
+        return self._shaped(out, self.nodes.shape)
 
     def maps(self, g: Array) -> Array:
         """Return the maps."""
         from nufftlib.mri.coils.loops import maps
 
-        out = empty((self.s.shape[0], self.rows.size, self.s.shape[2]), self.s.dtype)
+        shape = self.nodes.image_shape
+        out = empty((len(self.s), math.prod(shape[:-1]), 2 * shape[-1]), self.s.dtype)
         self._run(maps, real_rows(g), out)
-        x = out.view(np.result_type(out.dtype, np.complex64))
-        return from_numpy(self.xp, x.reshape(*x.shape[:2], *self.rest))
+        return self._shaped(as_complex(out), shape)
 
     def magnitudes_bar(self, g: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``g``."""
@@ -151,7 +151,7 @@ class FusedPasses:
         g = real_rows(g)
         out = zeros(g.shape, g.dtype)
         self._run(magnitudes_bar, g, real_rows(maps_bar), out)
-        return self._nodes(out)
+        return self._shaped(out, self.nodes.shape)
 
     def images_bar(self, g: Array, a_bar: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``s``."""
@@ -159,23 +159,42 @@ class FusedPasses:
 
         out = zeros(self.s.shape, self.s.dtype)
         self._run(images_bar, real_rows(g), real_rows(a_bar), real_rows(maps_bar), out)
-        return self._nodes(out.view(np.result_type(out.dtype, np.complex64)))
+        return self._shaped(as_complex(out), self.nodes.shape)
 
-    def _nodes(self, x: Any) -> Array:
-        return from_numpy(self.xp, x.reshape(*x.shape[:2], *self.rest))
+    def _shaped(self, x: Any, shape: tuple[int, ...]) -> Array:
+        return from_numpy(self.xp, x.reshape(len(x), *shape))
 
     def _run(self, loop: Any, *arguments: Any) -> None:
-        from nufftlib.mri.coils.loops import WIDTH
-        from nufftlib.nufft.engines.grid.cpu.parallel import run, split
+        from nufftlib.mri.coils.loops import HEIGHT
+        from nufftlib.nufft.engines.grid.cpu.parallel import run
 
-        coils, _, reals = self.s.shape
-        strips = -(-reals // (2 * WIDTH))
-        work = 16 * coils * self.rows.size * reals
-        where = self.rows.starts, self.rows.weights.astype(self.s.dtype)
-        run(loop, split(strips, work), self.s, *where, *arguments)
+        rows, *middle, columns = (*(Spline(1, 1),) * (len(self.nodes.axes) == 1), *self.nodes.axes)
+        lines = math.prod(axis.nodes for axis in middle)
+        where = as_known(rows, self.s.dtype), lines, as_known(columns, self.s.dtype)
+        strips = [(n, min(n + HEIGHT, rows.size)) for n in range(0, rows.size, HEIGHT)]
+        # Strips of one kind add to no common node.
+        for kind in (strips[0::2], strips[1::2]):
+            run(loop, kind, self.s, *where, *arguments)
+
+
+def as_known(axis: Spline, dtype: Any) -> Any:
+    """Return what the loops know of an axis."""
+    from nufftlib.mri.coils.loops import PLACES, TAPS, Axis
+
+    places, count = axis.taps.shape
+    taps = np.zeros((PLACES, TAPS), dtype)
+    taps[:places, :count] = axis.taps
+    of_places = tuple(map(tuple, taps))
+    return Axis(axis.size, axis.skipped, axis.start, places, count, of_places)
 
 
 def real_rows(x: Array) -> Any:
-    """View an array (coils, rows, ...) as rows of reals, (coils, rows, reals)."""
+    """View an array (coils, ..., columns) as rows of reals, (coils, rows, reals)."""
     data = np.ascontiguousarray(as_numpy(x))
-    return data.view(data.real.dtype).reshape(*data.shape[:2], -1)
+    data = data.view(data.real.dtype)
+    return data.reshape(len(data), -1, data.shape[-1])
+
+
+def as_complex(x: Any) -> Any:
+    """View reals as complex numbers."""
+    return x.view(np.result_type(x.dtype, np.complex64))

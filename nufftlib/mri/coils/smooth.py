@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import device
 
-from nufftlib.core.arrays import Array, Namespace, is_single, real_dtype
+from nufftlib.core.arrays import Array, Namespace, is_single, item_bytes, real_dtype
 from nufftlib.core.caching import remembered
 from nufftlib.core.fourier import fast_size, fft, ifft
-from nufftlib.mri.coils.rows import Rows
+from nufftlib.mri.coils.nodes import Nodes, Spline
+from nufftlib.nufft.engines.base import Whole, parts
+
+BLOCK = 2**21
+"""Bytes of coils, padded, that are smoothed at once: the cache holds them."""
 
 
-def gaussian_smooth(xp: Namespace, c: Array, sigma: float, rows: Rows) -> Array:
+def gaussian_smooth(xp: Namespace, c: Array, sigma: float, nodes: Nodes) -> Array:
     r"""Smooth all axes of ``c`` but the first by a Gaussian, continued by zeros: symmetric.
 
     Along each axis :math:`x_n \leftarrow \sum_m g_{n-m} x_m` with
@@ -24,9 +28,14 @@ def gaussian_smooth(xp: Namespace, c: Array, sigma: float, rows: Rows) -> Array:
     sum for their spline :math:`U`, and :math:`K` is applied.
     """
     single = is_single(xp, c)
-    filters = [gaussian_filter(rows.nodes, sigma / rows.step, rows.step, single)]
-    filters += [gaussian_filter(size, sigma, 1, single) for size in c.shape[2:]]
-    return filter_axes(xp, c, filters)
+    filters = [
+        gaussian_filter(axis.nodes, sigma / axis.step, axis.step, single) for axis in nodes.axes
+    ]
+    item = math.prod(len(spectrum) for spectrum, _ in filters) * item_bytes(xp, c)
+    whole = Whole(xp, c.shape[0])
+    for part in parts(c.shape[0], max(1, BLOCK // item)):
+        whole.put(part, filter_axes(xp, c[part, ...], filters))
+    return whole.result
 
 
 class Filter(NamedTuple):
@@ -48,7 +57,7 @@ def gaussian_filter(size: int, sigma: float, step: int, single: bool) -> Filter:
     # The spectrum of a Gaussian that the axis cuts off decays slowly: all of it is kept.
     half = padded // 2 + 1
     kept = min(half, math.ceil(band * padded) + 1) if lags < size else half
-    unmixed, _ = Rows(size, step).unmixed(np, np.fft.fftfreq(padded))
+    unmixed, _ = Spline(size, step).unmixed(np, np.fft.fftfreq(padded))
     return Filter(np.real(np.fft.fft(kernel)) * unmixed**2, kept)
 
 

@@ -386,7 +386,9 @@ class Acquired:
         if objective.needs_density:
             self.weights, self.density = shared.density
         d = self.weights
-        if objective.maps == "estimated":
+        if objective.maps == "estimated" and objective.constants:
+            S = CoilEstimate(shared.centre, y, d).maps  # all else of it goes
+        elif objective.maps == "estimated":
             self.estimate = CoilEstimate(shared.centre, y, d)
             S = self.estimate.maps
         elif objective.maps == "true":
@@ -464,11 +466,10 @@ class ObjectiveJacobian(LinearOperator):
     def _apply(self, x: Array) -> Array:
         at = self.acquired
         dy, dd, dS = at.spectrum.apply(x), None, None
-        if not self.objective.constants:
-            if at.density is not None:
-                dd = at.density.apply(x)
-            if at.estimate is not None:
-                dS = at.estimate.tangent(x, dy, dd)
+        if at.density is not None:
+            dd = at.density.apply(x)
+        if at.estimate is not None:
+            dS = at.estimate.tangent(x, dy, dd)
         dz = at.recipe.tangent(x, dy, dd if at.needs_density else None, dS)
         return self.linearized_loss[1].apply(dz)
 
@@ -485,10 +486,9 @@ class ObjectiveJacobian(LinearOperator):
         """
         at = self.acquired
         z_bar = self.linearized_loss[1].adjoint(y)
-        constants = self.objective.constants
-        estimated = at.estimate is not None and not constants
+        estimated = at.estimate is not None
         k_bar, y_bar, d_bar, S_bar = at.recipe.cotangents(z_bar, maps=estimated)
-        if constants:
+        if self.objective.constants:
             d_bar = None
         if at.estimate is not None and S_bar is not None:
             k_more, y_more, d_more = at.estimate.cotangents(S_bar)

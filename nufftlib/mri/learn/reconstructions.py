@@ -20,6 +20,7 @@ from nufftlib.inverse.solve import settle
 from nufftlib.mri.coils.normalize import root_of_largest
 from nufftlib.mri.preconditioner import circulant_preconditioner
 from nufftlib.mri.sense import Sense
+from nufftlib.nufft.coils import CoilNUFFT
 from nufftlib.nufft.operator import NUFFT
 
 Cotangents = tuple[Array | None, Array | None, Array | None, Array | None]
@@ -117,8 +118,7 @@ class AdjointReconstruction(Reconstruction):
     def linearize(self, F: NUFFT, y: Array, d: Array | None, S: Array) -> tuple[Array, Linearized]:
         """Return ``S^H F^H (d y)`` and its derivative."""
         assert d is not None
-        weighted = d * y
-        return (F @ Sense(S)).adjoint(weighted), LinearizedAdjoint(F, S, y, d, weighted)
+        return CoilNUFFT(F, S).weighted_adjoint(y, d), LinearizedAdjoint(F, S, y, d)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,32 +129,29 @@ class LinearizedAdjoint(Linearized):
     S: Array
     y: Array
     d: Array
-    weighted: Array
 
     # dz = dS^H F^H (d y) + S^H (dF^H (d y) + F^H (dd y + d dy))
     def tangent(
         self, dk: Array | None, dy: Array | None, dd: Array | None, dS: Array | None
     ) -> Array:
         """Return the change of the image."""
-        A = self.F @ Sense(self.S)
+        A, weighted = CoilNUFFT(self.F, self.S), self.d * self.y
         dz = namespace(self.y).zeros_like(self.S[0, ...])
         if dk is not None:
-            dz = dz + A.derivative("trajectory", dk).adjoint(self.weighted)
+            dz = dz + A.derivative("trajectory", dk).adjoint(weighted)
         if dy is not None:
             dz = dz + A.adjoint(self.d * dy)
         if dd is not None:
             dz = dz + A.adjoint(dd * self.y)
-        return dz if dS is None else dz + (self.F @ Sense(dS)).adjoint(self.weighted)
+        return dz if dS is None else dz + CoilNUFFT(self.F, dS).adjoint(weighted)
 
-    # k_bar = B(z_bar, d y), y_bar = d A z_bar, d_bar = sum_c Re(conj(y_c) (A z_bar)_c),
+    # k_bar = d B(z_bar, y), y_bar = d A z_bar, d_bar = sum_c Re(conj(y_c) (A z_bar)_c),
     # S_bar = conj(z_bar) F^H (d y)
     def cotangents(self, z_bar: Array, *, maps: bool = True) -> Cotangents:
         """Return the gradients by trajectory, data, density weights and coil maps."""
-        xp, y, A = namespace(z_bar), self.y, self.F @ Sense(self.S)
-        Az, J = A.linearize(z_bar, wrt="trajectory")
-        d_bar = xp.sum(xp.real(y) * xp.real(Az) + xp.imag(y) * xp.imag(Az), axis=0)
-        S_bar = A.vjp("maps", z_bar, self.weighted) if maps else None
-        return J.adjoint(self.weighted), self.d * Az, d_bar, S_bar
+        A = CoilNUFFT(self.F, self.S)
+        k_bar, y_bar, d_bar = A.weighted_adjoint_vjp(z_bar, self.y, self.d)
+        return k_bar, y_bar, d_bar, A.vjp("maps", z_bar, self.d * self.y) if maps else None
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,24 @@ class Engine(ABC):
             whole.put(slice(start // coils, start // coils + 1), total)
         return whole.result if y.shape[0] else self.adjoint(points, y)
 
+    def weighted_adjoint(self, points: Points, y: Array, weights: Array, maps: Array) -> Array:
+        """Return ``sum_c conj(s_c) F^H (w y_bc)`` with weights ``w`` of shape (M,)."""
+        return self.coil_adjoint(points, weights * y, maps)
+
+    # of <x, S^H F^H (w y)>: w B(x, y), w F S x, and Re conj(y) F S x, summed over all images
+    def weighted_adjoint_vjp(
+        self, points: Points, images: CoilImages, y: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return the gradients of the inner product of images and `weighted_adjoint`.
+
+        They are by the points (M, d), by the data (B C, M) and by the weights (M,).
+        """
+        xp = self.xp
+        data, jacobian = self.coil_fix(images).linearize(points)
+        products = xp.real(y) * xp.real(data) + xp.imag(y) * xp.imag(data)
+        by_points = weights[:, None] * jacobian.adjoint(y)
+        return by_points, weights * data, xp.sum(products, axis=0)
+
     def coil_fix(self, images: CoilImages, *, lasting: bool = False) -> FixedImages:
         """Prepare the images of coils for sampling at any trajectory, as `fix` does."""
         if lasting:

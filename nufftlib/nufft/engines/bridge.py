@@ -111,6 +111,10 @@ class BridgedEngine(Engine):
         """``sum_c conj(s_c) F^H y_bc``."""
         return border_of(y).cross(self.inner.coil_adjoint, points, y, maps, dk)
 
+    def weighted_adjoint(self, points: Points, y: Array, weights: Array, maps: Array) -> Array:
+        """``sum_c conj(s_c) F^H (w y_bc)``."""
+        return border_of(y).cross(self.inner.weighted_adjoint, points, y, weights, maps)
+
     def transform_bytes(self) -> int:
         """Those of the engine on the other side."""
         return self.inner.transform_bytes()

@@ -39,7 +39,7 @@ def crowd_sum(
     width, reals : int
         Its width, and the reals in a cell.
     *data : array
-        Data and directions of all points.
+        Data, directions and weights of all points.
 
     Returns
     -------

@@ -66,6 +66,18 @@ class GridEngine(Engine):
         """Points spread, FFT, and the coils added up where their images are cut out."""
         return self._spread(points, y, dk, real_parts(maps))
 
+    def weighted_adjoint(self, points: Points, y: Array, weights: Array, maps: Array) -> Array:
+        """The points are multiplied by their weights where they are spread."""
+        return self._spread(points, y, None, real_parts(maps), contiguous(weights))
+
+    def weighted_adjoint_vjp(
+        self, points: Points, images: CoilImages, y: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        """Read all of them in one pass."""
+        return self._fixed(real_parts(images.x), real_parts(images.maps), False).weighted_vjp(
+            points, y, weights
+        )
+
     def transform_bytes(self) -> int:
         """One grid."""
         return self._grid_bytes(np.dtype(np.float32 if self.dtype == self.xp.float32 else float))
@@ -145,13 +157,15 @@ class GridEngine(Engine):
     def _grid_bytes(self, real: np.dtype[Any]) -> int:
         return 2 * real.itemsize * self.layout.cells
 
-    def _spread(self, points: Points, y: Array, dk: Array | None, maps: Any = None) -> Array:
+    def _spread(
+        self, points: Points, y: Array, dk: Array | None, maps: Any = None, weights: Any = None
+    ) -> Array:
         data = real_parts(y)
-        along = None if dk is None else np.ascontiguousarray(as_numpy(dk))
+        along = None if dk is None else contiguous(dk)
         make, coils = (empty, 1) if maps is None else (zeros, maps.shape[0])
         image = make((data.shape[0] // coils, *self.shape, 2), data.dtype)
         for block, grid in self.passing(data.shape[0], data.dtype):
-            grid.spread(points, data[block], along)
+            grid.spread(points, data[block], along, weights)
             grid.fold()
             grid.transform(inverse=True)
             if maps is None:
@@ -212,7 +226,7 @@ class GridImages:
 
     def jvp(self, points: Points, dk: Array) -> Array:
         """``sum_a dk_a d_a (F x)``, one block of the batch after the other."""
-        y, direction = self._data(points), np.ascontiguousarray(as_numpy(dk))
+        y, direction = self._data(points), contiguous(dk)
         for block, grid in self.blocks():
             grid.read("directional", points, y[block], direction)
         return from_numpy(self.engine.xp, complex_of(y))
@@ -224,6 +238,17 @@ class GridImages:
         for block, grid in self.blocks():
             grid.read("gradient", points, data[block], gradient)
         return from_numpy(self.engine.xp, gradient)
+
+    def weighted_vjp(self, points: Points, y: Array, weights: Array) -> tuple[Array, Array, Array]:
+        """``sum_b w <y_b, d_a (F x)_b>``, ``w F x`` and ``sum_b <y_b, (F x)_b>``."""
+        out, given, w = self._data(points), real_parts(y), contiguous(weights)
+        d = len(self.engine.shape)
+        sums = zeros((points.size, d + 1), out.dtype)
+        for block, grid in self.blocks():
+            grid.read("vjp", points, out[block], sums, given[block], w)
+        gradient, products = (np.ascontiguousarray(part) for part in (sums[:, :d], sums[:, d]))
+        xp = self.engine.xp
+        return from_numpy(xp, gradient), from_numpy(xp, complex_of(out)), from_numpy(xp, products)
 
     def curvature(self, points: Points, r: Array) -> Array:
         """``sum_b <r_b, d_a d_c (F x)_b>``."""
@@ -294,7 +319,7 @@ class GridGridding(Gridding):
 
     def along(self, dk: Array, w: Array) -> Array:
         """``G dG[dk]^T w``."""
-        return self._values(self._spread(w, np.ascontiguousarray(as_numpy(dk))))
+        return self._values(self._spread(w, contiguous(dk)))
 
     def iterate(self, start: Array, steps: int) -> Array:
         """Return the weights after so many steps; each passes the sorted points once."""
@@ -316,7 +341,7 @@ class GridGridding(Gridding):
         return self.points.cells(self.layout.sizes, self.layout.kernel.width)
 
     def _spread(self, w: Array, direction: Any) -> Grid:
-        data = np.ascontiguousarray(as_numpy(w))[None, :, None]
+        data = contiguous(w)[None, :, None]
         grid = Grid(self.layout, data.dtype, 1, 1)
         grid.spread(self.points, data, direction)
         grid.fold()
@@ -406,9 +431,14 @@ class RereadJacobian(TrajectoryJacobian):
         return GridJacobian(self.images.engine, sizes, read).gauss_newton()
 
 
+def contiguous(x: Array) -> Any:
+    """View an array as NumPy's, its rows one after the other."""
+    return np.ascontiguousarray(as_numpy(x))
+
+
 def real_parts(x: Array) -> Any:
     """View complex numbers as pairs of reals along a new last axis, real ones as single."""
-    data = np.ascontiguousarray(as_numpy(x))
+    data = contiguous(x)
     return data.view(data.real.dtype).reshape(*data.shape, -1 if data.size else 2)
 
 

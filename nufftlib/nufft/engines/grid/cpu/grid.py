@@ -141,23 +141,23 @@ class Grid:
         run(
             loops.pad_coils,
             split(rows, self.cells.size),
-            self._image(image),
-            self._image(maps),
+            numbers(self._image(image)),
+            numbers(self._image(maps)),
             start,
             table.sizes,
             table.factors,
-            self.cells,
+            self._complex_cells,
         )
 
     def crop_coils(self, image: Any, maps: Any, start: int) -> None:
         """Add coil by coil to the images that they are of: the transpose of `pad_coils`."""
-        table, out = self.tables, self._image(image)
+        table, out = self.tables, numbers(self._image(image))
         run(
             loops.crop_coils,
             split(out.shape[1] * out.shape[2], self.cells.size),
-            self.cells,
+            self._complex_cells,
             start,
-            self._image(maps),
+            numbers(self._image(maps)),
             table.sizes,
             table.factors,
             out,
@@ -169,9 +169,8 @@ class Grid:
         Rows without voxels are zero before the forward transform and unused after the inverse
         one. They are transformed only along the axes before their own.
         """
-        period = self.cells[:, :, : self.layout.sizes[-1]]
-        complex_cells = period.view(np.result_type(self.cells.dtype, np.complex64))
-        grid = complex_cells.reshape(*self.layout.sizes, -1, copy=False)
+        period = self._complex_cells[:, :, : self.layout.sizes[-1]]
+        grid = period.reshape(*self.layout.sizes, -1, copy=False)
         function: Any = scipy.fft.ifft if inverse else scipy.fft.fft
         norm, count = "forward" if inverse else "backward", workers(8 * self.cells.size)
         axes = range(len(self.layout.sizes))
@@ -205,23 +204,23 @@ class Grid:
             end = min(begin + n, total)
             self.cells[:, :, : end - begin] += self.cells[:, :, begin:end]
 
-    def read(self, mode: loops.Mode, points: Points, data: Any, out: Any) -> None:
+    def read(self, mode: loops.Mode, points: Points, data: Any, out: Any, *more: Any) -> None:
         """Interpolate at points; see `loops.interpolation` for the modes."""
         assert isinstance(points, GridPoints)
         cells = points.to_read(self.layout.sizes, self.layout.kernel.width)
         loop = loops.interpolation(*self._setting(), mode)
         M = len(cells.order)
         taps = self.layout.kernel.width ** len(self.layout.shape) * self.reals
-        run(loop, split(M, M * taps), *self._where(cells), data, out)
+        run(loop, split(M, M * taps), *self._where(cells), data, out, *(more or (None, None)))
 
-    def spread(self, points: Points, data: Any, direction: Any) -> None:
-        """Add points to an empty grid, or their derivative along `direction`."""
-        self.cells[...] = 0
+    def spread(self, points: Points, data: Any, direction: Any, weights: Any = None) -> None:
+        """Add points, times weights, to an empty grid, or their derivative along `direction`."""
+        rows = self.tables.extent[0] * self.tables.extent[1]
+        run(loops.clear, split(rows, self.cells.size), self.cells)
         assert isinstance(points, GridPoints)
         cells = points.cells(self.layout.sizes, self.layout.kernel.width)
-        directed = direction is not None
-        loop = loops.spreading(*self._setting(), directed)
-        given = data, direction if directed else data
+        loop = loops.spreading(*self._setting(), direction is not None, weights is not None)
+        given = data, direction, weights
         width, sizes = self.layout.kernel.width, self.layout.sizes
         slabs = cells.slabs(sizes[0], width, LEAST / width ** len(sizes))
         # First all of even number, then the others: no two at once that touch a common cell.
@@ -231,7 +230,8 @@ class Grid:
 
     def add_crowds(self, cells: Cells, data: Any) -> None:
         """Add the points of crowded bins, which the slabs leave out."""
-        self._add_crowds(loops.spreading(*self._setting(), False), cells, data, data)
+        loop = loops.spreading(*self._setting(), False, False)
+        self._add_crowds(loop, cells, data, None, None)
 
     def _add_crowds(self, loop: loops.Loop, cells: Cells, *data: Any) -> None:
         table, width = self.tables, self.layout.kernel.width
@@ -264,6 +264,16 @@ class Grid:
             cells.order,
         )
 
+    @property
+    def _complex_cells(self) -> Any:
+        return self.cells.view(np.result_type(self.cells.dtype, np.complex64))
+
     def _image(self, image: Any) -> Any:
         missing = 3 - len(self.layout.shape)
         return image.reshape(image.shape[0], *(1,) * missing, *image.shape[1:])
+
+
+def numbers(parts: Any) -> Any:
+    """View real and imaginary parts along the last axis as complex numbers, a single as reals."""
+    real = parts.shape[-1] == 1
+    return (parts if real else parts.view(np.result_type(parts.dtype, np.complex64)))[..., 0]

@@ -20,119 +20,17 @@ from nufftlib.nufft.engines.grid.cpu.grid import Grid
 from nufftlib.nufft.engines.grid.cpu.loops import Loop
 from nufftlib.nufft.engines.grid.cpu.parallel import run, workers
 from nufftlib.nufft.engines.grid.cpu.points import Cells
-<<<<<<< HEAD
-from nufftlib.nufft.engines.grid.cpu.scratch import filled
-from nufftlib.nufft.engines.grid.cpu.vectors import (
-    ORDERS,
-    add_rows,
-    evaluate,
-    read_cell,
-    whole_chunks,
-)
-=======
 from nufftlib.nufft.engines.grid.cpu.steps import backward_step, forward_step
 from nufftlib.nufft.engines.grid.cpu.turns import WIDE
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
->>>>>>> density
 from nufftlib.nufft.engines.grid.layout import Layout
 from nufftlib.nufft.engines.gridding import Gridding, Recomputed
 
 PIECE = 4096
 """Points that are passed at once where they are not spread."""
 
-<<<<<<< HEAD
-
-@remembered(maxsize=None)
-def forward_step(ndim: int, width: int, degree: int, slopes: bool) -> Loop:
-    """Compile ``w <- w / |z|``, ``z = C w``, spread at once; with `slopes` all are kept.
-
-    If not `reads`, `w` itself is spread; if not `adds`, nothing is.
-    """
-    planes = width if ndim == 3 else 1
-    rows = width if ndim >= 2 else 1
-    lines = planes * rows
-    padded = whole_chunks(width)
-
-    def step(  # type: ignore[no-untyped-def]
-        source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
-        w, z, D, begin, end,
-    ):  # fmt: skip
-        kernel = filled(source, 1, 3, ORDERS, padded)
-        t = filled(source, 0, 2, padded)
-        s = filled(source, 0, 4)
-        at = filled(plane_at, 0, lines)
-        for i in range(uint64(begin), uint64(end)):
-            for axis in range(ndim):
-                x = offsets[i, axis]
-                evaluate(kernel, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
-                if slopes:
-                    evaluate(kernel, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
-            find(at, plane_at, row_at, starts[i], ndim, planes, rows, 1)
-            if reads:
-                read_cell(s, source, at, kernel, planes, rows, width, slopes)
-                w[i] /= abs(s[0])
-                if slopes:
-                    z[i] = s[0]
-                    for axis in range(ndim):
-                        D[i, axis] = s[ndim - axis]
-            if adds:
-                for cell in range(padded):
-                    t[0, cell] = kernel[2, 0, cell] * w[i]
-                add_rows(t, target, at, kernel, planes, rows, width, padded, False)
-
-    loop: Loop = compiled(step, ndim, width, degree, slopes)
-    return loop
-
-
-@remembered(maxsize=None)
-def backward_step(ndim: int, width: int, degree: int) -> Loop:
-    """Compile the transpose of a step, after which `p` of the step before is spread at once.
-
-    If `reads`, ``C p`` and ``D p`` of the step from `w` are read, ``bar = q + C p`` is the
-    gradient by `w`, and ``gradient += p (D w) + w (D p)``; else ``q`` holds the gradient by `w`.
-    If there is `more`, `q` and `p` become those of the step to `w`, in which ``C`` gave `z`, and
-    `w` the weights before it: they are not kept, but ``w |z|``. If it `adds`, `p` is spread.
-    """
-    planes = width if ndim == 3 else 1
-    rows = width if ndim >= 2 else 1
-    lines = planes * rows
-    padded = whole_chunks(width)
-
-    def step(  # type: ignore[no-untyped-def]
-        source, target, plane_at, row_at, polynomials, starts, offsets, reads, adds,
-        more, w, z, D, p, q, gradient, begin, end,
-    ):  # fmt: skip
-        kernel = filled(source, 1, 3, ORDERS, padded)
-        t = filled(source, 0, 2, padded)
-        s = filled(source, 0, 4)
-        at = filled(plane_at, 0, lines)
-        for i in range(uint64(begin), uint64(end)):
-            for axis in range(ndim):
-                x = offsets[i, axis]
-                evaluate(kernel, polynomials[axis, 0], x, 3 - ndim + axis, 0, degree, width)
-                evaluate(kernel, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
-            find(at, plane_at, row_at, starts[i], ndim, planes, rows, 1)
-            bar = q[i]
-            if reads:
-                read_cell(s, source, at, kernel, planes, rows, width, True)
-                bar += s[0]
-                for axis in range(ndim):
-                    gradient[i, axis] += p[i] * D[i, axis] + w[i] * s[ndim - axis]
-            if more:
-                q[i] = bar / abs(z[i])
-                p[i] = -np.sign(z[i]) * w[i] * q[i]
-                w[i] *= abs(z[i])
-            if adds:
-                for cell in range(padded):
-                    t[0, cell] = kernel[2, 0, cell] * p[i]
-                add_rows(t, target, at, kernel, planes, rows, width, padded, False)
-
-    loop: Loop = compiled(step, ndim, width, degree)
-    return loop
-=======
 FEWEST = 256
 """Points of a slab, at least: fewer are not worth a wait for their neighbours."""
->>>>>>> density
 
 
 class Passes:

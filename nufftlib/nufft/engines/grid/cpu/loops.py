@@ -34,7 +34,10 @@ AHEAD = 64
 """Points whose data are read at once. The data are scattered in memory; the processor waits for
 all of them together, not for each."""
 
-Mode = Literal["values", "linearize", "directional", "gradient", "curvature"]
+TILE = 64
+"""Voxels of all coils that are brought from one order to another at once."""
+
+Mode = Literal["values", "linearize", "directional", "gradient", "vjp", "curvature"]
 Loop = Callable[..., None]
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
@@ -111,6 +114,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
         ``data[b, j, :]`` becomes the derivative along ``out[j]``.
     gradient
         ``out[j, axis] += <data[:, j], derivative>``.
+    vjp
+        ``out[j, axis] += weights[j] <given[:, j], derivative>``, ``out[j, ndim]`` gains the inner
+        product with the value, and ``data[b, j, :]`` becomes the value times ``weights[j]``.
     curvature
         ``out[j, axis, axis'] += <data[:, j], second derivative>``.
     """
@@ -121,11 +127,14 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     padded = whole_chunks(width)
     first = mode != "values"
     second = mode == "curvature"
+    valued = mode in ("values", "linearize", "vjp")
+    sloped = mode in ("gradient", "linearize", "directional", "vjp")
     orders = 1 + first + second
 
     def interpolate(  # type: ignore[no-untyped-def]
-        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, begin, end
-    ):
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, out, given, weights,
+        begin, end,
+    ):  # fmt: skip
         zero = grid.dtype.type(0)
         w = filled(grid, 1, 3, ORDERS, padded)  # axis, order of the derivative, cell
         t = filled(grid, 0, 6, run)
@@ -151,9 +160,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                 w2 = w[2, 2, b]
                 for c in range(reals):
                     r = b * reals + c
-                    if mode == "values" or mode == "linearize":
+                    if valued:
                         s[0, c] += w0 * t[0, r]
-                    if mode == "gradient" or mode == "linearize" or mode == "directional":
+                    if sloped:
                         s[1, c] += w1 * t[0, r]
                         if ndim >= 2:
                             s[2, c] += w0 * t[1, r]
@@ -168,6 +177,18 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                             s[7, c] += w1 * t[2, r]
                             s[8, c] += w0 * t[4, r]
                             s[9, c] += w0 * t[5, r]
+            if mode == "vjp":
+                weight = weights[j]
+                for axis in range(ndim):
+                    total = zero
+                    for c in range(reals):
+                        total += given[c // parts, j, c % parts] * s[ndim - axis, c]
+                    out[j, axis] += weight * total
+                total = zero
+                for c in range(reals):
+                    total += given[c // parts, j, c % parts] * s[0, c]
+                    data[c // parts, j, c % parts] = weight * s[0, c]
+                out[j, ndim] += total
             if mode == "values" or mode == "linearize":
                 for c in range(reals):
                     data[c // parts, j, c % parts] = s[0, c]
@@ -206,11 +227,13 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
 
 
 @remembered(maxsize=None)
-def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool) -> Loop:
+def spreading(
+    ndim: int, width: int, degree: int, reals: int, parts: int, directed: bool, weighted: bool
+) -> Loop:
     """Compile the loop that adds points to the grid: the transpose of "values".
 
     If `directed`, compile the transpose of the derivative along ``direction[j]``,
-    ``sum_a direction[j, a] d_a``, instead.
+    ``sum_a direction[j, a] d_a``, instead; if `weighted`, that of ``weights[j]`` times it.
     """
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
@@ -219,8 +242,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
     padded = whole_chunks(width)
 
     def spread(  # type: ignore[no-untyped-def]
-        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, begin, end
-    ):
+        grid, plane_at, row_at, polynomials, starts, offsets, order, data, direction, weights,
+        begin, end,
+    ):  # fmt: skip
         w = filled(grid, 1, 3, ORDERS, padded)
         t = filled(grid, 0, 2, run)
         at = filled(plane_at, 0, lines)
@@ -231,6 +255,9 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
                 for ahead in range(i, min(i + uint64(AHEAD), uint64(end))):
                     for c in range(reals):
                         y[ahead - i, c] = data[c // parts, uint64(order[ahead]), c % parts]
+                    if weighted:
+                        for c in range(reals):
+                            y[ahead - i, c] *= weights[uint64(order[ahead])]
             j = uint64(order[i])
             for axis in range(ndim):
                 x = offsets[i, axis]
@@ -247,8 +274,15 @@ def spreading(ndim: int, width: int, degree: int, reals: int, parts: int, direct
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
             add_rows(t, grid, at, w, planes, rows, width, run, directed)
 
-    loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed)
+    loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed, weighted)
     return loop
+
+
+@compiled
+def clear(grid, begin, end):  # type: ignore[no-untyped-def]
+    """Make rows of the grid zero."""
+    for row in range(begin, end):
+        grid[row // grid.shape[1], row % grid.shape[1]] = 0
 
 
 @njit(inline="always")
@@ -337,31 +371,41 @@ def cut(grid, shape, sizes, factors, begin, end):  # type: ignore[no-untyped-def
         cells[sizes[2] :] = 0
 
 
+@njit(inline="always")
+def runs_of_cells(voxels: Any, cells: Any) -> Any:
+    """Return the two runs of voxels along an axis: the first voxel, the end and the first cell."""
+    negative = voxels // 2
+    return (0, negative, cells - negative), (negative, voxels, 0)
+
+
 @compiled
 def pad_coils(image, maps, start, sizes, factors, grid, begin, end):  # type: ignore[no-untyped-def]
-    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``."""
-    coils, columns = maps.shape[0], image.shape[3]
-    negative = columns // 2
-    zero = grid.dtype.type(0)
+    """`pad` of the images ``maps[i % C] image[i // C]`` with the numbers ``i = start, ...``.
+
+    Numbers are complex here, but those of maps that are real. Neighbours are voxels in the maps,
+    coils in the grid: products are made in a row of their own, so that they are not one by one.
+    """
+    coils, (_, planes, rows, columns) = len(maps), image.shape
+    product, factor = np.empty(TILE, grid.dtype), np.empty(TILE, factors[2].dtype)
     for row in range(begin, end):
         plane, line = row // grid.shape[1], row % grid.shape[1]
         grid[plane, line] = 0
-        p = voxel_in(plane, image.shape[1], sizes[0])
-        q = voxel_in(line, image.shape[2], sizes[1])
+        p, q = voxel_in(plane, planes, sizes[0]), voxel_in(line, rows, sizes[1])
         if p < 0 or q < 0:
             continue
-        outer = factors[0][abs(p - image.shape[1] // 2)] * factors[1][abs(q - image.shape[2] // 2)]
-        cells = grid[plane, line]
-        for coil in range(grid.shape[3] // 2):
-            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
-            for m in range(columns):
-                n = m - negative
-                factor = outer * factors[2][abs(n)]
-                cell = n if n >= 0 else n + sizes[2]
-                re, im = factor * x[m, 0], factor * x[m, 1]
-                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
-                cells[cell, 2 * coil] = u * re - v * im
-                cells[cell, 2 * coil + 1] = u * im + v * re
+        outer = factors[0][abs(p - planes // 2)] * factors[1][abs(q - rows // 2)]
+        for voxel, last, cell in runs_of_cells(columns, sizes[2]):
+            for first in range(voxel, last, TILE):
+                n, at = uint64(first), uint64(cell + first - voxel)
+                count = uint64(min(TILE, last - first))
+                for m in range(min(TILE, last - first)):
+                    factor[m] = outer * factors[2][abs(first + m - columns // 2)]
+                for c in range(grid.shape[3]):
+                    b, s = (start + c) // coils, (start + c) % coils
+                    for m in range(count):
+                        product[m] = maps[s, p, q, n + m] * (factor[m] * image[b, p, q, n + m])
+                    for m in range(count):
+                        grid[plane, line, at + m, c] = product[m]
 
 
 @compiled
@@ -370,24 +414,26 @@ def crop_coils(grid, start, maps, sizes, factors, image, begin, end):  # type: i
 
     One thread adds all coils of a row, in their order.
     """
-    coils, columns = maps.shape[0], image.shape[3]
-    negative = columns // 2
-    zero = grid.dtype.type(0)
+    coils, (_, planes, rows, columns) = len(maps), image.shape
+    values, factor = np.empty(TILE, grid.dtype), np.empty(TILE, factors[2].dtype)
     for row in range(begin, end):
-        p, q = row // image.shape[2], row % image.shape[2]
-        n0, n1 = p - image.shape[1] // 2, q - image.shape[2] // 2
+        p, q = row // rows, row % rows
+        n0, n1 = p - planes // 2, q - rows // 2
         outer = factors[0][abs(n0)] * factors[1][abs(n1)]
-        cells = grid[n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]]
-        for coil in range(grid.shape[3] // 2):
-            x, s = image[(start + coil) // coils, p, q], maps[(start + coil) % coils, p, q]
-            for m in range(columns):
-                n = m - negative
-                factor = outer * factors[2][abs(n)]
-                cell = n if n >= 0 else n + sizes[2]
-                re, im = factor * cells[cell, 2 * coil], factor * cells[cell, 2 * coil + 1]
-                u, v = s[m, 0], s[m, 1] if maps.shape[4] == 2 else zero
-                x[m, 0] += u * re + v * im
-                x[m, 1] += u * im - v * re
+        plane, line = n0 if n0 >= 0 else n0 + sizes[0], n1 if n1 >= 0 else n1 + sizes[1]
+        for voxel, last, cell in runs_of_cells(columns, sizes[2]):
+            for first in range(voxel, last, TILE):
+                n, at = uint64(first), uint64(cell + first - voxel)
+                count = uint64(min(TILE, last - first))
+                for m in range(min(TILE, last - first)):
+                    factor[m] = outer * factors[2][abs(first + m - columns // 2)]
+                for c in range(grid.shape[3]):
+                    b, s = (start + c) // coils, (start + c) % coils
+                    for m in range(count):
+                        values[m] = grid[plane, line, at + m, c]
+                    for m in range(count):
+                        value = factor[m] * values[m]
+                        image[b, p, q, n + m] += np.conj(maps[s, p, q, n + m]) * value
 
 
 @compiled
