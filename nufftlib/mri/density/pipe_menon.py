@@ -276,7 +276,7 @@ class PipeMenonJacobian(LinearOperator):
     @cached_property
     def scaling(self) -> Scaling:
         """The scaling after the last step."""
-        return Scaling(self.nufft, self.iteration.weights, linearized=True)
+        return Scaling(self.nufft, self.iteration.weights)
 
     @cached_property
     def _parameters(self) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nufftlib.core.arrays import Array, Namespace, complex_dtype
 from nufftlib.nufft.engines.base import FixedImages, TrajectoryJacobian, fold
@@ -24,11 +25,9 @@ class Scaling:
         The operator.
     w : array, shape (M,)
         The weights.
-    linearized : bool
-        Whether derivatives are asked for: then ``F x`` is read together with its own, in one pass.
     """
 
-    def __init__(self, F: NUFFT, w: Array, *, linearized: bool = False) -> None:
+    def __init__(self, F: NUFFT, w: Array) -> None:
         self.F, self.xp = F, F.transform.xp
         xp = self.xp
         self.w = xp.reshape(w, F.trajectory.shape[:-1])
@@ -40,11 +39,8 @@ class Scaling:
         self.largest = xp.sum(self.w * self.v)
         self.data = self._complex(self.w * self.v / self.largest)
         T = F.transform
-        image = T.fix_adjoint(self.data)
-        if linearized:
-            self.y, self.J = Slopes.of(F, image)
-        else:
-            self.y = T.with_batch(image.values(T.points), ())
+        self.image = T.fix_adjoint(self.data)
+        self.y = T.with_batch(self.image.values(T.points), ())
         self.below = xp.sum(self.w * abs2(xp, self.y))
         self.factor = xp.sum(dot(xp, self.data, self.y)) / self.below
 
@@ -52,6 +48,11 @@ class Scaling:
     def weights(self) -> Array:
         """The scaled weights, in the shape of the samples."""
         return self.w * self.factor
+
+    @cached_property
+    def J(self) -> Slopes:
+        """The Jacobian of ``F x`` by the trajectory, where ``x = F^H d`` is held."""
+        return Slopes.of(self.F, self.image)[1]
 
     # dc = (sum d dy + dd y - c (sum dw |y|^2 + 2 <w y, dy>)) / sum w |y|^2, with the data d = w v,
     # y = F F^H d, dy = dF F^H d + F (dF^H d + F^H dd)
