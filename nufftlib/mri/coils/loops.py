@@ -19,7 +19,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import uint64
+from numpy import uint64
 
 from nufftlib.nufft.engines.grid.cpu.loops import compiled
 
