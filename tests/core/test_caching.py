@@ -41,7 +41,7 @@ SETTINGS = {
     "spread_of_light": (16, 16, 1.0, False),
     "forward_step": (2, 5, 6, False),
     "backward_step": (2, 5, 6),
-    "spreading": (2, 5, 6, 2, 2, False),
+    "spreading": (2, 5, 6, 2, 2, False, False),
     "tables": (layout((24, 24), 1e-3, True), np.dtype("f4"), 2),
     "tile": (5, 2, 4, 2, 1),
 }
