@@ -338,6 +338,7 @@ class File:
         # In this order: wherever an interrupt falls, all parts that are left have a state.
         self.saved, self.parts = others(self.saved), others(self.parts)
         self.settled = others(self.settled)
+        self.changed = True
 
     def write(self) -> None:
         """Write the file; if that fails, warn, for the loop is worth more."""
@@ -411,14 +412,23 @@ def read(path: Path) -> dict[str, Saved]:
         msg = f"Checkpoint: {path} is no checkpoint: it holds {held}; want a file of a Checkpoint"
         raise CheckpointError(msg)
     for name, here in (("format", FORMAT), ("version", version("nufftlib"))):
-        if told[name] != here:
-            msg = f"Checkpoint: {path} has the {name} {told[name]}; want {here}, as of this library"
+        found = told.get(name) if isinstance(told, dict) else None
+        if found != here:
+            msg = f"Checkpoint: {path} has the {name} {found}; want {here}, as of this library"
             raise CheckpointError(msg)
-    parts: dict[str, Saved] = {}
-    for name, entry in told["parts"].items():
-        number = sum(one.rpartition("#")[0] == name.removeprefix("/") for one in arrays)
-        parts[name] = Saved(entry, [arrays[array_name(name, i)] for i in range(number)])
-    return parts
+    try:
+        return {name: saved_part(name, entry, arrays) for name, entry in told["parts"].items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        msg = f"Checkpoint: {path} lacks what a part of it is made of; want a file of a Checkpoint"
+        raise CheckpointError(msg) from error
+
+
+def saved_part(name: str, entry: dict[str, Any], arrays: dict[str, Plain]) -> Saved:
+    """Return a part of a file; raises where something of it is missing."""
+    if missing := {"identity", "state", "kept", "seconds"} - entry.keys():
+        raise KeyError(*missing)
+    number = sum(one.rpartition("#")[0] == name.removeprefix("/") for one in arrays)
+    return Saved(entry, [arrays[array_name(name, i)] for i in range(number)])
 
 
 def frozen(kept: Tree) -> Tree:

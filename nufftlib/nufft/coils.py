@@ -121,7 +121,7 @@ class CoilNUFFT(Transforming):
         x : array, shape (\*shape), complex
             An image.
         y, weights
-            As of `weighted_adjoint`.
+            As of `weighted_adjoint`; the batch of `y` is that of `x`.
 
         Returns
         -------
@@ -130,6 +130,13 @@ class CoilNUFFT(Transforming):
         """
         self._check("weighted_adjoint_vjp(x)", "x", x)
         self._check_weighted(y, weights)
+        want = self.shapes.result(tuple(x.shape))
+        if tuple(y.shape) != want:
+            msg = (
+                f"CoilNUFFT.weighted_adjoint_vjp(y): y has the shape {tuple(y.shape)}; want "
+                f"{want}, for x of shape {tuple(x.shape)}"
+            )
+            raise ValueError(msg)
         return self.transform.weighted_adjoint_vjp(x, y, weights)
 
     def _check_weighted(self, y: Array, weights: Array) -> None:

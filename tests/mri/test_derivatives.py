@@ -100,6 +100,23 @@ def test_density_weights_that_begin_at_others(engine):
         assert nl.inner(J.adjoint(v), dk) == pytest.approx(nl.inner(v, J(dk)), rel=1e-10)
 
 
+@pytest.mark.parametrize("iterations", [0, 3])
+def test_weights_to_begin_at_may_have_any_scale_and_stay_what_they_were(iterations):
+    F = nl.NUFFT(mri.trajectories.radial(8, 16), (16, 16), memory_limit=1)
+    first = mri.pipe_menon(F, iterations=4)
+    weights = mri.PipeMenon(F, iterations=iterations, start=first)
+    w, J = weights.linearize(F.trajectory)
+    v = np.random.default_rng(7).random(w.shape, np.float32)
+    gradient = J.adjoint(v)
+    for largest in (1e-36, 1e38):
+        scaled = np.float32(largest) * (first / first.max())
+        other = mri.pipe_menon(F, iterations=iterations, start=scaled)
+        np.testing.assert_allclose(other, w, rtol=1e-5)
+    first[:4] *= 5
+    np.testing.assert_allclose(weights(F.trajectory), w, rtol=1e-5)
+    np.testing.assert_array_equal(J.adjoint(v), gradient)
+
+
 def test_weights_to_begin_at_that_do_not_fit_are_refused():
     F = nl.NUFFT(np.random.default_rng(9).uniform(-0.5, 0.5, (50, 2)), (16, 16), engine="direct")
     good = np.ones(50)

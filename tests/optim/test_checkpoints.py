@@ -446,6 +446,28 @@ def test_another_format_or_version_is_refused(tmp_path, name):
         optim.Checkpoint(path, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "gone"),
+    [
+        (lambda _: {}, ""),
+        (lambda _: [1], ""),
+        (lambda record: {**record, "parts": []}, ""),
+        (lambda record: {name: record[name] for name in ("format", "version")}, ""),
+        (lambda record: {**record, "parts": {name: {} for name in record["parts"]}}, ""),
+        (lambda record: record, "#0"),
+    ],
+    ids=["nothing", "a list", "parts in a list", "no parts", "an empty part", "an array less"],
+)
+def test_a_foreign_record_is_refused_in_words(spoil, gone, tmp_path):
+    path = tmp_path / "run.npz"
+    solve(optim.Checkpoint(path))
+    arrays = {name: array for name, array in np.load(path).items() if name != gone}
+    record = spoil(json.loads(arrays.pop("checkpoint").tobytes()))
+    np.savez(path, checkpoint=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)
+    with pytest.raises(optim.CheckpointError, match="want"):
+        optim.Checkpoint(path, resume=True)
+
+
 def test_a_damaged_file_is_refused_or_the_same(tmp_path):
     path = tmp_path / "run.npz"
     solve(optim.Checkpoint(path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from array_api_compat import array_namespace
+
 from nufftlib.core.arrays import Array, blank, check_alike, check_precision, common_namespace
 from nufftlib.core.kinds import instance, integer, sizes
 from nufftlib.core.operator import LinearOperator, Map
@@ -135,6 +137,15 @@ def check_start(call: str, F: NUFFT, start: Array, name: str = "start") -> None:
         raise ValueError(msg)
 
 
+def constant_start(start: Array) -> Array:
+    """Return weights to begin at, the largest of which is 1: whatever becomes of those given.
+
+    The scaled weights do not depend on the scale of the first ones, whose squares would leave
+    the range of single precision.
+    """
+    return start / array_namespace(start).max(start)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class PipeMenon(Map):
     """The map ``k -> w`` from a trajectory to the weights of `pipe_menon`.
@@ -193,6 +204,7 @@ class PipeMenon(Map):
         settings = checked("PipeMenon", self.F, self.width, self.grid, self.iterations)
         if self.start is not None:
             check_start("PipeMenon", self.F, self.start)
+            object.__setattr__(self, "start", constant_start(self.start))
         for name, value in zip(("width", "grid", "iterations"), settings, strict=True):
             object.__setattr__(self, name, value)
 

@@ -27,7 +27,7 @@ from nufftlib.core.pointwise import Magnitude, MeanNormalize
 from nufftlib.core.shapes import Fixed
 from nufftlib.core.ssim import SSIM, MultiScaleSSIM
 from nufftlib.mri.coils.low_frequency import Centre, CoilEstimate
-from nufftlib.mri.density.pipe_menon import PipeMenon, check_start
+from nufftlib.mri.density.pipe_menon import PipeMenon, check_start, constant_start
 from nufftlib.mri.learn.reconstructions import Linearized, Reconstruction, reconstruction_of
 from nufftlib.mri.sense import Sense
 from nufftlib.nufft.coils import CoilNUFFT
@@ -149,6 +149,7 @@ class TrajectoryObjective(Map):
         iterations = integer(call, "density_iterations", self.density_iterations, least=0)
         if self.density_start is not None:
             check_start(call, self.nufft, self.density_start, "density_start")
+            object.__setattr__(self, "density_start", constant_start(self.density_start))
         settled = {
             "density_iterations": iterations,
             "maps": choice(call, "maps", self.maps, get_args(Maps)),
@@ -257,9 +258,10 @@ class TrajectoryObjective(Map):
         call = "TrajectoryObjective.begun_at"
         iterations = integer(call, "iterations", iterations, least=0)
         check_start(call, self.nufft, weights, "weights")
+        start = constant_start(weights)
         # A copy would forget what has been prepared, and check all again.
         other = object.__new__(type(self))
-        vars(other).update(vars(self), density_start=weights, density_iterations=iterations)
+        vars(other).update(vars(self), density_start=start, density_iterations=iterations)
         return other
 
     # S^H F^H (d y) = F^H (d sum_c y_c) of maps of ones, and sum_c y_c = F (sum_c s_c) x: one coil

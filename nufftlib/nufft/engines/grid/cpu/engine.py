@@ -407,7 +407,7 @@ class RereadJacobian(TrajectoryJacobian):
     Parameters
     ----------
     images : GridImages
-        The images, which do not change.
+        The images, which do not change; neither may the maps of coils, which are the operator's.
     points : GridPoints
         The points.
     """
