@@ -1214,7 +1214,7 @@ PLANTS = [
     ),
     Plant(
         "an image and data of different batches are let through",
-        {"if tuple(y.shape) != want:": "if tuple(y.shape) == ():"},
+        {'self._check_pair("weighted_adjoint_vjp(x, y, weights)", x, y)': "pass"},
         ("tests/nufft/test_coils.py", "-k", "different_batches"),
     ),
     Plant(

@@ -656,16 +656,19 @@ class LinearOperator(Parametric):
         return None
 
     def _vjp(self, name: str, x: Array, y: Array) -> Array:
-        call = "vjp(name, x, y)"
-        want = self._check(call, "x", x)
-        self._check(call, "y", y)
+        self._check_pair("vjp(name, x, y)", x, y)
+        return project_like(namespace(y), self._form(name, x, y), self._parameters[name])
+
+    def _check_pair(self, method: str, x: Array, y: Array) -> None:
+        """Refuse a misfit of `x`, of `y`, or of one with the other."""
+        want = self._check(method, "x", x)
+        self._check(method, "y", y)
         if want is not None and tuple(y.shape) != want:
             msg = (
-                f"{type(self).__name__}.{call}: y has the shape {tuple(y.shape)}; want {want}, "
+                f"{type(self).__name__}.{method}: y has the shape {tuple(y.shape)}; want {want}, "
                 f"as of A x for x of the shape {tuple(x.shape)}"
             )
             raise ValueError(msg)
-        return project_like(namespace(y), self._form(name, x, y), self._parameters[name])
 
     def _check(self, method: str, label: str, x: Array) -> Shape | None:
         """Refuse a misfit; return the shape at the other side where the rule knows it."""

@@ -108,7 +108,8 @@ class CoilNUFFT(Transforming):
         array, shape (\*shape), complex
             The image.
         """
-        self._check_weighted(y, weights)
+        self._check("weighted_adjoint(y)", "y", y)
+        self._check_weights(weights)
         return self.transform.weighted_adjoint(y, weights)
 
     def weighted_adjoint_vjp(
@@ -128,19 +129,11 @@ class CoilNUFFT(Transforming):
         by_trajectory, by_data, by_weights : array
             Like the trajectory, the data and the weights.
         """
-        self._check("weighted_adjoint_vjp(x)", "x", x)
-        self._check_weighted(y, weights)
-        want = self.shapes.result(tuple(x.shape))
-        if tuple(y.shape) != want:
-            msg = (
-                f"CoilNUFFT.weighted_adjoint_vjp(y): y has the shape {tuple(y.shape)}; want "
-                f"{want}, for x of shape {tuple(x.shape)}"
-            )
-            raise ValueError(msg)
+        self._check_pair("weighted_adjoint_vjp(x, y, weights)", x, y)
+        self._check_weights(weights)
         return self.transform.weighted_adjoint_vjp(x, y, weights)
 
-    def _check_weighted(self, y: Array, weights: Array) -> None:
-        self._check("weighted_adjoint(y)", "y", y)
+    def _check_weights(self, weights: Array) -> None:
         one_each = self.nufft.trajectory[..., 0]
         check_alike(
             "CoilNUFFT.weighted_adjoint(weights)", "weights", weights, "the points", one_each

@@ -91,7 +91,9 @@ def test_data_and_weights_that_do_not_go_with_each_other_are_refused(y, w, want)
 @pytest.mark.parametrize(("of_image", "of_data"), [((), (4,)), ((4,), ()), ((3,), (2,))])
 def test_an_image_and_data_of_different_batches_are_refused(engine, of_image, of_data):
     A = nl.NUFFT(rng.uniform(-0.5, 0.5, (8, 2)), (6, 5), engine=engine) @ nl.Sense(noise(3, 6, 5))
-    with pytest.raises(ValueError, match=r"y has the shape .*; want \(.*3, 8\), for x of shape"):
+    with pytest.raises(
+        ValueError, match=r"y has the shape .*; want \(.*3, 8\), as of A x for x of"
+    ):
         A.weighted_adjoint_vjp(noise(*of_image, 6, 5), noise(*of_data, 3, 8), np.ones(8))
 
 
