@@ -2508,7 +2508,7 @@ PLANTS = [
     ),
     Plant(
         "maps: compiled loops turn phases the other way",
-        {"(x * bar_im[r] - y * bar_re[r])": "(y * bar_re[r] - x * bar_im[r])"},
+        {"line[BAR_IM, r] - y * line": "line[BAR_IM, r] + y * line"},
         EVERY_OTHER_VOXEL,
     ),
     Plant(
@@ -2518,8 +2518,13 @@ PLANTS = [
     ),
     Plant(
         "maps: a compiled loop without the projection",
-        {"(along[c, r] - smooth[c, r] * part[r])": "along[c, r]"},
+        {" - v[1 + SMOOTH, c, r] * line[PART, r]": ""},
         EVERY_OTHER_VOXEL,
+    ),
+    Plant(
+        "compiled loops: a function of theirs is left to the compiler",
+        {"@inlined\ndef inverse_root": "@compiled\ndef inverse_root"},
+        ("tests/nufft/test_compiled.py",),
     ),
     Plant(
         "maps: slopes of one axis of nodes alone",

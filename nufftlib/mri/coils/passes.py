@@ -128,53 +128,56 @@ class FusedPasses:
 
     def magnitudes(self) -> Array:
         """Return the transpose of the spline of ``|u|``."""
-        from nufftlib.mri.coils.loops import magnitudes
+        from nufftlib.mri.coils.loops import MAGNITUDES
 
         coils, rows, reals = self.s.shape
         out = zeros((coils, rows, reals // 2), self.s.dtype)
-        self._run(magnitudes, out)
+        self._run(MAGNITUDES, out)
         return self._shaped(out, self.nodes.shape)
 
     def maps(self, g: Array) -> Array:
         """Return the maps."""
-        from nufftlib.mri.coils.loops import maps
+        from nufftlib.mri.coils.loops import MAPS
 
         shape = self.nodes.image_shape
         out = empty((len(self.s), math.prod(shape[:-1]), 2 * shape[-1]), self.s.dtype)
-        self._run(maps, real_rows(g), out)
+        self._run(MAPS, out, real_rows(g))
         return self._shaped(as_complex(out), shape)
 
     def magnitudes_bar(self, g: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``g``."""
-        from nufftlib.mri.coils.loops import magnitudes_bar
+        from nufftlib.mri.coils.loops import MAGNITUDES_BAR
 
-        g = real_rows(g)
-        out = zeros(g.shape, g.dtype)
-        self._run(magnitudes_bar, g, real_rows(maps_bar), out)
+        smooth = real_rows(g)
+        out = zeros(smooth.shape, smooth.dtype)
+        self._run(MAGNITUDES_BAR, out, smooth, maps_bar=real_rows(maps_bar))
         return self._shaped(out, self.nodes.shape)
 
     def images_bar(self, g: Array, a_bar: Array, maps_bar: Array) -> Array:
         """Return the gradient by ``s``."""
-        from nufftlib.mri.coils.loops import images_bar
+        from nufftlib.mri.coils.loops import IMAGES_BAR
 
         out = zeros(self.s.shape, self.s.dtype)
-        self._run(images_bar, real_rows(g), real_rows(a_bar), real_rows(maps_bar), out)
+        self._run(IMAGES_BAR, out, real_rows(g), real_rows(a_bar), maps_bar=real_rows(maps_bar))
         return self._shaped(as_complex(out), self.nodes.shape)
 
     def _shaped(self, x: Any, shape: tuple[int, ...]) -> Array:
         return from_numpy(self.xp, x.reshape(len(x), *shape))
 
-    def _run(self, loop: Any, *arguments: Any) -> None:
-        from nufftlib.mri.coils.loops import HEIGHT
+    def _run(self, kind: int, out: Any, *given: Any, maps_bar: Any = None) -> None:
+        """Go through all voxels; what a pass does not read is the images, of the same type."""
+        from nufftlib.mri.coils.loops import HEIGHT, passes
         from nufftlib.nufft.engines.grid.cpu.parallel import run
 
         rows, *middle, columns = (*(Spline(1, 1),) * (len(self.nodes.axes) == 1), *self.nodes.axes)
         lines = math.prod(axis.nodes for axis in middle)
         where = as_known(rows, self.s.dtype), lines, as_known(columns, self.s.dtype)
+        splines = (self.s, *given, self.s, self.s)[:3]
+        read = self.s if maps_bar is None else maps_bar
         strips = [(n, min(n + HEIGHT, rows.size)) for n in range(0, rows.size, HEIGHT)]
         # Strips of one kind add to no common node.
-        for kind in (strips[0::2], strips[1::2]):
-            run(loop, kind, self.s, *where, *arguments)
+        for some in (strips[0::2], strips[1::2]):
+            run(passes, some, kind, splines, *where, read, out)
 
 
 def as_known(axis: Spline, dtype: Any) -> Any:
@@ -191,8 +194,10 @@ def as_known(axis: Spline, dtype: Any) -> Any:
 def real_rows(x: Array) -> Any:
     """View an array (coils, ..., columns) as rows of reals, (coils, rows, reals)."""
     data = np.ascontiguousarray(as_numpy(x))
-    data = data.view(data.real.dtype)
-    return data.reshape(len(data), -1, data.shape[-1])
+    reals = data.view(data.real.dtype)
+    rows = reals.reshape(len(data), -1, reals.shape[-1])
+    rows.flags.writeable = False  # as those of some libraries are: one type for the loop
+    return rows
 
 
 def as_complex(x: Any) -> Any:

@@ -50,6 +50,19 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+COPIED: dict[str, Any] = {**SETTINGS, "forceinline": True, "no_cpython_wrapper": True}
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function that loops call: it is copied into each of them.
+
+    Of a function for which that is left to the compiler a process has several versions, each
+    optimised by itself, and uses the first. Sums may be reordered, so a process that compiled had
+    other last digits than one that reads what is kept.
+    """
+    return njit(**COPIED)(function)
+
+
 def compiled(function: Callable[..., Any], *setting: Any) -> Any:
     """Compile a loop, and keep it on disk where a folder is writable.
 

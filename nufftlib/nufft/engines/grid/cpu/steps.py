@@ -7,13 +7,11 @@ passes it when does not change a sum, so that any number of threads gives the sa
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 from nufftlib.core.caching import remembered
-from nufftlib.nufft.engines.grid.cpu.loops import SETTINGS, Loop, compiled
+from nufftlib.nufft.engines.grid.cpu.loops import Loop, compiled, inlined
 from nufftlib.nufft.engines.grid.cpu.singles import add_point, evaluate_points, read_point
 from nufftlib.nufft.engines.grid.cpu.turns import seen, sleep, take, tell
 from nufftlib.nufft.engines.grid.cpu.vectors import whole_chunks
@@ -32,15 +30,15 @@ NAP = 50
 """Microseconds that they get it for, at least."""
 
 
-@njit(**SETTINGS)  # type: ignore[untyped-decorator]
-def clear(grid: Any, begin: Any, end: Any) -> None:
+@inlined
+def clear(grid, begin, end):  # type: ignore[no-untyped-def]
     """Set a range of a flat grid to zero, around its end."""
     grid[begin : min(end, len(grid))] = 0
     grid[: max(end - len(grid), 0)] = 0
 
 
-@njit(**SETTINGS)  # type: ignore[untyped-decorator]
-def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
+@inlined
+def close(grid, begin, end, length, period):  # type: ignore[no-untyped-def]
     """Add the columns behind the period to the first, and copy the first behind it, by lines."""
     lines = len(grid) // length
     for number in range(begin, end):
@@ -52,8 +50,8 @@ def close(grid: Any, begin: Any, end: Any, length: Any, period: Any) -> None:
             line[column] = line[column % period]
 
 
-@njit(**SETTINGS)  # type: ignore[untyped-decorator]
-def next_slab(counts: Any, slabs: Any, passes: Any, last: Any) -> Any:
+@inlined
+def next_slab(counts, slabs, passes, last):  # type: ignore[no-untyped-def]
     """Take a slab that may be passed, of the first pass there is; return its number and its pass.
 
     ``counts[s]`` is how many passes slab ``s`` has behind it, and ``counts[slabs + s]`` how many
