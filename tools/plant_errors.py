@@ -2522,6 +2522,11 @@ PLANTS = [
         EVERY_OTHER_VOXEL,
     ),
     Plant(
+        "grid: all cells of a chunk have the weight of the first",
+        {"[cell % LANES + lane for lane in lanes]": "[cell % LANES for lane in lanes]"},
+        ("tests/nufft/test_nufft.py", "-k", "grid"),
+    ),
+    Plant(
         "compiled loops: a function of theirs is left to the compiler",
         {"@inlined\ndef inverse_root": "@compiled\ndef inverse_root"},
         ("tests/nufft/test_compiled.py",),

@@ -24,9 +24,9 @@ from nufftlib.core.caching import remembered
 from nufftlib.nufft.engines.grid.cpu.scratch import filled
 from nufftlib.nufft.engines.grid.cpu.vectors import (
     ORDERS,
-    add_rows,
+    add_cells,
     evaluate,
-    read_rows,
+    read_cells,
     whole_chunks,
 )
 
@@ -116,8 +116,8 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     r"""Compile the loop that reads the grid at points.
 
     Along each axis the weights are :math:`\varphi, \varphi', \varphi''`, computed from
-    ``polynomials[axis, order]``. The leading axes are summed first, into runs ``t`` of
-    ``width * reals`` numbers, one for each derivative by them; then the last axis.
+    ``polynomials[axis, order]``. Rows are summed along the last axis, and these sums, one for
+    each derivative by it, along the others.
 
     values
         ``data[b, j, :]`` becomes the value.
@@ -136,12 +136,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
     lines = planes * rows
-    run = whole_chunks(width * reals)
     padded = whole_chunks(width)
     first = mode != "values"
     second = mode == "curvature"
-    valued = mode in ("values", "linearize", "vjp")
-    sloped = mode in ("gradient", "linearize", "directional", "vjp")
     orders = 1 + first + second
 
     def interpolate(  # type: ignore[no-untyped-def]
@@ -150,7 +147,6 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
     ):  # fmt: skip
         zero = grid.dtype.type(0)
         w = filled(grid, 1, 3, ORDERS, padded)  # axis, order of the derivative, cell
-        t = filled(grid, 0, 6, run)
         s = filled(grid, 0, 10, reals)
         at = filled(plane_at, 0, lines)
         for i in range(uint64(begin), uint64(end)):
@@ -163,33 +159,9 @@ def interpolation(ndim: int, width: int, degree: int, reals: int, parts: int, mo
                 if second:
                     evaluate(w, polynomials[axis, 2], x, 3 - ndim + axis, 2, degree, width)
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
-            read_rows(t, grid, at, w, planes, rows, width, run, orders)
             # s: value; d by the last axis, the one before, the first; then
             # ll, lb, bb, lf, bf, ff for last, before, first.
-            s[:] = 0
-            for b in range(width):
-                w0 = w[2, 0, b]
-                w1 = w[2, 1, b]
-                w2 = w[2, 2, b]
-                for c in range(reals):
-                    r = b * reals + c
-                    if valued:
-                        s[0, c] += w0 * t[0, r]
-                    if sloped:
-                        s[1, c] += w1 * t[0, r]
-                        if ndim >= 2:
-                            s[2, c] += w0 * t[1, r]
-                        if ndim == 3:
-                            s[3, c] += w0 * t[2, r]
-                    if second:
-                        s[4, c] += w2 * t[0, r]
-                        if ndim >= 2:
-                            s[5, c] += w1 * t[1, r]
-                            s[6, c] += w0 * t[3, r]
-                        if ndim == 3:
-                            s[7, c] += w1 * t[2, r]
-                            s[8, c] += w0 * t[4, r]
-                            s[9, c] += w0 * t[5, r]
+            read_cells(s, grid, at, w, planes, rows, width, reals, orders)
             if mode == "vjp":
                 weight = weights[j]
                 for axis in range(ndim):
@@ -251,7 +223,6 @@ def spreading(
     planes = width if ndim == 3 else 1
     rows = width if ndim >= 2 else 1
     lines = planes * rows
-    run = whole_chunks(width * reals)
     padded = whole_chunks(width)
 
     def spread(  # type: ignore[no-untyped-def]
@@ -259,7 +230,6 @@ def spreading(
         begin, end,
     ):  # fmt: skip
         w = filled(grid, 1, 3, ORDERS, padded)
-        t = filled(grid, 0, 2, run)
         at = filled(plane_at, 0, lines)
         y = filled(grid, 0, AHEAD, reals)
         for i in range(uint64(begin), uint64(end)):
@@ -279,13 +249,8 @@ def spreading(
                     evaluate(w, polynomials[axis, 1], x, 3 - ndim + axis, 1, degree, width)
                     for cell in range(width):
                         w[3 - ndim + axis, 1, cell] *= direction[j, axis]
-            for b in range(width):
-                for c in range(reals):
-                    t[0, b * reals + c] = w[2, 0, b] * y[n, c]
-                    if directed:
-                        t[1, b * reals + c] = w[2, 1, b] * y[n, c]
             find(at, plane_at, row_at, starts[i], ndim, planes, rows, reals)
-            add_rows(t, grid, at, w, planes, rows, width, run, directed)
+            add_cells(y, n, grid, at, w, planes, rows, width, reals, directed)
 
     loop: Loop = compiled(spread, ndim, width, degree, reals, parts, directed, weighted)
     return loop

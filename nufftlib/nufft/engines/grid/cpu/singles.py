@@ -28,7 +28,6 @@ class Point(Rows):
     def __init__(self, context: Any, builder: Any, array: Any, ndim: int, width: int) -> None:
         super().__init__(context, builder, array)
         self.ndim, self.cells = ndim, whole_chunks(width)
-        self.zero = ir.Constant(self.chunk, [0.0] * LANES)
 
     def places(self, plane_at: Any, row_at: Any, starts: Any, index: Any) -> None:
         """Find where a point begins: its column, its row and its plane."""

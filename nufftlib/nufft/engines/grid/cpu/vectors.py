@@ -1,15 +1,12 @@
-"""The innermost loops, written as LLVM vectors: a weighted sum of rows, and its transpose.
+"""The innermost loops, written as LLVM vectors: a weighted sum of cells, and its transpose.
 
 Left to the compiler, these loops came out up to four times slower for some lengths: it
 unrolls the short ones before it looks for vectors, and keeps no sum in a register
-across rows. Here a chunk of `LANES` numbers is summed over all rows in registers, and
-written once. A row is a run of whole chunks.
+across rows. Here all sums of a point stay in registers, and are written once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -24,22 +21,27 @@ LANES = 8
 ORDERS = 3
 """Weights for each axis: the kernel and its first two derivatives."""
 
-DERIVATIVES = ((0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0))
-"""Orders of the derivatives by the first and the middle axis, as they are stored."""
+DERIVATIVES = (
+    (0, 0, 0),
+    (0, 0, 1), (0, 1, 0), (1, 0, 0),
+    (0, 0, 2), (0, 1, 1), (0, 2, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0),
+)  # fmt: skip
+"""Orders of the derivatives by the first, the middle and the last axis, as they are stored."""
 
 
 emitted: Any = intrinsic(prefer_literal=True)  # constants come as types, with their value
 
 
 class Rows:
-    """Emits code on chunks of rows of a flat array."""
+    """Emits code on rows of a flat array, in chunks of so many numbers."""
 
-    def __init__(self, context: Any, builder: Any, array_type: Any) -> None:
+    def __init__(self, context: Any, builder: Any, array_type: Any, lanes: int = LANES) -> None:
         self.context = context
         self.builder = builder
+        self.array_type, self.lanes = array_type, lanes
         self.real = context.get_value_type(array_type.dtype)
-        self.chunk = ir.VectorType(self.real, LANES)
-        self.size = context.get_constant(types.intp, LANES)
+        self.chunk = ir.VectorType(self.real, lanes)
+        self.zero = ir.Constant(self.chunk, [0.0] * lanes)
 
     def data(self, array_type: Any, value: Any) -> Any:
         """Return the pointer to an array's data."""
@@ -57,8 +59,13 @@ class Rows:
         """Copy a number to all lanes."""
         undefined = ir.Constant(self.chunk, ir.Undefined)
         single = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return self.builder.shuffle_vector(single, undefined, lanes)
+        return self.shuffled(single, [0] * self.lanes)
+
+    def shuffled(self, value: Any, lanes: list[int]) -> Any:
+        """Return the vector of some lanes of another."""
+        undefined = ir.Constant(value.type, ir.Undefined)
+        which = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+        return self.builder.shuffle_vector(value, undefined, which)
 
     def at(self, data: Any, index: Any) -> Any:
         """Return the pointer to a chunk."""
@@ -82,11 +89,10 @@ class Rows:
 
     def total(self, chunk: Any) -> Any:
         """Return the sum of the numbers of a chunk, by halves."""
-        undefined, half = ir.Constant(self.chunk, ir.Undefined), LANES // 2
+        half = LANES // 2
         while half:
             lanes = [half + lane if lane < half else 0 for lane in range(LANES)]
-            upper = ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)
-            chunk = self.builder.fadd(chunk, self.builder.shuffle_vector(chunk, undefined, upper))
+            chunk = self.builder.fadd(chunk, self.shuffled(chunk, lanes))
             half //= 2
         return self.builder.extract_element(chunk, ir.Constant(ir.IntType(32), 0))
 
@@ -95,21 +101,10 @@ class Rows:
         allocate: Any = cgutils.alloca_once_value
         return allocate(self.builder, value)
 
-    @contextmanager
-    def chunks(self, run: int) -> Iterator[Any]:
-        """Loop over the chunks of a run; gives the offset."""
-        with cgutils.for_range(self.builder, self.constant(run // LANES)) as loop:
-            yield self.builder.mul(loop.index, self.size)
-
     def weight(self, weights: Any, width: int, axis: int, order: int, cell: Any) -> Any:
         """Load ``weights[axis, order, cell]``."""
         first = self.constant(whole_chunks(width) * (ORDERS * axis + order))
         return self.number(weights, self.builder.add(first, cell))
-
-    def start(self, offsets: Any, plane: Any, rows: int, row: int) -> Any:
-        """Load the offset of a row."""
-        index = self.builder.add(self.builder.mul(plane, self.constant(rows)), self.constant(row))
-        return self.builder.load(self.builder.gep(offsets, [index]))
 
 
 def whole_chunks(size: int) -> int:
@@ -144,82 +139,142 @@ def evaluate(
     return types.void(w, polynomials, w.dtype, types.intp, order, degree, width), emit
 
 
-@emitted  # type: ignore[untyped-decorator]
-def read_rows(
-    _: Any, t: Any, grid: Any, at: Any, w: Any,
-    planes: Any, rows: Any, width: Any, run: Any, orders: Any,
-) -> Any:  # fmt: skip
-    """``t[k, :run] = sum_ab w[0, p, a] w[1, q, b] grid[at[a, b] :][:run]``.
+class Cells(Rows):
+    """Emits code on the cells of a row that a point covers, one or a few in a chunk."""
 
-    For the derivatives ``DERIVATIVES[k] = (p, q)`` by the first and the middle axis with
-    ``p + q < orders``.
+    def __init__(self, context: Any, builder: Any, array_type: Any, width: int, reals: int) -> None:
+        self.reals, self.width = reals, width
+        self.group = max(1, LANES // reals)
+        """Cells in a chunk: a power of two, by which `LANES` is divisible."""
+        super().__init__(context, builder, array_type, self.group * reals)
+        self.count = -(-width // self.group)
+
+    def factors(self, weights: Any, order: int) -> list[Any]:
+        """Return the weights along the last axis, as chunks: cells behind the last have zeros."""
+        first = whole_chunks(self.width) * (2 * ORDERS + order)
+        if self.group == 1:
+            return [self.number(weights, self.constant(first + i)) for i in range(self.width)]
+        loaded = Rows(self.context, self.builder, self.array_type)
+        lanes = [lane // self.reals for lane in range(self.lanes)]
+        return [
+            self.shuffled(
+                loaded.load(loaded.at(weights, self.constant(first + cell - cell % LANES))),
+                [cell % LANES + lane for lane in lanes],
+            )
+            for cell in range(0, self.count * self.group, self.group)
+        ]
+
+    def copies(self, data: Any, index: Any) -> Any:
+        """Load the numbers of a cell, for each cell of a chunk."""
+        pointer = self.builder.gep(data, [index])
+        one = self.builder.bitcast(pointer, ir.VectorType(self.real, self.reals).as_pointer())
+        return self.shuffled(self.load(one), [n % self.reals for n in range(self.lanes)])
+
+    def cell(self, total: Any) -> Any:
+        """Return the sum of the cells of a chunk."""
+        parts = [
+            self.shuffled(total, list(range(first, first + self.reals)))
+            for first in range(0, self.lanes, self.reals)
+        ]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [self.builder.fadd(*pair) for pair in zip(parts, parts[half:], strict=False)]
+        return parts[0]
+
+
+@emitted  # type: ignore[untyped-decorator]
+def read_cells(
+    _: Any, s: Any, grid: Any, at: Any, w: Any,
+    planes: Any, rows: Any, width: Any, reals: Any, orders: Any,
+) -> Any:  # fmt: skip
+    """``s[k] = sum_abc w[0, p, a] w[1, q, b] w[2, r, c] grid[at[a, b] + reals c :][:reals]``.
+
+    For the derivatives ``DERIVATIVES[k] = (p, q, r)`` of fewer `orders`.
     """
-    A, B, W, length, order_count = (n.literal_value for n in (planes, rows, width, run, orders))
+    A, B, W, R, count = (n.literal_value for n in (planes, rows, width, reals, orders))
     wanted = [
-        (k, p, q)
-        for k, (p, q) in enumerate(DERIVATIVES)
-        if p + q < order_count and (p == 0 or A > 1) and (q == 0 or B > 1)
+        (k, p, q, o)
+        for k, (p, q, o) in enumerate(DERIVATIVES)
+        if p + q + o < count and (p == 0 or A > 1) and (q == 0 or B > 1)
     ]
+    of_planes = sorted({(q, o) for _, _, q, o in wanted})
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        r = Rows(context, builder, grid)
-        zero = ir.Constant(r.chunk, [0.0] * LANES)
+        r = Cells(context, builder, grid, W, R)
         to, source, offsets, weights = map(r.data, signature.args[:4], arguments[:4])
-        with r.chunks(length) as chunk:
-            sums = [r.register(zero) for _ in wanted]
-            with cgutils.for_range(builder, r.constant(A)) as plane:
-                inner = [zero] * (1 + max(q for _, _, q in wanted))
-                for row in range(B):
-                    start = r.start(offsets, plane.index, B, row)
-                    value = r.load(r.at(source, builder.add(start, chunk)))
-                    for q in range(len(inner)):
-                        factor = r.weight(weights, W, 1, q, r.constant(row))
-                        inner[q] = r.add_product(inner[q], factor, value)
-                for (_, p, q), total in zip(wanted, sums, strict=True):
-                    factor = r.weight(weights, W, 0, p, plane.index)
-                    builder.store(r.add_product(builder.load(total), factor, inner[q]), total)
-            for (k, _, _), total in zip(wanted, sums, strict=True):
-                place = builder.add(r.constant(length * k), chunk)
-                r.store(builder.load(total), r.at(to, place))
+        factors = [r.factors(weights, order) for order in range(count)]
+        sums = [r.register(r.zero) for _ in wanted]
+        inner = {key: r.register(r.zero) for key in of_planes}
+
+        def add(total: Any, axis: int, order: int, cell: Any, value: Any) -> None:
+            factor = r.weight(weights, W, axis, order, cell)
+            builder.store(r.add_product(builder.load(total), factor, value), total)
+
+        with cgutils.for_range(builder, r.constant(A)) as plane:
+            for total in inner.values():
+                builder.store(r.zero, total)
+            with cgutils.for_range(builder, r.constant(B)) as row:
+                index = builder.add(builder.mul(plane.index, r.constant(B)), row.index)
+                start = builder.load(builder.gep(offsets, [index]))
+                line = [r.zero] * count
+                for i in range(r.count):
+                    value = r.load(r.at(source, builder.add(start, r.constant(i * r.lanes))))
+                    line = [
+                        r.add_product(total, of[i], value)
+                        for total, of in zip(line, factors, strict=True)
+                    ]
+                for (q, order), total in inner.items():
+                    add(total, 1, q, row.index, line[order])
+            for (_, p, q, order), total in zip(wanted, sums, strict=True):
+                add(total, 0, p, plane.index, builder.load(inner[q, order]))
+        for (k, *_), total in zip(wanted, sums, strict=True):
+            value = r.cell(builder.load(total))
+            place = builder.gep(to, [r.constant(R * k)])
+            r.store(value, builder.bitcast(place, value.type.as_pointer()))
         return context.get_dummy_value()
 
-    return types.void(t, grid, at, w, planes, rows, width, run, orders), emit
+    return types.void(s, grid, at, w, planes, rows, width, reals, orders), emit
 
 
 @emitted  # type: ignore[untyped-decorator]
-def add_rows(
-    _: Any, t: Any, grid: Any, at: Any, w: Any,
-    planes: Any, rows: Any, width: Any, run: Any, directed: Any,
+def add_cells(
+    _: Any, y: Any, n: Any, grid: Any, at: Any, w: Any,
+    planes: Any, rows: Any, width: Any, reals: Any, directed: Any,
 ) -> Any:  # fmt: skip
-    """``grid[at[a, b] :][:run] += w[0, 0, a] w[1, 0, b] t[0]``, the transpose for the value.
+    """``grid[at[a, b] + reals c :][:reals] += w[0, 0, a] w[1, 0, b] w[2, 0, c] y[n]``.
 
-    If `directed`, ``v t[1] + u t[0]`` is added, with ``v`` these weights and ``u`` the
-    derivative ``w[0, 0, a] w[1, 1, b] + w[0, 1, a] w[1, 0, b]``.
+    It is the transpose of `read_cells` for the value. If `directed`, it is that of the sum of the
+    three first derivatives.
     """
-    A, B, W, length = (n.literal_value for n in (planes, rows, width, run))
+    A, B, W, R = (n.literal_value for n in (planes, rows, width, reals))
     slopes = [(0, 1)] * (B > 1) + [(1, 0)] * (A > 1) if directed.literal_value else []
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        r = Rows(context, builder, grid)
-        zero = ir.Constant(r.chunk, [0.0] * LANES)
-        source, to, offsets, weights = map(r.data, signature.args[:4], arguments[:4])
-        with r.chunks(length) as chunk:
-            first = r.load(r.at(source, chunk))
-            second = r.load(r.at(source, builder.add(r.constant(length), chunk)))
-            with cgutils.for_range(builder, r.constant(A)) as plane:
-                outer = [r.weight(weights, W, 0, p, plane.index) for p in (0, 1)]
-                for row in range(B):
-                    inner = [r.weight(weights, W, 1, q, r.constant(row)) for q in (0, 1)]
-                    pointer = r.at(to, builder.add(r.start(offsets, plane.index, B, row), chunk))
-                    value = builder.fmul(outer[0], inner[0])
+        r = Cells(context, builder, grid, W, R)
+        source = r.data(signature.args[0], arguments[0])
+        to, offsets, weights = map(r.data, signature.args[2:5], arguments[2:5])
+        amount = r.copies(source, builder.mul(arguments[1], r.constant(R)))
+        line, *sloped = (
+            [builder.fmul(factor, amount) for factor in r.factors(weights, order)]
+            for order in range(1 + directed.literal_value)
+        )
+        with cgutils.for_range(builder, r.constant(A)) as plane:
+            outer = [r.weight(weights, W, 0, p, plane.index) for p in (0, 1)]
+            with cgutils.for_range(builder, r.constant(B)) as row:
+                inner = [r.weight(weights, W, 1, q, row.index) for q in (0, 1)]
+                index = builder.add(builder.mul(plane.index, r.constant(B)), row.index)
+                start = builder.load(builder.gep(offsets, [index]))
+                value, slope = builder.fmul(outer[0], inner[0]), r.zero
+                for p, q in slopes:
+                    slope = r.add_product(slope, outer[p], inner[q])
+                for i in range(r.count):
+                    pointer = r.at(to, builder.add(start, r.constant(i * r.lanes)))
                     total = r.load(pointer)
-                    if directed.literal_value:
-                        total = r.add_product(total, value, second)
-                        value = zero
-                        for p, q in slopes:
-                            value = r.add_product(value, outer[p], inner[q])
-                    total = r.add_product(total, value, first)
+                    if sloped:
+                        total = r.add_product(total, value, sloped[0][i])
+                    if slopes or not sloped:
+                        total = r.add_product(total, slope if sloped else value, line[i])
                     r.store(total, pointer)
         return context.get_dummy_value()
 
-    return types.void(t, grid, at, w, planes, rows, width, run, directed), emit
+    return types.void(y, types.intp, grid, at, w, planes, rows, width, reals, directed), emit
