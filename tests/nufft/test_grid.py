@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +150,10 @@ def test_each_setting_of_a_loop_has_files_of_its_own(tmp_path):
     files = [path.name for path in tmp_path.rglob("*interpolate*")]
     assert sorted(name.rpartition(".")[2] for name in files) == ["nbc", "nbc", "nbi", "nbi"]
     assert sum("_values-" in name for name in files) == 2
+    # Another one if a function changes that is copied into loops, in whatever file it stands.
+    folder = Path(loops.__file__).parent
+    sources = b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
+    assert all(f"_{zlib.crc32(sources):08x}_" in name for name in files)
     assert sum("_linearize-" in name for name in files) == 2
 
 

@@ -14,7 +14,9 @@ or rows that `parallel` hands out.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +31,8 @@ from nufftlib.nufft.engines.grid.cpu.vectors import (
     read_cells,
     whole_chunks,
 )
+
+HERE = Path(__file__).parent
 
 AHEAD = 64
 """Points whose data are read at once. The data are scattered in memory; the processor waits for
@@ -48,9 +52,10 @@ SETTINGS: dict[str, Any] = {
     "error_model": "numpy",
     "no_cfunc_wrapper": True,  # only Python and other loops call them
 }
-
-
 COPIED: dict[str, Any] = {**SETTINGS, "forceinline": True, "no_cpython_wrapper": True}
+
+SOURCES = format(zlib.crc32(b"".join(map(Path.read_bytes, sorted(HERE.glob("*.py"))))), "08x")
+"""A sum of the sources of this folder, whose functions are copied into loops."""
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -67,8 +72,9 @@ def compiled(function: Callable[..., Any], *setting: Any) -> Any:
     """Compile a loop, and keep it on disk where a folder is writable.
 
     Each setting has files of its own there: two processes that compile do not write to the same.
+    So has each state of the sources, of which Numba looks at the loop's own file alone.
     """
-    function.__qualname__ = "_".join(map(str, (function.__qualname__, *setting)))
+    function.__qualname__ = "_".join(map(str, (function.__qualname__, SOURCES, *setting)))
     try:
         return njit(cache=True, **SETTINGS)(function)
     except RuntimeError:  # a read-only installation, and no home
