@@ -91,10 +91,12 @@ def test_every_driver_ends_at_the_loss_of_our_own_optimiser(job, driver):
         pytest.importorskip(NEEDS[driver])
     ends = figures(f"adapters/four_optimisers_{job}")
     assert ends["with_optim"] < 0.3 * ends["start"]
-    # The same Adam, in three libraries. Trajectories have many minima nearby: L-BFGS-B ends in
-    # another one, and rounding decides which.
-    other = (job, driver) == ("trajectory", "with_scipy")
-    assert ends[driver] == pytest.approx(ends["with_optim"], rel=0.03 if other else 0.01)
+    if (job, driver) == ("trajectory", "with_scipy"):
+        # Trajectories have many minima nearby, and rounding decides in which one L-BFGS-B ends:
+        # from nine starts that are 1e-13 apart, at 0.91 to 0.97 of Adam's loss.
+        assert 0.85 < ends[driver] / ends["with_optim"] < 1.03
+    else:  # the same Adam, in three libraries, or one minimum
+        assert ends[driver] == pytest.approx(ends["with_optim"], rel=0.01)
 
 
 @built
