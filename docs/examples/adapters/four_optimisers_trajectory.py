@@ -6,8 +6,8 @@ The loss of a sampling trajectory, minimised by our own Adam, by SciPy's L-BFGS-
 and by optax's. The operators are the same ones, with the same hand-derived gradients; adapters
 pass them on. In torch and in JAX the rest of the loss is written in their own words.
 
-All three Adams take the same steps. The loss is not convex: L-BFGS-B ends in another minimum, of
-a loss a few per cent lower. The density weights are those of the start, so that the loss is short in
+All three Adams take the same steps. The loss is not convex: L-BFGS-B ends in another minimum, of a
+loss a few per cent lower. The density weights are those of the start, so that the loss is short in
 every library.
 """
 
