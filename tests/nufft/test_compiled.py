@@ -16,7 +16,7 @@ def kind_of(function):
 
 
 def loops():
-    """Return (name, kind, tree) of all functions that are compiled, at once or in a factory."""
+    """Return (path, function, kind) of all functions that are compiled, at once or in a factory."""
     found = []
     for path in FOLDER.rglob("*.py"):
         tree = ast.parse(path.read_text())

@@ -149,6 +149,15 @@ class Cells(Rows):
         super().__init__(context, builder, array_type, self.group * reals)
         self.count = -(-width // self.group)
 
+    def row(self, offsets: Any, plane: Any, rows: int, row: Any) -> Any:
+        """Load the offset of a row."""
+        index = self.builder.add(self.builder.mul(plane, self.constant(rows)), row)
+        return self.builder.load(self.builder.gep(offsets, [index]))
+
+    def part(self, data: Any, start: Any, i: int) -> Any:
+        """Return the pointer to a chunk of a row."""
+        return self.at(data, self.builder.add(start, self.constant(i * self.lanes)))
+
     def factors(self, weights: Any, order: int) -> list[Any]:
         """Return the weights along the last axis, as chunks: cells behind the last have zeros."""
         first = whole_chunks(self.width) * (2 * ORDERS + order)
@@ -214,11 +223,10 @@ def read_cells(
             for total in inner.values():
                 builder.store(r.zero, total)
             with cgutils.for_range(builder, r.constant(B)) as row:
-                index = builder.add(builder.mul(plane.index, r.constant(B)), row.index)
-                start = builder.load(builder.gep(offsets, [index]))
+                start = r.row(offsets, plane.index, B, row.index)
                 line = [r.zero] * count
                 for i in range(r.count):
-                    value = r.load(r.at(source, builder.add(start, r.constant(i * r.lanes))))
+                    value = r.load(r.part(source, start, i))
                     line = [
                         r.add_product(total, of[i], value)
                         for total, of in zip(line, factors, strict=True)
@@ -254,26 +262,26 @@ def add_cells(
         source = r.data(signature.args[0], arguments[0])
         to, offsets, weights = map(r.data, signature.args[2:5], arguments[2:5])
         amount = r.copies(source, builder.mul(arguments[1], r.constant(R)))
-        line, *sloped = (
+        lines = [
             [builder.fmul(factor, amount) for factor in r.factors(weights, order)]
             for order in range(1 + directed.literal_value)
-        )
+        ]
         with cgutils.for_range(builder, r.constant(A)) as plane:
             outer = [r.weight(weights, W, 0, p, plane.index) for p in (0, 1)]
             with cgutils.for_range(builder, r.constant(B)) as row:
                 inner = [r.weight(weights, W, 1, q, row.index) for q in (0, 1)]
-                index = builder.add(builder.mul(plane.index, r.constant(B)), row.index)
-                start = builder.load(builder.gep(offsets, [index]))
-                value, slope = builder.fmul(outer[0], inner[0]), r.zero
-                for p, q in slopes:
-                    slope = r.add_product(slope, outer[p], inner[q])
+                start = r.row(offsets, plane.index, B, row.index)
+                terms = [(builder.fmul(outer[0], inner[0]), lines[-1])]
+                if slopes:
+                    slope = r.zero
+                    for p, q in slopes:
+                        slope = r.add_product(slope, outer[p], inner[q])
+                    terms.append((slope, lines[0]))
                 for i in range(r.count):
-                    pointer = r.at(to, builder.add(start, r.constant(i * r.lanes)))
+                    pointer = r.part(to, start, i)
                     total = r.load(pointer)
-                    if sloped:
-                        total = r.add_product(total, value, sloped[0][i])
-                    if slopes or not sloped:
-                        total = r.add_product(total, slope if sloped else value, line[i])
+                    for factor, line in terms:
+                        total = r.add_product(total, factor, line[i])
                     r.store(total, pointer)
         return context.get_dummy_value()
 
