@@ -63,7 +63,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 
     Of a function for which that is left to the compiler a process has several versions, each
     optimised by itself, and uses the first. Sums may be reordered, so a process that compiled had
-    other last digits than one that reads what is kept.
+    other last digits than one that reads what is kept. A function of a few lines is copied by
+    Numba itself, ``inline="always"``, which compiles it only there.
     """
     return njit(**COPIED)(function)
 
